@@ -1,0 +1,24 @@
+"""lavida: describe in plain words what counts as abnormal; get when and where it happens in a video."""
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from lavida.errors import InputError
+
+if TYPE_CHECKING:
+    from lavida.detection import Detection
+    from lavida.detector import Detector, load
+
+__version__ = version("lavida")
+__all__ = ["Detection", "Detector", "InputError", "__version__", "load"]
+
+_HOMES = {"Detection": "lavida.detection", "Detector": "lavida.detector", "load": "lavida.detector"}
+
+
+def __getattr__(name: str):
+    """Import the heavy parts when they are first used: `lavida --help` must not wait for torch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'lavida' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

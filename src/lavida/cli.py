@@ -1,0 +1,116 @@
+"""The command line: detect, train, eval. Heavy imports wait until a command needs them."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import click
+import typer
+
+from lavida.errors import InputError
+
+DONE, USER_ERROR, INTERRUPTED = 0, 2, 130
+
+app = typer.Typer(
+    name="lavida",
+    help="Describe in plain words what counts as abnormal; get when and where it happens in a video.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def detect(
+    sources: Annotated[list[str], typer.Argument(help="Video files or folders of images.")],
+    anomalies: Annotated[
+        list[str], typer.Option("--anomaly", "-a", help="What counts as abnormal, in words; repeat for more.")
+    ],
+    model: Annotated[str, typer.Option(help="nano, or the folder of a saved model.")] = "nano",
+    out: Annotated[Path, typer.Option(help="Folder for the results, one folder a source.")] = Path("lavida-out"),
+    stride: Annotated[
+        int | None, typer.Option(help="Analyse every N-th frame and the last; default: at least 5 a second.")
+    ] = None,
+    threshold: Annotated[float | None, typer.Option(help="Score from which a frame is abnormal, 0 to 1.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+    overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write overlay.mp4.")] = True,
+) -> int:
+    """Find when and where the described anomalies happen in videos."""
+    from lavida.commands.detect import DetectCommand
+
+    command = DetectCommand(
+        anomalies=anomalies, model=model, out=out, stride=stride, threshold=threshold, device=device, overlay=overlay
+    )
+    results, errors = command.run(sources, say=None if as_json else print)
+    if as_json:
+        print(json.dumps({"results": results, "errors": errors}, allow_nan=False))
+    return USER_ERROR if errors else DONE
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe such as configs/nano.yaml.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, for example train.steps=100.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in the output folder.")] = True,
+) -> int:
+    """Train by anomaly exposure."""
+    from lavida.training.loop import train as run
+    from lavida.training.recipe import load_recipe
+
+    folder = run(load_recipe(recipe, overrides or ()), resume=resume)
+    print(f"model saved in {folder}")
+    return DONE
+
+
+@app.command("eval")
+def evaluate(
+    name: Annotated[str, typer.Argument(help="A benchmark: ucsd-ped2, or exposure for held-out exposure data.")],
+    root: Annotated[Path, typer.Option(help="The benchmark's folder.")],
+    out: Annotated[Path, typer.Option(help="Folder for metrics.json and the scores.")],
+    model: Annotated[str, typer.Option(help="nano, or the folder of a saved model.")] = "nano",
+    protocol: Annotated[str, typer.Option(help="standard.")] = "standard",
+    baseline: Annotated[str | None, typer.Option(help="Measure motion or background instead of a model.")] = None,
+    videos: Annotated[str | None, typer.Option(help="Only the videos whose name matches this pattern.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+) -> int:
+    """Measure a model or a trivial baseline on a benchmark."""
+    from lavida.commands.evaluate import evaluate_command
+
+    evaluate_command(
+        name,
+        root=root,
+        out=out,
+        model=model,
+        protocol=protocol,
+        baseline=baseline,
+        videos=videos,
+        device=device,
+    )
+    return DONE
+
+
+def main() -> None:
+    """Run the command line; every error that the user can mend becomes one line on stderr."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run with these arguments and return the exit code: 0 done, 2 the user can mend it, 130 Ctrl-C."""
+    try:
+        return app(arguments, prog_name="lavida", standalone_mode=False) or DONE
+    except InputError as error:
+        return _complain(str(error))
+    except click.exceptions.NoArgsIsHelpError:
+        return USER_ERROR
+    except click.ClickException as error:
+        return _complain(f"{error.format_message()} See lavida --help.")
+    except (KeyboardInterrupt, click.Abort):
+        print("lavida: stopped", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _complain(message: str) -> int:
+    print(f"lavida: {' '.join(message.split())}", file=sys.stderr)
+    return USER_ERROR

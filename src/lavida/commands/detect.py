@@ -1,0 +1,95 @@
+"""`lavida detect`: several sources in, one result folder each."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lavida.detection import Detection
+from lavida.detector import DEFAULT_THRESHOLD, Detector, check_categories, load
+from lavida.errors import InputError
+from lavida.export.folder import unique_stems
+from lavida.progress import progress_bar
+from lavida.video.decode import open_source
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectCommand:
+    """The options of `lavida detect`; None stands for the default."""
+
+    anomalies: Sequence[str]
+    model: str
+    out: Path
+    stride: int | None
+    threshold: float | None
+    device: str
+    overlay: bool
+
+    def run(self, sources: Sequence[str], *, say: Callable[[str], None] | None) -> tuple[list[dict], list[dict]]:
+        """Process every source; a bad one does not stop the others.
+
+        Args:
+            sources: Video files or folders of images.
+            say: Prints a line for people; None is silent.
+
+        Returns:
+            `results` and `errors` as they stand in the `--json` object.
+        """
+        check_categories(self.anomalies)
+        detector = load(self.model, device=self.device)
+        results, errors = [], []
+        for source, stem in zip(sources, unique_stems(sources), strict=True):
+            try:
+                detection, folder = self._one(detector, source, self.out / stem)
+            except InputError as error:
+                print(f"lavida: {error}", file=sys.stderr)
+                errors.append({"source": source, "message": str(error)})
+                continue
+            for warning in detection.run["warnings"]:
+                print(f"lavida: warning: {source}: {warning}", file=sys.stderr)
+            results.append(summary(source, detection, folder))
+            if say is not None:
+                say(in_words(source, detection, folder, overlay=self.overlay))
+        return results, errors
+
+    def _one(self, detector: Detector, path: str, folder: Path) -> tuple[Detection, Path]:
+        source = open_source(path)
+        threshold = DEFAULT_THRESHOLD if self.threshold is None else self.threshold
+        with progress_bar(f"{source.info.path.name}: looking", total=source.info.frames_hint) as advance:
+            detection = detector.detect(
+                source, self.anomalies, stride=self.stride, threshold=threshold, progress=advance.to
+            )
+        with progress_bar(f"{source.info.path.name}: writing", total=len(detection.times)) as advance:
+            return detection, detection.save(folder, overlay=self.overlay, progress=advance.to)
+
+
+def summary(source: str, detection: Detection, folder: Path) -> dict:
+    """One entry of `results`."""
+    return {
+        "source": source,
+        "dir": str(folder),
+        "frames": len(detection.times),
+        "analysed_frames": len(detection.sampled),
+        "duration_s": float(detection.times[-1]) + 1 / detection.info.fps,
+        "max_score": float(str(detection.scores.max())),
+        "categories": list(detection.categories),
+        "events": [event.to_json() for event in detection.events()],
+    }
+
+
+def in_words(source: str, detection: Detection, folder: Path, *, overlay: bool) -> str:
+    """What was found, as a person would say it."""
+    events = detection.events()
+    asked = ", ".join(detection.categories)
+    if not events:
+        highest = detection.scores.max()
+        lines = [f"{source}: nothing of {asked} (highest score {highest:.2f}, threshold {detection.threshold:g})"]
+    else:
+        lines = [f"{source}: {len(events)} {'event' if len(events) == 1 else 'events'} (looked for {asked})"]
+        lines += [
+            f"  {e.start_s:7.1f} s to {e.end_s:7.1f} s  {e.category}, surest at {e.peak_s:.1f} s ({e.peak_score:.2f})"
+            for e in events
+        ]
+    pictures = "overlay.mp4 and timeline.png" if overlay else "timeline.png"
+    lines.append(f"  open {pictures} in {folder}")
+    return "\n".join(lines)

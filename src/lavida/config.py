@@ -1,0 +1,73 @@
+"""`LavidaConfig`: one configuration for every scale. `nano` is built here; larger scales only change the parts."""
+
+from transformers import AutoConfig, PreTrainedConfig, Sam2Config
+from transformers.configuration_utils import SubConfigSpec
+
+from lavida.model import backbone as _registers_the_light_backbone  # noqa: F401
+
+
+class LavidaConfig(PreTrainedConfig):
+    """The parts and the sizes of a `LavidaModel`.
+
+    Sections follow the data: frames, MLLM and token compression (Eq. 3-5), encoders (Eq. 6), frame-level
+    cross-attention (Eq. 7), projector (Eq. 8), what goes beyond the paper, and calibration of the scores.
+    """
+
+    model_type = "lavida"
+    sub_configs_defaults = {
+        "mllm_config": SubConfigSpec(config_class=AutoConfig, model_type="qwen2_vl"),
+        "sam2_config": SubConfigSpec(config_class=Sam2Config, model_type="sam2"),
+        "text_config": SubConfigSpec(config_class=AutoConfig, model_type="bert"),
+    }
+
+    mllm_config: dict | PreTrainedConfig | None = None
+    sam2_config: dict | PreTrainedConfig | None = None
+    text_config: dict | PreTrainedConfig | None = None
+
+    # frames: T a clip, the longer side in pixels given to the vision encoder, its normalisation
+    clip_length: int = 8
+    frame_side: int = 1024
+    frame_multiple: int = 32
+    image_mean: list[float] | None = None
+    image_std: list[float] | None = None
+
+    # MLLM: visual tokens a frame pair, compression ratio L_r / L_z and k of Eq. 3
+    tokens_per_pair: int = 192
+    compression_ratio: float = 0.5
+    compression_k: int = 8
+    compression_mode: str = "exact"
+
+    # text: how the encoder's tokens become f_c ("mean" over tokens, or "projection" for CLIP)
+    text_pooling: str = "projection"
+
+    # Eq. 7 and 8
+    projector: str = "two_way"  # or "mlp", "q_former" (Table 4)
+    projector_dim: int = 768
+    projector_layers: int = 5
+    projector_heads: int = 12
+    projector_mlp_dim: int = 2048
+    projector_queries: int = 48
+    cross_attention_heads: int = 8
+    sparse_prompts: int = 1
+
+    # beyond the paper, each switchable
+    alignment: bool = False  # dense text-pixel evidence per category (model/alignment.py)
+    alignment_dim: int = 128
+    classifier_evidence: bool = False  # the backbone's own ImageNet classifier as open-vocabulary evidence
+    residual_evidence: bool = False  # frame and pixel logits = Eq. 9 + evidence, instead of Eq. 9 alone
+
+    # score = sigmoid((logit - calibration_bias) / calibration_temperature), fitted on held-out exposure data
+    calibration_temperature: float = 1.0
+    calibration_bias: float = 0.0
+
+    # weights that stay in the registry package that carries them: [{module, package, file, sha256}]
+    frozen_parts: list[dict] | None = None
+
+    def __post_init__(self, **kwargs):
+        self.image_mean = [0.485, 0.456, 0.406] if self.image_mean is None else self.image_mean
+        self.image_std = [0.229, 0.224, 0.225] if self.image_std is None else self.image_std
+        self.frozen_parts = [] if self.frozen_parts is None else self.frozen_parts
+        super().__post_init__(**kwargs)
+
+
+AutoConfig.register(LavidaConfig.model_type, LavidaConfig)

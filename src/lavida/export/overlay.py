@@ -1,0 +1,127 @@
+"""`overlay.mp4`: the video with masks and score drawn on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import av
+import numpy as np
+from av.video.reformatter import ColorRange, Colorspace
+
+from lavida.export.drawing import Label, MaskLayer, draw_score_bar
+from lavida.export.palette import colours
+from lavida.video.decode import open_source
+
+if TYPE_CHECKING:
+    from lavida.detection import Detection, Mask
+
+MAX_WIDTH = 1280
+_BT601 = 6  # H.264's number for the matrix
+
+
+def write_overlay(detection: Detection, path: Path, *, progress: Callable[[int], None] | None = None) -> None:
+    """Read the source a second time and write it with masks, score bar and label, every frame once.
+
+    Args:
+        detection: the result to draw.
+        path: the MP4 file to write: H.264 at the mean frame rate, even sides, at most 1280 pixels wide.
+        progress: called with the number of frames done.
+    """
+    size = overlay_size(height=detection.info.height, width=detection.info.width)
+    painter = OverlayPainter(detection, size=size)
+    frames = open_source(detection.info.path).read(stride=1, size=size)
+    with _encoder(path, size=size, fps=detection.info.fps) as encode:
+        picture = np.zeros((*size, 3), dtype=np.uint8)
+        for done, frame in enumerate(islice(frames, len(detection.times)), start=1):
+            if frame.image is not None:  # a damaged one shows the picture before it
+                picture = frame.image
+            image = picture.copy()
+            painter.draw(image, frame.index)
+            encode(image)
+            if progress is not None:
+                progress(done)
+
+
+def overlay_size(*, height: int, width: int) -> tuple[int, int]:
+    """Even (height, width) of the overlay of a video with these displayed sides."""
+    scale = min(1.0, MAX_WIDTH / width)
+    even_height, even_width = (max(2, int(side * scale) // 2 * 2) for side in (height, width))
+    return even_height, even_width
+
+
+class OverlayPainter:
+    """Draws a detection on frames that come in order."""
+
+    def __init__(self, detection: Detection, *, size: tuple[int, int]) -> None:
+        self.size = size
+        self.times, self.scores, self.threshold = detection.times, detection.scores, detection.threshold
+        self.sampled = detection.sampled
+        self.colours = colours(detection.categories)
+        self.label = Label(size)
+        self.category_at = _event_categories(detection)
+        self.masks_at: dict[int, list[Mask]] = {}
+        for mask in detection.masks:
+            self.masks_at.setdefault(mask.frame, []).append(mask)
+        self._held: tuple[int, MaskLayer | None] = (-1, None)
+
+    def draw(self, image: np.ndarray, frame: int) -> None:
+        """Draw on one frame, uint8 RGB `[h, w, 3]`, in place. Outside events only the gray bar is drawn."""
+        category = self.category_at[frame]
+        colour = None if category is None else self.colours[category]
+        if category is not None and colour is not None:
+            layer = self._layer(frame)
+            if layer is not None:
+                layer.draw(image)
+            rest = f"{self.scores[frame]:.2f} | {self.times[frame]:.1f} s"
+            self.label.draw(image, category=category, rest=rest, colour=colour)
+        draw_score_bar(image, score=float(self.scores[frame]), threshold=self.threshold, colour=colour)
+
+    def _layer(self, frame: int) -> MaskLayer | None:
+        analysed = int(self.sampled[np.searchsorted(self.sampled, frame, side="right") - 1])
+        if self._held[0] != analysed:
+            masks = self.masks_at.get(analysed, [])
+            self._held = (analysed, MaskLayer.of(masks, colours=self.colours, size=self.size))
+        return self._held[1]
+
+
+def _event_categories(detection: Detection) -> list[str | None]:
+    at: list[str | None] = [None] * len(detection.times)
+    for event in detection.events():
+        first, stop = np.searchsorted(detection.times, [event.start_s, event.end_s])
+        at[first:stop] = [event.category] * int(stop - first)
+    return at
+
+
+@contextmanager
+def _encoder(path: Path, *, size: tuple[int, int], fps: float) -> Iterator[Callable[[np.ndarray], None]]:
+    rate = max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))  # a time lapse may be far slower
+    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+        stream = _add_stream(container, rate)
+        stream.height, stream.width = size
+        stream.pix_fmt = "yuv420p"
+        # said aloud, for players guess another matrix for large videos and show other colours
+        stream.codec_context.colorspace, stream.codec_context.color_range = _BT601, ColorRange.MPEG
+
+        def encode(image: np.ndarray) -> None:
+            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+            frame = frame.reformat(
+                format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG
+            )
+            for packet in stream.encode(frame):
+                container.mux(packet)
+
+        yield encode
+        for packet in stream.encode():
+            container.mux(packet)
+
+
+def _add_stream(container: av.container.OutputContainer, rate: Fraction) -> av.VideoStream:
+    try:
+        return container.add_stream("libx264", rate=rate, options={"crf": "23", "preset": "veryfast"})
+    except av.codec.codec.UnknownCodecError:  # an FFmpeg built without it
+        return container.add_stream("mpeg4", rate=rate, options={"qscale": "4"})

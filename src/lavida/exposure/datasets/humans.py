@@ -1,0 +1,48 @@
+"""Photos of people with a mask of the people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lavida.errors import InputError
+from lavida.exposure.datasets.reading import folder, matching, of_split, read_labels, read_rgb
+from lavida.exposure.sample import Segmented
+
+SPLITS = {"train": ("train",), "heldout": ("heldout",)}
+HELD_OUT_EVERY = 5
+
+
+class Humans:
+    """Single photos of one class, `person`; every fifth in the order of the file names is held out.
+
+    Args:
+        root: folder with `Training_Images` and `Ground_Truth`.
+        split: `train` or `heldout`.
+    """
+
+    name = "humans"
+    vocabulary = ("person",)
+
+    def __init__(self, root: str | Path, split: str) -> None:
+        of_split(SPLITS, split, dataset="humans")
+        images = folder(Path(root) / "Training_Images", dataset="humans")
+        self._labels = folder(Path(root) / "Ground_Truth", dataset="humans")
+        self._images = [
+            path
+            for index, path in enumerate(sorted(images.glob("*.jpg")))
+            if (index % HELD_OUT_EVERY == 0) == (split == "heldout")
+        ]
+        if not self._images:
+            raise InputError(f"humans is empty: no .jpg in {images}; give the data set's own folder as root")
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> Segmented:
+        path = self._images[index]
+        image = read_rgb(path)
+        label_path = self._labels / f"{path.stem}.png"
+        mask = matching(image, read_labels(label_path), path=label_path) > 127
+        return Segmented(
+            frames=image[None], masks={"person": mask[None]}, ignore=None, dataset=self.name, key=path.stem
+        )

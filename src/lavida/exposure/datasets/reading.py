@@ -1,0 +1,60 @@
+"""Reading of image and label files, with errors that name the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from lavida.errors import InputError
+
+
+def folder(path: Path, *, dataset: str) -> Path:
+    """`path` if it is a folder, else an `InputError` that names the data set."""
+    if not path.is_dir():
+        raise InputError(f"{dataset} is incomplete: no folder {path}; give the data set's own folder as root")
+    return path
+
+
+def read_rgb(path: Path) -> np.ndarray:
+    """An image file as uint8 [H, W, 3]."""
+    return _read(path, "RGB")
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """A label file with one value a pixel as uint8 [H, W]."""
+    return _read(path, "L")
+
+
+def _read(path: Path, mode: str) -> np.ndarray:
+    try:
+        with Image.open(path) as image:
+            return np.array(image.convert(mode))
+    except FileNotFoundError:
+        raise InputError(f"file is missing: {path}; restore the data set") from None
+    except (UnidentifiedImageError, OSError) as error:
+        raise InputError(f"cannot read image: {path} ({error}); restore the data set") from None
+
+
+def read_text(path: Path) -> str:
+    """A text file, or an `InputError` that names it."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        raise InputError(f"file is missing: {path}; restore the data set") from None
+
+
+def matching(image: np.ndarray, labels: np.ndarray, *, path: Path) -> np.ndarray:
+    """`labels` if they have the height and width of `image`, else an `InputError`."""
+    if image.shape[:2] != labels.shape:
+        sizes = f"{labels.shape} for an image of {image.shape[:2]}"
+        raise InputError(f"labels of the wrong size: {path} has {sizes}; restore the data set")
+    return labels
+
+
+def of_split(splits: dict[str, tuple[str, ...]], split: str, *, dataset: str) -> tuple[str, ...]:
+    """What `split` stands for, or an `InputError` that lists the splits there are."""
+    if split not in splits:
+        raise InputError(f"{dataset} has no split {split!r}; use one of: {', '.join(splits)}")
+    return splits[split]

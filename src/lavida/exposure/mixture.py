@@ -1,0 +1,120 @@
+"""Mixture of data sets: draws training samples by weight and keeps the decoded ones in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image
+
+from lavida.errors import InputError
+from lavida.exposure.sample import SegmentationDataset, Segmented
+
+CACHE_BYTES = 2 << 30
+
+
+class Mixture:
+    """Samples of several data sets, by weight.
+
+    Args:
+        datasets: what to draw from.
+        weights: one positive number a data set, in any unit.
+        cache: whether decoded samples stay in memory (masks as bits) until `CACHE_BYTES` are full.
+        max_side: longer pictures are reduced to this many pixels when they are loaded.
+    """
+
+    def __init__(
+        self,
+        datasets: Sequence[SegmentationDataset],
+        weights: Sequence[float],
+        *,
+        cache: bool = True,
+        max_side: int = 640,
+    ) -> None:
+        if len(datasets) != len(weights) or not datasets or min(weights) <= 0:
+            raise InputError(
+                f"{len(datasets)} data sets have weights {list(weights)}; give each a positive one"
+            )
+        self.datasets = tuple(datasets)
+        self._shares = np.asarray(weights, dtype=float) / np.sum(weights)
+        self._max_side = max_side
+        self._packed: dict[tuple[int, int], _Packed] = {}
+        self._room = CACHE_BYTES if cache else 0
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All class names that occur in the mixture, each once."""
+        return tuple(dict.fromkeys(name for dataset in self.datasets for name in dataset.vocabulary))
+
+    def own_names(self, dataset: str) -> tuple[str, ...]:
+        """The class names of one data set of the mixture."""
+        return next(each.vocabulary for each in self.datasets if each.name == dataset)
+
+    def draw(self, rng: np.random.Generator) -> Segmented:
+        """One sample: a data set by weight, then any of its samples."""
+        which = int(rng.choice(len(self.datasets), p=self._shares))
+        index = int(rng.integers(len(self.datasets[which])))
+        packed = self._packed.get((which, index))
+        if packed is not None:
+            return packed.unpack()
+        segmented = shrink(self.datasets[which][index], max_side=self._max_side)
+        if self._room > 0:
+            packed = _Packed.of(segmented)
+            self._room -= packed.nbytes
+            self._packed[which, index] = packed
+        return segmented
+
+
+def shrink(segmented: Segmented, *, max_side: int) -> Segmented:
+    """The sample with its longer side at most `max_side` pixels."""
+    height, width = segmented.frames.shape[1:3]
+    if max(height, width) <= max_side:
+        return segmented
+    ratio = max_side / max(height, width)
+    height, width = max(1, round(height * ratio)), max(1, round(width * ratio))
+
+    def smaller(planes: np.ndarray, how: Image.Resampling) -> np.ndarray:
+        return np.stack([np.asarray(Image.fromarray(plane).resize((width, height), how)) for plane in planes])
+
+    nearest = Image.Resampling.NEAREST
+    return replace(
+        segmented,
+        frames=smaller(segmented.frames, Image.Resampling.BOX),
+        masks={name: smaller(mask, nearest) for name, mask in segmented.masks.items()},
+        ignore=None if segmented.ignore is None else smaller(segmented.ignore, nearest),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """A sample with eight mask pixels a byte."""
+
+    sample: Segmented  # without masks and ignore
+    bits: dict[str, np.ndarray]
+    ignore: np.ndarray | None
+
+    @classmethod
+    def of(cls, segmented: Segmented) -> _Packed:
+        return cls(
+            sample=replace(segmented, masks={}, ignore=None),
+            bits={name: np.packbits(mask) for name, mask in segmented.masks.items()},
+            ignore=None if segmented.ignore is None else np.packbits(segmented.ignore),
+        )
+
+    @property
+    def nbytes(self) -> int:
+        ignore = 0 if self.ignore is None else self.ignore.nbytes
+        return self.sample.frames.nbytes + ignore + sum(bits.nbytes for bits in self.bits.values())
+
+    def unpack(self) -> Segmented:
+        shape = self.sample.frames.shape[:3]  # [T, H, W]
+
+        def mask(bits: np.ndarray) -> np.ndarray:
+            return np.unpackbits(bits, count=int(np.prod(shape))).reshape(shape).astype(bool)
+
+        return replace(
+            self.sample,
+            masks={name: mask(bits) for name, bits in self.bits.items()},
+            ignore=None if self.ignore is None else mask(self.ignore),
+        )

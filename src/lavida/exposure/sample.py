@@ -1,0 +1,67 @@
+"""A segmentation sample before and after anomaly exposure (Sec. 3.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Segmented:
+    """One segmentation sample before exposure: (x_i, y_i^p, s_i).
+
+    Attributes:
+        frames: uint8 [T, H, W, 3]; T is 1 for an image.
+        masks: class name -> bool [T, H, W]. A class that is listed is in the scene; its mask may be empty
+            (out of sight, or too small to be taught): then it is neither a true nor an irrelevant category.
+        ignore: bool [T, H, W], pixels without a label, or None.
+        dataset: name of the data set, the key of its rules in the vocabulary.
+        key: name of the sample inside the data set.
+        expressions: class name -> more phrases that are true of just this sample.
+    """
+
+    frames: np.ndarray
+    masks: Mapping[str, np.ndarray]
+    ignore: np.ndarray | None
+    dataset: str
+    key: str
+    expressions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposure:
+    """One sample after exposure: (x_i, c_i, y_i).
+
+    Attributes:
+        frames: uint8 [T, H, W, 3].
+        categories: K >= 1 texts in random order, c_i.
+        frame_labels: float32 [T], y_i^f.
+        pixel_labels: bool [T, H, W], y_i^p: the union of the true categories, all False for a normal sample.
+        category_masks: index of each true category -> bool [T, H, W]; every other category has no pixel.
+        ignore: bool [T, H, W] or None.
+        dataset: name of the data set.
+        key: name of the sample inside the data set.
+    """
+
+    frames: np.ndarray
+    categories: tuple[str, ...]
+    frame_labels: np.ndarray
+    pixel_labels: np.ndarray
+    category_masks: Mapping[int, np.ndarray]
+    ignore: np.ndarray | None
+    dataset: str
+    key: str
+
+
+class SegmentationDataset(Protocol):
+    """What the exposure needs of a data set: samples by index and the class names that occur in them."""
+
+    name: str
+    vocabulary: tuple[str, ...]
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Segmented: ...

@@ -1,0 +1,83 @@
+"""Dense text-pixel alignment (beyond the paper): per-category evidence maps.
+
+The paper's only path from words to a frame score is the prompt f_proj; with little training data that channel
+learns presence slowly (docs/decisions.md). Here every category gets a map of logits, trained with its mask, from
+two sources: a learned cosine between pixels and words, and the ImageNet classifier that the backbone carries
+anyway, read as a convex combination of word embeddings (ConSE, Norouzi et al. 2014), which knows words that no
+training mask ever named.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+TOP_SHARE = 0.005  # presence = mean of this share of positions: small objects count, single pixels do not
+CLASS_TEMPLATE = "a photo of a {}"
+
+
+def imagenet_classes() -> list[str]:
+    """The 1,000 class names in the order of the classifier's outputs (WordNet lemmas)."""
+    return (Path(__file__).parent / "imagenet_classes.txt").read_text().splitlines()
+
+
+class ClassifierEvidence(nn.Module):
+    """Similarity of a category to what a 1,000-class classifier sees at each position."""
+
+    def __init__(self, *, classes: int, text_dim: int, hidden: int = 16):
+        super().__init__()
+        self.class_features = nn.Buffer(torch.zeros(classes, text_dim))  # filled once from the class names
+        self.to_logit = nn.Sequential(nn.Linear(2, hidden), nn.GELU(), nn.Linear(hidden, 1))
+
+    def forward(self, class_logits: torch.Tensor, f_c: torch.Tensor) -> torch.Tensor:
+        """`class_logits` `[B,T,C,h,w]`, `f_c` `[B,K,D_t]` (unit length) -> logits `[B,T,K,h,w]`."""
+        similarity = f_c.float() @ self.class_features.float().T  # [B, K, C]
+        posterior = class_logits.float().softmax(2).flatten(3)  # [B, T, C, h*w]
+        expected = similarity[:, None] @ posterior  # [B, T, K, h*w]
+        chance = similarity.mean(-1)[:, None, :, None]  # a word that is near to everything gets no credit
+        known = similarity.amax(-1)[:, None, :, None]  # how near the nearest of the 1,000 classes is
+        features = torch.stack([8 * (expected - chance), (2 * known - 1).expand_as(expected)], -1)
+        return self.to_logit(features)[..., 0].unflatten(3, class_logits.shape[-2:])
+
+
+class Alignment(nn.Module):
+    """Evidence logits of each category at stride 8 and their presence in a frame."""
+
+    def __init__(
+        self, *, vision_dim: int, text_dim: int, dim: int, classifier: ClassifierEvidence | None, drop: float = 0.2
+    ):
+        super().__init__()
+        self.pixel = nn.Sequential(
+            nn.Conv2d(vision_dim, dim, 3, padding=1), nn.GELU(), nn.Conv2d(dim, dim, 3, padding=1)
+        )
+        self.text = nn.Sequential(nn.Linear(text_dim, dim), nn.GELU(), nn.Linear(dim, dim))
+        self.scale = nn.Parameter(torch.tensor(10.0))
+        self.bias = nn.Parameter(torch.tensor(-3.0))
+        self.classifier = classifier
+        self.drop = drop
+
+    def forward(
+        self, level: torch.Tensor, f_c: torch.Tensor, class_logits: torch.Tensor | None
+    ) -> torch.Tensor:
+        """`level` `[B,T,D_v,h,w]`, `f_c` `[B,K,D_t]`, `class_logits` `[B,T,C,h',w']` -> `[B,T,K,h,w]`."""
+        batch, length = level.shape[:2]
+        pixels = F.normalize(self.pixel(level.flatten(0, 1)).float(), dim=1).unflatten(0, (batch, length))
+        words = F.normalize(self.text(f_c).float(), dim=-1)  # [B, K, D]
+        cosine = torch.einsum("btdhw,bkd->btkhw", pixels, words) * self.scale
+        if self.training and self.classifier is not None:
+            # some words are left to the classifier alone, so that its logits stand on their own for unseen words
+            keep = torch.rand(batch, 1, f_c.shape[1], 1, 1, device=level.device) >= self.drop
+            cosine = cosine * keep
+        evidence = cosine + self.bias
+        if self.classifier is not None and class_logits is not None:
+            prior = self.classifier(class_logits, f_c)  # [B, T, K, h', w']
+            prior = F.interpolate(prior.flatten(0, 1), size=level.shape[-2:], mode="bilinear")
+            evidence = evidence + prior.unflatten(0, (batch, length))
+        return evidence
+
+
+def presence(evidence: torch.Tensor) -> torch.Tensor:
+    """Is the category anywhere in the frame? `[B,T,K,h,w]` -> logits `[B,T,K]`: mean of the top positions."""
+    flat = evidence.flatten(3)
+    return flat.topk(max(1, round(TOP_SHARE * flat.shape[-1])), -1).values.mean(-1)

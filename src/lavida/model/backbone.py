@@ -1,0 +1,97 @@
+"""EfficientNet-Lite as a backbone for SAM 2's vision encoder (the light stand-in for Hiera at `nano` scale)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
+from transformers.modeling_outputs import ModelOutput
+
+STRIDES = (4, 8, 16, 32)
+
+
+class EfficientNetLiteConfig(PreTrainedConfig):
+    """`variant`: `efficientnet-lite0` to `efficientnet-lite4`."""
+
+    model_type = "efficientnet_lite"
+
+    variant: str = "efficientnet-lite2"
+
+
+@dataclass
+class EfficientNetLiteOutput(ModelOutput):
+    """`intermediate_hidden_states`: `[N,h,w,C]` at strides 4, 8, 16, 32, as `Sam2VisionModel` expects them."""
+
+    last_hidden_state: torch.Tensor | None = None
+    intermediate_hidden_states: tuple[torch.Tensor, ...] | None = None
+    class_logits: torch.Tensor | None = None
+    hidden_states: tuple[torch.Tensor, ...] | None = None
+    attentions: tuple[torch.Tensor, ...] | None = None
+
+
+class EfficientNetLiteBackbone(PreTrainedModel):
+    """The network of `efficientnet_lite_pytorch` with its batch norms folded into the convolutions.
+
+    Folding makes the statistics constant, which is what frozen and fine-tuned use both want. `class_logits`
+    `[N,1000,H/32,W/32]` is the ImageNet classifier applied at every position of the last map.
+    """
+
+    config_class = EfficientNetLiteConfig
+    main_input_name = "pixel_values"
+
+    def __init__(self, config: EfficientNetLiteConfig):
+        super().__init__(config)
+        self.network = _folded(_library_network(config.variant))
+        self.post_init()
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """The library initialises its own layers."""
+
+    def load_package_weights(self, path: str) -> None:
+        """Load the state dict that the weight package carries (unfolded)."""
+        network = _library_network(self.config.variant)
+        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        self.network.load_state_dict(_folded(network).state_dict())
+
+    def forward(self, pixel_values: torch.Tensor, **kwargs) -> EfficientNetLiteOutput:
+        """`pixel_values` `[N,3,H,W]`, both sides multiples of 32."""
+        net = self.network
+        height = pixel_values.shape[-2]
+        x = net._swish(net._conv_stem(pixel_values.contiguous(memory_format=torch.channels_last)))
+        maps: dict[int, torch.Tensor] = {}
+        for block in net._blocks:
+            x = block(x)
+            maps[height // x.shape[-2]] = x  # the last map of each stride stays
+        x = net._swish(net._conv_head(x))
+        logits = nn.functional.conv2d(x, net._fc.weight[:, :, None, None], net._fc.bias)  # [N,1000,H/32,W/32]
+        levels = tuple(maps[stride].permute(0, 2, 3, 1) for stride in STRIDES)
+        return EfficientNetLiteOutput(
+            last_hidden_state=levels[-1], intermediate_hidden_states=levels, class_logits=logits
+        )
+
+
+def _library_network(variant: str) -> nn.Module:
+    from efficientnet_lite_pytorch import EfficientNet
+
+    # image_size=None selects padding by the actual input, which is what frames of any size need
+    return EfficientNet.from_name(variant, image_size=None).eval()
+
+
+def _folded(network: nn.Module) -> nn.Module:
+    def fold(owner: nn.Module, conv: str, norm: str) -> None:
+        setattr(owner, conv, fuse_conv_bn_eval(getattr(owner, conv), getattr(owner, norm)))
+        setattr(owner, norm, nn.Identity())
+
+    fold(network, "_conv_stem", "_bn0")
+    fold(network, "_conv_head", "_bn1")
+    for block in network._blocks:
+        if hasattr(block, "_expand_conv"):
+            fold(block, "_expand_conv", "_bn0")
+        fold(block, "_depthwise_conv", "_bn1")
+        fold(block, "_project_conv", "_bn2")
+    return network.to(memory_format=torch.channels_last)
+
+
+AutoConfig.register(EfficientNetLiteConfig.model_type, EfficientNetLiteConfig)
+AutoModel.register(EfficientNetLiteConfig, EfficientNetLiteBackbone)

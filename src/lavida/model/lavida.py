@@ -1,0 +1,237 @@
+"""LAVIDA's forward pass on one screen: clip and categories -> frame scores and pixel logits (Eq. 3-9)."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from transformers import (
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    Sam2Model,
+)
+
+from lavida.config import LavidaConfig
+from lavida.errors import InputError
+from lavida.model.alignment import Alignment, ClassifierEvidence, presence
+from lavida.model.decoder import Decoded, MultiLevelMaskDecoder
+from lavida.model.frame_semantics import FrameSemantics
+from lavida.model.frozen import FrozenPart
+from lavida.model.projector import SemanticProjector, build_projector
+from lavida.model.semantics import Semantics
+from lavida.model.text import CategoryEncoder
+from lavida.model.vision import VisionEncoder, VisionFeatures
+
+TOKENIZER, TEXT_TOKENIZER = "tokenizer", "text_tokenizer"  # sub-folders of a saved model
+
+
+@dataclass(frozen=True, slots=True)
+class LavidaOutput:
+    """B clips of T frames with up to K categories; all logits, padding categories hold anything.
+
+    Attributes:
+        frame_logits: `[B,T]`, y^f before the sigmoid.
+        pixel_logits: `[B,T,H/4,W/4]`, y^p before the sigmoid: the mask of highest predicted IoU.
+        category_logits: `[B,T,K]`, which category is in the frame; None without alignment.
+        evidence: `[B,T,K,H/8,W/8]`, where each category is; None without alignment.
+        decoded: The decoder's three masks, IoU and object logits for B*T frames, for the objective.
+        text_loss: L_txt, None unless asked for.
+    """
+
+    frame_logits: torch.Tensor
+    pixel_logits: torch.Tensor
+    category_logits: torch.Tensor | None
+    evidence: torch.Tensor | None
+    decoded: Decoded
+    text_loss: torch.Tensor | None
+
+
+class LavidaModel(PreTrainedModel):
+    """The whole of section 3, assembled from `transformers` parts by a `LavidaConfig`."""
+
+    config_class = LavidaConfig
+    main_input_name = "frames"
+
+    def __init__(
+        self,
+        config: LavidaConfig,
+        tokenizer: PreTrainedTokenizerBase,
+        text_tokenizer: PreTrainedTokenizerBase,
+    ):
+        super().__init__(config)
+        mllm = AutoModelForImageTextToText.from_config(config.mllm_config)
+        self.sam2 = Sam2Model(config.sam2_config)
+        vision_dim = config.sam2_config.vision_config.fpn_hidden_size
+        self.semantics = Semantics(
+            mllm,
+            tokenizer,
+            ratio=config.compression_ratio,
+            k=config.compression_k,
+            tokens_per_pair=config.tokens_per_pair,
+            compression=config.compression_mode,
+        )
+        self.text = CategoryEncoder(config.text_config, text_tokenizer, pooling=config.text_pooling)
+        self.vision = VisionEncoder(self.sam2, mean=config.image_mean, std=config.image_std)
+        self.frame_semantics = FrameSemantics(
+            text_dim=self.text.dim,
+            vision_dim=vision_dim,
+            dim=config.projector_dim,
+            heads=config.cross_attention_heads,
+        )
+        projector = build_projector(
+            config.projector,
+            dim=config.projector_dim,
+            out_dim=config.sam2_config.mask_decoder_config.hidden_size,
+            layers=config.projector_layers,
+            heads=config.projector_heads,
+            mlp_dim=config.projector_mlp_dim,
+            queries=config.projector_queries,
+            prompts=config.sparse_prompts,
+        )
+        self.projector = SemanticProjector(
+            projector, llm_dim=self.semantics.hidden_size, dim=config.projector_dim
+        )
+        self.decoder = MultiLevelMaskDecoder(self.sam2)
+        if config.alignment:
+            classifier = None
+            if config.classifier_evidence:
+                classifier = ClassifierEvidence(classes=1000, text_dim=self.text.dim)
+            self.alignment = Alignment(
+                vision_dim=vision_dim,
+                text_dim=self.text.dim,
+                dim=config.alignment_dim,
+                classifier=classifier,
+            )
+            self.presence_to_semantics = nn.Linear(1, config.projector_dim)
+        self._keys_to_ignore_on_load_missing = [re.escape(prefix) for prefix in self._frozen_prefixes()]
+        self.post_init()
+        # post_init finds tied weights of direct children only
+        tied = mllm.all_tied_weights_keys.items()
+        self.all_tied_weights_keys |= {f"semantics.mllm.{a}": f"semantics.mllm.{b}" for a, b in tied}
+
+    def forward(
+        self,
+        frames: torch.Tensor,
+        categories: Sequence[Sequence[str]],
+        *,
+        template: Sequence[int] | None = None,
+        with_text_loss: bool = False,
+    ) -> LavidaOutput:
+        """Score B clips, each with its own categories.
+
+        Args:
+            frames: `[B,T,3,H,W]` RGB in 0..255, sides multiples of `config.frame_multiple`.
+            categories: For each clip its anomaly descriptions, at least one.
+            template: For each clip an index into `prompt.TEMPLATES`; the paper's by default.
+            with_text_loss: Also compute L_txt.
+        """
+        batch, length = frames.shape[:2]
+        semantics = self.semantics(frames, categories, template=template, with_text_loss=with_text_loss)
+        f_v = self.vision(frames.flatten(0, 1))
+        f_c, category_mask = self._category_features(categories)  # [B, K, D_t], [B, K]
+        coarse = f_v.coarsest.unflatten(0, (batch, length))
+        f_a = self.frame_semantics(f_c, coarse)  # [B, T, K, D_a]
+
+        evidence = category_logits = strongest = None
+        if self.config.alignment:
+            evidence = self._evidence(f_v, f_c, (batch, length))  # [B, T, K, H/8, W/8]
+            category_logits = presence(evidence)  # [B, T, K]
+            f_a = f_a + self.presence_to_semantics(category_logits[..., None])
+            absent = ~category_mask[:, None, :, None, None]
+            strongest = evidence.masked_fill(absent, -torch.inf).amax(2).flatten(0, 1)[:, None]
+
+        f_proj = self.projector(semantics.f_sem, f_a, category_mask)  # [B, T, P, D_m]
+        decoded = self.decoder(f_proj.flatten(0, 1), f_v, strongest)
+        frame_logits = decoded.object_logits.float().unflatten(0, (batch, length))
+        if self.config.residual_evidence:
+            present = category_logits.masked_fill(~category_mask[:, None], -torch.inf).amax(-1)
+            frame_logits = frame_logits + present
+            decoded = decoded.plus_evidence(strongest)
+        return LavidaOutput(
+            frame_logits=frame_logits,
+            pixel_logits=decoded.best_mask().float().unflatten(0, (batch, length)),
+            category_logits=category_logits,
+            evidence=evidence,
+            decoded=decoded,
+            text_loss=semantics.text_loss,
+        )
+
+    def calibrated(self, logits: torch.Tensor) -> torch.Tensor:
+        """Logits whose sigmoid is the probability seen on held-out exposure data."""
+        return (logits - self.config.calibration_bias) / self.config.calibration_temperature
+
+    def category_scores(self, output: LavidaOutput) -> torch.Tensor:
+        """`[B,T,K]` in [0, 1]: the strongest category has the frame's own score, others as much less as they are.
+
+        Without alignment the model cannot tell categories apart and all have the frame's score.
+        """
+        if output.category_logits is None:
+            raise ValueError("this model has no per-category evidence")
+        below = output.category_logits - output.category_logits.amax(-1, keepdim=True)
+        return self.calibrated(output.frame_logits[..., None] + below).sigmoid()
+
+    def _category_features(self, categories: Sequence[Sequence[str]]) -> tuple[torch.Tensor, torch.Tensor]:
+        """f_c `[B, K, D_t]`, zero-padded to the longest list, and where it is not padding `[B, K]`."""
+        features = [self.text(list(names)) for names in categories]
+        padded = nn.utils.rnn.pad_sequence(features, batch_first=True)
+        counts = torch.tensor([len(f) for f in features], device=padded.device)
+        return padded, torch.arange(padded.shape[1], device=padded.device) < counts[:, None]
+
+    def _evidence(self, f_v: VisionFeatures, f_c: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+        class_logits = None if f_v.class_logits is None else f_v.class_logits.unflatten(0, shape)
+        return self.alignment(f_v.levels[1].unflatten(0, shape), f_c, class_logits)
+
+    def _init_weights(self, module: nn.Module) -> None:
+        """Parts of `transformers` initialise themselves; the rest keeps PyTorch's defaults."""
+
+    # --- saving and loading: frozen parts stay in the package that carries them -----------------------------
+
+    def _frozen_prefixes(self) -> tuple[str, ...]:
+        return tuple(part["module"] + "." for part in self.config.frozen_parts)
+
+    def load_frozen_parts(self) -> None:
+        """Fill the parts named in `config.frozen_parts` from their packages."""
+        for part in self.config.frozen_parts:
+            FrozenPart(**part).load_into(self)
+        self.text.forget()
+
+    def save_pretrained(self, save_directory: str | Path, **kwargs) -> None:
+        """Write config, weights that training changed (in their own dtype) and both tokenizers."""
+        state = kwargs.pop("state_dict", None) or self.state_dict()
+        state = {key: value for key, value in state.items() if not key.startswith(self._frozen_prefixes())}
+        super().save_pretrained(save_directory, state_dict=state, **kwargs)
+        self.semantics.tokenizer.save_pretrained(Path(save_directory) / TOKENIZER)
+        self.text.tokenizer.save_pretrained(Path(save_directory) / TEXT_TOKENIZER)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, **kwargs) -> "LavidaModel":
+        """Load a folder written by `save_pretrained`. Raises InputError if it is not a whole LAVIDA model."""
+        folder = Path(folder)
+        if not (folder / "config.json").is_file():
+            raise InputError(f"no model in {folder}: config.json is missing; give nano or a saved model's folder")
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder / TOKENIZER, local_files_only=True)
+            text_tokenizer = AutoTokenizer.from_pretrained(folder / TEXT_TOKENIZER, local_files_only=True)
+            model, report = super().from_pretrained(
+                folder, tokenizer, text_tokenizer, output_loading_info=True, local_files_only=True, **kwargs
+            )
+        except InputError:
+            raise
+        except Exception as error:  # transformers and safetensors raise many types for a broken folder
+            raise InputError(f"cannot load the model in {folder}: {_first_line(error)}") from error
+        if missing := sorted(report["missing_keys"]):
+            raise InputError(
+                f"the model in {folder} lacks {len(missing)} weights (first: {missing[0]}); "
+                "the file is incomplete or of another version"
+            )
+        model.load_frozen_parts()
+        return model.eval()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,46 @@
+"""Progress with time left, on stderr."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+
+class Advance:
+    """Moves one bar: `advance(3)` by three steps, `advance.to(30)` to step 30."""
+
+    def __init__(self, bar: Progress, task: TaskID):
+        self._bar, self._task = bar, task
+
+    def __call__(self, count: int = 1, note: str = "") -> None:
+        self._bar.update(self._task, advance=count, note=note)
+
+    def to(self, done: int) -> None:
+        self._bar.update(self._task, completed=done)
+
+
+@contextmanager
+def progress_bar(title: str, *, total: int | None, done: int = 0, shown: bool = True) -> Iterator[Advance]:
+    """A bar on stderr while the block runs. `total` None shows a count without an end."""
+    bar = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=Console(stderr=True),
+        disable=not shown,
+        transient=True,
+    )
+    with bar:
+        yield Advance(bar, bar.add_task(title, total=total, completed=done, note=""))

@@ -1,0 +1,100 @@
+"""A training recipe: the YAML file of `lavida train`, checked against these classes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omegaconf import MISSING, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from lavida.errors import InputError
+from lavida.model.losses import LossWeights
+
+
+@dataclass
+class SetRecipe:
+    """One data set of the mixture: `folder` below `data.root`, its split and its share of the draws."""
+
+    name: str = MISSING
+    folder: str = MISSING
+    split: str = "train"
+    weight: float = 1.0
+    clips: bool = False  # consecutive frames: may be drawn as clips of `data.clip_length`
+
+
+@dataclass
+class DataRecipe:
+    root: str = MISSING
+    sets: list[SetRecipe] = MISSING
+    size: tuple[int, int] = (256, 320)  # height, width of a training frame
+    zoom: tuple[float, float] = (0.5, 2.0)  # of a random view; 1 is the largest view of that shape
+    clip_length: int = 4
+    clip_share: float = 0.2  # share of the steps that train on clips, with batch_size / clip_length of them
+    max_side: int = 640  # longer images are stored at this size
+
+
+@dataclass
+class SamplerRecipe:
+    """Eq. 1 and 2."""
+
+    max_categories: int = 30
+    probability: float = 0.5
+    labels: str = "observed"  # or "letter": Eq. 2 as written
+    phrases: bool = True
+
+
+@dataclass
+class AlignmentWeights:
+    """Weights of the dense signal, which the paper does not have."""
+
+    evidence: float = 4.0
+    presence: float = 2.0
+
+
+@dataclass
+class OptimiserRecipe:
+    steps: int = MISSING
+    batch_size: int = 16
+    learning_rate: float = 5e-4
+    weight_decay: float = 1e-4
+    betas: tuple[float, float] = (0.9, 0.95)
+    warmup: int = 100
+    clip_norm: float = 1.0
+    precision: str = "bf16"  # or "no" for float32
+    seed: int = 0
+    workers: int = 1
+    checkpoint_every: int = 250
+    log_every: int = 10
+    keep_checkpoints: int = 2
+
+
+@dataclass
+class Recipe:
+    """`model` holds `preset` and any field of `LavidaConfig` that differs from it."""
+
+    model: dict[str, Any] = field(default_factory=lambda: {"preset": "nano"})
+    data: DataRecipe = field(default_factory=DataRecipe)
+    sampler: SamplerRecipe = field(default_factory=SamplerRecipe)
+    loss: LossWeights = field(default_factory=LossWeights)
+    alignment: AlignmentWeights = field(default_factory=AlignmentWeights)
+    train: OptimiserRecipe = field(default_factory=OptimiserRecipe)
+    out: str = "runs/nano"
+
+
+def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a YAML recipe and apply `key=value` overrides. Raises InputError naming the key that does not fit."""
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(f"no such recipe: {path}; try configs/nano.yaml")
+    try:
+        merged = OmegaConf.merge(
+            OmegaConf.structured(Recipe), OmegaConf.load(path), OmegaConf.from_dotlist(list(overrides))
+        )
+        recipe = OmegaConf.to_object(merged)
+    except (OmegaConfBaseException, ValueError) as error:
+        raise InputError(f"{path}: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # a YAML syntax error
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    assert isinstance(recipe, Recipe)
+    return recipe

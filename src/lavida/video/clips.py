@@ -1,0 +1,67 @@
+"""Clips: what the model sees at once. They cover every selected frame, the tail and short videos included."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from lavida.video.decode import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Up to `length` selected frames of one video, in presentation order.
+
+    Attributes:
+        frames: uint8 `[T, 3, H, W]`, RGB.
+        indices: int64 `[T]`, each frame's index in the video.
+        times: float64 `[T]`, seconds since the video's first frame.
+    """
+
+    frames: torch.Tensor
+    indices: np.ndarray
+    times: np.ndarray
+
+
+def clips(frames: Iterable[Frame], *, length: int) -> Iterator[Clip]:
+    """Group the frames that carry an image into clips of `length`, no frame twice; the last may be shorter.
+
+    Raises:
+        ValueError: `length` is less than 1.
+    """
+    if length < 1:
+        raise ValueError(f"a clip holds at least one frame, not {length}")
+    selected: list[Frame] = []
+    for frame in frames:
+        if frame.image is None:
+            continue
+        selected.append(frame)
+        if len(selected) == length:
+            yield _clip(selected)
+            selected = []
+    if selected:
+        yield _clip(selected)
+
+
+def _clip(selected: list[Frame]) -> Clip:
+    images = np.stack([frame.image for frame in selected])  # [T, H, W, 3]
+    return Clip(
+        frames=torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(),  # [T, 3, H, W]
+        indices=np.array([frame.index for frame in selected], dtype=np.int64),
+        times=np.array([frame.time_s for frame in selected], dtype=np.float64),
+    )
+
+
+def analysis_size(width: int, height: int, *, long_side: int, multiple: int) -> tuple[int, int]:
+    """The size at which frames are analysed, as `(height, width)`.
+
+    The longer side becomes `long_side`, the other one keeps the aspect ratio; both are rounded to the nearest
+    multiple of `multiple`, at least one of it.
+    """
+    scale = long_side / max(width, height)
+
+    def rounded(side: int) -> int:
+        return max(1, round(side * scale / multiple)) * multiple
+
+    return rounded(height), rounded(width)

@@ -1,0 +1,83 @@
+"""What every source of frames offers, and the stride at which it is read."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One frame of a source.
+
+    Attributes:
+        index: from 0 in presentation order.
+        time_s: seconds since the first frame, never decreasing.
+        image: uint8 `[H, W, 3]`, RGB, upright; None for a frame that was not selected (or a damaged image).
+    """
+
+    index: int
+    time_s: float
+    image: np.ndarray | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known of a source before it is read.
+
+    Attributes:
+        path: as given.
+        stem: the name for its results.
+        width: displayed pixels: upright, and square.
+        height: displayed pixels.
+        fps: frames a second, on average.
+        frames_hint: the announced number of frames, often wrong: for progress bars only.
+    """
+
+    path: Path
+    stem: str
+    width: int
+    height: int
+    fps: float
+    frames_hint: int | None
+
+
+class Source(Protocol):
+    """Frames in presentation order, as often as wanted.
+
+    Attributes:
+        info: size, rate and name.
+        warnings: one line each on what a reading found (damage, missing time stamps); complete at its end.
+    """
+
+    info: SourceInfo
+    warnings: list[str]
+
+    def read(self, *, stride: int, size: tuple[int, int] | None = None) -> Iterator[Frame]:
+        """Yield every frame; only frames 0, stride, 2 stride, ... and the last one carry an image.
+
+        Args:
+            stride: at least 1.
+            size: `(height, width)` of the images; the displayed size if None.
+
+        Raises:
+            InputError: the source cannot be read, or nothing in it can be decoded.
+            ValueError: `stride` is less than 1.
+        """
+        ...
+
+
+def default_stride(fps: float) -> int:
+    """The largest stride that still analyses at least five frames a second."""
+    return max(1, int(fps // 5))
+
+
+def check_stride(stride: int) -> None:
+    if stride < 1:
+        raise ValueError(f"stride is at least 1, not {stride}")
+
+
+def one_line(error: Exception) -> str:
+    return " ".join(str(getattr(error, "strerror", None) or error).split())

@@ -1,0 +1,16 @@
+"""Shared fixtures: the optional data kit and tiny models."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def kit() -> Path:
+    """The development data kit: `$LAVIDA_KIT`, or `shared/data` beside the checkout. Skips when it is absent."""
+    beside = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+    root = Path(os.environ.get("LAVIDA_KIT", beside))
+    if not (root / "README.md").is_file():
+        pytest.skip("the data kit is not here (set LAVIDA_KIT to its folder)")
+    return root

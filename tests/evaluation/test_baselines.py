@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from lavida.evaluation.baselines import BASELINES, BackgroundBaseline
+from lavida.evaluation.flow import gaussian_blur, optical_flow
+
+
+def _texture(height: int, width: int) -> np.ndarray:
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return 128 + 50 * np.sin(x / 3) + 40 * np.cos(y / 4) + 20 * np.sin((x + y) / 5)
+
+
+def _folder(path, frames):
+    path.mkdir()
+    for index, frame in enumerate(frames):
+        Image.fromarray(frame.astype(np.uint8)).save(path / f"{index:03d}.png")
+    return path
+
+
+@pytest.mark.parametrize("shift", [(0, 2), (3, 0), (-2, 1), (5, -4)])
+def test_flow_finds_a_shift_of_the_whole_image(shift):
+    dy, dx = shift
+    noise = torch.randn(1, 1, 100, 120, generator=torch.Generator().manual_seed(0))
+    scene = 128 + 400 * gaussian_blur(noise, 2.0)[0, 0]
+    first, second = scene[10:90, 10:110], scene[10 - dy : 90 - dy, 10 - dx : 110 - dx]
+    flow = optical_flow(first, second)[:, 15:-15, 15:-15]
+    assert flow[0].mean().item() == pytest.approx(dx, rel=0.15, abs=0.1)
+    assert flow[1].mean().item() == pytest.approx(dy, rel=0.15, abs=0.1)
+
+
+def test_flow_of_sensor_noise_is_small():
+    rng = torch.Generator().manual_seed(0)
+    noisy = [128 + 2 * torch.randn(60, 80, generator=rng) for _ in range(2)]
+    assert optical_flow(*noisy).norm(dim=0).max() < 0.25
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_scores_point_at_what_moves(ped2, name):
+    frames = list(BASELINES[name]().score(ped2 / "Test" / "Test001"))
+    scores = np.array([frame.score for frame in frames])
+    assert len(frames) == 10
+    assert (
+        scores[4:].min() > 2 * scores[:3].max()
+    )  # the square enters at frame 4; the flow sees it coming at 3
+    peak_y, peak_x = np.unravel_index(frames[6].pixel_map.argmax(), frames[6].pixel_map.shape)
+    assert 8 <= peak_y < 20 and 12 <= peak_x < 34  # the square lies at columns 16 to 27
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_frozen_scene_scores_nothing(tmp_path, name):
+    source = _folder(tmp_path / "still", [_texture(40, 50)] * 3)
+    assert [frame.score for frame in BASELINES[name]().score(source)] == pytest.approx([0, 0, 0], abs=1e-3)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_video_of_one_frame_gets_its_score(tmp_path, name):
+    source = _folder(tmp_path / "one", [_texture(40, 50)])
+    (frame,) = BASELINES[name]().score(source)
+    assert frame.score == pytest.approx(0, abs=1e-3) and frame.pixel_map.shape == (40, 50)
+
+
+@pytest.mark.parametrize("name", BASELINES)
+@pytest.mark.parametrize("damaged", [0, 2, 4])
+def test_a_damaged_frame_still_gets_a_score(tmp_path, name, damaged):
+    source = _folder(tmp_path / "damaged", [_texture(40, 50)] * 5)
+    path = source / f"{damaged:03d}.png"
+    path.write_bytes(path.read_bytes()[:60])
+    assert len(list(BASELINES[name]().score(source))) == 5
+
+
+def test_large_frames_are_shrunk_to_bound_the_cost(tmp_path):
+    source = _folder(tmp_path / "large", [_texture(480, 640)] * 2)
+    assert next(iter(BackgroundBaseline().score(source))).pixel_map.shape == (240, 320)
+
+
+def test_background_of_a_long_video_spans_all_of_it(tmp_path):
+    # dark for the first 70 frames, bright for the other 80: the median over all of it is bright
+    frames = [np.full((8, 8), 20)] * 70 + [np.full((8, 8), 200)] * 80
+    scores = [frame.score for frame in BackgroundBaseline().score(_folder(tmp_path / "long", frames))]
+    assert scores[0] == pytest.approx(180, abs=1) and scores[-1] == pytest.approx(0, abs=1)

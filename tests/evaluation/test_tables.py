@@ -1,0 +1,68 @@
+import io
+import json
+
+import pytest
+
+from lavida.errors import InputError
+from lavida.evaluation.tables import print_comparison
+
+
+def _result(**changes) -> dict:
+    settings = {"scorer": "baseline", "official_videos": 12, "notes": []}
+    result = {
+        "benchmark": "ucsd-ped2", "protocol": "standard", "model": "motion-baseline", "videos": 12,
+        "frames": 2010, "frame_auc_micro": 0.8765, "frame_auc_macro": 0.7, "frame_ap": 0.6,
+        "pixel_auc": 0.91239, "pixel_ap": None, "rbdc": None, "tbdc": None, "settings": settings,
+    }  # fmt: skip
+    return result | changes
+
+
+def _printed(result, **options) -> list[str]:
+    stream = io.StringIO()
+    print_comparison(result, file=stream, **options)
+    return stream.getvalue().splitlines()
+
+
+def _row(lines: list[str], method: str) -> list[str]:
+    (line,) = (line for line in lines if line.strip().startswith(method))
+    return line.split()
+
+
+def test_result_stands_beside_the_papers_rows_in_percent():
+    lines = _printed(_result())
+    assert _row(lines, "AdaCLIP")[1:5] == ["finetune", "paper", "-", "53.06"]
+    assert _row(lines, "LAVIDA (paper)")[2:6] == ["zero-shot", "paper", "-", "87.68"]
+    assert _row(lines, "motion-baseline")[1:6] == ["none", "standard", "12/12", "91.24", "87.65"]
+
+
+def test_a_metric_that_nobody_has_gets_no_column():
+    assert "RBDC" not in "".join(_printed(_result()))
+    assert "RBDC" in "".join(_printed(_result(rbdc=0.5)))
+
+
+def test_part_of_a_benchmark_is_said_to_be_not_comparable():
+    assert "not comparable" in " ".join(_printed(_result(videos=3)))
+    assert "not comparable" not in " ".join(_printed(_result()))
+
+
+def test_siblings_of_the_same_benchmark_are_shown(tmp_path):
+    for name, benchmark in (("background-baseline", "ucsd-ped2"), ("elsewhere", "avenue")):
+        (tmp_path / name).write_text(json.dumps(_result(model=name, benchmark=benchmark)))
+    lines = _printed(_result(), siblings=[tmp_path / "background-baseline", tmp_path / "elsewhere"])
+    assert _row(lines, "background-baseline")
+    assert "elsewhere" not in "".join(lines)
+
+
+def test_a_sibling_that_is_no_result_is_named(tmp_path):
+    (tmp_path / "metrics.json").write_text("[]")
+    with pytest.raises(InputError, match="not a result.*metrics.json"):
+        _printed(_result(), siblings=[tmp_path / "metrics.json"])
+
+
+def test_a_narrow_terminal_hides_no_number(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    assert _row(_printed(_result()), "motion-baseline")[4:6] == ["91.24", "87.65"]
+
+
+def test_brackets_in_a_model_path_are_shown_as_they_are():
+    assert _row(_printed(_result(model="runs/[bold]")), "runs/[bold]")

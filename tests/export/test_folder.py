@@ -1,0 +1,179 @@
+import errno
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from lavida.errors import InputError
+from lavida.export.folder import check_target, finished_folder, unique_stems
+
+
+def write(target: Path, text: str) -> None:
+    with finished_folder(target) as folder:
+        (folder / "run.json").write_text(text)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def test_a_finished_folder_appears_whole_with_nothing_beside_it(tmp_path):
+    target = tmp_path / "deep" / "clip"
+    with finished_folder(target) as folder:
+        (folder / "run.json").write_text("1")
+        assert not target.exists()
+        assert folder.name.startswith(".")
+    assert names(target) == ["run.json"]
+    assert names(target.parent) == ["clip"]
+
+
+def test_others_may_read_it_as_the_umask_says(tmp_path):
+    write(tmp_path / "clip", "1")
+    (tmp_path / "plain").mkdir()
+    assert (tmp_path / "clip").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_an_older_result_is_replaced_with_all_its_files(tmp_path):
+    write(tmp_path / "clip", "1")
+    (tmp_path / "clip" / "overlay.mp4").touch()
+    write(tmp_path / "clip", "2")
+    assert names(tmp_path / "clip") == ["run.json"]
+    assert (tmp_path / "clip" / "run.json").read_text() == "2"
+    assert names(tmp_path) == ["clip"]
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_a_failed_run_leaves_the_older_result_and_nothing_else(tmp_path, failure):
+    write(tmp_path / "clip", "1")
+    with pytest.raises(failure), finished_folder(tmp_path / "clip") as folder:
+        (folder / "run.json").write_text("2")
+        raise failure
+    assert (tmp_path / "clip" / "run.json").read_text() == "1"
+    assert names(tmp_path) == ["clip"]
+
+
+def test_a_killed_run_looks_unfinished_and_the_next_one_cleans_up(tmp_path):
+    script = (
+        "import os, signal, sys; from lavida.export.folder import finished_folder\n"
+        "with finished_folder(sys.argv[1]) as folder:\n"
+        "    (folder / 'run.json').touch(); (folder / 'left').mkdir(); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    path = os.pathsep.join([str(Path(__file__).parents[2] / "src"), os.environ.get("PYTHONPATH", "")])
+    killed = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "clip"], env={**os.environ, "PYTHONPATH": path}
+    )
+    assert killed.returncode == -9
+    (leftover,) = tmp_path.iterdir()
+    assert leftover.name.startswith(".")
+    write(tmp_path / "clip", "1")
+    assert names(tmp_path) == ["clip"]
+    assert names(tmp_path / "clip") == ["run.json"]
+
+
+def test_a_result_that_a_killed_run_had_moved_aside_comes_back(tmp_path):
+    write(tmp_path / "clip", "1")
+    with finished_folder(tmp_path / "clip") as folder:
+        aside = folder.with_suffix(".replaced")
+        (folder / "run.json").touch()
+    (tmp_path / "clip" / "run.json").write_text("1")
+    (tmp_path / "clip").rename(aside)
+    with pytest.raises(RuntimeError), finished_folder(tmp_path / "clip"):
+        raise RuntimeError
+    assert (tmp_path / "clip" / "run.json").read_text() == "1"
+    assert names(tmp_path) == ["clip"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no advisory locks")
+def test_two_runs_to_one_target_do_not_mix(tmp_path):
+    def second() -> None:
+        write(tmp_path / "clip", "second")
+
+    other = threading.Thread(target=second)
+    with finished_folder(tmp_path / "clip") as folder:
+        other.start()
+        other.join(0.2)
+        assert other.is_alive()
+        (folder / "run.json").write_text("first")
+    other.join(10)
+    assert (tmp_path / "clip" / "run.json").read_text() == "second"
+    assert names(tmp_path) == ["clip"]
+
+
+def test_a_folder_that_is_no_result_is_never_deleted(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "me.jpg").touch()
+    for foreign in (tmp_path / "photos", Path("/")):
+        with pytest.raises(InputError, match="no lavida result"):
+            write(foreign, "1")
+    assert names(tmp_path / "photos") == ["me.jpg"]
+    with finished_folder(tmp_path / "photos", replaces="me.jpg") as folder:
+        (folder / "new.jpg").touch()
+    assert names(tmp_path / "photos") == ["new.jpg"]
+
+
+def test_an_empty_folder_may_be_there_already(tmp_path):
+    (tmp_path / "clip").mkdir()
+    write(tmp_path / "clip", "1")
+    assert names(tmp_path / "clip") == ["run.json"]
+
+
+def test_a_file_in_the_way_is_named(tmp_path):
+    (tmp_path / "clip").write_text("mine")
+    with pytest.raises(InputError, match="clip"):
+        write(tmp_path / "clip", "1")
+    with pytest.raises(InputError, match="cannot write"):
+        write(tmp_path / "clip" / "below", "1")
+    assert (tmp_path / "clip").read_text() == "mine"
+
+
+def test_a_target_can_be_checked_before_the_work(tmp_path):
+    write(tmp_path / "result", "1")
+    for good in ("new/deep", "result"):
+        check_target(tmp_path / good)
+    assert names(tmp_path) == ["result"]
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "me.jpg").touch()
+    for bad in ("photos", "photos/me.jpg", "photos/me.jpg/below/deeper"):
+        with pytest.raises(InputError, match=bad):
+            check_target(tmp_path / bad)
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [(errno.ENOSPC, "disk is full"), (errno.EROFS, "Read-only"), (errno.EACCES, "denied")],
+)
+def test_what_the_disk_says_reaches_the_user_in_one_line(tmp_path, number, message):
+    with pytest.raises(InputError, match=message) as caught, finished_folder(tmp_path / "clip") as folder:
+        (folder / "half").touch()
+        raise OSError(number, os.strerror(number))
+    assert str(tmp_path / "clip") in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("paths", "expected"),
+    [
+        (["a.mp4", "b.avi"], ["a", "b"]),
+        (["x/a.mp4", "y/a.mp4", "a.avi"], ["a", "a-2", "a-3"]),
+        (["a.mp4", "b/a.mp4", "a-2.mp4"], ["a", "a-3", "a-2"]),
+        (["a-2.mp4", "a.mp4", "b/a.mp4", "b/a-2.mp4"], ["a-2", "a", "a-3", "a-2-2"]),
+        (["cam.1.mp4"], ["cam.1"]),
+        ([], []),
+    ],
+)
+def test_every_source_gets_its_own_name(paths, expected):
+    assert unique_stems(paths) == expected
+
+
+def test_a_folder_of_images_is_named_in_full(tmp_path):
+    (tmp_path / "cam.1").mkdir()
+    (tmp_path / "cam.1" / "inner").mkdir()
+    assert unique_stems([tmp_path / "cam.1", f"{tmp_path}/cam.1/", tmp_path / "cam.1" / "inner" / ".."]) == [
+        "cam.1",
+        "cam.1-2",
+        "cam.1-3",
+    ]

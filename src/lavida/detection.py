@@ -73,7 +73,8 @@ class Detection:
         info: the source.
         categories: the K texts that describe what counts as abnormal.
         times: float64 `[N]`, seconds, never decreasing, one for every frame.
-        sampled: int64 `[S]`, the analysed frames, ascending, the first 0 and the last N - 1.
+        sampled: int64 `[S]`, the analysed frames, ascending: the first, the last, and those of the stride between,
+            less those that could not be read.
         sampled_scores: float32 `[S]` in [0, 1].
         sampled_category_scores: float32 `[S, K]` in [0, 1].
         masks: masks of the analysed frames whose score is over the threshold.
@@ -143,9 +144,7 @@ class Detection:
         """The abnormal stretches of the video in order, found by hysteresis on `scores`."""
         return find_events(self)
 
-    def save(
-        self, folder: str | Path, *, overlay: bool = True, progress: Callable[[int], None] | None = None
-    ) -> Path:
+    def save(self, folder: str | Path, *, overlay: bool = True, progress: Callable[[int], None] | None = None) -> Path:
         """Write the result folder in one atomic step, replacing an older result there.
 
         Args:

@@ -1,7 +1,6 @@
 """The detector: source and categories -> Detection, clip by clip, with flat memory."""
 
 import resource
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

@@ -1,5 +1,6 @@
 """Progress with time left, on stderr."""
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -30,16 +31,16 @@ class Advance:
 
 @contextmanager
 def progress_bar(title: str, *, total: int | None, done: int = 0, shown: bool = True) -> Iterator[Advance]:
-    """A bar on stderr while the block runs. `total` None shows a count without an end."""
+    """A bar on stderr, where that is a terminal, while the block runs. `total` None shows a count without an end."""
     bar = Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a file name may look like markup
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
         console=Console(stderr=True),
-        disable=not shown,
+        disable=not (shown and sys.stderr.isatty()),
         transient=True,
     )
     with bar:

@@ -1,9 +1,15 @@
-"""Wall-clock time by stage, for `run.json`."""
+"""Wall-clock time by stage, and peak memory, for `run.json`."""
 
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 T = TypeVar("T")
 
@@ -41,3 +47,11 @@ class StageClock:
     def milliseconds(self) -> dict[str, float]:
         """Milliseconds by stage."""
         return {name: round(seconds * 1000, 1) for name, seconds in self._seconds.items()}
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory this process has held so far; None where the system does not tell."""
+    if resource is None:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)  # bytes on macOS, else KiB

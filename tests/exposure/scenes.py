@@ -47,4 +47,7 @@ class Scenes:
 def toy_vocabulary(**relations: Mapping[str, Sequence[str]]) -> Vocabulary:
     """Twelve words w0 ... w11 with one phrase each; `relations` add to single words."""
     classes = {f"w{i}": {"phrases": [f"word {i}"], **relations.get(f"w{i}", {})} for i in range(12)}
-    return Vocabulary(classes=classes, datasets={DATASET: {"exhaustive": ["w7"], "unsafe": ["w8", "w9"]}})
+    return Vocabulary(
+        classes=classes,
+        datasets={DATASET: {"exhaustive": ["w7"], "unsafe": ["w8", "w9"], "scenes": {"shelf": ["w8", "w1"]}}},
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 from lavida.detection import Detection
 from lavida.detector import DEFAULT_THRESHOLD, Detector, check_categories, load
 from lavida.errors import InputError
-from lavida.export.folder import unique_stems
+from lavida.export.folder import check_target, unique_stems
 from lavida.progress import progress_bar
 from lavida.video.decode import open_source
 
@@ -53,6 +53,7 @@ class DetectCommand:
         return results, errors
 
     def _one(self, detector: Detector, path: str, folder: Path) -> tuple[Detection, Path]:
+        check_target(folder)
         source = open_source(path)
         threshold = DEFAULT_THRESHOLD if self.threshold is None else self.threshold
         with progress_bar(f"{source.info.path.name}: looking", total=source.info.frames_hint) as advance:

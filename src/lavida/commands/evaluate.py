@@ -9,7 +9,7 @@ from lavida.errors import InputError
 from lavida.evaluation import PROTOCOLS, evaluate, open_benchmark
 from lavida.evaluation.baselines import BASELINES
 from lavida.evaluation.exposure import evaluate_exposure, exposure_table
-from lavida.evaluation.tables import comparison_table
+from lavida.evaluation.tables import print_comparison
 
 
 def evaluate_command(
@@ -24,10 +24,9 @@ def evaluate_command(
     device: str,
 ) -> None:
     """Measure and print the table. Raises InputError for names that do not exist and data that is not there."""
-    console = Console()
     if name == "exposure":
         result = evaluate_exposure(load(model, device=device), root=root, out=out)
-        console.print(exposure_table(result))
+        Console().print(exposure_table(result))
         return
     if protocol not in PROTOCOLS:
         raise InputError(f"unknown protocol {protocol}: choose {', '.join(PROTOCOLS)}")
@@ -37,4 +36,4 @@ def evaluate_command(
     scorer = {"baseline": BASELINES[baseline]()} if baseline else {"detector": load(model, device=device)}
     result = evaluate(benchmark, **scorer, protocol=PROTOCOLS[protocol], videos=videos, out=out)
     siblings = sorted(p for p in out.resolve().parent.glob("*/metrics.json") if p.parent != out.resolve())
-    console.print(comparison_table(result, siblings=siblings))
+    print_comparison(result, siblings=siblings)

@@ -107,15 +107,18 @@ def evaluate_exposure(detector: Detector, *, root: Path, out: Path) -> dict[str,
             probabilities = _probabilities(detector, answers)
             folder.write_scores(name, scores=probabilities, labels=labels)
             sets[name] = {"prompts": len(answers), **_metrics(answers)}
-            reliability += [
-                (p, a.positive) for p, a in zip(probabilities, answers, strict=True) if not a.calibrates
-            ]
+            reliability += [(p, a.positive) for p, a in zip(probabilities, answers, strict=True) if not a.calibrates]
         result = {
             "benchmark": "exposure",
             "model": detector.name,
             "sets": sets,
             "reliability": reliability_curve(*map(np.array, zip(*reliability, strict=True))),
-            "settings": {"scorer": "detector", "lavida": __version__, "seed": 0, "most_pictures": MOST_PICTURES},
+            "settings": {
+                "scorer": "detector",
+                "lavida": __version__,
+                "seed": 0,
+                "most_pictures": MOST_PICTURES,
+            },
         }
         folder.publish(result)
     return result

@@ -48,7 +48,7 @@ def augment(
         if not mask.any() or view.shows(mask)
     }
     for name, mask in masks.items():
-        if mask.mean(axis=(1, 2)).max() < SLIVER:
+        if np.count_nonzero(mask, axis=(1, 2)).max() < SLIVER * height * width:
             masks[name] = np.zeros_like(mask)
     ignore = None if segmented.ignore is None else view.mask(segmented.ignore)
     outside = view.outside()

@@ -26,9 +26,9 @@ def even_weights(
 ) -> dict[str, float]:
     """Weights for `AnomalyExposureSampler` that even out how often each name is true and irrelevant.
 
-    Drawn uniformly, a word such as "sky" is nearly always true where it is asked and "zebra" nearly never, so
-    a model may answer without looking. The sampler is run on the mixture, and each name's share among the true
-    names over its share among the irrelevant ones is fed back. Same arguments, same weights.
+    Drawn uniformly, a word such as "sky" is nearly always true where it is asked and "zebra" nearly never,
+    so a model may answer without looking. The sampler is run on the mixture, and each name's share among the
+    true names over its share among the irrelevant ones is fed back. Same arguments, same weights.
 
     Args:
         mixture: the training data.

@@ -48,7 +48,7 @@ def heldout_prompts(
     for index in np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist():
         rng = np.random.default_rng((seed, index))
         sample = dataset[index]
-        conflicts = vocabulary.conflicts(sample.masks, sample.dataset)
+        conflicts = vocabulary.conflicts(sample.masks, sample.dataset, scene=sample.scene)
         absent = [name for name in vocabulary.names if name not in conflicts]
         large = [name for name, mask in sample.masks.items() if mask.mean() >= MIN_AREA]
         if large:

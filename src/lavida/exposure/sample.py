@@ -19,7 +19,7 @@ class Segmented:
             (out of sight, or too small to be taught): then it is neither a true nor an irrelevant category.
         ignore: bool [T, H, W], pixels without a label, or None.
         dataset: name of the data set, the key of its rules in the vocabulary.
-        key: name of the sample inside the data set.
+        key: name of the sample inside the data set, `scene/frame` or just `frame`.
         expressions: class name -> more phrases that are true of just this sample.
     """
 
@@ -29,6 +29,11 @@ class Segmented:
     dataset: str
     key: str
     expressions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def scene(self) -> str:
+        """The part of the key before the first slash; empty where there is none."""
+        return self.key.rpartition("/")[0].partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,7 +95,8 @@ class AnomalyExposureSampler:
         )
 
     def _is_visible(self, mask: np.ndarray) -> bool:
-        return bool(mask.mean(axis=(1, 2)).max() > self._min_area)
+        largest = np.count_nonzero(mask, axis=(1, 2)).max()
+        return bool(largest > self._min_area * mask[0].size)
 
     def _draw_true(self, visible: Sequence[str], total: int, rng: np.random.Generator) -> list[str]:
         """One visible class, sometimes several that stand apart."""
@@ -113,7 +114,7 @@ class AnomalyExposureSampler:
         self, segmented: Segmented, own_names: Sequence[str], count: int, rng: np.random.Generator
     ) -> list[str]:
         """Up to `count` names of things that are not there (Eq. 1), own names and others mixed."""
-        conflicts = self._vocabulary.conflicts(segmented.masks, segmented.dataset)
+        conflicts = self._vocabulary.conflicts(segmented.masks, segmented.dataset, scene=segmented.scene)
         own = self._pool([name for name in own_names if name not in conflicts], rng)
         others = self._pool([name for name in self._names if name not in conflicts.union(own_names)], rng)
         chosen: list[str] = []

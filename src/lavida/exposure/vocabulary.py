@@ -14,12 +14,13 @@ class Vocabulary:
 
     Each class has `phrases` (equivalent ways to say it) and four relations to other classes: `implies`
     (surely there too), `like` (near-synonyms, never set against each other), `maybe` (may be there or be part
-    of it), `excludes` (surely not there although the data set would leave it open). Each data set has two
-    lists: `exhaustive` (where no label means not there) and `unsafe` (may be there without a label).
+    of it), `excludes` (surely not there although the data set would leave it open). Each data set has
+    `exhaustive` (where no label means not there), `unsafe` (may be there without a label) and `scenes` (names
+    that were looked for in a single scene, and are not there).
 
     Args:
         classes: class name -> its phrases and relations.
-        datasets: data set name -> its two lists.
+        datasets: data set name -> its lists.
     """
 
     def __init__(
@@ -34,6 +35,11 @@ class Vocabulary:
         implied_by = {name: {other for other in classes if name in self._implies[other]} for name in classes}
         self._maybe = {name: maybe[name] | implied_by[name] for name in classes}
         self._exhaustive = {name: frozenset(entry["exhaustive"]) for name, entry in datasets.items()}
+        self._scenes = {
+            (name, scene): frozenset(absent)
+            for name, entry in datasets.items()
+            for scene, absent in entry["scenes"].items()
+        }
         self._unsafe = {name: frozenset(entry["unsafe"]) for name, entry in datasets.items()}
 
     @classmethod
@@ -54,17 +60,19 @@ class Vocabulary:
         """Names of the same thing or of what may come with it; such two do not stand apart in a picture."""
         return self.alike(name) | self._implies.get(name, frozenset()) | self._maybe.get(name, frozenset())
 
-    def conflicts(self, present: Iterable[str], dataset: str) -> frozenset[str]:
+    def conflicts(self, present: Iterable[str], dataset: str, *, scene: str = "") -> frozenset[str]:
         """Names that may not be called irrelevant in a picture with the classes `present`.
 
         Whatever is there, follows from it or is nearly the same word is a conflict. Whatever may be there
-        without a label is one too, unless the data set would have labelled it, it cannot be without something
-        that is absent, or a present class rules it out. An unknown data set or class has no rules of its own.
+        without a label is one too, unless the data set would have labelled it, someone has looked for it in the
+        scene, it cannot be without something that is absent, or a present class rules it out. An unknown data
+        set, scene or class has no rules of its own.
         """
         present = frozenset(present)
         implied = present.union(*(self._implies.get(name, ()) for name in present))
         certain = implied.union(*(self._like.get(name, ()) for name in implied))
-        absent = self._exhaustive.get(dataset, frozenset()) - certain
+        absent = self._exhaustive.get(dataset, frozenset()) | self._scenes.get((dataset, scene), frozenset())
+        absent -= certain
         ruled_out = frozenset().union(*(self._excludes.get(name, ()) for name in present))
         impossible = {name for name in self.names if self._implies[name] & absent} | absent | ruled_out
         possible = frozenset().union(*(self._maybe.get(name, ()) for name in implied))

@@ -45,7 +45,13 @@ class Alignment(nn.Module):
     """Evidence logits of each category at stride 8 and their presence in a frame."""
 
     def __init__(
-        self, *, vision_dim: int, text_dim: int, dim: int, classifier: ClassifierEvidence | None, drop: float = 0.2
+        self,
+        *,
+        vision_dim: int,
+        text_dim: int,
+        dim: int,
+        classifier: ClassifierEvidence | None,
+        drop: float = 0.2,
     ):
         super().__init__()
         self.pixel = nn.Sequential(
@@ -57,9 +63,7 @@ class Alignment(nn.Module):
         self.classifier = classifier
         self.drop = drop
 
-    def forward(
-        self, level: torch.Tensor, f_c: torch.Tensor, class_logits: torch.Tensor | None
-    ) -> torch.Tensor:
+    def forward(self, level: torch.Tensor, f_c: torch.Tensor, class_logits: torch.Tensor | None) -> torch.Tensor:
         """`level` `[B,T,D_v,h,w]`, `f_c` `[B,K,D_t]`, `class_logits` `[B,T,C,h',w']` -> `[B,T,K,h,w]`."""
         batch, length = level.shape[:2]
         pixels = F.normalize(self.pixel(level.flatten(0, 1)).float(), dim=1).unflatten(0, (batch, length))

@@ -39,9 +39,7 @@ class MultiLevelMaskDecoder(nn.Module):
         super().__init__()
         self._sam2 = (sam2,)  # registered once, in LavidaModel.sam2
 
-    def forward(
-        self, f_proj: torch.Tensor, f_v: VisionFeatures, dense_prompt: torch.Tensor | None
-    ) -> Decoded:
+    def forward(self, f_proj: torch.Tensor, f_v: VisionFeatures, dense_prompt: torch.Tensor | None) -> Decoded:
         """`f_proj` `[N,P,D_m]`; `dense_prompt`: logits `[N,1,h,w]` of any size given as mask prompt, or None."""
         sam2 = self._sam2[0]
         fine, middle, coarse = f_v.levels

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from transformers import (
     AutoModelForImageTextToText,
     AutoTokenizer,
@@ -93,9 +92,7 @@ class LavidaModel(PreTrainedModel):
             queries=config.projector_queries,
             prompts=config.sparse_prompts,
         )
-        self.projector = SemanticProjector(
-            projector, llm_dim=self.semantics.hidden_size, dim=config.projector_dim
-        )
+        self.projector = SemanticProjector(projector, llm_dim=self.semantics.hidden_size, dim=config.projector_dim)
         self.decoder = MultiLevelMaskDecoder(self.sam2)
         if config.alignment:
             classifier = None

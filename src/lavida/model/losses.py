@@ -86,9 +86,7 @@ def segmentation_loss(
     def over_present(loss: Tensor) -> Tensor:
         return (loss * supervised).sum() / present
 
-    object_loss = F.binary_cross_entropy_with_logits(
-        object_logits.float(), target_present.float(), reduction="sum"
-    )
+    object_loss = F.binary_cross_entropy_with_logits(object_logits.float(), target_present.float(), reduction="sum")
     return {
         "mask": over_present(focal.gather(1, best).squeeze(1)),
         "dice": over_present(dice.gather(1, best).squeeze(1)),
@@ -97,9 +95,7 @@ def segmentation_loss(
     }
 
 
-def focal_loss(
-    logits: Tensor, targets: Tensor, valid: Tensor, *, alpha: float = 0.25, gamma: float = 2.0
-) -> Tensor:
+def focal_loss(logits: Tensor, targets: Tensor, valid: Tensor, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
     """Sigmoid focal loss, the mean over the valid pixels of each mask.
 
     Args:

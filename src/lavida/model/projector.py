@@ -102,9 +102,7 @@ class MlpProjector(nn.Module):
     def __init__(self, *, dim: int, out_dim: int, mlp_dim: int, prompts: int):
         super().__init__()
         self.prompts = prompts
-        self.mlp = nn.Sequential(
-            nn.Linear(2 * dim, mlp_dim), nn.GELU(), nn.Linear(mlp_dim, prompts * out_dim)
-        )
+        self.mlp = nn.Sequential(nn.Linear(2 * dim, mlp_dim), nn.GELU(), nn.Linear(mlp_dim, prompts * out_dim))
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """As `QueryProjector.forward`."""
@@ -150,9 +148,7 @@ class SemanticProjector(nn.Module):
         self.w_llm = nn.Linear(llm_dim, dim)
         self.projector = projector
 
-    def forward(
-        self, f_sem: torch.Tensor, f_a: torch.Tensor, category_mask: torch.Tensor
-    ) -> torch.Tensor:
+    def forward(self, f_sem: torch.Tensor, f_a: torch.Tensor, category_mask: torch.Tensor) -> torch.Tensor:
         """`f_sem` `[B,D_llm]`, `f_a` `[B,T,K,D_a]`, `category_mask` `[B,K]` bool -> f_proj `[B,T,P,D_m]`."""
         batch, length = f_a.shape[:2]
         semantic = self.w_llm(f_sem)[:, None, None].expand(-1, length, -1, -1)  # [B, T, 1, D_a]

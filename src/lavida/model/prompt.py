@@ -139,9 +139,7 @@ def _encode_markup(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-def _encode_question(
-    tokenizer: PreTrainedTokenizerBase, categories: Sequence[str], template: str
-) -> list[int]:
+def _encode_question(tokenizer: PreTrainedTokenizerBase, categories: Sequence[str], template: str) -> list[int]:
     # The space goes with the word behind it, as in running text, so pieces and running text encode alike.
     before, after = template.split(" {c}")
     ids = encode_plain(tokenizer, before)

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import AutoModel, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import AutoModel, CLIPTextModelWithProjection, PreTrainedConfig, PreTrainedTokenizerBase
 
 MAX_TOKENS = 64
 CACHE_SIZE = 20_000
@@ -19,7 +19,8 @@ class CategoryEncoder(nn.Module):
         super().__init__()
         if pooling not in ("mean", "projection"):
             raise ValueError(f"unknown text pooling {pooling!r}: choose mean or projection")
-        self.encoder = AutoModel.from_config(config)
+        # AutoModel would give CLIP's text model without the projection
+        self.encoder = CLIPTextModelWithProjection(config) if pooling == "projection" else AutoModel.from_config(config)
         self.encoder.requires_grad_(False)
         self.tokenizer = tokenizer
         self.pooling = pooling

@@ -51,9 +51,7 @@ def train(recipe: Recipe, *, resume: bool = True) -> Path:
     first = _resume(accelerator, out) if resume else 0
     batches = _batches(recipe, stream, first, part=(accelerator.process_index, accelerator.num_processes))
     model.train()
-    with progress_bar(
-        "training", total=opt.steps, done=first, shown=accelerator.is_main_process
-    ) as advance:
+    with progress_bar("training", total=opt.steps, done=first, shown=accelerator.is_main_process) as advance:
         for step, batch in enumerate(batches, start=first):
             torch.manual_seed(opt.seed * 1_000_003 + step)  # dropout, too, depends on the step alone
             batch = batch.to(accelerator.device)
@@ -108,9 +106,18 @@ def _batches(recipe: Recipe, stream: ExposureStream, first: int, *, part: tuple[
 
 
 def _log(
-    accelerator: Accelerator, out: Path, step: int, loss: torch.Tensor, terms: dict[str, torch.Tensor], rate: float
+    accelerator: Accelerator,
+    out: Path,
+    step: int,
+    loss: torch.Tensor,
+    terms: dict[str, torch.Tensor],
+    rate: float,
 ) -> None:
-    values = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}, "learning_rate": rate}
+    values = {
+        "loss": loss.item(),
+        **{name: term.item() for name, term in terms.items()},
+        "learning_rate": rate,
+    }
     accelerator.log(values, step=step)
     if accelerator.is_main_process:
         with (out / "losses.jsonl").open("a") as file:

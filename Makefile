@@ -1,0 +1,38 @@
+# make demo   run the main job on a real clip with the embedded model
+# make test   lint and tests
+# Both set up .venv themselves.
+
+PYTHON ?= python3
+PY := .venv/bin/python
+# The first request decides: a looser one for torch pulls several gigabytes of CUDA packages on many machines.
+TORCH ?= torch==2.13.0
+DEMO_OUT ?= lavida-out
+
+.PHONY: demo test lint clean
+
+demo: .venv/demo
+	$(PY) -m lavida detect "$$($(PY) -m lavida demo-clip)" -a bicycle --out $(DEMO_OUT)
+
+test: .venv/dev
+	$(PY) -m ruff check src tests
+	OMP_NUM_THREADS=2 $(PY) -m pytest
+
+lint: .venv/dev
+	$(PY) -m ruff check --fix src tests
+	$(PY) -m ruff format src tests
+
+.venv/demo: pyproject.toml
+	$(call install,demo)
+
+.venv/dev: pyproject.toml
+	$(call install,dev,train)
+
+define install
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check "$(TORCH)"
+	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[$(1)]" $(if $(2),"tensorboard>=2.16")
+	touch $@
+endef
+
+clean:
+	rm -rf .venv build dist src/*.egg-info

@@ -1,0 +1,5 @@
+"""`python -m lavida`."""
+
+from lavida.cli import main
+
+main()

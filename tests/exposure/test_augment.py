@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from scenes import box, scene
+
+from lavida.exposure.augment import augment
+
+SIZE = (48, 64)
+
+
+def views(segmented, count=60, **settings):
+    return [
+        augment(segmented, size=SIZE, rng=np.random.default_rng(seed), **settings) for seed in range(count)
+    ]
+
+
+def test_size_and_types():
+    for view in views(scene({"w0": box(4, 20, 4, 20, frames=2)}), count=20):
+        assert view.frames.shape == (2, *SIZE, 3) and view.frames.dtype == np.uint8
+        assert all(mask.shape == (2, *SIZE) and mask.dtype == bool for mask in view.masks.values())
+    assert augment(scene({}), size=40, rng=np.random.default_rng(0)).frames.shape == (1, 40, 40, 3)
+
+
+def test_masks_move_with_the_picture():
+    """White pixels of the picture are the mask: after any view they still stand out from the rest."""
+    for view in views(scene({"w0": box(6, 18, 8, 24)})):
+        mask, known = view.masks["w0"][0], np.ones(SIZE, bool)
+        if view.ignore is not None:
+            known = ~view.ignore[0]
+        gray = view.frames[0].mean(axis=-1)
+        inside, outside = gray[mask & known], gray[~mask & known]
+        if len(inside) > 50 and len(outside) > 50:
+            assert np.median(inside) > np.median(outside) + 40
+            threshold = (np.median(inside) + np.median(outside)) / 2
+            agreement = ((gray > threshold) == mask)[known].mean()
+            assert agreement > 0.9
+
+
+def test_all_frames_of_a_clip_get_the_same_view():
+    mask = box(6, 18, 8, 24, frames=3)
+    for view in views(scene({"w0": mask})):
+        if "w0" in view.masks:
+            assert (view.masks["w0"] == view.masks["w0"][:1]).all()
+        if view.ignore is not None:
+            assert (view.ignore == view.ignore[:1]).all()
+
+
+def test_a_class_out_of_the_view_is_gone_and_a_sliver_is_kept_without_pixels():
+    gone = sliver = 0
+    for view in views(scene({"w0": box(0, 3, 0, 3), "w1": box(0, 24, 0, 32)}), count=200, scale=(1.5, 2.0)):
+        assert view.masks["w1"].all()
+        if "w0" not in view.masks:
+            gone += 1
+        elif not view.masks["w0"].any():
+            sliver += 1
+        else:
+            assert view.masks["w0"].mean() >= 0.001
+    assert gone > 20 and sliver > 0
+
+
+def test_an_empty_mask_stays_listed():
+    for view in views(scene({"w0": box(0, 0, 0, 0), "w1": box(0, 12, 0, 12)}), count=20):
+        assert not view.masks["w0"].any()
+
+
+def test_the_border_of_a_small_view_is_ignored_or_mirrored():
+    ignored = mirrored = 0
+    for view in views(scene({"w0": box(0, 24, 0, 32)}), scale=(0.4, 0.6)):
+        ignore = view.ignore[0]
+        assert not (view.masks["w0"][0] & ignore).any() and (view.masks["w0"][0] | ignore).all()
+        mirrored += (~ignore).any(axis=0).all()
+        ignored += ignore.any(axis=0).all() and not (~ignore).any(axis=0).all()
+    assert ignored > 10 and mirrored > 10
+
+
+def test_zoom_one_fills_the_view():
+    for view in views(scene({"w0": box(0, 24, 0, 32)}), count=20, scale=(1.2, 1.2)):
+        assert view.ignore is None and view.masks["w0"].all()
+
+
+def test_same_seed_same_view():
+    sample = scene({"w0": box(4, 20, 4, 20)})
+    first, again = (augment(sample, size=SIZE, rng=np.random.default_rng(5)) for _ in range(2))
+    assert (first.frames == again.frames).all() and (first.masks["w0"] == again.masks["w0"]).all()
+
+
+@pytest.mark.parametrize("share", [0.3])
+def test_many_views_are_gray(share):
+    rng = np.random.default_rng(0)
+    sample = scene({"w0": box(0, 24, 0, 32)})
+    sample.frames[...] = rng.integers(0, 256, sample.frames.shape)
+    gray = [np.ptp(v.frames[0].astype(int), axis=-1).max() == 0 for v in views(sample, count=300)]
+    assert np.mean(gray) == pytest.approx(share, abs=0.08)

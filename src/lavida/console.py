@@ -17,7 +17,8 @@ def tell(text: str) -> None:
 
 def complain(message: str) -> None:
     """Print one line on stderr."""
-    print(f"lavida: {one_line(message)}", file=sys.stderr)
+    if sys.stderr is not None:  # print would take stdout instead
+        print(f"lavida: {one_line(message)}", file=sys.stderr)
 
 
 def one_line(text: str) -> str:

@@ -106,9 +106,8 @@ class Detection:
         frames, analysed, kinds = len(self.times), len(self.sampled), len(self.categories)
         if not frames or np.any(np.diff(self.times) < 0):
             raise ValueError("times must hold at least one frame and never decrease")
-        ends = self.sampled[[0, -1]].tolist() if analysed else []
-        if ends != [0, frames - 1] or np.any(np.diff(self.sampled) < 1):
-            raise ValueError(f"sampled must ascend from frame 0 to frame {frames - 1}")
+        if not analysed or self.sampled[0] < 0 or self.sampled[-1] >= frames or np.any(np.diff(self.sampled) < 1):
+            raise ValueError(f"sampled must hold at least one frame and ascend within 0 to {frames - 1}")
         if self.sampled_scores.shape != (analysed,):
             raise ValueError(f"sampled_scores must be [{analysed}], not {list(self.sampled_scores.shape)}")
         if not kinds:

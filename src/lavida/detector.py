@@ -1,25 +1,29 @@
 """The detector: source and categories -> Detection, clip by clip, with flat memory."""
 
-import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional as F
+from transformers.utils import logging as transformers_logging
 
 from lavida import __version__
 from lavida.detection import Detection, Mask
 from lavida.errors import InputError
 from lavida.model.lavida import LavidaModel, LavidaOutput
-from lavida.stages import StageClock
+from lavida.model.prompt import clean_category
+from lavida.stages import StageClock, peak_memory_mb
 from lavida.video.clips import Clip, analysis_size, clips
 from lavida.video.decode import Frame, Source, SourceInfo, default_stride, open_source
 
 DEFAULT_THRESHOLD = 0.5  # scores are calibrated: more likely than not
-MASK_PROBABILITY = 0.5
+MASK_LOGIT = 0.0  # a pixel is abnormal when that is more likely than not
 LEAST_MASK_SHARE = 0.0002  # of the frame: smaller specks are not worth a mask
 MOST_CATEGORIES = 200
+DEVICE_TYPES = ("cpu", "cuda", "mps")
+EMBEDDED = Path(__file__).parent / "weights" / "nano"
 
 
 def load(model: str | Path = "nano", *, device: str = "auto") -> "Detector":
@@ -32,10 +36,28 @@ def load(model: str | Path = "nano", *, device: str = "auto") -> "Detector":
     Raises:
         InputError: There is no such model or device.
     """
-    folder = Path(__file__).parent / "weights" / "nano" if str(model) == "nano" else Path(model)
+    folder = EMBEDDED if str(model) == "nano" else Path(model)
     if not folder.is_dir():
+        if folder is EMBEDDED:
+            raise InputError(f"the embedded model is missing: {folder}; install lavida again, or give a model's folder")
         raise InputError(f"no such model: {model}; give nano or the folder of a saved model")
-    return Detector(LavidaModel.from_pretrained(folder), name=str(model), device=choose_device(device))
+    chosen = choose_device(device)
+    with _quiet_transformers():
+        return Detector(LavidaModel.from_pretrained(folder), name=str(model), device=chosen)
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """No progress bar and no warning from transformers: what matters to the user is raised as one line."""
+    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+        if bars:
+            transformers_logging.enable_progress_bar()
 
 
 class Detector:
@@ -71,10 +93,7 @@ class Detector:
             InputError: The source, the categories or a setting cannot be used.
         """
         anomalies = check_categories(anomalies)
-        if not 0 < threshold < 1:
-            raise InputError(f"threshold {threshold} is out of range: choose a value between 0 and 1")
-        if stride is not None and stride < 1:
-            raise InputError(f"stride {stride} is out of range: choose 1 or more")
+        check_settings(stride=stride, threshold=threshold)
         if isinstance(source, str | Path):
             source = open_source(source)
         stride = stride or default_stride(source.info.fps)
@@ -96,8 +115,14 @@ class Detector:
         )
 
     def _forward(self, clip: Clip, anomalies: Sequence[str]) -> LavidaOutput:
-        with self.autocast():
-            return self.model(clip.frames[None].to(self.device), [list(anomalies)])
+        try:
+            with self.autocast():
+                return self.model(clip.frames[None].to(self.device), [list(anomalies)])
+        except torch.OutOfMemoryError as error:
+            raise InputError(
+                f"not enough memory on {self.device} for {len(anomalies)} categories: "
+                "give fewer at a time, free the device, or choose --device cpu"
+            ) from error
 
     def _run_record(
         self,
@@ -125,7 +150,7 @@ class Detector:
             "analysed_frames": len(gather.sampled),
             "stage_ms": clock.milliseconds(),
             "frames_per_second": round(len(gather.times) / seconds, 2),
-            "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+            "peak_memory_mb": peak_memory_mb(),
             "warnings": list(source.warnings),
         }
 
@@ -153,7 +178,12 @@ class _Gather:
 
     def add(self, clip: Clip, output: LavidaOutput, model: LavidaModel) -> None:
         scores = model.calibrated(output.frame_logits[0]).sigmoid().float().cpu().numpy()  # [T]
-        per_category = model.category_scores(output)[0].float().cpu().numpy()  # [T, K]
+        if output.category_logits is None:  # the model cannot tell categories apart
+            per_category = np.repeat(scores[:, None], len(self.categories), axis=1)  # [T, K]
+        else:
+            per_category = model.category_scores(output)[0].float().cpu().numpy()  # [T, K]
+        if not (np.isfinite(scores).all() and np.isfinite(per_category).all()):
+            raise InputError("the model's scores are not numbers: its weights are damaged; save or train it again")
         self.sampled.extend(clip.indices.tolist())
         self.scores.append(scores)
         self.category_scores.append(per_category)
@@ -176,14 +206,13 @@ class _Gather:
         self, frame: int, logits: torch.Tensor, output: LavidaOutput, t: int, per_category: np.ndarray
     ) -> None:
         """One mask a category: each abnormal pixel goes to the category with the most evidence there."""
-        abnormal = logits.sigmoid() >= MASK_PROBABILITY  # [H, W]
+        abnormal = (logits >= MASK_LOGIT).cpu().numpy()  # [H, W]
         if output.evidence is None or len(self.categories) == 1:
-            owner = torch.full_like(abnormal, int(per_category.argmax()), dtype=torch.int64)
+            shares = {int(per_category.argmax()): abnormal}
         else:
-            owner = output.evidence[0, t].float().argmax(0)[None, None].float()  # [1, 1, h, w]
-            owner = F.interpolate(owner, size=tuple(logits.shape), mode="nearest")[0, 0].long()
-        for index in owner[abnormal].unique().tolist():
-            pixels = (abnormal & (owner == index)).cpu().numpy()
+            owner = _nearest(output.evidence[0, t].argmax(0).to(torch.uint8).cpu().numpy(), abnormal.shape)
+            shares = {index: abnormal & (owner == index) for index in np.unique(owner).tolist()}
+        for index, pixels in shares.items():
             if pixels.mean() >= LEAST_MASK_SHARE:
                 self.masks.append(
                     Mask.from_pixels(
@@ -206,16 +235,30 @@ class _Gather:
         )
 
 
+def _nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Enlarge `[h, w]` to `size`."""
+    rows, columns = (np.arange(new) * old // new for new, old in zip(size, values.shape, strict=True))
+    return values[rows[:, None], columns]  # [H, W]
+
+
 def check_categories(anomalies: Sequence[str]) -> tuple[str, ...]:
-    """The categories as given, without blank or repeated ones. Raises InputError when none or too many are left."""
+    """The categories on one line each, without repeated ones. Raises InputError for a blank one, none or too many."""
     if isinstance(anomalies, str):
         anomalies = [anomalies]
-    cleaned = tuple(dict.fromkeys(" ".join(text.split()) for text in anomalies))
-    if not cleaned or "" in cleaned:
-        raise InputError("empty category: describe what counts as abnormal in words, for example -a bicycle")
+    cleaned = tuple(dict.fromkeys(clean_category(text) for text in anomalies))
+    if not cleaned:
+        raise InputError("no category: describe what counts as abnormal in words, for example -a bicycle")
     if len(cleaned) > MOST_CATEGORIES:
         raise InputError(f"{len(cleaned)} categories: give at most {MOST_CATEGORIES} at a time")
     return cleaned
+
+
+def check_settings(*, stride: int | None, threshold: float) -> None:
+    """Raises InputError for a stride or a threshold out of range."""
+    if not 0 < threshold < 1:
+        raise InputError(f"threshold {threshold} is out of range: choose a value between 0 and 1")
+    if stride is not None and stride < 1:
+        raise InputError(f"stride {stride} is out of range: choose 1 or more")
 
 
 def choose_device(name: str) -> torch.device:
@@ -226,6 +269,8 @@ def choose_device(name: str) -> torch.device:
         return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         device = torch.device(name)
+        if device.type not in DEVICE_TYPES:
+            raise RuntimeError(f"lavida runs on {', '.join(DEVICE_TYPES)}")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]

@@ -40,7 +40,7 @@ def progress_bar(title: str, *, total: int | None, done: int = 0, shown: bool = 
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
         console=Console(stderr=True),
-        disable=not (shown and sys.stderr.isatty()),
+        disable=not (shown and sys.stderr is not None and sys.stderr.isatty()),
         transient=True,
     )
     with bar:

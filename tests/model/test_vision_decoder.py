@@ -33,12 +33,13 @@ def hiera() -> Sam2Model:
     config = Sam2Config(
         vision_config={
             "backbone_config": {
+                "model_type": "sam2_hiera_det_model",
                 "hidden_size": 8,
                 "num_attention_heads": 1,
-                "blocks_per_stage": [1, 1, 1, 1],
+                "blocks_per_stage": [1, 1, 2, 1],
                 "embed_dim_per_stage": [8, 16, 32, 64],
                 "num_attention_heads_per_stage": [1, 1, 2, 2],
-                "global_attention_blocks": [2],
+                "global_attention_blocks": [3],
                 "window_positional_embedding_background_size": [2, 2],
             },
             "backbone_channel_list": [64, 32, 16, 8],

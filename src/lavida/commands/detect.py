@@ -1,16 +1,20 @@
 """`lavida detect`: several sources in, one result folder each."""
 
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lavida.console import complain, one_line
 from lavida.detection import Detection
-from lavida.detector import DEFAULT_THRESHOLD, Detector, check_categories, load
+from lavida.detector import DEFAULT_THRESHOLD, Detector, check_categories, check_settings, load
 from lavida.errors import InputError
 from lavida.export.folder import check_target, unique_stems
+from lavida.export.palette import shorten
 from lavida.progress import progress_bar
 from lavida.video.decode import open_source
+
+# what is printed stays readable, however long or many the categories
+NAME_LENGTH, MOST_NAMES = 60, 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,30 +39,38 @@ class DetectCommand:
         Returns:
             `results` and `errors` as they stand in the `--json` object.
         """
-        check_categories(self.anomalies)
-        detector = load(self.model, device=self.device)
+        try:
+            check_categories(self.anomalies)
+            check_settings(stride=self.stride, threshold=self._threshold)
+            detector = load(self.model, device=self.device)
+        except InputError as error:  # concerns every source
+            complain(str(error))
+            return [], [{"source": source, "message": str(error)} for source in sources]
         results, errors = [], []
         for source, stem in zip(sources, unique_stems(sources), strict=True):
             try:
                 detection, folder = self._one(detector, source, self.out / stem)
             except InputError as error:
-                print(f"lavida: {error}", file=sys.stderr)
+                complain(str(error))
                 errors.append({"source": source, "message": str(error)})
                 continue
             for warning in detection.run["warnings"]:
-                print(f"lavida: warning: {source}: {warning}", file=sys.stderr)
+                complain(f"warning: {warning}")
             results.append(summary(source, detection, folder))
             if say is not None:
                 say(in_words(source, detection, folder, overlay=self.overlay))
         return results, errors
 
+    @property
+    def _threshold(self) -> float:
+        return DEFAULT_THRESHOLD if self.threshold is None else self.threshold
+
     def _one(self, detector: Detector, path: str, folder: Path) -> tuple[Detection, Path]:
         check_target(folder)
         source = open_source(path)
-        threshold = DEFAULT_THRESHOLD if self.threshold is None else self.threshold
         with progress_bar(f"{source.info.path.name}: looking", total=source.info.frames_hint) as advance:
             detection = detector.detect(
-                source, self.anomalies, stride=self.stride, threshold=threshold, progress=advance.to
+                source, self.anomalies, stride=self.stride, threshold=self._threshold, progress=advance.to
             )
         with progress_bar(f"{source.info.path.name}: writing", total=len(detection.times)) as advance:
             return detection, detection.save(folder, overlay=self.overlay, progress=advance.to)
@@ -80,17 +92,25 @@ def summary(source: str, detection: Detection, folder: Path) -> dict:
 
 def in_words(source: str, detection: Detection, folder: Path, *, overlay: bool) -> str:
     """What was found, as a person would say it."""
-    events = detection.events()
-    asked = ", ".join(detection.categories)
+    events, name = detection.events(), one_line(source)
+    asked = _listed(detection.categories)
     if not events:
         highest = detection.scores.max()
-        lines = [f"{source}: nothing of {asked} (highest score {highest:.2f}, threshold {detection.threshold:g})"]
+        lines = [f"{name}: nothing of {asked} (highest score {highest:.2f}, threshold {detection.threshold:g})"]
     else:
-        lines = [f"{source}: {len(events)} {'event' if len(events) == 1 else 'events'} (looked for {asked})"]
+        lines = [f"{name}: {len(events)} {'event' if len(events) == 1 else 'events'} (looked for {asked})"]
         lines += [
-            f"  {e.start_s:7.1f} s to {e.end_s:7.1f} s  {e.category}, surest at {e.peak_s:.1f} s ({e.peak_score:.2f})"
+            f"  {e.start_s:7.1f} s to {e.end_s:7.1f} s  {shorten(e.category, length=NAME_LENGTH)}, "
+            f"surest at {e.peak_s:.1f} s ({e.peak_score:.2f})"
             for e in events
         ]
     pictures = "overlay.mp4 and timeline.png" if overlay else "timeline.png"
-    lines.append(f"  open {pictures} in {folder}")
+    lines.append(f"  open {pictures} in {one_line(str(folder))}")
     return "\n".join(lines)
+
+
+def _listed(categories: Sequence[str]) -> str:
+    names = [shorten(category, length=NAME_LENGTH) for category in categories[:MOST_NAMES]]
+    if more := len(categories) - len(names):
+        names[-1] += f" and {more} more"
+    return ", ".join(names)

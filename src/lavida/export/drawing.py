@@ -132,7 +132,7 @@ def _font(points: int) -> ImageFont.FreeTypeFont:
 
 @lru_cache(maxsize=256)
 def _shorten_to(font: ImageFont.FreeTypeFont, text: str, room: int) -> str:
-    length = len(text)
+    length = min(len(text), max(room, 1))  # hardly a letter is narrower than a pixel
     while length > 1 and font.getlength(shorten(text, length=length)) > room:
         length -= 1
     return shorten(text, length=length)

@@ -82,7 +82,8 @@ class OverlayPainter:
         draw_score_bar(image, score=float(self.scores[frame]), threshold=self.threshold, colour=colour)
 
     def _layer(self, frame: int) -> MaskLayer | None:
-        analysed = int(self.sampled[np.searchsorted(self.sampled, frame, side="right") - 1])
+        before = np.searchsorted(self.sampled, frame, side="right") - 1
+        analysed = int(self.sampled[max(before, 0)])  # the first frames may be damaged
         if self._held[0] != analysed:
             masks = self.masks_at.get(analysed, [])
             self._held = (analysed, MaskLayer.of(masks, colours=self.colours, size=self.size))

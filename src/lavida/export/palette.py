@@ -23,5 +23,6 @@ def colours(categories: tuple[str, ...]) -> dict[str, tuple[int, int, int]]:
 
 def shorten(text: str, *, length: int) -> str:
     """A category or file name on one line of at most `length` characters."""
-    line = " ".join(text.split())
+    drawable = text.encode(errors="replace").decode()  # a file name may be no valid text
+    line = " ".join(drawable.split())
     return line if len(line) <= length else line[: max(length - 1, 0)].rstrip() + "…"

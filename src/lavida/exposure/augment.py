@@ -12,6 +12,9 @@ from PIL import Image, ImageEnhance, ImageFilter
 from lavida.exposure.sample import Segmented
 
 SLIVER = 0.001  # part of the picture under which a class is neither taught nor denied
+WITHOUT = 0.25  # part of the views that are chosen to lose a class: the same scene without the object
+WITHOUT_ZOOM = (1.2, 4.0)
+WITHOUT_TRIES = 8
 EDGE = 0.02  # part of the view beyond its border in which a class still counts as near
 NOISE = np.random.default_rng(0).normal(size=256).astype(np.float32)
 
@@ -24,6 +27,7 @@ def augment(
     size: int | tuple[int, int],
     rng: np.random.Generator,
     scale: tuple[float, float] = (0.35, 2.0),
+    without: float = WITHOUT,
 ) -> Segmented:
     """A random view of a sample; the same for all frames of a clip.
 
@@ -37,9 +41,12 @@ def augment(
         scale: range of the zoom; 1 fills the result with the largest view of its aspect, less leaves a border
             (gray and ignored above and below, the same or mirrored at the sides), more shows a part. Half of
             the views are at most 1.
+        without: part of the views that zoom in until a class of the sample is out of sight, where that is possible.
     """
     height, width = (size, size) if isinstance(size, int) else size
     view = _View.draw(segmented.frames.shape[1:3], (height, width), scale, rng)
+    if rng.random() < without:
+        view = _view_without(segmented, (height, width), rng) or view
     look = _draw_look((height, width), rng)
     frames = np.stack([np.asarray(look(view.picture(frame))) for frame in segmented.frames])  # [T, H, W, 3]
     masks = {
@@ -54,7 +61,18 @@ def augment(
     outside = view.outside()
     if outside is not None:
         ignore = np.repeat(outside[None], len(frames), 0) if ignore is None else ignore | outside
-    return replace(segmented, frames=frames, masks=masks, ignore=ignore)
+    left = frozenset(segmented.masks) - frozenset(masks)
+    return replace(segmented, frames=frames, masks=masks, ignore=ignore, left=left)
+
+
+def _view_without(segmented: Segmented, size: tuple[int, int], rng: np.random.Generator) -> _View | None:
+    """A view in which some class of the sample is out of sight; None if a few tries find none."""
+    shown = [mask for mask in segmented.masks.values() if mask.any()]
+    for _ in range(WITHOUT_TRIES):
+        view = _View.draw(segmented.frames.shape[1:3], size, WITHOUT_ZOOM, rng)
+        if not all(view.shows(mask) for mask in shown):
+            return view
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class Segmented:
         dataset: name of the data set, the key of its rules in the vocabulary.
         key: name of the sample inside the data set, `scene/frame` or just `frame`.
         expressions: class name -> more phrases that are true of just this sample.
+        left: classes of the sample that this view of it does not show: the hardest irrelevant names.
     """
 
     frames: np.ndarray
@@ -29,6 +30,7 @@ class Segmented:
     dataset: str
     key: str
     expressions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left: frozenset[str] = frozenset()
 
     @property
     def scene(self) -> str:

@@ -13,6 +13,7 @@ from lavida.exposure.vocabulary import Vocabulary
 
 SEVERAL_TRUE = 0.3  # part of the anomalous samples with more than one true category
 MOST_TRUE = 3
+ASK_LEFT = 0.5  # how likely a class that the view has lost is asked for
 OWN_NAMES = 0.5  # part of the irrelevant names that is preferred from the sample's own data set
 REPHRASED = 0.5
 
@@ -113,11 +114,17 @@ class AnomalyExposureSampler:
     def _draw_irrelevant(
         self, segmented: Segmented, own_names: Sequence[str], count: int, rng: np.random.Generator
     ) -> list[str]:
-        """Up to `count` names of things that are not there (Eq. 1), own names and others mixed."""
+        """Up to `count` names of things that are not there (Eq. 1): lost ones, own names and others mixed."""
         conflicts = self._vocabulary.conflicts(segmented.masks, segmented.dataset, scene=segmented.scene)
+        # a class that was labelled in the sample and cropped away is surely absent, whatever the rules leave open
+        related = frozenset[str]().union(*(self._vocabulary.related(name) for name in segmented.masks))
+        left = [name for name in sorted(segmented.left - related) if rng.random() < ASK_LEFT]
         own = self._pool([name for name in own_names if name not in conflicts], rng)
         others = self._pool([name for name in self._names if name not in conflicts.union(own_names)], rng)
         chosen: list[str] = []
+        for name in left[:count]:
+            if self._vocabulary.alike(name).isdisjoint(chosen):
+                chosen.append(name)
         while len(chosen) < count and (own or others):
             from_own = own and (not others or rng.random() < OWN_NAMES)
             name = own.pop(0) if from_own else others.pop(0)

@@ -29,6 +29,7 @@ class DataRecipe:
     sets: list[SetRecipe] = MISSING
     size: tuple[int, int] = (256, 320)  # height, width of a training frame
     zoom: tuple[float, float] = (0.5, 2.0)  # of a random view; 1 is the largest view of that shape
+    without: float = 0.25  # part of the views chosen to lose a class: the same scene without the object
     clip_length: int = 4
     clip_share: float = 0.2  # share of the steps that train on clips, with batch_size / clip_length of them
     max_side: int = 640  # longer images are stored at this size
@@ -42,6 +43,7 @@ class SamplerRecipe:
     probability: float = 0.5
     labels: str = "observed"  # or "letter": Eq. 2 as written
     phrases: bool = True
+    even_words: bool = True  # draw names such that the words alone say little about the label
 
 
 @dataclass

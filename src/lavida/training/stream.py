@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lavida.exposure.augment import augment
+from lavida.exposure.balance import even_weights
 from lavida.exposure.datasets import load
 from lavida.exposure.mixture import Mixture
 from lavida.exposure.sample import Exposure
@@ -19,24 +20,37 @@ class ExposureStream:
 
     def __init__(self, recipe: Recipe):
         data = recipe.data
-        self._size, self._zoom = tuple(data.size), tuple(data.zoom)
+        self._size, self._zoom, self._without = tuple(data.size), tuple(data.zoom), data.without
         self._images = self._mixture(recipe, length=1)
         self.has_clips = data.clip_length > 1 and any(s.clips for s in data.sets)
         self._clips = self._mixture(recipe, length=data.clip_length) if self.has_clips else self._images
+        vocabulary, sampler = Vocabulary.builtin(), recipe.sampler
+        weights = None
+        if sampler.even_words:
+            weights = even_weights(
+                self._images,
+                vocabulary=vocabulary,
+                max_categories=sampler.max_categories,
+                probability=sampler.probability,
+                scale=self._zoom,
+            )
         self._sampler = AnomalyExposureSampler(
-            vocabulary=Vocabulary.builtin(),
+            vocabulary=vocabulary,
             # only names that some mask in the mixture shows: one that is always irrelevant would come to mean "no"
             names=self._images.names,
-            max_categories=recipe.sampler.max_categories,
-            probability=recipe.sampler.probability,
-            labels=recipe.sampler.labels,
-            phrases=recipe.sampler.phrases,
+            max_categories=sampler.max_categories,
+            probability=sampler.probability,
+            labels=sampler.labels,
+            phrases=sampler.phrases,
+            weights=weights,
         )
 
     def __call__(self, length: int, rng: np.random.Generator) -> Exposure:
         """One exposure of `length` frames: 1 or `data.clip_length`."""
         mixture = self._images if length == 1 else self._clips
-        segmented = augment(mixture.draw(rng), size=self._size, scale=self._zoom, rng=rng)
+        segmented = augment(
+            mixture.draw(rng), size=self._size, scale=self._zoom, without=self._without, rng=rng
+        )
         return self._sampler.sample(segmented, mixture.own_names(segmented.dataset), rng)
 
     @staticmethod

@@ -14,3 +14,13 @@ def kit() -> Path:
     if not (root / "README.md").is_file():
         pytest.skip("the data kit is not here (set LAVIDA_KIT to its folder)")
     return root
+
+
+@pytest.fixture(scope="session")
+def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A saved `LavidaModel` of toy size with random weights, all its parts in the folder."""
+    from tiny import tiny_lavida  # slow to import: only for those who need it
+
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    tiny_lavida().save_pretrained(folder)
+    return folder

@@ -57,12 +57,18 @@ def test_each_frame_names_its_most_responsible_category():
     assert detect().category == ["fight", "fire", "fire", "fire", "fight"]
 
 
+def test_frames_beyond_the_analysed_ones_take_the_nearest_score():
+    found = detect(sampled=np.array([1, 2, 3]), sampled_scores=np.array([0.2, 0.8, 0.6]))
+    np.testing.assert_allclose(found.scores, [0.2, 0.2, 0.8, 0.6, 0.6], rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"sampled": np.array([0, 2, 3])},
+        {"sampled": np.array([0, 2, 5])},
         {"sampled": np.array([0, 0, 4])},
-        {"sampled": np.array([1, 2, 4])},
+        {"sampled": np.array([-1, 2, 4])},
+        {"sampled": np.array([], dtype=np.int64)},
         {"times": np.array([0, 0.2, 0.1, 0.3, 0.4])},
         {"sampled_scores": np.array([0, np.nan, 0.5])},
         {"sampled_scores": np.array([0, 1.5, 0.5])},

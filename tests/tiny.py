@@ -13,6 +13,8 @@ from lavida.model.prompt import TEMPLATES
 from lavida.model.tokenizer import train_nano_tokenizer
 
 WIDTH = 32
+# at their initial scale hardly anything of the picture and the words comes through the random parts
+LOUDER = {"sam2.vision_encoder.backbone": 2.3, "semantics.mllm": 5, "text.encoder": 5, "sam2.mask_decoder": 8}
 CATEGORIES = ("bicycle", "a person riding a bicycle", "car accident", "dog", "smoke")
 
 
@@ -71,10 +73,11 @@ def tiny_lavida(seed: int = 0, **changes) -> LavidaModel:
     torch.manual_seed(seed)
     tokenizers = tiny_tokenizers()
     model = LavidaModel(tiny_config(*tokenizers, **changes), *tokenizers).eval()
-    with torch.no_grad():  # at their initial scale 50 convolutions let nothing of the picture through
-        for weight in model.sam2.vision_encoder.backbone.parameters():
-            if weight.ndim == 4:
-                weight.mul_(2.3)
+    with torch.no_grad():
+        for part, scale in LOUDER.items():
+            for weight in model.get_submodule(part).parameters():
+                if weight.ndim > 1:
+                    weight.mul_(scale)
         if model.config.alignment and model.config.classifier_evidence:
             classes = model.alignment.classifier.class_features
             classes.copy_(functional.normalize(torch.randn_like(classes), dim=-1))

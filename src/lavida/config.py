@@ -1,11 +1,14 @@
 """`LavidaConfig`: one configuration for every scale. `nano` is built here; larger scales only change the parts."""
 
+from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig, Sam2Config
 from transformers.configuration_utils import SubConfigSpec
 
+from lavida.errors import InputError
 from lavida.model import backbone as _registers_the_light_backbone  # noqa: F401
 
 
+@strict
 class LavidaConfig(PreTrainedConfig):
     """The parts and the sizes of a `LavidaModel`.
 
@@ -68,6 +71,9 @@ class LavidaConfig(PreTrainedConfig):
         self.image_std = [0.229, 0.224, 0.225] if self.image_std is None else self.image_std
         self.frozen_parts = [] if self.frozen_parts is None else self.frozen_parts
         super().__post_init__(**kwargs)
+        for switch in ("classifier_evidence", "residual_evidence"):
+            if getattr(self, switch) and not self.alignment:
+                raise InputError(f"{switch} needs alignment: in the model's config; set {switch} to false too")
 
 
 AutoConfig.register(LavidaConfig.model_type, LavidaConfig)

@@ -178,10 +178,7 @@ class _Gather:
 
     def add(self, clip: Clip, output: LavidaOutput, model: LavidaModel) -> None:
         scores = model.calibrated(output.frame_logits[0]).sigmoid().float().cpu().numpy()  # [T]
-        if output.category_logits is None:  # the model cannot tell categories apart
-            per_category = np.repeat(scores[:, None], len(self.categories), axis=1)  # [T, K]
-        else:
-            per_category = model.category_scores(output)[0].float().cpu().numpy()  # [T, K]
+        per_category = model.category_scores(output, count=len(self.categories))[0].float().cpu().numpy()  # [T, K]
         if not (np.isfinite(scores).all() and np.isfinite(per_category).all()):
             raise InputError("the model's scores are not numbers: its weights are damaged; save or train it again")
         self.sampled.extend(clip.indices.tolist())
@@ -273,7 +270,7 @@ def choose_device(name: str) -> torch.device:
             raise RuntimeError(f"lavida runs on {', '.join(DEVICE_TYPES)}")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].split(". ")[0]
         raise InputError(f"device {name} cannot be used: {reason}; try --device auto") from error
     return device
 

@@ -29,7 +29,9 @@ def test_it_is_eq_7_written_out(module):
                     q = module.to_q(word)[part]
                     scores = [float(q @ module.to_k(p)[part]) / math.sqrt(width) for p in patches]
                     total = math.fsum(math.exp(s) for s in scores)
-                    values = [module.to_v(p)[part] * (math.exp(s) / total) for s, p in zip(scores, patches, strict=True)]
+                    values = [
+                        module.to_v(p)[part] * (math.exp(s) / total) for s, p in zip(scores, patches, strict=True)
+                    ]
                     attended.append(torch.stack(values).sum(0))
                 expected = module.w_o(module.norm(word + torch.cat(attended)))
                 torch.testing.assert_close(f_a[b, t, k], expected, atol=1e-9, rtol=0)

@@ -27,9 +27,7 @@ def encoder(tokenizer) -> CategoryEncoder:
 def calls(encoder) -> list[torch.Tensor]:
     """The token ids of each pass through the encoder."""
     seen = []
-    encoder.encoder.register_forward_pre_hook(
-        lambda _, __, kwargs: seen.append(kwargs["input_ids"]), with_kwargs=True
-    )
+    encoder.encoder.register_forward_pre_hook(lambda _, __, kwargs: seen.append(kwargs["input_ids"]), with_kwargs=True)
     return seen
 
 

@@ -90,6 +90,7 @@ def _folded(network: nn.Module) -> nn.Module:
             fold(block, "_expand_conv", "_bn0")
         fold(block, "_depthwise_conv", "_bn1")
         fold(block, "_project_conv", "_bn2")
+    network.requires_grad_(True)  # folding leaves the new biases out
     return network.to(memory_format=torch.channels_last)
 
 

@@ -1,5 +1,6 @@
 """LAVIDA's forward pass on one screen: clip and categories -> frame scores and pixel logits (Eq. 3-9)."""
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -162,15 +163,17 @@ class LavidaModel(PreTrainedModel):
         """Logits whose sigmoid is the probability seen on held-out exposure data."""
         return (logits - self.config.calibration_bias) / self.config.calibration_temperature
 
-    def category_scores(self, output: LavidaOutput) -> torch.Tensor:
+    def category_scores(self, output: LavidaOutput, *, count: int) -> torch.Tensor:
         """`[B,T,K]` in [0, 1]: the strongest category has the frame's own score, others as much less as they are.
 
-        Without alignment the model cannot tell categories apart and all have the frame's score.
+        `count` is K, the same for all clips (padding would count as a category). Without alignment the model
+        cannot tell categories apart and all have the frame's score.
         """
+        frame_logits = output.frame_logits[..., None].expand(-1, -1, count)
         if output.category_logits is None:
-            raise ValueError("this model has no per-category evidence")
+            return self.calibrated(frame_logits).sigmoid()
         below = output.category_logits - output.category_logits.amax(-1, keepdim=True)
-        return self.calibrated(output.frame_logits[..., None] + below).sigmoid()
+        return self.calibrated(frame_logits + below).sigmoid()
 
     def _category_features(self, categories: Sequence[Sequence[str]]) -> tuple[torch.Tensor, torch.Tensor]:
         """f_c `[B, K, D_t]`, zero-padded to the longest list, and where it is not padding `[B, K]`."""
@@ -209,26 +212,51 @@ class LavidaModel(PreTrainedModel):
     def from_pretrained(cls, folder: str | Path, **kwargs) -> "LavidaModel":
         """Load a folder written by `save_pretrained`. Raises InputError if it is not a whole LAVIDA model."""
         folder = Path(folder)
-        if not (folder / "config.json").is_file():
-            raise InputError(f"no model in {folder}: config.json is missing; give nano or a saved model's folder")
+        _check_folder(folder)
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder / TOKENIZER, local_files_only=True)
             text_tokenizer = AutoTokenizer.from_pretrained(folder / TEXT_TOKENIZER, local_files_only=True)
             model, report = super().from_pretrained(
-                folder, tokenizer, text_tokenizer, output_loading_info=True, local_files_only=True, **kwargs
+                folder,
+                tokenizer,
+                text_tokenizer,
+                output_loading_info=True,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,  # told below, by name
+                **kwargs,
             )
+            if wrong := sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}):
+                raise InputError(
+                    f"the model in {folder} lacks {len(wrong)} weights or has them in another size "
+                    f"(first: {wrong[0]}); the file is incomplete or of another version"
+                )
+            model.load_frozen_parts()
+            model.text.requires_grad_(False)  # loading gives every parameter a gradient
         except InputError:
             raise
         except Exception as error:  # transformers and safetensors raise many types for a broken folder
-            raise InputError(f"cannot load the model in {folder}: {_first_line(error)}") from error
-        if missing := sorted(report["missing_keys"]):
             raise InputError(
-                f"the model in {folder} lacks {len(missing)} weights (first: {missing[0]}); "
-                "the file is incomplete or of another version"
-            )
-        model.load_frozen_parts()
+                f"cannot load the model in {folder}: {_first_line(error)}; "
+                "its files are damaged or do not belong together, copy or train it again"
+            ) from error
         return model.eval()
 
 
+def _check_folder(folder: Path) -> None:
+    """Refuse what is no saved `LavidaModel` before `transformers` says it in its own words."""
+    config = folder / "config.json"
+    if not config.is_file():
+        raise InputError(f"no model in {folder}: config.json is missing; give nano or a saved model's folder")
+    try:
+        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"damaged model in {folder}: config.json cannot be read; copy or train it again") from error
+    if kind != LavidaConfig.model_type:
+        raise InputError(f"not a LAVIDA model: {folder} holds {kind or 'another'}; give nano or a saved model's folder")
+    for part in (TOKENIZER, TEXT_TOKENIZER):
+        if not (folder / part).is_dir():
+            raise InputError(f"incomplete model in {folder}: the folder {part} is missing; copy all of it")
+
+
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:!")

@@ -37,6 +37,8 @@ def build_nano(corpus: Iterable[str], *, backbone: str = "efficientnet-lite2", *
         backbone: A key of `BACKBONES`.
         changes: Fields of `LavidaConfig` that differ from nano's.
     """
+    if backbone not in BACKBONES:
+        raise ValueError(f"unknown backbone {backbone!r}: choose one of {', '.join(BACKBONES)}")
     channels, package, file = BACKBONES[backbone]
     text_folder = locate(TEXT_PACKAGE, "model/config.json").parent
     tokenizer = train_nano_tokenizer(corpus, NANO_VOCABULARY)

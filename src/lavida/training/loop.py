@@ -1,16 +1,17 @@
 """`lavida train`: one loop on Accelerate, resumable at any moment."""
 
-import json
-import shutil
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DataLoaderConfiguration
+from accelerate.utils import DataLoaderConfiguration, DistributedDataParallelKwargs
+from huggingface_hub.errors import StrictDataclassError
 from torch.utils.data import DataLoader
 from transformers import get_cosine_schedule_with_warmup
 
+from lavida.config import LavidaConfig
 from lavida.errors import InputError
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.model.lavida import LavidaModel
@@ -19,7 +20,8 @@ from lavida.model.prompt import TEMPLATES
 from lavida.progress import progress_bar
 from lavida.training.batches import Batch, StepBatches
 from lavida.training.objective import training_loss
-from lavida.training.recipe import Recipe
+from lavida.training.recipe import PRECISIONS, Recipe
+from lavida.training.run_folder import RunFolder
 from lavida.training.stream import ExposureStream, prompt_corpus
 
 
@@ -31,12 +33,10 @@ def train(recipe: Recipe, *, resume: bool = True) -> Path:
     """
     opt = recipe.train
     out = Path(recipe.out)
-    accelerator = Accelerator(
-        mixed_precision=opt.precision,
-        log_with="tensorboard" if _has_tensorboard() else None,
-        project_dir=out,
-        dataloader_config=DataLoaderConfiguration(dispatch_batches=False),
-    )
+    accelerator = _accelerator(recipe)
+    folder = RunFolder(out, accelerator)
+    if resume:
+        folder.check(recipe)
     stream = ExposureStream(recipe)
     torch.manual_seed(opt.seed)
     model = build_model(recipe)
@@ -48,7 +48,7 @@ def train(recipe: Recipe, *, resume: bool = True) -> Path:
     model, optimiser, schedule = accelerator.prepare(model, optimiser, schedule)
     accelerator.init_trackers("log")
 
-    first = _resume(accelerator, out) if resume else 0
+    first = folder.enter(recipe, resume=resume)
     batches = _batches(recipe, stream, first, part=(accelerator.process_index, accelerator.num_processes))
     model.train()
     with progress_bar("training", total=opt.steps, done=first, shown=accelerator.is_main_process) as advance:
@@ -65,11 +65,13 @@ def train(recipe: Recipe, *, resume: bool = True) -> Path:
             optimiser.zero_grad()
             advance(1, f"loss {loss.item():.3f}")
             if (step + 1) % opt.log_every == 0:
-                _log(accelerator, out, step + 1, loss, terms, schedule.get_last_lr()[0])
+                values = {"loss": loss.detach(), **terms, "learning_rate": schedule.get_last_lr()[0]}
+                folder.log(step + 1, {name: float(value) for name, value in values.items()})
             if (step + 1) % opt.checkpoint_every == 0:
-                _checkpoint(accelerator, out, step + 1, keep=opt.keep_checkpoints)
+                folder.checkpoint(step + 1, keep=opt.keep_checkpoints)
     accelerator.end_training()
-    accelerator.unwrap_model(model).save_pretrained(out / "model")
+    if accelerator.is_main_process:
+        accelerator.unwrap_model(model).save_pretrained(out / "model")
     return out / "model"
 
 
@@ -79,11 +81,33 @@ def build_model(recipe: Recipe) -> LavidaModel:
     preset = settings.pop("preset", None)
     if preset != "nano":
         raise InputError(f"unknown model preset {preset!r} in the recipe: this version trains nano")
-    return build_nano(prompt_corpus(Vocabulary.builtin()), **settings)
+    known = {field.name for field in fields(LavidaConfig)} | {"backbone"}
+    if unknown := sorted(settings.keys() - known):
+        raise InputError(f"unknown key model.{unknown[0]} in the recipe; it takes the fields of LavidaConfig")
+    try:
+        return build_nano(prompt_corpus(Vocabulary.builtin()), **settings)
+    except (ValueError, StrictDataclassError) as error:
+        raise InputError(f"model in the recipe: {' '.join(str(error).split())}") from error
+
+
+def _accelerator(recipe: Recipe) -> Accelerator:
+    return Accelerator(
+        mixed_precision=PRECISIONS[recipe.train.precision],
+        log_with="tensorboard" if _has_tensorboard() else None,
+        project_dir=recipe.out,
+        dataloader_config=DataLoaderConfiguration(split_batches=True),  # or each process would move the schedule on
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # SAM 2's point prompts, say
+    )
 
 
 def _batches(recipe: Recipe, stream: ExposureStream, first: int, *, part: tuple[int, int]) -> Iterator[Batch]:
     opt, data = recipe.train, recipe.data
+    smallest = opt.batch_size // (data.clip_length if stream.has_clips else 1)
+    if part[1] > max(1, smallest):
+        raise InputError(
+            f"train.batch_size {opt.batch_size} is too small for {part[1]} processes: "
+            f"each needs at least one clip of {data.clip_length} frames"
+        )
     steps = StepBatches(
         stream,
         steps=opt.steps,
@@ -103,50 +127,6 @@ def _batches(recipe: Recipe, stream: ExposureStream, first: int, *, part: tuple[
             prefetch_factor=4 if opt.workers else None,
         )
     )
-
-
-def _log(
-    accelerator: Accelerator,
-    out: Path,
-    step: int,
-    loss: torch.Tensor,
-    terms: dict[str, torch.Tensor],
-    rate: float,
-) -> None:
-    values = {
-        "loss": loss.item(),
-        **{name: term.item() for name, term in terms.items()},
-        "learning_rate": rate,
-    }
-    accelerator.log(values, step=step)
-    if accelerator.is_main_process:
-        with (out / "losses.jsonl").open("a") as file:
-            file.write(json.dumps({"step": step, **values}) + "\n")
-
-
-def _checkpoint(accelerator: Accelerator, out: Path, step: int, *, keep: int) -> None:
-    """Write `checkpoint-<step>` under another name and rename it, so that a killed run leaves only whole ones."""
-    partial, final = out / f".checkpoint-{step}", out / f"checkpoint-{step}"
-    accelerator.save_state(str(partial))
-    if accelerator.is_main_process:
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
-        for old in _checkpoints(out)[:-keep]:
-            shutil.rmtree(old)
-    accelerator.wait_for_everyone()
-
-
-def _checkpoints(out: Path) -> list[Path]:
-    return sorted(out.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-
-
-def _resume(accelerator: Accelerator, out: Path) -> int:
-    """Load the newest whole checkpoint, if there is one, and return the step to go on from."""
-    checkpoints = _checkpoints(out)
-    if not checkpoints:
-        return 0
-    accelerator.load_state(str(checkpoints[-1]))
-    return int(checkpoints[-1].name.rpartition("-")[2])
 
 
 def _has_tensorboard() -> bool:

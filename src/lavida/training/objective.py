@@ -23,8 +23,7 @@ def training_loss(
         weights=weights,
     )
     loss = objective(output.text_loss, terms, weights)
-    if output.text_loss is not None:
-        terms["text"] = output.text_loss
+    terms["text"] = output.text_loss
     if output.evidence is not None:
         terms["evidence"] = alignment_loss(
             output.evidence,

@@ -7,9 +7,20 @@ from typing import Any
 
 from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from lavida.errors import InputError
 from lavida.model.losses import LossWeights
+
+PRECISIONS = {"bf16": "bf16", "float32": "no"}  # our names (in YAML, "no" is false) and Accelerate's
+COUNTS = (
+    "data.clip_length",
+    "train.steps",
+    "train.batch_size",
+    "train.checkpoint_every",
+    "train.log_every",
+    "train.keep_checkpoints",
+)
 
 
 @dataclass
@@ -63,7 +74,7 @@ class OptimiserRecipe:
     betas: tuple[float, float] = (0.9, 0.95)
     warmup: int = 100
     clip_norm: float = 1.0
-    precision: str = "bf16"  # or "no" for float32
+    precision: str = "bf16"  # or "float32"
     seed: int = 0
     workers: int = 1
     checkpoint_every: int = 250
@@ -94,9 +105,16 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
             OmegaConf.structured(Recipe), OmegaConf.load(path), OmegaConf.from_dotlist(list(overrides))
         )
         recipe = OmegaConf.to_object(merged)
-    except (OmegaConfBaseException, ValueError) as error:
-        raise InputError(f"{path}: {str(error).splitlines()[0]}") from error
-    except Exception as error:  # a YAML syntax error
+    except OmegaConfBaseException as error:
+        raise InputError(f"{path}: {error.full_key or 'recipe'}: {str(error).splitlines()[0]}") from error
+    except TypeError as error:  # such as data.sets.0.weight=2
+        raise InputError(f"{path}: {error}; a recipe is a mapping, its lists are replaced as a whole") from error
+    except (YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     assert isinstance(recipe, Recipe)
+    if recipe.train.precision not in PRECISIONS:
+        raise InputError(f"{path}: train.precision: {recipe.train.precision}; choose one of {', '.join(PRECISIONS)}")
+    for key in COUNTS:
+        if (count := OmegaConf.select(merged, key)) < 1:
+            raise InputError(f"{path}: {key}: {count}; choose 1 or more")
     return recipe

@@ -22,6 +22,8 @@ def open_source(path: str | Path, *, fps: float | None = None) -> Source:
     Raises:
         InputError: there is no such path, or it holds no frames that can be decoded.
     """
+    if path == "":  # an unset variable of a script, not the current folder
+        raise InputError("no such file: the path is empty; give a video file or a folder of images")
     path = Path(path)
     try:
         if path.is_dir():

@@ -1,0 +1,219 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import CATEGORIES, clips, tiny_lavida
+
+from lavida.errors import InputError
+from lavida.model.lavida import LavidaModel, LavidaOutput
+
+SWITCHES = {
+    "everything": {},
+    "no residual": {"residual_evidence": False},
+    "no classifier": {"classifier_evidence": False},
+    "the paper": {"alignment": False, "classifier_evidence": False, "residual_evidence": False, "sparse_prompts": 1},
+    "mlp": {"projector": "mlp"},
+    "q_former": {"projector": "q_former"},
+}
+PAPER = SWITCHES["the paper"]
+
+
+def logits(output: LavidaOutput) -> list[torch.Tensor]:
+    named = [output.frame_logits, output.pixel_logits, output.category_logits, output.evidence]
+    return [tensor for tensor in named if tensor is not None]
+
+
+@pytest.fixture(scope="module", params=SWITCHES)
+def variant(request) -> LavidaModel:
+    return tiny_lavida(calibration_temperature=2.5, calibration_bias=-0.75, **SWITCHES[request.param])
+
+
+@pytest.fixture(scope="module")
+def saved(lavida, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("model") / "tiny"
+    lavida.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def damaged(saved, tmp_path) -> Path:
+    """A copy that a test may break: files are linked, so replace them instead of writing into them."""
+    for file in saved.rglob("*"):
+        if file.is_file():
+            copy = tmp_path / "damaged" / file.relative_to(saved)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.hardlink_to(file)
+    return tmp_path / "damaged"
+
+
+@torch.no_grad()
+def test_the_outputs_have_the_shapes_they_promise(lavida):
+    output = lavida(clips(2, 3), [CATEGORIES[:2], CATEGORIES[:4]])
+    assert output.frame_logits.shape == (2, 3)
+    assert output.pixel_logits.shape == (2, 3, 16, 24)  # stride 4
+    assert output.category_logits.shape == (2, 3, 4)
+    assert output.evidence.shape == (2, 3, 4, 8, 12)  # stride 8
+    assert output.decoded.mask_logits.shape == (6, 3, 16, 24)
+    assert output.text_loss is None
+    assert all(tensor.isfinite().all() for tensor in logits(output))
+
+
+@torch.no_grad()
+def test_saving_and_loading_gives_the_same_model(variant, tmp_path):
+    variant.save_pretrained(tmp_path)
+    loaded = LavidaModel.from_pretrained(tmp_path)
+    assert not loaded.training
+    weights = loaded.state_dict()
+    assert all(torch.equal(weights.pop(key), value) for key, value in variant.state_dict().items()) and not weights
+    frames, categories = clips(2, 2), [CATEGORIES[:2], CATEGORIES[1:4]]
+    before, after = variant(frames, categories, with_text_loss=True), loaded(frames, categories, with_text_loss=True)
+    assert len(logits(before)) == (4 if variant.config.alignment else 2)
+    for ours, theirs in zip([*logits(before), before.text_loss], [*logits(after), after.text_loss], strict=True):
+        torch.testing.assert_close(theirs, ours, atol=1e-5, rtol=1e-5)
+    assert torch.equal(variant.calibrated(torch.ones(1)), loaded.calibrated(torch.ones(1)))
+    trained = {name for name, parameter in variant.named_parameters() if parameter.requires_grad}
+    assert {name for name, parameter in loaded.named_parameters() if parameter.requires_grad} == trained
+
+
+@torch.no_grad()
+def test_what_one_clip_is_asked_does_not_change_the_others(variant):
+    frames = clips(2, 2)
+    alone = variant(frames[:1], [CATEGORIES[:2]])
+    together = variant(frames, [CATEGORIES[:2], CATEGORIES])  # the first is padded from 2 to 5 categories
+    for ours, padded in zip(logits(alone), logits(together), strict=True):
+        padded = padded[:1] if padded.shape[2:] == ours.shape[2:] else padded[:1, :, :2]
+        torch.testing.assert_close(padded, ours, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_the_order_of_the_categories_only_reorders_their_maps(lavida):
+    frames = clips(1, 1)
+    forward, backward = lavida(frames, [CATEGORIES[:3]]), lavida(frames, [CATEGORIES[2::-1]])
+    torch.testing.assert_close(backward.evidence.flip(2), forward.evidence, atol=1e-5, rtol=0)
+    torch.testing.assert_close(backward.category_logits.flip(2), forward.category_logits, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_words_and_pixels_both_matter_without_the_evidence():
+    model = tiny_lavida(**PAPER)
+    base = model(clips(1, 1), [["dog"]])
+    for other in (model(clips(1, 1), [["smoke"]]), model(clips(1, 1, seed=1), [["dog"]])):
+        assert (other.frame_logits - base.frame_logits).abs().max() > 1e-4
+        assert (other.pixel_logits - base.pixel_logits).abs().max() > 0.01 * base.pixel_logits.std() > 1e-4
+
+
+@torch.no_grad()
+def test_residual_evidence_is_added_to_what_the_decoder_says():
+    frames, categories = clips(1, 2), [CATEGORIES[:3]]
+    with_it, without = tiny_lavida(), tiny_lavida(residual_evidence=False)
+    more, plain = with_it(frames, categories), without(frames, categories)
+    strongest = more.category_logits.amax(-1)
+    torch.testing.assert_close(more.frame_logits, plain.frame_logits + strongest, atol=1e-5, rtol=0)
+    evidence = torch.nn.functional.interpolate(more.evidence.amax(2), size=(16, 24), mode="bilinear")
+    torch.testing.assert_close(more.pixel_logits, plain.pixel_logits + evidence, atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_the_strongest_category_has_the_score_of_its_frame(lavida):
+    output = lavida(clips(1, 2), [CATEGORIES[:3]])
+    scores = lavida.category_scores(output, count=3)
+    assert scores.shape == (1, 2, 3)
+    torch.testing.assert_close(scores.amax(-1), lavida.calibrated(output.frame_logits).sigmoid())
+    assert torch.equal(scores.argmax(-1), output.category_logits.argmax(-1))
+
+
+@torch.no_grad()
+def test_without_alignment_every_category_has_the_score_of_its_frame():
+    model = tiny_lavida(**PAPER)
+    output = model(clips(1, 2), [CATEGORIES[:3]])
+    scores = model.category_scores(output, count=3)
+    assert scores.shape == (1, 2, 3)
+    assert torch.equal(scores, model.calibrated(output.frame_logits).sigmoid()[..., None].expand(1, 2, 3))
+
+
+def test_evidence_switches_without_the_alignment_are_refused():
+    for switch in ("residual_evidence", "classifier_evidence"):
+        with pytest.raises(InputError, match=f"{switch} needs alignment"):
+            tiny_lavida(**(PAPER | {switch: True}))
+
+
+def test_calibration_moves_the_point_of_even_odds():
+    model = tiny_lavida(calibration_temperature=2.0, calibration_bias=-3.0)
+    assert model.calibrated(torch.tensor([-3.0, -1.0, -5.0])).tolist() == [0.0, 1.0, -1.0]
+
+
+def test_a_saved_model_holds_both_tokenizers(lavida, saved):
+    loaded = LavidaModel.from_pretrained(saved)
+    text = "a person riding a bicycle <SEG> [SEP] 自行车"
+    assert loaded.semantics.tokenizer(text)["input_ids"] == lavida.semantics.tokenizer(text)["input_ids"]
+    assert loaded.text.tokenizer(text)["input_ids"] == lavida.text.tokenizer(text)["input_ids"]
+
+
+# --- folders that are not a whole model -----------------------------------------------------------------------
+
+
+def refusal(folder: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        LavidaModel.from_pretrained(folder)
+    message = str(caught.value)
+    assert str(folder) in message and "\n" not in message and len(message) < 400
+    return message
+
+
+def replace(file: Path, content: bytes) -> None:
+    file.unlink()
+    file.write_bytes(content)
+
+
+def test_no_config(damaged):
+    (damaged / "config.json").unlink()
+    assert "config.json is missing" in refusal(damaged)
+
+
+def test_no_such_folder(tmp_path):
+    assert "no model in" in refusal(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("content", [b"{ 'not': json", b'["a", "list"]', b"\xff\xfe", b""])
+def test_a_config_that_cannot_be_read(damaged, content):
+    replace(damaged / "config.json", content)
+    assert "config.json" in refusal(damaged)
+
+
+@pytest.mark.parametrize("content", [{"model_type": "bert", "hidden_size": 32}, {"name": "anything"}])
+def test_the_config_of_another_model(damaged, content):
+    replace(damaged / "config.json", json.dumps(content).encode())
+    assert "not a LAVIDA model" in refusal(damaged)
+
+
+@pytest.mark.parametrize("folder", ["tokenizer", "text_tokenizer"])
+def test_no_tokenizer(damaged, folder):
+    for file in (damaged / folder).iterdir():
+        file.unlink()
+    (damaged / folder).rmdir()
+    message = refusal(damaged)
+    assert f"{folder} is missing" in message and "huggingface" not in message
+
+
+def test_no_weights(damaged):
+    (damaged / "model.safetensors").unlink()
+    refusal(damaged)
+
+
+def test_weights_cut_short(damaged):
+    whole = (damaged / "model.safetensors").read_bytes()
+    replace(damaged / "model.safetensors", whole[: len(whole) // 2])
+    refusal(damaged)
+
+
+def test_weights_of_another_size(damaged):
+    config = json.loads((damaged / "config.json").read_text())
+    replace(damaged / "config.json", json.dumps(config | {"projector_dim": 64}).encode())
+    refusal(damaged)
+
+
+def test_weights_that_lack_a_part(damaged, lavida, tmp_path):
+    tiny_lavida(**PAPER).save_pretrained(tmp_path / "paper")
+    replace(damaged / "model.safetensors", (tmp_path / "paper" / "model.safetensors").read_bytes())
+    assert "lacks" in refusal(damaged)

@@ -1,0 +1,340 @@
+"""The command line: what it writes, what it prints where, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from bright import bright_detector
+from video import make
+
+from lavida import __version__
+from lavida.cli import run
+from lavida.video.decode import open_source
+
+FILES = {"frames.parquet", "events.json", "masks.json", "timeline.png", "overlay.mp4", "run.json"}
+COLUMNS = pa.schema(
+    [("frame", pa.int64()), ("time_s", pa.float64()), ("score", pa.float32()), ("category", pa.string())]
+)
+
+
+@pytest.fixture
+def detect(tiny_model_dir: Path, tmp_path: Path, monkeypatch) -> Callable[..., int]:
+    """`lavida detect` in an empty folder with the tiny model."""
+    monkeypatch.chdir(tmp_path)
+
+    def command(*arguments: object, anomaly: str = "bicycle") -> int:
+        return run(["detect", *map(str, arguments), "-a", anomaly, "--model", str(tiny_model_dir)])
+
+    return command
+
+
+@pytest.fixture
+def detect_bright(monkeypatch, tmp_path: Path) -> Callable[..., int]:
+    """`lavida detect` in an empty folder with the model whose answers are known."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lavida.commands.detect.load", lambda *_, **__: bright_detector())
+    return lambda *arguments: run(["detect", *map(str, arguments), "-a", "light"])
+
+
+def names(folder: Path) -> set[str]:
+    return {entry.name for entry in folder.iterdir()}
+
+
+def read(folder: Path, name: str):
+    return json.loads((folder / name).read_text())
+
+
+# --- what is written
+
+
+def test_every_file_is_there_as_agreed(detect_bright, tmp_path):
+    make.rotated(tmp_path / "phone.mp4", (0, 1, -1, 0), frames=12)
+    assert detect_bright("phone.mp4", "--stride", 3, "--threshold", 0.4) == 0
+    folder = tmp_path / "lavida-out" / "phone"
+    assert names(tmp_path / "lavida-out") == {"phone"} and names(folder) == FILES
+
+    table = pq.read_table(folder / "frames.parquet")
+    assert table.schema.equals(COLUMNS)
+    assert table["frame"].to_pylist() == list(range(12))
+    assert set(table["category"].to_pylist()) == {"light"}
+
+    (event,) = read(folder, "events.json")
+    assert set(event) == {"start_s", "end_s", "peak_s", "peak_score", "category", "box"}
+    assert event["start_s"] == 0 and event["end_s"] == pytest.approx(12 / 25)
+    assert np.allclose(event["box"], (24, 0, 24, 32), atol=4)  # the bright quarter, displayed
+
+    masks = read(folder, "masks.json")
+    assert [mask["frame"] for mask in masks] == [0, 3, 6, 9, 11]
+    assert all(set(mask) == {"frame", "category", "score", "segmentation"} for mask in masks)
+    assert all(mask["segmentation"]["size"] == [64, 48] for mask in masks)
+
+    run_record = read(folder, "run.json")
+    assert {"model", "categories", "settings", "versions", "frames", "analysed_frames", "warnings"} <= set(run_record)
+    assert {"stage_ms", "export_ms", "frames_per_second", "peak_memory_mb"} <= set(run_record)
+
+
+def vfr(folder: Path) -> tuple[Path, int]:
+    return make.video(folder / "vfr.mkv", times_ms=[0, 40, 41, 500, 2000, 2001, 2100]), 7
+
+
+def rotated(folder: Path) -> tuple[Path, int]:
+    return make.rotated(folder / "phone.mp4", (0, 1, -1, 0), frames=9), 9
+
+
+def truncated(folder: Path) -> tuple[Path, int]:
+    path = make.truncated(folder / "cut.avi", frames=60, texture=90)
+    return path, sum(1 for _ in open_source(path).read(stride=1000))
+
+
+def one_frame(folder: Path) -> tuple[Path, int]:
+    return make.video(folder / "still.mp4", frames=1), 1
+
+
+def tiny(folder: Path) -> tuple[Path, int]:
+    return make.video(folder / "tiny.mp4", frames=6, width=16, height=16), 6
+
+
+def gray(folder: Path) -> tuple[Path, int]:
+    return make.video(folder / "gray.mkv", codec="ffv1", pix_fmt="gray", frames=5, width=61, height=47), 5
+
+
+def sixty_fps(folder: Path) -> tuple[Path, int]:
+    return make.video(folder / "fast.mp4", fps=60, frames=61), 61
+
+
+def one_pixel(folder: Path) -> tuple[Path, int]:
+    return make.folder(folder / "dots", {f"{i}.png": make.plain(40 * i, (1, 1)) for i in range(4)}), 4
+
+
+def ribbon(folder: Path) -> tuple[Path, int]:
+    return make.folder(folder / "ribbon", {f"{i}.tif": make.plain(40 * i, (1500, 3)) for i in range(3)}), 3
+
+
+@pytest.mark.parametrize("write", [vfr, rotated, truncated, one_frame, tiny, gray, sixty_fps, one_pixel, ribbon])
+def test_odd_videos_get_one_row_and_one_overlay_picture_for_every_frame(detect, tmp_path, write, capsys):
+    path, count = write(tmp_path)
+    assert count > 0 and detect(path.name, "--threshold", "0.0001") == 0
+    folder = tmp_path / "lavida-out" / path.stem
+    rows = pq.read_table(folder / "frames.parquet")
+    assert rows["frame"].to_pylist() == list(range(count))
+    times = rows["time_s"].to_numpy()
+    assert times[0] == 0 and np.all(np.diff(times) >= 0)
+    assert np.allclose(times, [frame.time_s for frame in open_source(path).read(stride=1000)])
+    assert np.all((rows["score"].to_numpy() >= 0) & (rows["score"].to_numpy() <= 1))
+    assert len(read(folder, "events.json")) >= 1
+    assert len(list(open_source(folder / "overlay.mp4").read(stride=1000))) == count
+    warned = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
+    assert len(warned) == (write is truncated)
+
+
+def test_images_are_read_in_natural_order(detect_bright, tmp_path):
+    levels = {"2.png": 20, "10.png": 255, "1.png": 20, "11.png": 20}
+    make.folder(tmp_path / "in", {name: make.plain(level, (64, 48)) for name, level in levels.items()})
+    assert detect_bright("in", "--stride", 1) == 0
+    scores = pq.read_table(tmp_path / "lavida-out" / "in" / "frames.parquet")["score"].to_numpy()
+    assert (scores > 0.5).tolist() == [False, False, True, False]
+
+
+def test_without_overlay_all_else_is_written(detect, tmp_path):
+    make.video(tmp_path / "clip.mp4", frames=3)
+    assert detect("clip.mp4", "--no-overlay", "--out", "deep/er") == 0
+    assert names(tmp_path / "deep" / "er" / "clip") == FILES - {"overlay.mp4"}
+
+
+def test_a_second_run_replaces_the_first(detect, tmp_path):
+    make.video(tmp_path / "clip.mp4", frames=3)
+    assert detect("clip.mp4") == 0
+    assert detect("clip.mp4", "--no-overlay", anomaly="dog") == 0
+    assert names(tmp_path / "lavida-out") == {"clip"}
+    folder = tmp_path / "lavida-out" / "clip"
+    assert names(folder) == FILES - {"overlay.mp4"} and read(folder, "run.json")["categories"] == ["dog"]
+
+
+def test_sources_of_one_name_get_their_own_folders(detect, tmp_path, capsys):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    make.video(tmp_path / "a" / "clip.mp4", frames=2)
+    make.video(tmp_path / "b" / "clip.avi", frames=3)
+    assert detect("a/clip.mp4", "b/clip.avi", "--no-overlay", "--json") == 0
+    assert names(tmp_path / "lavida-out") == {"clip", "clip-2"}
+    results = json.loads(capsys.readouterr().out)["results"]
+    assert [(Path(result["dir"]).name, result["frames"]) for result in results] == [("clip", 2), ("clip-2", 3)]
+
+
+# --- what is printed
+
+
+def test_json_is_one_object_on_stdout_and_a_bad_source_does_not_stop_the_good(detect_bright, tmp_path, capfd):
+    make.video(tmp_path / "first.mp4", frames=6, mark=True)
+    make.truncated(tmp_path / "cut.avi", frames=60, texture=90)
+    (tmp_path / "notes.mp4").write_text("not a video")
+    assert detect_bright("first.mp4", "notes.mp4", "gone.mp4", "cut.avi", "--json", "--no-overlay") == 2
+    printed = capfd.readouterr()
+
+    assert printed.out.count("\n") == 1
+    answer = json.loads(printed.out)
+    assert set(answer) == {"results", "errors"}
+    first, cut = answer["results"]
+    assert {"source", "dir", "frames", "events"} <= set(first)
+    assert (first["source"], first["frames"]) == ("first.mp4", 6)
+    assert first["dir"] == str(tmp_path / "lavida-out" / "first")
+    assert first["events"] == read(Path(first["dir"]), "events.json") != []
+    assert cut["source"] == "cut.avi"
+    assert [error["source"] for error in answer["errors"]] == ["notes.mp4", "gone.mp4"]
+    assert all(set(error) == {"source", "message"} for error in answer["errors"])
+    assert names(tmp_path / "lavida-out") == {"first", "cut"}
+
+    lines = printed.err.splitlines()
+    assert len(lines) == 3 and all(line.startswith("lavida: ") for line in lines)
+    assert "notes.mp4" in lines[0] and "gone.mp4" in lines[1] and "cut.avi" in lines[2] and "warning" in lines[2]
+
+
+@pytest.mark.parametrize("wrong", [["--model", "nowhere"], ["--stride", "0"], ["-a", ""], ["--device", "toaster"]])
+def test_json_lists_every_source_when_none_can_be_tried(detect, capsys, wrong):
+    code = run(["detect", "a.mp4", "b.mp4", "-a", "x", "--json", *wrong])
+    printed = capsys.readouterr()
+    assert code == 2 and len(printed.err.splitlines()) == 1
+    answer = json.loads(printed.out)
+    assert answer["results"] == [] and [error["source"] for error in answer["errors"]] == ["a.mp4", "b.mp4"]
+    assert f"lavida: {answer['errors'][0]['message']}\n" == printed.err
+
+
+def test_people_read_what_was_found_and_where_to_look(detect_bright, tmp_path, capfd):
+    make.video(tmp_path / "new\nclip[bold].mp4", frames=5, mark=True)
+    assert detect_bright("new\nclip[bold].mp4") == 0
+    printed = capfd.readouterr()
+    first, event, where = printed.out.splitlines()
+    assert first.startswith("new clip[bold].mp4: 1 event")
+    assert "0.0 s to" in event and "light" in event
+    assert "overlay.mp4" in where and str(tmp_path / "lavida-out") in where
+    assert printed.err == ""  # neither bars, nor escape codes, nor a library's remarks
+
+    make.video(tmp_path / "dark.mp4", frames=5)
+    assert detect_bright("dark.mp4", "--no-overlay") == 0
+    assert "nothing of light" in capfd.readouterr().out
+
+
+def test_many_and_long_categories_are_printed_short(detect, tmp_path, capsys):
+    make.video(tmp_path / "clip.mp4", frames=3)
+    more = [argument for index in range(199) for argument in ("-a", f"{index} " + "very long " * 20)]
+    assert detect("clip.mp4", *more, "--threshold", "0.0001") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) < 1000 and "192 more" in lines[0]
+    assert len(read(tmp_path / "lavida-out" / "clip", "run.json")["categories"]) == 200
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text there")
+def test_a_file_name_that_is_no_text_is_no_obstacle(detect, tmp_path, capsys):
+    name = os.fsdecode(b"caf\xe9.mp4")
+    make.video(tmp_path / "clip.mp4", frames=3).rename(tmp_path / name)
+    assert detect(name, "--json") == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    assert names(tmp_path / "lavida-out" / os.fsdecode(b"caf\xe9")) == FILES and result["source"] == name
+
+
+def test_version_and_help(capsys):
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"lavida {__version__}\n"
+    for arguments in ([], ["--help"], ["detect", "--help"]):
+        assert run(arguments) == 0
+        assert "lavida" in capsys.readouterr().out
+
+
+# --- how it ends: as a process of its own
+
+
+def process(arguments: list[object], **options) -> subprocess.Popen:
+    path = os.pathsep.join([str(Path(__file__).parents[1] / "src"), os.environ.get("PYTHONPATH", "")])
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "TERM": "xterm"}
+    return subprocess.Popen([sys.executable, "-m", "lavida", *map(str, arguments)], env=environment, **options)
+
+
+@pytest.fixture
+def long_video(tmp_path: Path) -> Path:
+    return make.video(tmp_path / "long.mp4", frames=3000)
+
+
+@pytest.fixture
+def terminal() -> Iterator[tuple[int, int]]:
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    yield ours, theirs
+    os.close(ours)
+
+
+def read_until(terminal: int, words: bytes, *, seconds: float = 60) -> bytes:
+    text, end = b"", time.monotonic() + seconds
+    while words not in text and time.monotonic() < end:
+        try:
+            text += os.read(terminal, 4096)
+        except OSError:  # the other side is closed
+            break
+    return text
+
+
+def test_ctrl_c_ends_at_once_with_one_line_and_no_result(long_video, tmp_path, tiny_model_dir, terminal):
+    ours, theirs = terminal
+    arguments = ["detect", long_video, "-a", "x", "--model", tiny_model_dir, "--out", tmp_path / "out", "--stride", 1]
+    with process(arguments, stdout=subprocess.PIPE, stderr=theirs) as running:
+        os.close(theirs)
+        assert b"long.mp4: looking" in read_until(ours, b"/3000")
+        running.send_signal(signal.SIGINT)
+        rest = read_until(ours, b"no such words")
+        assert running.stdout.read() == b""
+    assert running.returncode == 130
+    assert rest.rstrip().endswith(b"lavida: stopped") and b"Traceback" not in rest
+    assert not (tmp_path / "out").exists() or names(tmp_path / "out") == set()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_a_killed_run_leaves_nothing_that_looks_finished_and_the_next_one_succeeds(
+    long_video, tmp_path, tiny_model_dir, detect
+):
+    arguments = ["detect", long_video, "-a", "x", "--model", tiny_model_dir, "--out", tmp_path / "out", "--stride"]
+    running = process([*arguments, 1000], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 60
+    while not any((tmp_path / "out").glob(".*/overlay.mp4")) and time.monotonic() < end and running.poll() is None:
+        time.sleep(0.01)
+    running.kill()
+    assert running.wait() == -signal.SIGKILL
+    (leftover,) = (tmp_path / "out").iterdir()
+    assert leftover.name.startswith(".") and not (leftover / "run.json").exists()
+
+    make.video(long_video, frames=5)
+    assert detect(long_video, "--out", tmp_path / "out") == 0
+    assert names(tmp_path / "out") == {"long"} and names(tmp_path / "out" / "long") == FILES
+
+
+def test_a_reader_that_leaves_early_is_no_reason_for_a_traceback():
+    with process(["detect", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("arguments", [["--version"], ["detect", "--help"]])
+def test_a_full_disk_behind_stdout_is_one_line(arguments):
+    with open("/dev/full", "w") as full, process(arguments, stdout=full, stderr=subprocess.PIPE) as running:
+        (line,) = running.stderr.read().splitlines()
+    assert running.returncode == 2 and b"No space left" in line
+
+
+def test_results_go_on_when_nobody_reads_them(detect, tmp_path, monkeypatch):
+    for name in ("a.mp4", "b.mp4"):
+        make.video(tmp_path / name, frames=2)
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "w") as nobody:
+        monkeypatch.setattr(sys, "stdout", nobody)
+        assert detect("a.mp4", "b.mp4", "--no-overlay") == 0
+    assert names(tmp_path / "lavida-out") == {"a", "b"}

@@ -13,7 +13,8 @@ from transformers.utils import logging as transformers_logging
 from video import make
 
 import lavida
-from lavida.detector import Detector, choose_device, load
+from lavida.detector import Detector, load
+from lavida.device import choose_device
 from lavida.errors import InputError
 from lavida.video.decode import Frame, SourceInfo, open_source
 

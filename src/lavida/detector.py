@@ -4,25 +4,22 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch.nn import functional as F
 from transformers.utils import logging as transformers_logging
 
 from lavida import __version__
-from lavida.detection import Detection, Mask
+from lavida.detection import Detection
+from lavida.device import autocast, choose_device, has_fast_bf16
 from lavida.errors import InputError
+from lavida.gatherer import Gatherer
 from lavida.model.lavida import LavidaModel, LavidaOutput
 from lavida.model.prompt import clean_category
 from lavida.stages import StageClock, peak_memory_mb
 from lavida.video.clips import Clip, analysis_size, clips
-from lavida.video.decode import Frame, Source, SourceInfo, default_stride, open_source
+from lavida.video.decode import Source, default_stride, open_source
 
 DEFAULT_THRESHOLD = 0.5  # scores are calibrated: more likely than not
-MASK_LOGIT = 0.0  # a pixel is abnormal when that is more likely than not
-LEAST_MASK_SHARE = 0.0002  # of the frame: smaller specks are not worth a mask
 MOST_CATEGORIES = 200
-DEVICE_TYPES = ("cpu", "cuda", "mps")
 EMBEDDED = Path(__file__).parent / "weights" / "nano"
 
 
@@ -67,7 +64,7 @@ class Detector:
         self.model = model.to(device).eval()
         self.name = name
         self.device = device
-        self.autocast = _autocast(device)
+        self.autocast = autocast(device)
 
     def detect(
         self,
@@ -98,7 +95,7 @@ class Detector:
             source = open_source(source)
         stride = stride or default_stride(source.info.fps)
         clock = StageClock()
-        gather = _Gather(source.info, anomalies, threshold=threshold, keep_maps=pixel_maps)
+        gather = Gatherer(source.info, anomalies, threshold=threshold, keep_maps=pixel_maps)
         frames = gather.watch(clock.iterate("decode", source.read(stride=stride, size=self._size(source))), progress)
         with torch.inference_mode():
             for clip in clips(frames, length=self.model.config.clip_length):
@@ -131,7 +128,7 @@ class Detector:
         stride: int,
         threshold: float,
         clock: StageClock,
-        gather: "_Gather",
+        gather: Gatherer,
     ) -> dict:
         seconds = clock.elapsed()
         return {
@@ -143,7 +140,7 @@ class Detector:
                 "threshold": threshold,
                 "analysed_size": list(self._size(source)),
                 "device": str(self.device),
-                "precision": "bf16" if self.autocast().fast_dtype == torch.bfloat16 else "float32",
+                "precision": "bf16" if has_fast_bf16(self.device) else "float32",
             },
             "versions": {"lavida": __version__, "torch": torch.__version__},
             "frames": len(gather.times),
@@ -153,89 +150,6 @@ class Detector:
             "peak_memory_mb": peak_memory_mb(),
             "warnings": list(source.warnings),
         }
-
-
-class _Gather:
-    """Collects what each clip says; holds scores and run-length masks, never pixels (unless maps are kept)."""
-
-    def __init__(self, info: SourceInfo, categories: tuple[str, ...], *, threshold: float, keep_maps: bool):
-        self.info, self.categories, self.threshold = info, categories, threshold
-        self.times: list[float] = []
-        self.sampled: list[int] = []
-        self.scores: list[np.ndarray] = []
-        self.category_scores: list[np.ndarray] = []
-        self.masks: list[Mask] = []
-        self.maps: list[np.ndarray] | None = [] if keep_maps else None
-
-    def watch(self, frames, progress: Callable[[int], None] | None):
-        """Pass frames on and note the time of each."""
-        frame: Frame
-        for frame in frames:
-            self.times.append(frame.time_s)
-            if progress is not None:
-                progress(len(self.times))
-            yield frame
-
-    def add(self, clip: Clip, output: LavidaOutput, model: LavidaModel) -> None:
-        scores = model.calibrated(output.frame_logits[0]).sigmoid().float().cpu().numpy()  # [T]
-        per_category = model.category_scores(output, count=len(self.categories))[0].float().cpu().numpy()  # [T, K]
-        if not (np.isfinite(scores).all() and np.isfinite(per_category).all()):
-            raise InputError("the model's scores are not numbers: its weights are damaged; save or train it again")
-        self.sampled.extend(clip.indices.tolist())
-        self.scores.append(scores)
-        self.category_scores.append(per_category)
-        for t, score in enumerate(scores):
-            wanted = score >= self.threshold
-            if not (wanted or self.maps is not None):
-                continue
-            logits = self._at_display_size(output.pixel_logits[:, t : t + 1])
-            if self.maps is not None:
-                self.maps.append(logits.half().cpu().numpy())
-            if wanted:
-                self._add_masks(int(clip.indices[t]), logits, output, t, per_category[t])
-
-    def _at_display_size(self, logits: torch.Tensor) -> torch.Tensor:
-        """`[1,1,h,w]` -> `[H,W]`."""
-        size = (self.info.height, self.info.width)
-        return F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)[0, 0]
-
-    def _add_masks(
-        self, frame: int, logits: torch.Tensor, output: LavidaOutput, t: int, per_category: np.ndarray
-    ) -> None:
-        """One mask a category: each abnormal pixel goes to the category with the most evidence there."""
-        abnormal = (logits >= MASK_LOGIT).cpu().numpy()  # [H, W]
-        if output.evidence is None or len(self.categories) == 1:
-            shares = {int(per_category.argmax()): abnormal}
-        else:
-            owner = _nearest(output.evidence[0, t].argmax(0).to(torch.uint8).cpu().numpy(), abnormal.shape)
-            shares = {index: abnormal & (owner == index) for index in np.unique(owner).tolist()}
-        for index, pixels in shares.items():
-            if pixels.mean() >= LEAST_MASK_SHARE:
-                self.masks.append(
-                    Mask.from_pixels(
-                        pixels, frame=frame, category=self.categories[index], score=float(per_category[index])
-                    )
-                )
-
-    def finish(self, run: dict) -> Detection:
-        return Detection(
-            info=self.info,
-            categories=self.categories,
-            times=np.array(self.times),
-            sampled=np.array(self.sampled),
-            sampled_scores=np.concatenate(self.scores),
-            sampled_category_scores=np.concatenate(self.category_scores),
-            threshold=self.threshold,
-            masks=self.masks,
-            run=run,
-            pixel_maps=None if self.maps is None else np.stack(self.maps),
-        )
-
-
-def _nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Enlarge `[h, w]` to `size`."""
-    rows, columns = (np.arange(new) * old // new for new, old in zip(size, values.shape, strict=True))
-    return values[rows[:, None], columns]  # [H, W]
 
 
 def check_categories(anomalies: Sequence[str]) -> tuple[str, ...]:
@@ -256,26 +170,3 @@ def check_settings(*, stride: int | None, threshold: float) -> None:
         raise InputError(f"threshold {threshold} is out of range: choose a value between 0 and 1")
     if stride is not None and stride < 1:
         raise InputError(f"stride {stride} is out of range: choose 1 or more")
-
-
-def choose_device(name: str) -> torch.device:
-    """`auto` takes CUDA, then MPS, then the CPU. Raises InputError for a device that is not there."""
-    if name == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-        if device.type not in DEVICE_TYPES:
-            raise RuntimeError(f"lavida runs on {', '.join(DEVICE_TYPES)}")
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0].split(". ")[0]
-        raise InputError(f"device {name} cannot be used: {reason}; try --device auto") from error
-    return device
-
-
-def _autocast(device: torch.device) -> Callable[[], torch.autocast]:
-    """bf16 where the hardware multiplies it fast, else float32."""
-    fast = device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
-    return lambda: torch.autocast(device.type, dtype=torch.bfloat16, enabled=fast)

@@ -1,0 +1,36 @@
+"""Where the model runs, and in which precision."""
+
+from collections.abc import Callable
+
+import torch
+
+from lavida.errors import InputError
+
+DEVICE_TYPES = ("cpu", "cuda", "mps")
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` takes CUDA, then MPS, then the CPU. Raises InputError for a device that is not there."""
+    if name == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        if device.type not in DEVICE_TYPES:
+            raise RuntimeError(f"lavida runs on {', '.join(DEVICE_TYPES)}")
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0].split(". ")[0]
+        raise InputError(f"device {name} cannot be used: {reason}; try --device auto") from error
+    return device
+
+
+def has_fast_bf16(device: torch.device) -> bool:
+    """Whether the hardware multiplies bf16 faster than float32."""
+    return device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
+
+
+def autocast(device: torch.device) -> Callable[[], torch.autocast]:
+    """A context for the forward pass: bf16 where that is fast, else float32."""
+    return lambda: torch.autocast(device.type, dtype=torch.bfloat16, enabled=has_fast_bf16(device))

@@ -18,7 +18,7 @@ def classifier() -> ClassifierEvidence:
     with torch.no_grad():
         classifier.class_features.copy_(unit(CLASSES, TEXT))
         first, _, last = classifier.to_logit
-        first.weight.copy_(torch.tensor([[1.25, 0.0]]))
+        first.weight.copy_(torch.tensor([[1.25, 0.0, 0.0]]))
         first.bias.fill_(100.0)  # far to the right GELU is the identity
         last.weight.fill_(1.0)
         last.bias.fill_(-100.0)

@@ -23,21 +23,31 @@ def imagenet_classes() -> list[str]:
 
 
 class ClassifierEvidence(nn.Module):
-    """Similarity of a category to what a 1,000-class classifier sees at each position."""
+    """Similarity of a category to what a 1,000-class classifier sees at each position.
+
+    Three features a position: the expected similarity of what is seen to the category; the probability of just the
+    classes that mean nearly the same (a cab is like a bicycle, but is none); how near the nearest class is at all.
+    """
+
+    SYNONYM = 0.75  # of the nearest class's similarity: where the classes begin that mean nearly the same
 
     def __init__(self, *, classes: int, text_dim: int, hidden: int = 16):
         super().__init__()
         self.class_features = nn.Buffer(torch.zeros(classes, text_dim))  # filled once from the class names
-        self.to_logit = nn.Sequential(nn.Linear(2, hidden), nn.GELU(), nn.Linear(hidden, 1))
+        self.to_logit = nn.Sequential(nn.Linear(3, hidden), nn.GELU(), nn.Linear(hidden, 1))
 
     def forward(self, class_logits: torch.Tensor, f_c: torch.Tensor) -> torch.Tensor:
         """`class_logits` `[B,T,C,h,w]`, `f_c` `[B,K,D_t]` (unit length) -> logits `[B,T,K,h,w]`."""
-        similarity = f_c.float() @ self.class_features.float().T  # [B, K, C]
-        posterior = class_logits.float().softmax(2).flatten(3)  # [B, T, C, h*w]
-        expected = similarity[:, None] @ posterior  # [B, T, K, h*w]
-        chance = similarity.mean(-1)[:, None, :, None]  # a word that is near to everything gets no credit
-        known = similarity.amax(-1)[:, None, :, None]  # how near the nearest of the 1,000 classes is
-        features = torch.stack([8 * (expected - chance), (2 * known - 1).expand_as(expected)], -1)
+        with torch.autocast(class_logits.device.type, enabled=False):
+            similarity = f_c.float() @ self.class_features.float().T  # [B, K, C]
+            nearest = similarity.amax(-1, keepdim=True).clamp(min=1e-6)
+            synonyms = (similarity / nearest - self.SYNONYM).clamp(min=0) / (1 - self.SYNONYM)  # 1 for the nearest
+            posterior = class_logits.float().softmax(2).flatten(3)  # [B, T, C, h*w]
+            # a word that is near to everything gets no credit
+            expected = (similarity - similarity.mean(-1, keepdim=True))[:, None] @ posterior  # [B, T, K, h*w]
+            seen = synonyms[:, None] @ posterior  # [B, T, K, h*w]
+            known = nearest[:, None].expand_as(seen)
+        features = torch.stack([8 * expected, 4 * seen, 2 * known - 1], -1)
         return self.to_logit(features)[..., 0].unflatten(3, class_logits.shape[-2:])
 
 

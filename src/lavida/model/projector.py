@@ -81,10 +81,14 @@ class QueryProjector(nn.Module):
         mlp_dim: int,
         queries: int,
         prompts: int,
+        last_look: bool,
     ):
         super().__init__()
         self.queries = nn.Parameter(torch.randn(queries, dim) * 0.02)
         self.blocks = nn.ModuleList(block(dim, heads, mlp_dim) for _ in range(layers))
+        # as in SAM, the queries read the tokens once more after the last block has updated them
+        self.last_look = Attention(dim, heads) if last_look else None
+        self.norm = nn.LayerNorm(dim)
         self.prompts = prompts
         self.out = nn.Linear(queries * dim, prompts * out_dim)
 
@@ -93,7 +97,9 @@ class QueryProjector(nn.Module):
         queries = self.queries.expand(len(tokens), -1, -1)
         for block in self.blocks:
             queries, tokens = block(queries, tokens, mask)
-        return self.out(queries.flatten(1)).unflatten(-1, (self.prompts, -1))
+        if self.last_look is not None:
+            queries = queries + self.last_look(queries, tokens, mask)
+        return self.out(self.norm(queries).flatten(1)).unflatten(-1, (self.prompts, -1))
 
 
 class MlpProjector(nn.Module):
@@ -137,6 +143,7 @@ def build_projector(
         mlp_dim=mlp_dim,
         queries=queries,
         prompts=prompts,
+        last_look=kind == "two_way",
     )
 
 

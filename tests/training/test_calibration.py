@@ -49,7 +49,7 @@ def test_the_measuring_half_is_not_learnt_from():
 
 def test_a_calibrated_detector_says_the_share_of_positives(monkeypatch):
     detector = SimpleNamespace(model=tiny_lavida(calibration_temperature=7.0))
-    monkeypatch.setattr(calibration, "exposure_answers", lambda *_: iter([("a", answers(2.0, -3.0))]))
+    monkeypatch.setattr(calibration, "exposure_answers", lambda *_, **__: iter([("a", answers(2.0, -3.0))]))
     calibrate(detector, "anywhere")
     probabilities = detector.model.calibrated(torch.tensor([-3.0, -1.0, -5.0])).sigmoid()
     expected = torch.tensor([0.0, 1.0, -1.0]).sigmoid()
@@ -71,3 +71,8 @@ def test_scores_that_are_right_have_no_calibration_error():
     probabilities = np.repeat([0.25, 0.75], 100)
     positive = np.concatenate([np.arange(100) < 25, np.arange(100) < 75])
     assert reliability_curve(probabilities, positive)["expected_calibration_error"] == pytest.approx(0)
+
+
+def test_a_model_that_ranks_worse_than_chance_keeps_its_logits():
+    flipped = [answer(-each.logit, each.positive) for each in answers(2.0, 0.5)]
+    assert fit([flipped]) == (1.0, 0.0)

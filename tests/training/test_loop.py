@@ -67,7 +67,7 @@ def recipe(out: Path, **changes) -> Recipe:
         "seed": 5,
     }
     data = DataRecipe(root="nowhere", sets=[SetRecipe("toy", "toy")], clip_length=2, clip_share=0.4)
-    return Recipe(data=data, train=OptimiserRecipe(**(settings | changes)), out=str(out))
+    return Recipe(data=data, train=OptimiserRecipe(**(settings | changes)), calibrate=False, out=str(out))
 
 
 def losses(out: Path) -> list[dict]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from PIL import Image
 from rich import box
 from rich.table import Table
@@ -23,7 +24,7 @@ from lavida.detector import Detector
 from lavida.evaluation.results import ResultFolder
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import Prompt, heldout_prompts
-from lavida.exposure.sample import SegmentationDataset
+from lavida.exposure.sample import Segmented
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.progress import progress_bar
 from lavida.video.clips import analysis_size
@@ -48,7 +49,7 @@ class Answer:
         logit: the frame logit before calibration.
         iou: of the mask with the present class; None without one.
         named: whether the strongest category is the present one; None without one.
-        calibrates: whether calibration may learn from this picture (even index).
+        calibrates: whether calibration may learn from this picture (every other one).
     """
 
     positive: bool
@@ -58,23 +59,32 @@ class Answer:
     calibrates: bool
 
 
-def exposure_answers(detector: Detector, root: Path) -> Iterator[tuple[str, list[Answer]]]:
-    """The answers of every held-out set below `root` (the layout of the data kit)."""
+def exposure_answers(
+    detector: Detector, root: Path, *, calibrating: bool = False
+) -> Iterator[tuple[str, list[Answer]]]:
+    """The answers of every held-out set below `root` (the layout of the data kit).
+
+    Args:
+        detector: Its model is asked.
+        root: Holds the folders of `HELD_OUT`.
+        calibrating: Ask only the half of the pictures that calibration may learn from.
+    """
     vocabulary = Vocabulary.builtin()
     for name, folder in HELD_OUT:
         dataset = load(name, Path(root) / folder, "heldout")
         prompts = heldout_prompts(dataset, vocabulary=vocabulary, limit=MOST_PICTURES)
-        with progress_bar(f"exposure test: {name}", total=len(prompts)) as advance:
+        learns = set(sorted({prompt.index for prompt in prompts})[::2])
+        asked = [prompt for prompt in prompts if prompt.index in learns] if calibrating else prompts
+        with progress_bar(f"exposure test: {name}", total=len(asked)) as advance:
             answers = []
-            for prompt in prompts:
-                answers.append(_ask(detector, dataset, prompt))
+            for prompt in asked:
+                answers.append(_ask(detector, dataset[prompt.index], prompt, calibrates=prompt.index in learns))
                 advance()
         yield name, answers
 
 
 @torch.inference_mode()
-def _ask(detector: Detector, dataset: SegmentationDataset, prompt: Prompt) -> Answer:
-    sample = dataset[prompt.index]
+def _ask(detector: Detector, sample: Segmented, prompt: Prompt, *, calibrates: bool) -> Answer:
     height, width = sample.frames.shape[1:3]
     config = detector.model.config
     size = analysis_size(width, height, long_side=config.frame_side, multiple=config.frame_multiple)
@@ -94,7 +104,7 @@ def _ask(detector: Detector, dataset: SegmentationDataset, prompt: Prompt) -> An
         logit=float(output.frame_logits[0, 0]),
         iou=iou,
         named=named,
-        calibrates=prompt.index % 2 == 0,
+        calibrates=calibrates,
     )
 
 
@@ -155,6 +165,19 @@ def reliability_curve(probabilities: np.ndarray, positive: np.ndarray) -> dict[s
         "prompts": [row[2] for row in rows],
         "expected_calibration_error": float(gap),
     }
+
+
+def draw_reliability(curve: dict[str, Any], path: Path) -> None:
+    """The reliability curve: mean score of a bin against the share of positives in it, with the number of prompts."""
+    figure = Figure(figsize=(4.5, 4.5), layout="constrained")
+    axes = figure.add_subplot(xlabel="score", ylabel="share of prompts with a named category in the picture")
+    axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="perfect")
+    axes.plot(curve["score"], curve["positive_share"], marker="o", label="measured")
+    for score, share, count in zip(curve["score"], curve["positive_share"], curve["prompts"], strict=True):
+        axes.annotate(str(count), (score, share), xytext=(6, -9), textcoords="offset points", fontsize=8, color="0.4")
+    axes.set(xlim=(0, 1), ylim=(0, 1), title="Reliability on held-out pictures")
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=110)
 
 
 def exposure_table(result: dict[str, Any]) -> Table:

@@ -200,10 +200,14 @@ class LavidaModel(PreTrainedModel):
             FrozenPart(**part).load_into(self)
         self.text.forget()
 
-    def save_pretrained(self, save_directory: str | Path, **kwargs) -> None:
-        """Write config, weights that training changed (in their own dtype) and both tokenizers."""
+    def save_pretrained(self, save_directory: str | Path, *, weights: torch.dtype | None = None, **kwargs) -> None:
+        """Write config, both tokenizers and the weights that no package carries, as they are or in `weights`."""
         state = kwargs.pop("state_dict", None) or self.state_dict()
-        state = {key: value for key, value in state.items() if not key.startswith(self._frozen_prefixes())}
+        state = {
+            key: value.to(weights) if weights is not None and value.is_floating_point() else value
+            for key, value in state.items()
+            if not key.startswith(self._frozen_prefixes())
+        }
         super().save_pretrained(save_directory, state_dict=state, **kwargs)
         self.semantics.tokenizer.save_pretrained(Path(save_directory) / TOKENIZER)
         self.text.tokenizer.save_pretrained(Path(save_directory) / TEXT_TOKENIZER)

@@ -14,13 +14,16 @@ from torch.utils.data import DataLoader
 from transformers import get_cosine_schedule_with_warmup
 
 from lavida.config import LavidaConfig
+from lavida.detector import Detector
 from lavida.errors import InputError
+from lavida.export.folder import finished_folder
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.model.lavida import LavidaModel
 from lavida.model.presets import build_nano
 from lavida.model.prompt import TEMPLATES
 from lavida.progress import progress_bar
 from lavida.training.batches import Batch, StepBatches
+from lavida.training.calibration import calibrate
 from lavida.training.objective import training_loss
 from lavida.training.recipe import PRECISIONS, Recipe
 from lavida.training.run_folder import RunFolder
@@ -73,8 +76,19 @@ def train(recipe: Recipe, *, resume: bool = True) -> Path:
                 folder.checkpoint(step + 1, keep=opt.keep_checkpoints)
     accelerator.end_training()
     if accelerator.is_main_process:
-        accelerator.unwrap_model(model).save_pretrained(out / "model")
+        _finish(accelerator.unwrap_model(model).eval(), recipe, accelerator.device)
     return out / "model"
+
+
+def _finish(model: LavidaModel, recipe: Recipe, device: torch.device) -> None:
+    """Save in half precision and calibrate what was saved."""
+    folder = Path(recipe.out) / "model"
+    with finished_folder(folder, replaces="config.json") as partial:
+        model.save_pretrained(partial, weights=torch.float16)
+        if recipe.calibrate:
+            detector = Detector(LavidaModel.from_pretrained(partial), name=str(folder), device=device)
+            calibrate(detector, Path(recipe.data.root))
+            detector.model.config.save_pretrained(partial)
 
 
 def _attention_for(device: torch.device) -> AbstractContextManager:

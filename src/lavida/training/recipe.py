@@ -92,6 +92,7 @@ class Recipe:
     loss: LossWeights = field(default_factory=LossWeights)
     alignment: AlignmentWeights = field(default_factory=AlignmentWeights)
     train: OptimiserRecipe = field(default_factory=OptimiserRecipe)
+    calibrate: bool = True  # on half of the held-out pictures of the data kit below data.root
     out: str = "runs/nano"
 
 

@@ -13,7 +13,10 @@ from lavida.errors import InputError
 from lavida.training.recipe import Recipe
 
 RECIPE, LOSSES = "recipe.yaml", "losses.jsonl"
-FREE = {"data.root", "train.workers", "train.checkpoint_every", "train.log_every", "train.keep_checkpoints"}
+# what may differ when a run goes on
+FREE = {"data.root", "calibrate"} | {
+    f"train.{key}" for key in ("workers", "checkpoint_every", "log_every", "keep_checkpoints")
+}
 
 
 class RunFolder:

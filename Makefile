@@ -1,5 +1,6 @@
 # make demo   run the main job on a real clip with the embedded model
 # make test   lint and tests
+# make lint   mend what the linter can
 # Both set up .venv themselves.
 
 PYTHON ?= python3
@@ -14,23 +15,23 @@ demo: .venv/demo
 	$(PY) -m lavida detect "$$($(PY) -m lavida demo-clip)" -a bicycle --out $(DEMO_OUT)
 
 test: .venv/dev
-	$(PY) -m ruff check src tests
+	$(PY) -m ruff check src tests benchmarks docs
 	OMP_NUM_THREADS=2 $(PY) -m pytest
 
 lint: .venv/dev
-	$(PY) -m ruff check --fix src tests
-	$(PY) -m ruff format src tests
+	$(PY) -m ruff check --fix src tests benchmarks docs
+	$(PY) -m ruff format src tests benchmarks docs
 
 .venv/demo: pyproject.toml
 	$(call install,demo)
 
 .venv/dev: pyproject.toml
-	$(call install,dev,train)
+	$(call install,dev)
 
 define install
 	test -x $(PY) || $(PYTHON) -m venv .venv
 	$(PY) -m pip install --quiet --disable-pip-version-check "$(TORCH)"
-	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[$(1)]" $(if $(2),"tensorboard>=2.16")
+	$(PY) -m pip install --quiet --disable-pip-version-check -e ".[$(1)]"
 	touch $@
 endef
 

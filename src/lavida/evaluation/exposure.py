@@ -131,6 +131,7 @@ def evaluate_exposure(detector: Detector, *, root: Path, out: Path) -> dict[str,
             },
         }
         folder.publish(result)
+    draw_reliability(result["reliability"], Path(out) / "reliability.png")
     return result
 
 

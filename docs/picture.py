@@ -1,6 +1,6 @@
 """Make the README's picture from a result folder: frames of overlay.mp4 above timeline.png.
 
-    python docs/picture.py lavida-out/bikes docs/pictures/demo.png 0.6 4.8 6.4 8.8
+python docs/picture.py lavida-out/bikes docs/pictures/demo.png 0.6 4.8 6.4 8.8
 """
 
 import sys

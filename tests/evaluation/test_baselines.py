@@ -41,9 +41,7 @@ def test_scores_point_at_what_moves(ped2, name):
     frames = list(BASELINES[name]().score(ped2 / "Test" / "Test001"))
     scores = np.array([frame.score for frame in frames])
     assert len(frames) == 10
-    assert (
-        scores[4:].min() > 2 * scores[:3].max()
-    )  # the square enters at frame 4; the flow sees it coming at 3
+    assert scores[4:].min() > 2 * scores[:3].max()  # the square enters at frame 4; the flow sees it coming at 3
     peak_y, peak_x = np.unravel_index(frames[6].pixel_map.argmax(), frames[6].pixel_map.shape)
     assert 8 <= peak_y < 20 and 12 <= peak_x < 34  # the square lies at columns 16 to 27
 

@@ -22,12 +22,8 @@ def test_micro_auc_and_ap_rank_all_frames_in_one_list():
         scores.append(score)
         labels.append(label)
     result = metrics.compute()
-    assert result["frame_auc_micro"] == pytest.approx(
-        roc_auc_score(np.concatenate(labels), np.concatenate(scores))
-    )
-    assert result["frame_ap"] == pytest.approx(
-        average_precision_score(np.concatenate(labels), np.concatenate(scores))
-    )
+    assert result["frame_auc_micro"] == pytest.approx(roc_auc_score(np.concatenate(labels), np.concatenate(scores)))
+    assert result["frame_ap"] == pytest.approx(average_precision_score(np.concatenate(labels), np.concatenate(scores)))
 
 
 def test_macro_auc_counts_a_video_of_one_class_by_padding():
@@ -95,9 +91,7 @@ def test_binned_pixel_metrics_agree_with_exact_ones(case):
     scores, labels = _many_maps()[case]
     result = _pixel(scores, labels)
     assert result["pixel_auc"] == pytest.approx(roc_auc_score(labels.ravel(), scores.ravel()), abs=1e-4)
-    assert result["pixel_ap"] == pytest.approx(
-        average_precision_score(labels.ravel(), scores.ravel()), abs=1e-4
-    )
+    assert result["pixel_ap"] == pytest.approx(average_precision_score(labels.ravel(), scores.ravel()), abs=1e-4)
 
 
 def test_half_precision_logits_are_measured_exactly():
@@ -105,9 +99,7 @@ def test_half_precision_logits_are_measured_exactly():
     half = scores.astype(np.float16)
     result = _pixel(half, labels)
     assert result["pixel_auc"] == pytest.approx(roc_auc_score(labels.ravel(), half.ravel()), abs=1e-12)
-    assert result["pixel_ap"] == pytest.approx(
-        average_precision_score(labels.ravel(), half.ravel()), abs=1e-12
-    )
+    assert result["pixel_ap"] == pytest.approx(average_precision_score(labels.ravel(), half.ravel()), abs=1e-12)
 
 
 def test_pixel_metrics_do_not_depend_on_how_maps_arrive():

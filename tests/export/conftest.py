@@ -15,9 +15,7 @@ from lavida.video.decode import SourceInfo
 def detection_of() -> Callable[..., Detection]:
     """Build a detection from the scores of its analysed frames; frame times are `index / fps`."""
 
-    def build(
-        scores, *, stride=1, fps=25.0, categories=("fire",), category_scores=None, path="clip.mp4", **fields
-    ):
+    def build(scores, *, stride=1, fps=25.0, categories=("fire",), category_scores=None, path="clip.mp4", **fields):
         scores = np.asarray(scores, dtype=np.float32)
         frames = (len(scores) - 1) * stride + 1
         if category_scores is None:

@@ -62,9 +62,7 @@ def test_a_killed_run_looks_unfinished_and_the_next_one_cleans_up(tmp_path):
         "    (folder / 'run.json').touch(); (folder / 'left').mkdir(); os.kill(os.getpid(), signal.SIGKILL)"
     )
     path = os.pathsep.join([str(Path(__file__).parents[2] / "src"), os.environ.get("PYTHONPATH", "")])
-    killed = subprocess.run(
-        [sys.executable, "-c", script, tmp_path / "clip"], env={**os.environ, "PYTHONPATH": path}
-    )
+    killed = subprocess.run([sys.executable, "-c", script, tmp_path / "clip"], env={**os.environ, "PYTHONPATH": path})
     assert killed.returncode == -9
     (leftover,) = tmp_path.iterdir()
     assert leftover.name.startswith(".")

@@ -124,8 +124,7 @@ def test_a_real_clip_is_drawn_frame_by_frame(detection_of, kit, tmp_path):
     _, frames = decode(tmp_path / "overlay.mp4")
     with av.open(str(path)) as container:
         originals = [
-            frame.to_ndarray(format="rgb24")
-            for frame, _ in zip(container.decode(video=0), range(40), strict=False)
+            frame.to_ndarray(format="rgb24") for frame, _ in zip(container.decode(video=0), range(40), strict=False)
         ]
     assert len(frames) == 40
     for frame, original in zip(frames, originals, strict=True):

@@ -24,9 +24,7 @@ def test_the_picture_has_the_agreed_size(detection_of, tmp_path):
 
 @pytest.mark.parametrize("count", [1, 4, 40, 300])
 def test_labels_neither_overlap_nor_leave_the_picture(detection_of, count):
-    figure = draw_timeline(
-        detection_of(bumps(count), categories=("somebody who climbs over the tall fence",))
-    )
+    figure = draw_timeline(detection_of(bumps(count), categories=("somebody who climbs over the tall fence",)))
     figure.canvas.draw()
     labels = event_labels(figure)
     boxes = [label.get_window_extent() for label in labels]

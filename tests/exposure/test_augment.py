@@ -8,9 +8,7 @@ SIZE = (48, 64)
 
 
 def views(segmented, count=60, **settings):
-    return [
-        augment(segmented, size=SIZE, rng=np.random.default_rng(seed), **settings) for seed in range(count)
-    ]
+    return [augment(segmented, size=SIZE, rng=np.random.default_rng(seed), **settings) for seed in range(count)]
 
 
 def test_size_and_types():

@@ -64,9 +64,7 @@ def test_davis_clips_are_consecutive_kept_frames_of_one_sequence(kit):
 def test_camvid_riders_are_persons_on_bicycles_and_the_unlabelled_is_ignored(train_sets):
     dataset = train_sets["camvid"]
     sample = next(
-        s
-        for s in map(dataset.__getitem__, range(len(dataset)))
-        if {"bicyclist", "pedestrian"} <= set(s.masks)
+        s for s in map(dataset.__getitem__, range(len(dataset))) if {"bicyclist", "pedestrian"} <= set(s.masks)
     )
     assert (sample.masks["bicycle"] == sample.masks["bicyclist"]).all()
     assert (sample.masks["person"] == sample.masks["bicyclist"] | sample.masks["pedestrian"]).all()
@@ -95,12 +93,7 @@ def test_coco_polygons_are_filled_and_joined(coco):
     dataset = Coco128(coco, "train")
     assert len(dataset) == 2 and len(Coco128(coco, "heldout")) == 2
     mask = dataset[0].masks["person"][0]
-    assert (
-        mask.shape == (20, 40)
-        and mask[:10, :20].all()
-        and not mask[12:, :20].any()
-        and mask[11:17, 30:36].any()
-    )
+    assert mask.shape == (20, 40) and mask[:10, :20].all() and not mask[12:, :20].any() and mask[11:17, 30:36].any()
     assert dataset[1].masks == {}  # no label file: nothing of the 80 classes
     assert dataset.vocabulary == ("person",)
 

@@ -22,17 +22,15 @@ def test_prompts_of_the_kit_are_valid_and_reproduce(name, heldout_sets):
     prompts = heldout_prompts(dataset, vocabulary=vocabulary, limit=12)
     assert prompts == heldout_prompts(dataset, vocabulary=vocabulary, limit=12)
     assert prompts != heldout_prompts(dataset, vocabulary=vocabulary, limit=12, seed=1)
-    assert {p.index for p in prompts} == set(
-        np.linspace(0, len(dataset) - 1, 12).round().astype(int).tolist()
-    )
+    assert {p.index for p in prompts} == set(np.linspace(0, len(dataset) - 1, 12).round().astype(int).tolist())
     assert len(prompts) >= 20
     for prompt in prompts:
         masks = dataset[prompt.index].masks
         absent = set(prompt.categories) - {prompt.positive}
         assert len(absent) == (5 if prompt.positive is None else 4)
-        assert not absent & vocabulary.conflicts(
-            masks, name, scene=dataset[prompt.index].scene
-        ) and absent <= set(vocabulary.names)
+        assert not absent & vocabulary.conflicts(masks, name, scene=dataset[prompt.index].scene) and absent <= set(
+            vocabulary.names
+        )
         assert prompt.positive is None or masks[prompt.positive].mean() >= 0.005
     positives = [p.categories.index(p.positive) for p in prompts if p.positive]
     assert len(set(positives)) > 1

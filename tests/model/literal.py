@@ -34,9 +34,7 @@ def assignment(tokens: np.ndarray, keep: list[int]) -> list[int]:
     return result
 
 
-def reverse_attention(
-    tokens: np.ndarray, keep: list[int], assigned: list[int]
-) -> tuple[np.ndarray, np.ndarray]:
+def reverse_attention(tokens: np.ndarray, keep: list[int], assigned: list[int]) -> tuple[np.ndarray, np.ndarray]:
     """Eq. 4: the merged tokens `[R, D]` and the weight of every token `[L]`."""
     tokens = np.asarray(tokens, np.float64)
     merged, weights = np.zeros((len(keep), tokens.shape[1])), np.zeros(len(tokens))

@@ -70,9 +70,7 @@ def test_each_step_follows_the_paper(blocks: None, make, k: int) -> None:
     assigned = assign(tokens, keep)
     assert assigned.tolist() == literal.assignment(tokens.numpy(), keep.tolist())
     merged, weights = literal.reverse_attention(tokens.numpy(), keep.tolist(), assigned.tolist())
-    np.testing.assert_allclose(
-        reverse_attention_weights(tokens, keep, assigned), weights, rtol=1e-4, atol=1e-6
-    )
+    np.testing.assert_allclose(reverse_attention_weights(tokens, keep, assigned), weights, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(reverse_attention(tokens, keep, assigned), merged, rtol=1e-4, atol=1e-5)
 
 
@@ -165,9 +163,7 @@ def test_every_precision_is_accumulated_in_at_least_float32(dtype: torch.dtype) 
     assert merged.dtype == dtype
     assert keep.tolist() == expected_keep
     rounding = torch.finfo(dtype).eps
-    np.testing.assert_allclose(
-        merged.double().numpy(), expected, rtol=rounding, atol=max(rounding / 100, 1e-9)
-    )
+    np.testing.assert_allclose(merged.double().numpy(), expected, rtol=rounding, atol=max(rounding / 100, 1e-9))
 
 
 def test_autocast_changes_nothing() -> None:

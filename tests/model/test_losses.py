@@ -36,9 +36,7 @@ def example(n: int = 3, m: int = 3, size: int = 6) -> dict[str, Tensor]:
 
 
 def best_mask(logits: np.ndarray, target: np.ndarray) -> int:
-    return int(
-        np.argmin([20 * literal.focal(mask, target) + 2 * literal.dice(mask, target) for mask in logits])
-    )
+    return int(np.argmin([20 * literal.focal(mask, target) + 2 * literal.dice(mask, target) for mask in logits]))
 
 
 def test_weights_are_sam2s_and_the_papers() -> None:

@@ -154,9 +154,7 @@ def test_seg_token_gets_a_row_and_disturbs_no_other(tied, spare):
     config.tie_word_embeddings = config.text_config.tie_word_embeddings = tied
     # a vocabulary as a hub checkpoint has it: no <SEG> yet, perhaps spare rows
     backend = json.loads(tokenizer.backend_tokenizer.to_str().replace(SEG_TOKEN, "<unused>"))
-    pretrained = type(tokenizer)(
-        tokenizer_object=type(tokenizer.backend_tokenizer).from_str(json.dumps(backend))
-    )
+    pretrained = type(tokenizer)(tokenizer_object=type(tokenizer.backend_tokenizer).from_str(json.dumps(backend)))
     known = len(pretrained)
     config.text_config.vocab_size = known + spare
     model = Qwen2VLForConditionalGeneration(config)

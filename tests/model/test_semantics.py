@@ -203,8 +203,7 @@ def test_text_loss_covers_the_answer_of_a_compressed_batch(mllm, tokenizer):
     semantics, frames = build(mllm, tokenizer), clips(2, 4, 3, 84, 112)
     both = semantics(frames, [CATEGORIES, ["fire"]], with_text_loss=True).text_loss
     each = [
-        semantics(frames[i : i + 1], [c], with_text_loss=True).text_loss
-        for i, c in enumerate((CATEGORIES, ["fire"]))
+        semantics(frames[i : i + 1], [c], with_text_loss=True).text_loss for i, c in enumerate((CATEGORIES, ["fire"]))
     ]
     torch.testing.assert_close(both, sum(each) / 2, atol=1e-5, rtol=1e-5)
     assert semantics(frames, [CATEGORIES, ["fire"]]).text_loss is None

@@ -33,9 +33,7 @@ def test_a_stride_selects_its_multiples_and_the_last_frame(tmp_path: Path, frame
     assert np.allclose(levels(result), [make.grey(i) for i in expected], atol=4)
 
 
-@pytest.mark.parametrize(
-    ("fps", "stride"), [(25, 5), (29.97, 5), (30, 6), (4.9, 1), (1, 1), (10, 2), (9.9, 1)]
-)
+@pytest.mark.parametrize(("fps", "stride"), [(25, 5), (29.97, 5), (30, 6), (4.9, 1), (1, 1), (10, 2), (9.9, 1)])
 def test_the_default_stride_is_the_largest_with_five_frames_a_second(fps, stride):
     assert default_stride(fps) == stride
 
@@ -112,9 +110,7 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path, path: Callab
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize(
-    "name", ["rtsp://127.0.0.1/stream", "http://127.0.0.1:9/a.mp4", "/dev/null", "pipe:0"]
-)
+@pytest.mark.parametrize("name", ["rtsp://127.0.0.1/stream", "http://127.0.0.1:9/a.mp4", "/dev/null", "pipe:0"])
 def test_streams_and_devices_are_no_files(name):
     with pytest.raises(InputError, match="no such file"):
         open_source(name)

@@ -43,9 +43,7 @@ def test_the_end_can_be_left_unread_and_the_source_read_again(tmp_path: Path):
     frames.close()
     once, twice = read(source, 4), read(source, 4)
     assert [f.time_s for f in once] == [f.time_s for f in twice]
-    assert all(
-        np.array_equal(a.image, b.image) for a, b in zip(once, twice, strict=True) if a.image is not None
-    )
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(once, twice, strict=True) if a.image is not None)
 
 
 def test_a_real_video_that_announces_more_frames_than_it_has(kit: Path):
@@ -121,9 +119,7 @@ def test_colour_tags_that_the_scaler_does_not_know_are_read_as_common_ones(tmp_p
 
 
 def test_8k_is_reduced_on_the_way(tmp_path: Path):
-    path = make.video(
-        tmp_path / "8k.avi", codec="mjpeg", pix_fmt="yuvj420p", width=7680, height=4320, frames=2
-    )
+    path = make.video(tmp_path / "8k.avi", codec="mjpeg", pix_fmt="yuvj420p", width=7680, height=4320, frames=2)
     source = open_source(path)
     frames = read(source, 1, (126, 224))
     assert (source.info.width, source.info.height) == (7680, 4320)

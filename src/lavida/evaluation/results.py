@@ -71,6 +71,4 @@ def _mendable(out: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputError(
-            f"cannot write: {out}: {reason}; make room there or choose another folder"
-        ) from error
+        raise InputError(f"cannot write: {out}: {reason}; make room there or choose another folder") from error

@@ -55,9 +55,7 @@ class DetectorLike(Protocol):
         ...
 
 
-def baseline_frames(
-    baseline: Baseline, video: Video, *, progress: Callable[[int], None]
-) -> Iterator[ScoredFrame]:
+def baseline_frames(baseline: Baseline, video: Video, *, progress: Callable[[int], None]) -> Iterator[ScoredFrame]:
     """The frames of one video; `progress` is called with the number of frames done so far."""
     for done, frame in enumerate(baseline.score(video.source), start=1):
         yield frame

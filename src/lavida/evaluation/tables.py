@@ -94,9 +94,7 @@ def comparison_table(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()
     return table
 
 
-def print_comparison(
-    result: Mapping[str, Any], *, siblings: Sequence[Path] = (), file: TextIO | None = None
-) -> None:
+def print_comparison(result: Mapping[str, Any], *, siblings: Sequence[Path] = (), file: TextIO | None = None) -> None:
     """Prints `comparison_table` to stdout, or to the file given; whole, however narrow the terminal is."""
     console = Console(file=file)
     table = comparison_table(result, siblings=siblings)

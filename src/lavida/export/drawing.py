@@ -40,9 +40,7 @@ class MaskLayer:
     tint: np.ndarray
 
     @classmethod
-    def of(
-        cls, masks: Sequence[Mask], *, colours: dict[str, Colour], size: tuple[int, int]
-    ) -> MaskLayer | None:
+    def of(cls, masks: Sequence[Mask], *, colours: dict[str, Colour], size: tuple[int, int]) -> MaskLayer | None:
         """Paint masks in ascending order of score; None when they cover nothing."""
         keep = np.full((*size, 1), 256, dtype=np.uint16)
         tint = np.zeros((*size, 3), dtype=np.uint8)
@@ -74,8 +72,7 @@ def _extent(used: np.ndarray) -> slice:
 
 def _fit(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     rows, columns = (
-        ((np.arange(new) + 0.5) * old / new).astype(np.intp)
-        for new, old in zip(size, pixels.shape, strict=True)
+        ((np.arange(new) + 0.5) * old / new).astype(np.intp) for new, old in zip(size, pixels.shape, strict=True)
     )
     return pixels[rows[:, None], columns]
 

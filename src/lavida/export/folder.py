@@ -97,9 +97,7 @@ def _check_replaceable(target: Path, replaces: str) -> None:
     if not os.path.lexists(target):
         return
     if not target.is_dir():
-        raise InputError(
-            f"a file is in the way of the result folder: {target}; remove it or choose another folder"
-        )
+        raise InputError(f"a file is in the way of the result folder: {target}; remove it or choose another folder")
     if any(target.iterdir()) and not (target / replaces).exists():
         raise InputError(f"the folder holds no lavida result: {target}; empty it or choose another folder")
 

@@ -110,9 +110,7 @@ def _encoder(path: Path, *, size: tuple[int, int], fps: float) -> Iterator[Calla
 
         def encode(image: np.ndarray) -> None:
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame = frame.reformat(
-                format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG
-            )
+            frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG)
             for packet in stream.encode(frame):
                 container.mux(packet)
 

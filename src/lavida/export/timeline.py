@@ -76,9 +76,7 @@ def _clock(second: float) -> str:
 def _draw_scores(axes: Axes, detection: Detection, rgb: dict[str, tuple[float, ...]]) -> None:
     names = ["score", f"threshold {detection.threshold:.2f}"]
     width = 1.6 if len(detection.times) <= _MOST_POINTS else 0.8
-    lines: list[Line2D] = axes.plot(
-        *_thin(detection.times, detection.scores), color="0.15", lw=width, zorder=4
-    )
+    lines: list[Line2D] = axes.plot(*_thin(detection.times, detection.scores), color="0.15", lw=width, zorder=4)
     if len(detection.times) == 1:
         lines[0].set_marker("o")
     lines.append(axes.axhline(detection.threshold, color="0.4", lw=1, ls="--", zorder=2))
@@ -125,9 +123,7 @@ def _label_peaks(axes: Axes, events: list[Event], rgb: dict[str, tuple[float, ..
         axes.annotate(text, (1.015, 0), xycoords="axes fraction", fontsize=9, color="0.4", va="bottom")
 
 
-def _name(
-    axes: Axes, event: Event, taken: list[list[tuple[float, float]]], colour: tuple[float, ...]
-) -> bool:
+def _name(axes: Axes, event: Event, taken: list[list[tuple[float, float]]], colour: tuple[float, ...]) -> bool:
     """Write the name in the lowest row with room at the peak; False if there is none."""
     name = f"{shorten(event.category, length=28)} {event.peak_score:.2f}"
     plate = {"fc": "white", "ec": "none", "pad": 1}

@@ -33,9 +33,7 @@ class Mixture:
         max_side: int = 640,
     ) -> None:
         if len(datasets) != len(weights) or not datasets or min(weights) <= 0:
-            raise InputError(
-                f"{len(datasets)} data sets have weights {list(weights)}; give each a positive one"
-            )
+            raise InputError(f"{len(datasets)} data sets have weights {list(weights)}; give each a positive one")
         self.datasets = tuple(datasets)
         self._shares = np.asarray(weights, dtype=float) / np.sum(weights)
         self._max_side = max_side

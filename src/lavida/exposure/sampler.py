@@ -76,9 +76,7 @@ class AnomalyExposureSampler:
         irrelevant = self._draw_irrelevant(segmented, own_names, total - len(true), rng)
         if not true and not irrelevant:
             where = f"{segmented.dataset}/{segmented.key}"
-            raise InputError(
-                f"no irrelevant name: every name may be true of {where}; add names of other things"
-            )
+            raise InputError(f"no irrelevant name: every name may be true of {where}; add names of other things")
         names = [*true, *irrelevant]
         texts = self._say(names, segmented.expressions if true else {}, rng)
         order = rng.permutation(len(names))

@@ -23,9 +23,7 @@ class Vocabulary:
         datasets: data set name -> its lists.
     """
 
-    def __init__(
-        self, *, classes: Mapping[str, Mapping[str, Any]], datasets: Mapping[str, Mapping[str, Any]]
-    ) -> None:
+    def __init__(self, *, classes: Mapping[str, Mapping[str, Any]], datasets: Mapping[str, Mapping[str, Any]]) -> None:
         self.names: tuple[str, ...] = tuple(classes)
         self._phrases = {name: tuple(entry["phrases"]) for name, entry in classes.items()}
         self._excludes = {name: frozenset(entry.get("excludes", ())) for name, entry in classes.items()}

@@ -48,9 +48,7 @@ class ExposureStream:
     def __call__(self, length: int, rng: np.random.Generator) -> Exposure:
         """One exposure of `length` frames: 1 or `data.clip_length`."""
         mixture = self._images if length == 1 else self._clips
-        segmented = augment(
-            mixture.draw(rng), size=self._size, scale=self._zoom, without=self._without, rng=rng
-        )
+        segmented = augment(mixture.draw(rng), size=self._size, scale=self._zoom, without=self._without, rng=rng)
         return self._sampler.sample(segmented, mixture.own_names(segmented.dataset), rng)
 
     @staticmethod

@@ -154,9 +154,7 @@ class _Clock:
         return self._now
 
 
-def _video_info(
-    path: Path, container: InputContainer, stream: VideoStream, first: av.VideoFrame
-) -> SourceInfo:
+def _video_info(path: Path, container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> SourceInfo:
     fps = float(stream.average_rate or stream.guessed_rate or 25)
     width, height = _square(first.width, stream.sample_aspect_ratio), first.height
     if _orientation(first)[0]:

@@ -43,9 +43,7 @@ class Davis:
             for start in range(len(frames) - clip_length + 1)
         ]
         if not self._clips:
-            raise InputError(
-                f"no DAVIS clip of {clip_length} frames: {root}; give its own folder or shorter clips"
-            )
+            raise InputError(f"no DAVIS clip of {clip_length} frames: {root}; give its own folder or shorter clips")
         missing = sorted(set(sequences) - set(self._texts))
         if missing:
             raise InputError(f"no category for sequence {missing[0]}: {root}/expressions.json; add it there")

@@ -41,11 +41,13 @@ def build_nano(corpus: Iterable[str], *, backbone: str = "efficientnet-lite2", *
         raise ValueError(f"unknown backbone {backbone!r}: choose one of {', '.join(BACKBONES)}")
     channels, package, file = BACKBONES[backbone]
     text_folder = locate(TEXT_PACKAGE, "model/config.json").parent
+    text_config = AutoConfig.from_pretrained(text_folder)
+    text_config._name_or_path = TEXT_PACKAGE  # not the folder on this machine
     tokenizer = train_nano_tokenizer(corpus, NANO_VOCABULARY)
     settings = {
         "mllm_config": nano_mllm_config(tokenizer),
         "sam2_config": _sam2_config(backbone, channels),
-        "text_config": AutoConfig.from_pretrained(text_folder),
+        "text_config": text_config,
         "text_pooling": "mean",
         "frame_side": 512,
         "image_mean": [127 / 255] * 3,  # the normalisation that EfficientNet-Lite was trained with

@@ -20,10 +20,10 @@ class BrightModel(nn.Module):
 
     def __init__(self, *, tells_categories: bool = True, broken: bool = False) -> None:
         super().__init__()
-        self.config = SimpleNamespace(clip_length=CLIP_LENGTH, frame_side=64, frame_multiple=16)
+        self.config = SimpleNamespace(clip_length=CLIP_LENGTH, frame_side=64, frame_multiple=16, motion=False)
         self.tells_categories, self.broken = tells_categories, broken
 
-    def forward(self, frames: torch.Tensor, categories: list[list[str]]) -> LavidaOutput:
+    def forward(self, frames: torch.Tensor, categories: list[list[str]], *, motion=None) -> LavidaOutput:
         light = ((frames.float().mean(2) - 225) / 10).clamp(-3, 3)  # [1, T, H, W]
         if self.broken:
             light = light * torch.nan

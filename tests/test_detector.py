@@ -38,7 +38,7 @@ class Synthetic:
         self.warnings: list[str] = []
         self.frames, self.alive, self.most_alive = frames, 0, 0
 
-    def read(self, *, stride, size=None):
+    def read(self, *, stride, size=None, pair_size=None):
         for index in range(self.frames):
             image = None
             if index % stride == 0 or index == self.frames - 1:
@@ -308,12 +308,35 @@ def test_weights_that_are_not_numbers_are_an_error_and_no_result():
 
 def test_a_device_that_runs_out_of_memory_is_named():
     class Greedy(BrightModel):
-        def forward(self, frames, categories):
+        def forward(self, frames, categories, *, motion=None):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     detector = Detector(Greedy(), name="greedy", device=torch.device("cpu"))
     with pytest.raises(InputError, match="memory on cpu"):
         detector.detect(Synthetic(3), ["light"])
+
+
+def test_what_moves_reaches_a_model_that_sees_motion(tmp_path):
+    class Watching(BrightModel):
+        seen: list[torch.Tensor | None] = []
+
+        def forward(self, frames, categories, *, motion=None):
+            self.seen.append(motion)
+            return super().forward(frames, categories)
+
+    for index in range(9):  # a textured square that moves to the right
+        image = np.random.default_rng(0).integers(0, 60, (48, 64), dtype=np.uint8)
+        image[16:32, 4 + 3 * index : 20 + 3 * index] = 200
+        Image.fromarray(image).save(tmp_path / f"{index}.png")
+    detector = Detector(Watching(), name="watching", device=torch.device("cpu"))
+    detector.detect(tmp_path, ["light"], stride=4)
+    assert Watching.seen == [None]
+    detector.motion = True
+    detector.detect(tmp_path, ["light"], stride=4)
+    field = Watching.seen[1][0].float()  # of frames 0, 4 and 8
+    assert field.shape == (3, 4, 12, 16) and (field[:, 3] == 1).all()
+    right = field[:, 0].flatten(1).amax(1)
+    assert (right > 0.5).all()  # 3 pixels of 48 each 1/25 s
 
 
 @pytest.mark.parametrize("bars", [True, False])

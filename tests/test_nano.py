@@ -8,9 +8,10 @@ import pytest
 
 import lavida
 from lavida.detector import EMBEDDED, Detector
-from lavida.evaluation.exposure import _ask, _metrics
+from lavida.evaluation.exposure import ask
+from lavida.evaluation.exposure.measures import row_measures
 from lavida.exposure.datasets import load
-from lavida.exposure.heldout import heldout_prompts
+from lavida.exposure.heldout import HeldoutQuestions, evenly_spread
 from lavida.exposure.vocabulary import Vocabulary
 
 
@@ -40,9 +41,9 @@ def test_frozen_weights_are_not_in_the_checkpoint(nano):
 @pytest.mark.parametrize(("name", "folder", "least"), [("humans", "humans", 0.9), ("coco128", "coco128-seg", 0.65)])
 def test_it_tells_what_is_in_a_picture(nano, kit, name, folder, least):
     dataset = load(name, kit / folder, "heldout")
-    prompts = heldout_prompts(dataset, vocabulary=Vocabulary.builtin(), limit=20)
-    answers = [_ask(nano, dataset[p.index], p, calibrates=False) for p in prompts]
-    assert _metrics(answers)["auc"] >= least
+    questions = HeldoutQuestions(dataset, vocabulary=Vocabulary.builtin(), asked=evenly_spread(len(dataset), 20))
+    answers = [a for q in questions for a in ask(nano, q.sample, q.prompts, calibrates=False)]
+    assert row_measures(answers, None)["auc"] >= least
 
 
 def test_cars_are_events_and_the_empty_road_is_quiet(nano, kit):

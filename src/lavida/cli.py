@@ -1,4 +1,4 @@
-"""The command line: detect, train, eval. Heavy imports wait until a command needs them."""
+"""The command line: detect, train, eval, ablate. Heavy imports wait until a command needs them."""
 
 import errno
 import json
@@ -18,6 +18,8 @@ _MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 _UsageError: type[Exception] = typer.BadParameter.__base__
 
 app = typer.Typer(name="lavida", add_completion=False, pretty_exceptions_enable=False)
+data = typer.Typer(help="Training data sets: what there is, and whether a copy is complete.")
+app.add_typer(data, name="data")
 
 
 @app.callback(invoke_without_command=True)
@@ -74,13 +76,15 @@ def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe such as configs/nano.yaml.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, for example train.steps=100.")] = None,
     resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in the output folder.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show model, memory and data, and stop.")] = False,
+    launch: Annotated[
+        Path | None, typer.Option(help="Start several processes by a file such as configs/accelerate/ddp.yaml.")
+    ] = None,
 ) -> int:
     """Train by anomaly exposure."""
-    from lavida.training.loop import train as run
-    from lavida.training.recipe import load_recipe
+    from lavida.commands.train import train_command
 
-    folder = run(load_recipe(recipe, overrides or ()), resume=resume)
-    tell(f"model saved in {folder}")
+    train_command(recipe, overrides or (), resume=resume, dry_run=dry_run, launch=launch)
     return DONE
 
 
@@ -93,6 +97,10 @@ def evaluate(
     protocol: Annotated[str, typer.Option(help="standard.")] = "standard",
     baseline: Annotated[str | None, typer.Option(help="Measure motion or background instead of a model.")] = None,
     videos: Annotated[str | None, typer.Option(help="Only the videos whose name matches this pattern.")] = None,
+    anomalies: Annotated[
+        list[str] | None, typer.Option("--anomaly", "-a", help="Look for this instead of the benchmark's categories.")
+    ] = None,
+    motion: Annotated[bool, typer.Option("--motion/--no-motion", help="Let the model see what moves.")] = True,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
 ) -> int:
     """Measure a model or a trivial baseline on a benchmark."""
@@ -106,8 +114,72 @@ def evaluate(
         protocol=protocol,
         baseline=baseline,
         videos=videos,
+        anomalies=anomalies or [],
+        motion=motion,
         device=device,
     )
+    return DONE
+
+
+@app.command()
+def ablate(
+    name: Annotated[str, typer.Argument(help="max-categories, projector, queries, compression, components, or all.")],
+    root: Annotated[Path, typer.Option(help="The data sets, for training and for the held-out exposure test.")],
+    out: Annotated[Path, typer.Option(help="Folder for the runs and the tables; the same command goes on in it.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value of the recipe, for every row.")] = None,
+    recipe: Annotated[Path, typer.Option(help="The default row, with the budget.")] = Path("configs/ablation.yaml"),
+    seeds: Annotated[int, typer.Option(help="Seeds of the default row, whose spread is the noise.")] = 2,
+    row_seeds: Annotated[int, typer.Option(help="Seeds of every other row.")] = 1,
+    rows: Annotated[str | None, typer.Option(help="Train only these rows: NAME,NAME.")] = None,
+    pictures: Annotated[int, typer.Option(help="At most so many held-out pictures of a set.")] = 100,
+    ped2: Annotated[Path | None, typer.Option(help="Also measure on UCSD Ped2 in this folder.")] = None,
+) -> int:
+    """Train short runs that differ in one thing and compare them."""
+    from lavida.commands.ablate import ablate_command
+
+    ablate_command(
+        name,
+        overrides=overrides or (),
+        root=root,
+        out=out,
+        recipe=recipe,
+        seeds=seeds,
+        row_seeds=row_seeds,
+        rows=rows,
+        pictures=pictures,
+        ped2=ped2,
+    )
+    return DONE
+
+
+@data.callback(invoke_without_command=True)
+def data_help(context: typer.Context) -> int:
+    if context.invoked_subcommand is None:
+        tell(context.get_help())
+    return DONE
+
+
+@data.command("list")
+def data_list() -> int:
+    """List the data sets that can be trained on, with their official counts and layouts."""
+    from lavida.commands.data import list_command
+
+    list_command()
+    return DONE
+
+
+@data.command("check")
+def data_check(
+    name: Annotated[str, typer.Argument(help="A data set of `lavida data list`, or module:Class for your own.")],
+    root: Annotated[Path, typer.Option(help="The data set's own folder.")],
+    split: Annotated[str, typer.Option(help="train, heldout or all.")] = "all",
+    samples: Annotated[int, typer.Option(help="How many samples to read and draw; 0 for none.")] = 12,
+    out: Annotated[Path | None, typer.Option(help="PNG for the drawn samples; default: ./NAME-samples.png.")] = None,
+) -> int:
+    """Count, open every file, and draw a few samples with their masks; exit code 2 when something is missing."""
+    from lavida.commands.data import check_command
+
+    check_command(name, root=root, split=split, samples=samples, out=out)
     return DONE
 
 

@@ -58,6 +58,15 @@ class LavidaConfig(PreTrainedConfig):
     alignment_dim: int = 128
     classifier_evidence: bool = False  # the backbone's own ImageNet classifier as open-vocabulary evidence
     residual_evidence: bool = False  # frame and pixel logits = Eq. 9 + evidence, instead of Eq. 9 alone
+    motion: bool = False  # what moves between neighbouring frames, added to f_v (model/motion.py)
+
+    # parts that an ablation switches off
+    use_f_sem: bool = True  # the MLLM's answer in Eq. 8; without it a learned constant
+    use_f_a: bool = True  # the category features in Eq. 8; without them f_sem alone
+    keep_positions: bool = True  # kept tokens keep their 3-D positions; else they are numbered anew
+
+    # names that training never used, neither as true nor as irrelevant
+    removed_categories: list[str] | None = None
 
     # score = sigmoid((logit - calibration_bias) / calibration_temperature), fitted on held-out exposure data
     calibration_temperature: float = 1.0
@@ -70,6 +79,7 @@ class LavidaConfig(PreTrainedConfig):
         self.image_mean = [0.485, 0.456, 0.406] if self.image_mean is None else self.image_mean
         self.image_std = [0.229, 0.224, 0.225] if self.image_std is None else self.image_std
         self.frozen_parts = [] if self.frozen_parts is None else self.frozen_parts
+        self.removed_categories = [] if self.removed_categories is None else self.removed_categories
         super().__post_init__(**kwargs)
         for switch in ("classifier_evidence", "residual_evidence"):
             if getattr(self, switch) and not self.alignment:

@@ -17,6 +17,7 @@ from lavida.model.prompt import clean_category
 from lavida.stages import StageClock, peak_memory_mb
 from lavida.video.clips import Clip, analysis_size, clips
 from lavida.video.decode import Source, default_stride, open_source
+from lavida.video.motion import PAIR_SHRINK
 
 DEFAULT_THRESHOLD = 0.5  # scores are calibrated: more likely than not
 MOST_CATEGORIES = 200
@@ -58,10 +59,14 @@ def _quiet_transformers() -> Iterator[None]:
 
 
 class Detector:
-    """A loaded model and the device it runs on."""
+    """A loaded model and the device it runs on.
+
+    `motion` can be set to False: a model that sees motion then looks at each frame as at a single picture.
+    """
 
     def __init__(self, model: LavidaModel, *, name: str, device: torch.device):
         self.model = model.to(device).eval()
+        self.motion = model.config.motion
         self.name = name
         self.device = device
         self.autocast = autocast(device)
@@ -96,7 +101,10 @@ class Detector:
         stride = stride or default_stride(source.info.fps)
         clock = StageClock()
         gather = Gatherer(source.info, anomalies, threshold=threshold, keep_maps=pixel_maps)
-        frames = gather.watch(clock.iterate("decode", source.read(stride=stride, size=self._size(source))), progress)
+        size = self._size(source)
+        pair_size = tuple(side // PAIR_SHRINK for side in size) if self.motion else None
+        read = source.read(stride=stride, size=size, pair_size=pair_size)
+        frames = gather.watch(clock.iterate("decode", read), progress)
         with torch.inference_mode():
             for clip in clips(frames, length=self.model.config.clip_length):
                 with clock.stage("model"):
@@ -114,7 +122,8 @@ class Detector:
     def _forward(self, clip: Clip, anomalies: Sequence[str]) -> LavidaOutput:
         try:
             with self.autocast():
-                return self.model(clip.frames[None].to(self.device), [list(anomalies)])
+                motion = None if clip.motion is None else clip.motion[None].to(self.device)
+                return self.model(clip.frames[None].to(self.device), [list(anomalies)], motion=motion)
         except torch.OutOfMemoryError as error:
             raise InputError(
                 f"not enough memory on {self.device} for {len(anomalies)} categories: "
@@ -139,6 +148,7 @@ class Detector:
                 "stride": stride,
                 "threshold": threshold,
                 "analysed_size": list(self._size(source)),
+                "motion": self.motion,
                 "device": str(self.device),
                 "precision": "bf16" if has_fast_bf16(self.device) else "float32",
             },

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from lavida.detection import Detection, Mask
 from lavida.errors import InputError
 from lavida.model.lavida import LavidaModel, LavidaOutput
+from lavida.resizing import nearest
 from lavida.video.clips import Clip
 from lavida.video.decode import Frame, SourceInfo
 
@@ -68,7 +69,7 @@ class Gatherer:
         if output.evidence is None or len(self.categories) == 1:
             shares = {int(per_category.argmax()): abnormal}
         else:
-            owner = _nearest(output.evidence[0, t].argmax(0).to(torch.uint8).cpu().numpy(), abnormal.shape)
+            owner = nearest(output.evidence[0, t].argmax(0).to(torch.uint8).cpu().numpy(), abnormal.shape)
             shares = {index: abnormal & (owner == index) for index in np.unique(owner).tolist()}
         for index, pixels in shares.items():
             if per_category[index] >= self.threshold and pixels.mean() >= LEAST_MASK_SHARE:
@@ -92,9 +93,3 @@ class Gatherer:
             run=run,
             pixel_maps=None if self.maps is None else np.stack(self.maps),
         )
-
-
-def _nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Enlarge `[h, w]` to `size`."""
-    rows, columns = (np.arange(new) * old // new for new, old in zip(size, values.shape, strict=True))
-    return values[rows[:, None], columns]  # [H, W]

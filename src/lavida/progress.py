@@ -42,6 +42,7 @@ def progress_bar(title: str, *, total: int | None, done: int = 0, shown: bool = 
         console=Console(stderr=True),
         disable=not (shown and sys.stderr is not None and sys.stderr.isatty()),
         transient=True,
+        speed_estimate_period=3600,  # the default forgets a slow step before the next one is done
     )
     with bar:
         yield Advance(bar, bar.add_task(title, total=total, completed=done, note=""))

@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from lavida.evaluation.baselines import BASELINES, BackgroundBaseline
-from lavida.evaluation.flow import gaussian_blur, optical_flow
 
 
 def _texture(height: int, width: int) -> np.ndarray:
@@ -17,23 +15,6 @@ def _folder(path, frames):
     for index, frame in enumerate(frames):
         Image.fromarray(frame.astype(np.uint8)).save(path / f"{index:03d}.png")
     return path
-
-
-@pytest.mark.parametrize("shift", [(0, 2), (3, 0), (-2, 1), (5, -4)])
-def test_flow_finds_a_shift_of_the_whole_image(shift):
-    dy, dx = shift
-    noise = torch.randn(1, 1, 100, 120, generator=torch.Generator().manual_seed(0))
-    scene = 128 + 400 * gaussian_blur(noise, 2.0)[0, 0]
-    first, second = scene[10:90, 10:110], scene[10 - dy : 90 - dy, 10 - dx : 110 - dx]
-    flow = optical_flow(first, second)[:, 15:-15, 15:-15]
-    assert flow[0].mean().item() == pytest.approx(dx, rel=0.15, abs=0.1)
-    assert flow[1].mean().item() == pytest.approx(dy, rel=0.15, abs=0.1)
-
-
-def test_flow_of_sensor_noise_is_small():
-    rng = torch.Generator().manual_seed(0)
-    noisy = [128 + 2 * torch.randn(60, 80, generator=rng) for _ in range(2)]
-    assert optical_flow(*noisy).norm(dim=0).max() < 0.25
 
 
 @pytest.mark.parametrize("name", BASELINES)

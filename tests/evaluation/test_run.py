@@ -161,3 +161,10 @@ def test_an_unwritable_folder_is_named(benchmark, tmp_path):
 def test_exactly_one_scorer(benchmark, tmp_path):
     with pytest.raises(ValueError, match="detector or a baseline"):
         evaluate(benchmark, out=tmp_path / "out")
+
+
+def test_other_words_can_be_asked_for(benchmark, tmp_path):
+    oracle = Oracle(benchmark)
+    result = evaluate(benchmark, detector=oracle, categories=["florp", "blick"], out=tmp_path / "out")
+    assert all(asked.anomalies == ["florp", "blick"] for asked in oracle.asked)
+    assert result["settings"]["categories"] == ["florp", "blick"] and not result["settings"]["own_categories"]

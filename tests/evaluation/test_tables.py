@@ -66,3 +66,12 @@ def test_a_narrow_terminal_hides_no_number(monkeypatch):
 
 def test_brackets_in_a_model_path_are_shown_as_they_are():
     assert _row(_printed(_result(model="runs/[bold]")), "runs/[bold]")
+
+
+def test_a_handicapped_model_is_named_so():
+    settings = {"scorer": "detector", "official_videos": 12, "notes": []}
+    still = _result(model="nano", settings={**settings, "motion": False})
+    assert any("nano, without motion" in line for line in _printed(still))
+    words = _result(model="nano", settings={**settings, "categories": ["florp"], "own_categories": False})
+    assert any("nano, asked for" in line for line in _printed(words))
+    assert "without" not in " ".join(_printed(_result(model="nano", settings={**settings, "motion": True})))

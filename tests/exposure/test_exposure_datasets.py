@@ -112,7 +112,7 @@ def test_a_missing_folder_is_an_input_error(name, tmp_path):
 
 def test_unknown_names_splits_and_options_are_input_errors(kit):
     with pytest.raises(InputError, match="camvid"):
-        load("cityscapes", kit, "train")
+        load("street views", kit, "train")
     with pytest.raises(InputError, match="heldout"):
         load("humans", kit / "humans", "test")
     with pytest.raises(InputError, match="clip_length"):

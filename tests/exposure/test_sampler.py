@@ -1,11 +1,15 @@
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scenes import HEIGHT, WIDTH, Scenes, box, scene, toy_vocabulary
 
 from lavida.errors import InputError
+from lavida.exposure.balance import even_weights
+from lavida.exposure.mixture import Mixture
 from lavida.exposure.sampler import AnomalyExposureSampler
+from lavida.exposure.vocabulary import Vocabulary
 
 NAMES = tuple(f"w{i}" for i in range(12))
 PRESENT = {"w0": box(0, 6, 0, 6), "w1": box(10, 16, 10, 16)}
@@ -29,6 +33,14 @@ def test_number_of_categories_is_uniform_from_one():
     counts = Counter(len(e.categories) for e in draw(2000, max_categories=5))
     assert set(counts) == {1, 2, 3, 4, 5}
     assert all(count == pytest.approx(400, abs=80) for count in counts.values())
+
+
+def test_a_data_set_has_a_maximum_of_its_own():
+    few = scene(PRESENT, dataset="few")
+    counts = Counter(len(e.categories) for e in draw(900, few, max_categories=5, limits={"few": 3, "many": 7}))
+    assert set(counts) == {1, 2, 3}
+    assert all(count == pytest.approx(300, abs=60) for count in counts.values())
+    assert max(len(e.categories) for e in draw(300, scene(PRESENT), max_categories=5, limits={"few": 3})) == 5
 
 
 def test_labels_agree_with_the_true_categories():
@@ -61,6 +73,17 @@ def test_irrelevant_names_come_from_the_own_set_and_from_the_others():
     drawn = Counter(n for e in draw(500, probability=0.0, max_categories=4) for n in e.categories)
     own = sum(drawn[n] for n in NAMES[2:6])
     assert 0.4 < own / drawn.total() < 0.65
+
+
+def test_irrelevant_names_of_the_own_set_alone():
+    for e in draw(300, irrelevant="own"):
+        assert set(e.categories) <= set(NAMES[:6])
+    # where a normal sample would have no category at all, one comes from elsewhere
+    drawn = draw(300, irrelevant="own", own_names=("w0", "w1"))
+    normal = [e.categories for e in drawn if not e.category_masks]
+    assert all(len(names) == 1 and not set(names) & set(PRESENT) for names in normal)
+    assert len(normal) == pytest.approx(150, abs=40)
+    assert all(set(e.categories) <= set(PRESENT) for e in drawn if e.category_masks)
 
 
 def test_never_irrelevant_what_may_be_there():
@@ -109,6 +132,29 @@ def test_phrases_say_the_same_and_expressions_only_what_is_true():
     assert {"the red one", "word 0", "w5", "word 5"} <= seen
 
 
+def test_no_phrase_says_a_removed_class():
+    vocabulary = toy_vocabulary(w0={"phrases": ["next to a w5", "nought"]}, w2={"phrases": ["two", "unlike word 5"]})
+    exposures = draw(300, phrases=True, names=[], own_names=NAMES[:5], vocabulary=vocabulary, removed=frozenset({"w5"}))
+    texts = {text for e in exposures for text in e.categories}
+    assert {"nought", "two", "w0", "w2"} <= texts
+    assert not {"next to a w5", "unlike word 5"} & texts
+
+
+def test_an_exposure_takes_over_what_its_sample_has_besides_the_labels():
+    sample = replace(scene(PRESENT), motion=np.ones((1, 4, 6, 8), np.float16), ignore=box(0, 2, 0, 2))
+    (e,) = draw(1, sample)
+    assert e.motion is sample.motion and e.ignore is sample.ignore and e.frames is sample.frames
+    assert (e.dataset, e.key) == (sample.dataset, sample.key)
+
+
+def test_names_that_a_sample_was_searched_for_are_absent_unless_listed():
+    sampler = AnomalyExposureSampler(vocabulary=toy_vocabulary(), names=(), phrases=False, probability=0.0)
+    sample, rng = scene({**PRESENT, "fast w0": box(0, 0, 0, 0)}), np.random.default_rng(0)
+    searched = ("fast w0", "slow w1", "w8")  # w1 and w8 may be there; someone has looked
+    drawn = {n for _ in range(50) for n in sampler.sample(sample, NAMES[:4], rng, searched=searched).categories}
+    assert drawn == {"w2", "w3", "slow w1", "w8"}
+
+
 def test_weights_shift_the_draws():
     weights = {"w0": 100.0, "w5": 100.0}
     exposures = draw(400, probability=0.5, max_categories=1, weights=weights)
@@ -128,7 +174,10 @@ def test_a_name_that_no_sample_shows_can_be_kept_out():
     assert drawn == set(NAMES[2:6])
 
 
-@pytest.mark.parametrize("bad", [{"probability": 1.5}, {"max_categories": 0}, {"labels": "none"}])
+@pytest.mark.parametrize(
+    "bad",
+    [{"probability": 1.5}, {"max_categories": 0}, {"limits": {"x": 0}}, {"labels": "none"}, {"irrelevant": "all"}],
+)
 def test_bad_settings_are_named(bad):
     with pytest.raises(InputError):
         draw(1, **bad)
@@ -140,8 +189,6 @@ def test_no_irrelevant_name_is_an_input_error():
 
 
 def test_no_conflict_over_the_real_data(train_sets):
-    from lavida.exposure.vocabulary import Vocabulary
-
     vocabulary = Vocabulary.builtin()
     sampler = AnomalyExposureSampler(vocabulary=vocabulary, phrases=False)
     rng = np.random.default_rng(0)
@@ -158,12 +205,14 @@ def test_no_conflict_over_the_real_data(train_sets):
 
 
 def test_even_weights_lift_rare_words_and_reproduce():
-    from lavida.exposure.balance import even_weights
-    from lavida.exposure.mixture import Mixture
-
     # w0 is in every scene, so it can never be irrelevant; w1 and w2 share the rest.
     scenes = [scene({"w0": box(0, 24, 0, 32), name: box(4, 20, 6, 26)}) for name in ("w1", "w2", "w2", "w2")]
     mixture = Mixture([Scenes(scenes)], [1.0])
-    first, again = (even_weights(mixture, vocabulary=toy_vocabulary(), draws=150) for _ in range(2))
+    samplers = [AnomalyExposureSampler(vocabulary=toy_vocabulary(), names=mixture.names) for _ in range(2)]
+    first, again = (even_weights(sampler, mixture, draws=150) for sampler in samplers)
     assert first == again and set(first) == {"w0", "w1", "w2"}
     assert first["w0"] > first["w2"] > first["w1"]
+    # and the sampler draws by them: w1 in place of w2, the other way round than without weights
+    view, rng = scene({"w1": box(0, 6, 0, 6), "w2": box(8, 12, 8, 12)}), np.random.default_rng(0)
+    true = Counter(name for _ in range(300) for name in samplers[0].choose(view, mixture.names, rng).true[:1])
+    assert true["w1"] > true["w2"]

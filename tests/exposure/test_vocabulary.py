@@ -1,10 +1,22 @@
+import hashlib
+import json
+from importlib.resources import files
 from itertools import combinations
 
+import numpy as np
 import pytest
-from scenes import toy_vocabulary
+from scenes import HEIGHT, WIDTH, Scenes, box, scene, toy_vocabulary
 
-from lavida.exposure.datasets import camvid, coco128, idd_lite
+from lavida.exposure.datasets import camvid, coco128, davis2017, idd_lite, mapillary, youtube_vos
+from lavida.exposure.datasets.ade20k import Ade20k
+from lavida.exposure.datasets.cityscapes import Cityscapes
+from lavida.exposure.datasets.coco_stuff import CocoStuff
+from lavida.exposure.datasets.pascal_voc import PascalVoc
+from lavida.exposure.heldout import heldout_prompts
 from lavida.exposure.vocabulary import Vocabulary
+
+FIRST = ("camvid", "idd_lite", "coco128", "davis", "humans")  # the embedded model's
+LABEL_IMAGES = (Cityscapes, Ade20k, CocoStuff, PascalVoc)
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +62,24 @@ def test_no_phrase_says_two_things(vocabulary):
         # stuff has no label in COCO, unless the place rules it out
         ({"dog"}, "coco128", {"road", "tree", "sky", "building"}, {"cat"}),
         ({"toilet"}, "coco128", {"sky"}, {"road", "traffic sign", "sidewalk"}),
+        # every pixel has a label: what is not labelled is not there, unless a label that is there may hide it
+        (
+            {"road", "rider", "person", "bicycle", "vehicle", "building"},
+            "cityscapes",
+            {"bicyclist", "backpack", "clothes", "window", "lane marking", "bench", "wall lamp"},
+            {"pedestrian", "car", "motorcycle", "motorcyclist", "zebra", "fence", "grass", "oven"},
+        ),
+        ({"road", "sky"}, "mapillary", {"road"}, {"person", "bench", "animal", "dog", "pothole"}),
+        ({"animal", "grass"}, "ade20k", {"dog", "zebra", "ground"}, {"person", "car", "sea", "motorcyclist"}),
+        ({"wall", "bed"}, "ade20k", {"door", "window"}, {"animal", "dog", "sky", "bathtub"}),
+        ({"dog", "grass"}, "coco_stuff", {"animal", "field", "wood"}, {"cat", "person", "clothes", "sea", "airplane"}),
+        ({"horse", "person"}, "pascal_voc", {"horse rider", "hat", "tree"}, {"dog", "bicyclist", "sheep"}),
+        # nobody labels everything in the videos and in the other pictures of expressions
+        ({"owl"}, "youtube_vos", {"bird", "animal", "person", "tree", "car"}, {"dog", "zebra", "shark", "oven"}),
+        ({"a cat walking to the left"}, "mevis", {"cat", "person", "animal"}, {"elephant", "pizza"}),
+        ({"sky blue", "child boy"}, "refclef", {"sky", "person", "tree", "car"}, {"giraffe", "oven"}),
+        # COCO labels all of its objects below the expressions, too
+        ({"zebra", "left zebra"}, "refcoco", {"zebra", "tree", "body part"}, {"person", "clothes", "car"}),
     ],
 )
 def test_conflicts_of_real_pictures(vocabulary, present, dataset, conflict, free):
@@ -58,8 +88,71 @@ def test_conflicts_of_real_pictures(vocabulary, present, dataset, conflict, free
     assert not free & conflicts
 
 
+@pytest.mark.parametrize("name", FIRST)
+def test_further_words_change_nothing_between_the_first_ones(vocabulary, name):
+    alone = Vocabulary(**json.loads((files("lavida.exposure") / "vocabulary.json").read_text(encoding="utf-8")))
+    assert vocabulary.names == alone.names
+    assert all(vocabulary.phrases(each) == alone.phrases(each) for each in alone.names)
+    rng, first = np.random.default_rng(0), frozenset(alone.names)
+    for each in alone.names:
+        assert vocabulary.related(each) & first == alone.related(each)
+    for scene_name in ("", "flamingo", "nowhere"):
+        for _ in range(60):
+            present = rng.choice(alone.names, rng.integers(0, 6), replace=False).tolist()
+            conflicts = vocabulary.conflicts(present, name, scene=scene_name)
+            assert conflicts & first == alone.conflicts(present, name, scene=scene_name)
+
+
+def test_held_out_prompts_stay_what_they_are(vocabulary):
+    """The exposure test compares models over time, so its prompts must not change with the vocabulary."""
+    shown = (("car", "road"), ("dog",), ("person", "bicycle"), ("sky", "building or vegetation", "vehicle"))
+    full = box(0, HEIGHT, 0, WIDTH)
+    prompts = []
+    for name in FIRST:
+        data = Scenes([scene(dict.fromkeys(classes, full), dataset=name) for classes in shown], name=name)
+        prompts += heldout_prompts(data, vocabulary=vocabulary)
+    text = json.dumps([(p.index, p.categories, p.positive) for p in prompts])
+    assert hashlib.md5(text.encode()).hexdigest() == "6bed02e2bced869a1559bdb39188a314"
+
+
+@pytest.mark.parametrize("kind", LABEL_IMAGES, ids=lambda kind: kind.name)
+def test_every_word_of_the_label_images_is_a_class(vocabulary, kind):
+    words = {*filter(None, kind.legend.values()), *kind.unions}
+    assert words <= set(vocabulary.classes)
+
+
+def test_every_word_of_the_other_data_sets_is_a_class(vocabulary):
+    categories = ("ape", "earless_seal", "giant_panda", "hand", "mouse", "paddle", "raccoon", "sedan", "tennis_racket")
+    words = {youtube_vos.NAMES.get(each, each.replace("_", " ")) for each in categories}
+    words |= {*davis2017.NAMES.values(), *mapillary.WORDS.values(), *mapillary.GROUPS}
+    assert words <= set(vocabulary.classes)
+
+
+def test_what_can_be_said_alike_is_never_set_against_each_other(vocabulary):
+    said = {}
+    for name in vocabulary.classes:
+        for text in (name, *vocabulary.phrases(name)):
+            said.setdefault(text, []).append(name)
+    for text, names in said.items():
+        assert all(other in vocabulary.related(one) for one, other in combinations(names, 2)), text
+
+
+def test_every_class_is_of_one_kind():
+    more = json.loads((files("lavida.exposure") / "vocabulary_more.json").read_text(encoding="utf-8"))
+    members = [name for kind in more["kinds"].values() for name in kind]
+    assert len(members) == len(set(members)) and set(members) == set(Vocabulary.builtin().classes)
+
+
+def test_davis_has_no_skateboard_in_training(vocabulary, train_sets, heldout_sets):
+    def skateboard(dataset):
+        scenes = {dataset[i].scene: set(dataset[i].masks) for i in range(0, len(dataset), 20)}
+        return {"skateboard" in vocabulary.conflicts(present, "davis", scene=name) for name, present in scenes.items()}
+
+    assert skateboard(train_sets["davis"]) == {False} and skateboard(heldout_sets["davis"]) == {True}
+
+
 def test_relations_hold_in_both_directions(vocabulary):
-    for one, other in combinations(vocabulary.names, 2):
+    for one, other in combinations(vocabulary.classes, 2):
         assert (one in vocabulary.related(other)) == (other in vocabulary.related(one)), (one, other)
 
 
@@ -74,6 +167,26 @@ def test_conflicts_are_present_certain_or_possible():
     assert vocabulary.conflicts(["w0"], "toys", scene="shelf") == {"w0", "w1", "w2", "w3", "w4", "w9"}
     # w7 is labelled wherever it is, so it may be denied beside w4; w4 rules w9 out
     assert vocabulary.conflicts(["w4"], "toys") == {"w4", "w0", "w8"}
+
+
+def test_a_word_may_be_hidden_in_what_is_labelled():
+    rules = {"exhaustive": ["w1", "w2"], "unsafe": ["w8"], "scenes": {}, "within": {"w3": ["w1"], "w2": ["w1"]}}
+    classes = {f"w{i}": {"phrases": []} for i in range(9)} | {"w4": {"phrases": [], "implies": ["w3"]}}
+    vocabulary = Vocabulary(classes=classes | {"w3": {"phrases": [], "maybe": ["w5"]}}, datasets={"toys": rules})
+    # w3 may hide in w1, and w2 would have been labelled; without w1 there is no w3, and so no w4
+    assert vocabulary.conflicts(["w1"], "toys") == {"w1", "w3", "w8"}
+    assert vocabulary.conflicts(["w5"], "toys") == {"w5", "w8"}
+    assert vocabulary.conflicts(["w3"], "toys") == {"w3", "w4", "w5", "w8"}
+
+
+def test_texts_say_what_is_there(vocabulary):
+    texts = ["the rider of a brown horse"]
+    picture = vocabulary.picture(["zebra"], "refcoco", texts=texts, doubtful=["somebody on a bench"])
+    assert {"zebra", "horse", "person", "rider"} <= picture.names
+    assert picture.may_show("a man") and picture.may_show("pony") and not picture.may_show("the car")
+    assert not picture.may_show("bench")  # COCO would have labelled it
+    assert vocabulary.picture(["zebra"], "mevis", doubtful=["a baboon beside them"]).may_show("monkey")
+    assert not vocabulary.picture(["zebra"], "mevis").may_show("monkey")
 
 
 def test_scenes_that_were_looked_at_rule_out_what_is_unsafe_elsewhere(vocabulary, train_sets):

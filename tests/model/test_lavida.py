@@ -15,6 +15,10 @@ SWITCHES = {
     "the paper": {"alignment": False, "classifier_evidence": False, "residual_evidence": False, "sparse_prompts": 1},
     "mlp": {"projector": "mlp"},
     "q_former": {"projector": "q_former"},
+    "motion": {"motion": True},
+    "no f_sem": {"use_f_sem": False},
+    "no f_a": {"use_f_a": False},
+    "renumbered": {"keep_positions": False},
 }
 PAPER = SWITCHES["the paper"]
 
@@ -101,6 +105,49 @@ def test_words_and_pixels_both_matter_without_the_evidence():
     for other in (model(clips(1, 1), [["smoke"]]), model(clips(1, 1, seed=1), [["dog"]])):
         assert (other.frame_logits - base.frame_logits).abs().max() > 1e-4
         assert (other.pixel_logits - base.pixel_logits).abs().max() > 0.01 * base.pixel_logits.std() > 1e-4
+
+
+def moving(batch: int, length: int) -> torch.Tensor:
+    """Motion fields for `clips(batch, length)`: a square at one height a second, the rest still."""
+    motion = torch.zeros(batch, length, 4, 16, 24)
+    motion[:, :, 3] = 1
+    motion[:, :, 0, 4:10, 8:16] = 1.0
+    return motion
+
+
+@torch.no_grad()
+def test_motion_matters_where_the_model_sees_it():
+    frames, categories = clips(1, 2), [CATEGORIES[:3]]
+    model = tiny_lavida(motion=True)
+    still, moved = model(frames, categories), model(frames, categories, motion=moving(1, 2))
+    assert all((a - b).abs().max() > 1e-4 for a, b in zip(logits(still), logits(moved), strict=True))
+    unknown = model(frames, categories, motion=torch.zeros(1, 2, 4, 16, 24))
+    assert all(torch.equal(a, b) for a, b in zip(logits(still), logits(unknown), strict=True))
+    blind = tiny_lavida()
+    same = zip(logits(blind(frames, categories)), logits(blind(frames, categories, motion=moving(1, 2))), strict=True)
+    assert all(torch.equal(a, b) for a, b in same)
+
+
+@torch.no_grad()
+def test_what_is_switched_off_no_longer_matters():
+    """Eq. 8 without f_sem ignores the MLLM, without f_a it ignores the category features."""
+    frames, categories = clips(1, 2), [CATEGORIES[:3]]
+    for switch, part in (("use_f_sem", "semantics"), ("use_f_a", "frame_semantics")):
+        for used in (True, False):
+            model = tiny_lavida(**PAPER, **{switch: used})
+            before = model(frames, categories, with_text_loss=True)
+            for parameter in model.get_submodule(part).parameters():
+                parameter.add_(torch.randn_like(parameter))
+            after = model(frames, categories, with_text_loss=True)
+            assert torch.equal(before.frame_logits, after.frame_logits) != used
+            assert after.text_loss.isfinite()
+
+
+@torch.no_grad()
+def test_positions_of_kept_tokens_matter():
+    frames, categories = clips(1, 4), [CATEGORIES[:3]]
+    kept, anew = tiny_lavida(**PAPER), tiny_lavida(**PAPER, keep_positions=False)
+    assert not torch.equal(kept(frames, categories).frame_logits, anew(frames, categories).frame_logits)
 
 
 @torch.no_grad()

@@ -1,77 +1,51 @@
-import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import toy_run
 from accelerate import Accelerator
-from tiny import clips, tiny_lavida
-from toys import draw
+from omegaconf import OmegaConf
+from safetensors.torch import load_file, save_model
+from tiny import clips
+from toy_run import log, toy_model, toy_recipe
 
 from lavida.errors import InputError
 from lavida.model.lavida import LavidaModel
-from lavida.training import loop
-from lavida.training.loop import build_model, train
-from lavida.training.recipe import DataRecipe, OptimiserRecipe, Recipe, SetRecipe
+from lavida.training import loop, optimisation
+from lavida.training.loop import train
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
-STEPS = 6
 
 
 class Killed(Exception):
-    """Stands for a power cut."""
+    """Stands for a power cut; `test_kill.py` has real ones."""
 
 
-class ToyStream:
-    """Takes the place of `ExposureStream`; may die after some draws."""
+class ToyStream(toy_run.ToyStream):
+    """May die after some draws."""
 
-    has_clips = True
     dies_after: int | None = None
 
-    def __init__(self, recipe: Recipe):
+    def __init__(self, recipe):
         self._drawn = 0
 
     def __call__(self, length, rng):
         if self._drawn == ToyStream.dies_after:
             raise Killed
         self._drawn += 1
-        return draw(length, rng)
-
-
-def toy_model(recipe: Recipe) -> LavidaModel:
-    model = tiny_lavida(projector_layers=1)
-    model.sam2.vision_encoder.backbone.requires_grad_(False)  # as in nano; and its optimiser state would be large
-    return model
+        return super().__call__(length, rng)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def toys():
     """Everything is real but the data, the model and the tracker."""
     with pytest.MonkeyPatch.context() as patch:
+        toy_run.use_toys(patch.setattr)
         patch.setattr(loop, "ExposureStream", ToyStream)
-        patch.setattr(loop, "build_model", toy_model)
-        patch.setattr(loop, "_has_tensorboard", lambda: False)
+        patch.setattr(optimisation, "has_tensorboard", lambda: False)
         yield
-
-
-def recipe(out: Path, **changes) -> Recipe:
-    settings = {
-        "steps": STEPS,
-        "batch_size": 2,
-        "learning_rate": 1e-3,
-        "warmup": 2,
-        "precision": "float32",
-        "workers": 0,
-        "checkpoint_every": 2,
-        "log_every": 1,
-        "seed": 5,
-    }
-    data = DataRecipe(root="nowhere", sets=[SetRecipe("toy", "toy")], clip_length=2, clip_share=0.4)
-    return Recipe(data=data, train=OptimiserRecipe(**(settings | changes)), calibrate=False, out=str(out))
-
-
-def losses(out: Path) -> list[dict]:
-    return [json.loads(line) for line in (out / "losses.jsonl").read_text().splitlines()]
 
 
 def names(out: Path) -> set[str]:
@@ -82,15 +56,15 @@ def names(out: Path) -> set[str]:
 def uninterrupted(toys, tmp_path_factory) -> Path:
     """The folder of a run that nothing disturbed."""
     out = tmp_path_factory.mktemp("runs") / "whole" / "run"  # neither exists
-    return train(recipe(out)).parent
+    return train(toy_recipe(out)).parent
 
 
 def test_a_run_leaves_a_log_checkpoints_and_a_model(uninterrupted):
     assert names(uninterrupted) == {"recipe.yaml", "losses.jsonl", "checkpoint-4", "checkpoint-6", "model"}
-    log = losses(uninterrupted)
-    assert [line["step"] for line in log] == [1, 2, 3, 4, 5, 6]
-    assert {"loss", "mask", "dice", "iou", "object", "text", "evidence", "presence", "learning_rate"} < set(log[0])
-    rates = [line["learning_rate"] for line in log]
+    lines = log(uninterrupted)
+    assert [line["step"] for line in lines] == [1, 2, 3, 4, 5, 6]
+    assert {"loss", "mask", "dice", "iou", "object", "text", "evidence", "presence", "learning_rate"} < set(lines[0])
+    rates = [line["learning_rate"] for line in lines]
     assert rates[1] == pytest.approx(1e-3) and rates[0] < rates[1] > rates[2] > rates[5] == pytest.approx(0, abs=1e-9)
 
 
@@ -98,7 +72,7 @@ def test_a_run_leaves_a_log_checkpoints_and_a_model(uninterrupted):
 def test_the_finished_model_loads_and_has_learnt(uninterrupted):
     model = LavidaModel.from_pretrained(uninterrupted / "model")
     assert not model.training
-    before = toy_model(recipe(uninterrupted)).half().float().state_dict()  # as it is stored
+    before = toy_model(toy_recipe(uninterrupted)).half().float().state_dict()  # as it is stored
     moved = {key for key, value in model.state_dict().items() if not torch.equal(value, before[key])}
     assert any(key.startswith("projector.") for key in moved)
     assert not any(key.startswith(("text.", "sam2.vision_encoder.backbone.")) for key in moved)
@@ -125,11 +99,11 @@ def dies_while_writing(patch):
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(uninterrupted, tmp_path, monkeypatch, death, left):
     with monkeypatch.context() as patch, pytest.raises(Killed):
         death(patch)
-        train(recipe(tmp_path))
+        train(toy_recipe(tmp_path))
     assert {path.name for path in tmp_path.glob("checkpoint-*")} == {f"checkpoint-{step}" for step in left}
-    assert losses(tmp_path)[-1]["step"] > max(left) or death is dies_while_writing
-    train(recipe(tmp_path))
-    assert losses(tmp_path) == losses(uninterrupted)
+    assert log(tmp_path)[-1]["step"] > max(left) or death is dies_while_writing
+    train(toy_recipe(tmp_path))
+    assert log(tmp_path) == log(uninterrupted)
     assert names(tmp_path) == names(uninterrupted)
     resumed, whole = (LavidaModel.from_pretrained(out / "model").state_dict() for out in (tmp_path, uninterrupted))
     assert all(torch.equal(resumed[key], whole[key]) for key in whole)
@@ -137,60 +111,78 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(uninterrupted, tmp_path
 
 def test_a_finished_run_is_not_trained_again(uninterrupted, monkeypatch):
     monkeypatch.setattr(ToyStream, "dies_after", 0)
-    before = losses(uninterrupted)
-    assert train(recipe(uninterrupted)) == uninterrupted / "model"
-    assert losses(uninterrupted) == before
+    before = log(uninterrupted)
+    assert train(toy_recipe(uninterrupted)) == uninterrupted / "model"
+    assert log(uninterrupted) == before
 
 
 def test_another_recipe_does_not_go_on_in_the_same_folder(uninterrupted):
-    before = losses(uninterrupted)
+    before = log(uninterrupted)
     with pytest.raises(InputError, match=r"train.learning_rate 0.001, not 0.002: .*out=.*--no-resume"):
-        train(recipe(uninterrupted, learning_rate=2e-3))
-    other = recipe(uninterrupted)
+        train(toy_recipe(uninterrupted, learning_rate=2e-3))
+    other = toy_recipe(uninterrupted)
     with pytest.raises(InputError, match="model.projector None, not mlp"):
         train(replace(other, model={**other.model, "projector": "mlp"}))
-    assert losses(uninterrupted) == before
+    assert log(uninterrupted) == before
 
 
 def test_what_does_not_change_the_outcome_may_change(uninterrupted):
-    moved = recipe(uninterrupted, checkpoint_every=3, log_every=2)
+    moved = toy_recipe(uninterrupted, checkpoint_every=3, log_every=2)
     train(replace(moved, data=replace(moved.data, root="elsewhere")))
 
 
 def test_starting_over_forgets_the_earlier_run(tmp_path):
-    train(recipe(tmp_path, steps=4))
-    other = recipe(tmp_path, steps=2, checkpoint_every=1, keep_checkpoints=1, learning_rate=2e-3)
+    train(toy_recipe(tmp_path, steps=4))
+    other = toy_recipe(tmp_path, steps=2, checkpoint_every=1, keep_checkpoints=1, learning_rate=2e-3)
     train(other, resume=False)
     assert {path.name for path in tmp_path.glob("*checkpoint*")} == {"checkpoint-2"}
-    assert [line["step"] for line in losses(tmp_path)] == [1, 2]
+    assert [line["step"] for line in log(tmp_path)] == [1, 2]
 
 
-class TestBuildModel:
-    """The real `build_model` refuses before it builds anything."""
+def test_a_checkpoint_holds_what_is_trained_and_nothing_else(uninterrupted):
+    weights = load_file(uninterrupted / "checkpoint-6" / "trained.safetensors")
+    trained = {name for name, weight in toy_model(toy_recipe("")).named_parameters() if weight.requires_grad}
+    assert weights.keys() == trained and not any("backbone" in name for name in weights)
+    assert not (uninterrupted / "checkpoint-6" / "model.safetensors").exists()
 
-    def refuse(self, model: dict) -> str:
-        with pytest.raises(InputError) as caught:
-            build_model(Recipe(model=model))
-        assert "\n" not in str(caught.value)
-        return str(caught.value)
 
-    def test_an_unknown_preset(self):
-        assert "'huge'" in self.refuse({"preset": "huge"}) and "None" in self.refuse({})
+def test_a_run_of_an_earlier_version_goes_on(uninterrupted, tmp_path):
+    """Its checkpoints held every weight, and its recipe lacked the keys that are new."""
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    recipe, checkpoint = tmp_path / "run" / "recipe.yaml", tmp_path / "run" / "checkpoint-4"
+    shutil.rmtree(tmp_path / "run" / "checkpoint-6")
+    settings = OmegaConf.load(recipe)
+    for key in ("accumulate", "lora", "schedule", "embeddings", "freeze", "evaluate_every"):
+        settings.train.pop(key)
+    OmegaConf.save(settings, recipe)
+    model = toy_model(toy_recipe(""))
+    model.load_state_dict(load_file(checkpoint / "trained.safetensors"), strict=False)
+    save_model(model, checkpoint / "model.safetensors")
+    (checkpoint / "trained.safetensors").unlink()
+    train(toy_recipe(tmp_path / "run"))
+    assert log(tmp_path / "run") == log(uninterrupted)
 
-    def test_an_unknown_key(self):
-        assert "model.projektor" in self.refuse({"preset": "nano", "projektor": "mlp"})
 
-    def test_an_unknown_backbone(self):
-        assert "efficientnet-lite2" in self.refuse({"preset": "nano", "backbone": "resnet"})
+@pytest.mark.parametrize("file", ["trained.safetensors", "optimizer.bin"])
+def test_a_damaged_checkpoint_is_told_in_one_line(uninterrupted, tmp_path, file):
+    shutil.copytree(uninterrupted, tmp_path / "run")
+    broken = tmp_path / "run" / "checkpoint-6" / file
+    broken.write_bytes(broken.read_bytes()[:100])
+    with pytest.raises(InputError, match="checkpoint-6 cannot be loaded .* remove that folder") as caught:
+        train(toy_recipe(tmp_path / "run"))
+    assert "\n" not in str(caught.value)
+    shutil.rmtree(broken.parent)
+    train(toy_recipe(tmp_path / "run"))
+    assert log(tmp_path / "run") == log(uninterrupted)
 
-    @pytest.mark.parametrize(
-        ("settings", "named"),
-        [
-            ({"projector": "three_way"}, "two_way, q_former or mlp"),
-            ({"projector_dim": "wide"}, "projector_dim"),
-            ({"text_pooling": "max"}, "mean or projection"),
-            ({"alignment": False}, "alignment"),
-        ],
-    )
-    def test_a_value_that_does_not_fit(self, settings, named):
-        assert named in self.refuse({"preset": "nano", **settings})
+
+def test_the_learning_rate_falls_in_a_line(tmp_path):
+    train(toy_recipe(tmp_path, schedule="linear"))
+    rates = [line["learning_rate"] for line in log(tmp_path)]
+    assert rates == pytest.approx([5e-4, 1e-3, 7.5e-4, 5e-4, 2.5e-4, 0])
+
+
+def test_checkpointed_activations_change_nothing(uninterrupted, tmp_path):
+    train(toy_recipe(tmp_path, gradient_checkpointing=True, steps=2, warmup=2))
+    first, expected = log(tmp_path)[0], log(uninterrupted)[0]
+    assert first["loss"] == pytest.approx(expected["loss"])

@@ -109,7 +109,7 @@ def test_padding_categories_do_not_count():
     sample = exposure(seed=1, categories=CATEGORIES[:2], true=1)
     alone = collate([sample], [0])
     padded = collate([sample, exposure(categories=CATEGORIES)], [0, 0])
-    first = Batch(*(value[:1] for value in vars(padded).values()))
+    first = Batch(*(value if value is None else value[:1] for value in vars(padded).values()))
     assert first.category_masks.shape[2] == 5 and alone.category_masks.shape[2] == 2
     output = model(first.frames, [first.categories[0]])
     wide = torch.full((1, 1, 5), 9.0)

@@ -46,6 +46,13 @@ def test_overrides_win_over_the_file(recipe):
     assert loaded.model == {"preset": "nano", "projector": "mlp"} and loaded.out == "elsewhere"
 
 
+def test_lora_is_off_unless_something_of_it_is_set(recipe):
+    assert load_recipe(recipe).train.lora is None
+    lora = load_recipe(recipe, ["train.lora.rank=4"]).train.lora
+    assert (lora.rank, lora.alpha, lora.dropout, lora.targets) == (4, 16.0, 0.05, ["q_proj", "v_proj"])
+    assert load_recipe(recipe, ["train.lora={rank: 2}", "train.freeze=[text]"]).train.freeze == ["text"]
+
+
 @pytest.mark.parametrize(
     ("override", "named"),
     [
@@ -64,6 +71,13 @@ def test_overrides_win_over_the_file(recipe):
         ("train.batch_size=-4", "train.batch_size"),
         ("train.checkpoint_every=0", "train.checkpoint_every"),
         ("data.clip_length=0", "data.clip_length"),
+        ("train.accumulate=0", "train.accumulate"),
+        ("train.schedule=constant", "cosine, linear"),
+        ("train.embeddings=half", "full, seg_row, null"),
+        ("train.lora.rank=0", "train.lora.rank"),
+        ("train.lora.ranks=4", "train.lora.ranks"),
+        ("train.freeze=vision", "train.freeze"),
+        ("train.evaluate_every=-1", "train.evaluate_every"),
     ],
 )
 def test_what_does_not_fit_is_named(recipe, override, named):

@@ -6,17 +6,15 @@ from collections.abc import Iterator
 from itertools import repeat
 from pathlib import Path
 
+import cv2
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
-from lavida.evaluation.flow import gaussian_blur, optical_flow
 from lavida.evaluation.scoring import ScoredFrame
 from lavida.video.decode import open_source
+from lavida.video.flow import FlowSettings, gaussian_blur, optical_flow
 
-_LUMA = (0.299, 0.587, 0.114)
+_FLOW = FlowSettings(window=3.0, smoothing=2.0, rest=20.0)  # the strongest of the variants in docs/decisions.md
 _MAX_HEIGHT = 240  # pixels; larger frames are shrunk, which bounds the cost of a frame
 _BLUR = 3.0  # pixels, sigma
 _BACKGROUND_FRAMES = 64
@@ -34,7 +32,7 @@ class BackgroundBaseline:
         """One frame after the other: map `[h, w]` float32, at most 240 high, and its maximum as the score."""
         background = _median_frame(source)
         for frame in _gray_frames(source):
-            yield _scored((frame - background).abs())
+            yield _scored(np.abs(frame - background))
 
 
 class MotionBaseline:
@@ -47,21 +45,25 @@ class MotionBaseline:
         before = frame = None
         for following in _gray_frames(source):
             if frame is not None:
-                yield _scored(optical_flow(frame, following).norm(dim=0))
+                yield _scored(_speed(frame, following))
             before, frame = frame, following
         if frame is not None:
-            yield _scored(optical_flow(frame, frame if before is None else before).norm(dim=0))
+            yield _scored(_speed(frame, frame if before is None else before))
 
 
 BASELINES = {"motion": MotionBaseline, "background": BackgroundBaseline}
 
 
-def _scored(raw: Tensor) -> ScoredFrame:
-    smooth = gaussian_blur(raw[None, None], _BLUR)[0, 0]
-    return ScoredFrame(float(smooth.max()), smooth.numpy())
+def _speed(frame: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.linalg.norm(optical_flow(frame, other, _FLOW), axis=0)
 
 
-def _gray_frames(source: Path) -> Iterator[Tensor]:
+def _scored(raw: NDArray[np.float32]) -> ScoredFrame:
+    smooth = gaussian_blur(raw, _BLUR)
+    return ScoredFrame(float(smooth.max()), smooth)
+
+
+def _gray_frames(source: Path) -> Iterator[NDArray[np.float32]]:
     """Every frame as gray `[h, w]` float32, 0 to 255, at most 240 high; its neighbour for a damaged one."""
     damaged_before, gray = 0, None
     for frame in open_source(source).read(stride=1):
@@ -74,21 +76,21 @@ def _gray_frames(source: Path) -> Iterator[Tensor]:
         damaged_before = 0
 
 
-def _shrunk_gray(image: NDArray[np.uint8]) -> Tensor:
-    gray = torch.from_numpy(np.ascontiguousarray(image)).float() @ torch.tensor(_LUMA)  # [H, W]
+def _shrunk_gray(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)  # [H, W]
     height, width = gray.shape
     if height <= _MAX_HEIGHT:
         return gray
-    size = (_MAX_HEIGHT, max(1, round(width * _MAX_HEIGHT / height)))
-    return F.interpolate(gray[None, None], size=size, mode="area")[0, 0]
+    size = (max(1, round(width * _MAX_HEIGHT / height)), _MAX_HEIGHT)
+    return cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
 
 
-def _median_frame(source: Path) -> Tensor:
+def _median_frame(source: Path) -> NDArray[np.float32]:
     """Median over 33 to 64 evenly spaced frames (all of a shorter video).
 
     Announced frame counts are not to be trusted, so the spacing doubles whenever too many frames are kept.
     """
-    kept: list[Tensor] = []
+    kept: list[NDArray[np.float32]] = []
     spacing = 1
     for index, frame in enumerate(_gray_frames(source)):
         if index % spacing:
@@ -96,4 +98,4 @@ def _median_frame(source: Path) -> Tensor:
         kept.append(frame)
         if len(kept) > _BACKGROUND_FRAMES:
             kept, spacing = kept[::2], spacing * 2
-    return torch.from_numpy(np.median(torch.stack(kept).numpy(), axis=0))  # [h, w]
+    return np.median(np.stack(kept), axis=0)  # [h, w]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
+
+from lavida.resizing import nearest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,10 +35,8 @@ class Protocol:
     macro_padding: str = "one normal frame at the lowest score, one abnormal at the highest"
 
     def resize(self, image: NDArray[Any]) -> NDArray[Any]:
-        """Brings a map or mask `[H, W]` to `pixel_size`; output row i takes input row floor(i * H / h)."""
-        (height, width), (h, w) = image.shape, self.pixel_size
-        rows, columns = np.arange(h) * height // h, np.arange(w) * width // w
-        return image[rows[:, None], columns]  # [h, w]
+        """Brings a map or mask `[H, W]` to `pixel_size`."""
+        return nearest(image, self.pixel_size)  # [h, w]
 
 
 STANDARD = Protocol(name="standard", stride=1, pixel_size=(158, 238))

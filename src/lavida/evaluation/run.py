@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,7 @@ def evaluate(
     baseline: Baseline | None = None,
     protocol: Protocol = STANDARD,
     videos: str | None = None,
+    categories: Sequence[str] | None = None,
     out: Path | str,
 ) -> dict[str, Any]:
     """Scores the videos of a benchmark and writes `out/metrics.json` and `out/scores/<video>.npz`.
@@ -44,6 +45,7 @@ def evaluate(
         baseline: the trivial method to measure; this or `detector`.
         protocol: the named choices between scores and numbers.
         videos: a glob over official video names; None is all of them.
+        categories: what the detector looks for instead of the benchmark's own categories.
         out: the folder to write to; made when missing.
 
     Returns:
@@ -62,6 +64,8 @@ def evaluate(
         frames_of = partial(detector_frames, detector, stride=protocol.stride, pixel_maps=maps)
 
     selected = _select(benchmark, videos)
+    if categories:
+        selected = [replace(video, categories=tuple(categories)) for video in selected]
     tally = _Tally(protocol)
     with ResultFolder(Path(out)) as folder:
         started = time.perf_counter()
@@ -79,6 +83,9 @@ def evaluate(
             "tbdc": None,
             "settings": {
                 "scorer": "detector" if baseline is None else "baseline",
+                "motion": getattr(detector, "motion", None),
+                "categories": list(categories or benchmark.categories),
+                "own_categories": not categories,
                 **_settings(benchmark, selected, tally=tally, seconds=seconds),
             },
         }
@@ -154,7 +161,6 @@ def _settings(benchmark: Benchmark, videos: list[Video], *, tally: _Tally, secon
     return {
         "lavida": __version__,
         "protocol": {**asdict(tally.protocol), "pixel_size": list(tally.protocol.pixel_size)},
-        "categories": list(benchmark.categories),
         "video_names": [v.name for v in videos],
         "official_videos": benchmark.official_videos,
         "notes": benchmark.notes,

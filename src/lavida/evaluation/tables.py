@@ -119,12 +119,20 @@ def _shown(key: str, published: Iterable[Mapping[str, float]], measured: Iterabl
 def _measured_cells(result: Mapping[str, Any], keys: Iterable[str]) -> list[Text | str]:
     settings = result["settings"]
     return [
-        Text(result["model"]),  # a model's path may hold brackets, which are markup to rich
+        Text(_described(result)),  # a model's path may hold brackets, which are markup to rich
         _TRAINING[settings["scorer"]],
         result["protocol"],
         f"{result['videos']}/{settings['official_videos']}",
         *(_percent(None if result.get(k) is None else 100 * result[k]) for k in keys),
     ]
+
+
+def _described(result: Mapping[str, Any]) -> str:
+    """The model, and how it was handicapped, if it was."""
+    settings = result["settings"]
+    words = [] if settings.get("own_categories", True) else ["asked for " + ", ".join(settings["categories"])]
+    still = ["without motion"] if settings.get("motion") is False and settings["scorer"] == "detector" else []
+    return ", ".join([result["model"], *still, *words])
 
 
 def _percent(value: float | None) -> str:

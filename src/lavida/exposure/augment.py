@@ -29,6 +29,18 @@ def augment(
     scale: tuple[float, float] = (0.35, 2.0),
     without: float = WITHOUT,
 ) -> Segmented:
+    """A random view of a sample with a random look: `reframe`, then `degrade`."""
+    return degrade(reframe(segmented, size=size, rng=rng, scale=scale, without=without), rng=rng)
+
+
+def reframe(
+    segmented: Segmented,
+    *,
+    size: int | tuple[int, int],
+    rng: np.random.Generator,
+    scale: tuple[float, float] = (0.35, 2.0),
+    without: float = WITHOUT,
+) -> Segmented:
     """A random view of a sample; the same for all frames of a clip.
 
     A class out of the view is no longer listed: it may be asked for and is not there. A class just beside the
@@ -47,8 +59,7 @@ def augment(
     view = _View.draw(segmented.frames.shape[1:3], (height, width), scale, rng)
     if rng.random() < without:
         view = _view_without(segmented, (height, width), rng) or view
-    look = _draw_look((height, width), rng)
-    frames = np.stack([np.asarray(look(view.picture(frame))) for frame in segmented.frames])  # [T, H, W, 3]
+    frames = np.stack([np.asarray(view.picture(frame)) for frame in segmented.frames])  # [T, H, W, 3]
     masks = {
         name: view.mask(mask) if mask.any() else np.zeros((len(mask), height, width), bool)
         for name, mask in segmented.masks.items()
@@ -61,8 +72,19 @@ def augment(
     outside = view.outside()
     if outside is not None:
         ignore = np.repeat(outside[None], len(frames), 0) if ignore is None else ignore | outside
-    left = frozenset(segmented.masks) - frozenset(masks)
+    left = segmented.left | (frozenset(segmented.masks) - frozenset(masks))
     return replace(segmented, frames=frames, masks=masks, ignore=ignore, left=left)
+
+
+def degrade(segmented: Segmented, *, rng: np.random.Generator) -> Segmented:
+    """Other light, colour and camera quality, one draw for all frames and their neighbours of a moment earlier."""
+    look = _draw_look(segmented.frames.shape[1:3], rng)
+
+    def each(frames: np.ndarray) -> np.ndarray:
+        return np.stack([np.asarray(look(Image.fromarray(frame))) for frame in frames])
+
+    before = None if segmented.before is None else each(segmented.before)
+    return replace(segmented, frames=each(segmented.frames), before=before)
 
 
 def _view_without(segmented: Segmented, size: tuple[int, int], rng: np.random.Generator) -> _View | None:

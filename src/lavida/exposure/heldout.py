@@ -1,21 +1,24 @@
-"""The exposure test: fixed prompts over held-out pictures, scored by the AUC of the frame score."""
+"""The exposure test's questions: fixed prompts over held-out samples, each sample read once for all of its prompts."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from lavida.exposure.sample import SegmentationDataset
+from lavida.errors import InputError
+from lavida.exposure.sample import SegmentationDataset, Segmented
 from lavida.exposure.vocabulary import Vocabulary
 
 CATEGORIES = 5
 MIN_AREA = 0.005
+_REMOVED_STREAM = 1  # keeps the draws of the removed categories apart from those of a sample's own prompts
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Categories to ask of one picture.
+    """Categories to ask of one sample.
 
     Attributes:
         index: the sample's index in its data set.
@@ -28,33 +31,147 @@ class Prompt:
     positive: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One sample and everything that is asked of it.
+
+    Attributes:
+        sample: the picture, or clip, with its masks.
+        index: its index in the data set.
+        prompts: one with a present class, where one is large enough, and one with absent names alone; times the seeds.
+        removed: likewise for every class shown that was removed from training.
+    """
+
+    sample: Segmented
+    index: int
+    prompts: tuple[Prompt, ...]
+    removed: tuple[Prompt, ...]
+
+
+class HeldoutQuestions:
+    """Reads samples one by one and draws their prompts; a sample's prompts depend on the seed and its index alone.
+
+    Args:
+        dataset: held-out samples, or training samples for a baseline that learns by the same rule.
+        vocabulary: names and conflicts.
+        asked: indices of the samples that get prompts of their own.
+        removed: names removed from training; any sample of the data set that shows one is then asked for it.
+        seeds: one pair of prompts for each.
+    """
+
+    def __init__(
+        self,
+        dataset: SegmentationDataset,
+        *,
+        vocabulary: Vocabulary,
+        asked: Collection[int],
+        removed: Collection[str] = (),
+        seeds: Sequence[int] = (0,),
+    ) -> None:
+        self._dataset, self._vocabulary, self._seeds = dataset, vocabulary, seeds
+        self._asked, self._removed = frozenset(asked), frozenset(removed)
+        # what a sample shows is known only when it is read
+        self._read = range(len(dataset)) if self._removed else sorted(self._asked)
+
+    def __len__(self) -> int:
+        """How many samples are read."""
+        return len(self._read)
+
+    def __iter__(self) -> Iterator[Question]:
+        words = self._vocabulary
+        for index in self._read:
+            sample = self._dataset[index]
+            own, removed = [], []
+            for seed in self._seeds:
+                if index in self._asked:
+                    own += sample_prompts(sample, index, vocabulary=words, seed=seed)
+                if self._removed:
+                    removed += removed_prompts(sample, index, vocabulary=words, removed=self._removed, seed=seed)
+            yield Question(sample, index, tuple(own), tuple(removed))
+
+
+def evenly_spread(count: int, limit: int | None) -> list[int]:
+    """At most `limit` of the indices below `count`, evenly spread over them."""
+    kept = count if limit is None else min(limit, count)
+    return np.linspace(0, count - 1, kept).round().astype(int).tolist()
+
+
 def heldout_prompts(
     dataset: SegmentationDataset, *, vocabulary: Vocabulary, seed: int = 0, limit: int | None = None
 ) -> list[Prompt]:
-    """Two prompts a picture: one present class among absent names, and absent names alone.
+    """The prompts of at most `limit` samples, spread evenly over the data set; every sample is read for it."""
+    asked = evenly_spread(len(dataset), limit)
+    questions = HeldoutQuestions(dataset, vocabulary=vocabulary, asked=asked, seeds=(seed,))
+    return [prompt for question in questions for prompt in question.prompts]
 
-    The positive needs a class of at least `MIN_AREA` of the picture; without one only the negative is given.
-    Absent names come from the whole vocabulary less its conflicts. A picture's prompts depend on `seed` and
-    its index alone.
 
-    Args:
-        dataset: held-out samples.
-        vocabulary: names and conflicts.
-        seed: fixes every choice.
-        limit: at most this many pictures, spread evenly over the data set.
+def sample_prompts(sample: Segmented, index: int, *, vocabulary: Vocabulary, seed: int = 0) -> list[Prompt]:
+    """Two prompts: one present class among absent names, and absent names alone.
+
+    The positive needs a class of at least `MIN_AREA` of some frame; without one only the negative is given.
+    Absent names come from the whole vocabulary less its conflicts.
+
+    Raises:
+        InputError: fewer than `CATEGORIES` names are surely absent.
     """
-    count = len(dataset) if limit is None else min(limit, len(dataset))
+    rng = np.random.default_rng((seed, index))
+    absent = _absent(sample, vocabulary)
     prompts = []
-    for index in np.linspace(0, len(dataset) - 1, count).round().astype(int).tolist():
-        rng = np.random.default_rng((seed, index))
-        sample = dataset[index]
-        conflicts = vocabulary.conflicts(sample.masks, sample.dataset, scene=sample.scene)
-        absent = [name for name in vocabulary.names if name not in conflicts]
-        large = [name for name, mask in sample.masks.items() if mask.mean() >= MIN_AREA]
-        if large:
-            positive = large[rng.integers(len(large))]
-            names = [positive, *rng.choice(absent, CATEGORIES - 1, replace=False).tolist()]
-            prompts.append(Prompt(index, tuple(rng.permutation(names).tolist()), positive))
-        negative = rng.choice(absent, CATEGORIES, replace=False).tolist()
+    if large := _large(sample):
+        positive = large[rng.integers(len(large))]
+        prompts.append(_among(positive, rng.choice(absent, CATEGORIES - 1, replace=False).tolist(), index, rng))
+    negative = rng.choice(absent, CATEGORIES, replace=False).tolist()
+    prompts.append(Prompt(index, tuple(negative), None))
+    return prompts
+
+
+def removed_prompts(
+    sample: Segmented, index: int, *, vocabulary: Vocabulary, removed: Collection[str], seed: int = 0
+) -> list[Prompt]:
+    """Two prompts for each removed class that covers at least `MIN_AREA` of some frame.
+
+    The positive holds it among absent names. The negative holds absent names, one of them removed where one is
+    surely absent: a removed word alone must not give the answer away. All other names were in training.
+    """
+    shown = [name for name in _large(sample) if name in removed]
+    if not shown:
+        return []
+    rng = np.random.default_rng((seed, index, _REMOVED_STREAM))
+    absent = _absent(sample, vocabulary)
+    trained = [name for name in absent if name not in removed]
+    opposite = [name for name in absent if name in removed]
+    if len(trained) < CATEGORIES:
+        raise _too_few(sample)
+    prompts = []
+    for positive in shown:
+        prompts.append(_among(positive, rng.choice(trained, CATEGORIES - 1, replace=False).tolist(), index, rng))
+        negative = rng.choice(trained, CATEGORIES, replace=False).tolist()
+        if opposite:
+            negative[rng.integers(CATEGORIES)] = opposite[rng.integers(len(opposite))]
         prompts.append(Prompt(index, tuple(negative), None))
     return prompts
+
+
+def _among(positive: str, others: list[str], index: int, rng: np.random.Generator) -> Prompt:
+    return Prompt(index, tuple(rng.permutation([positive, *others]).tolist()), positive)
+
+
+def _large(sample: Segmented) -> list[str]:
+    return [name for name, mask in sample.masks.items() if mask.mean(axis=(1, 2)).max() >= MIN_AREA]
+
+
+def _absent(sample: Segmented, vocabulary: Vocabulary) -> list[str]:
+    # what is said of an object that is named by a text alone may speak of more than its name does
+    texts = [text for name, said in sample.expressions.items() if name not in vocabulary for text in said]
+    picture = vocabulary.picture(sample.masks, sample.dataset, scene=sample.scene, texts=texts)
+    absent = [name for name in vocabulary.names if name not in picture.names]
+    if len(absent) < CATEGORIES:
+        raise _too_few(sample)
+    return absent
+
+
+def _too_few(sample: Segmented) -> InputError:
+    return InputError(
+        f"{sample.dataset}/{sample.key}: fewer than {CATEGORIES} names are surely absent; "
+        "add names of other things to the vocabulary or remove fewer"
+    )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from PIL import Image
 
 from lavida.errors import InputError
+from lavida.exposure.removal import Removal
 from lavida.exposure.sample import SegmentationDataset, Segmented
+from lavida.exposure.vocabulary import Vocabulary
 
 CACHE_BYTES = 2 << 30
 
@@ -17,11 +19,23 @@ CACHE_BYTES = 2 << 30
 class Mixture:
     """Samples of several data sets, by weight.
 
+    Attributes:
+        datasets: what is drawn from.
+        names: all names that occur in them and may be used, each once.
+        removal: what takes the removed categories out of samples.
+
     Args:
         datasets: what to draw from.
         weights: one positive number a data set, in any unit.
         cache: whether decoded samples stay in memory (masks as bits) until `CACHE_BYTES` are full.
         max_side: longer pictures are reduced to this many pixels when they are loaded.
+        removed: categories that training must not use: no name says them, their pixels are ignored, and their
+            samples list them with an empty mask, so that they are not called absent either.
+        known: removed categories that other mixtures have and this one may lack.
+        vocabulary: tells which expressions say a removed category; the built-in one by default.
+
+    Raises:
+        InputError: the weights do not fit, or no data set has a removed category.
     """
 
     def __init__(
@@ -31,6 +45,9 @@ class Mixture:
         *,
         cache: bool = True,
         max_side: int = 640,
+        removed: Collection[str] = (),
+        known: Collection[str] = (),
+        vocabulary: Vocabulary | None = None,
     ) -> None:
         if len(datasets) != len(weights) or not datasets or min(weights) <= 0:
             raise InputError(f"{len(datasets)} data sets have weights {list(weights)}; give each a positive one")
@@ -39,15 +56,19 @@ class Mixture:
         self._max_side = max_side
         self._packed: dict[tuple[int, int], _Packed] = {}
         self._room = CACHE_BYTES if cache else 0
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """All class names that occur in the mixture, each once."""
-        return tuple(dict.fromkeys(name for dataset in self.datasets for name in dataset.vocabulary))
+        self.removal = Removal(removed, Vocabulary.builtin() if vocabulary is None else vocabulary)
+        all_names = [name for dataset in self.datasets for name in dataset.vocabulary]
+        if missing := [name for name in self.removal.missing(all_names) if name not in known]:
+            raise InputError(f"removed category {missing[0]!r} is in no data set of the mixture; check its spelling")
+        self._own_names: dict[str, tuple[str, ...]] = {}
+        for dataset in self.datasets:
+            names = (*self._own_names.get(dataset.name, ()), *dataset.vocabulary)
+            self._own_names[dataset.name] = self.removal.kept(names)
+        self.names: tuple[str, ...] = self.removal.kept(all_names)
 
     def own_names(self, dataset: str) -> tuple[str, ...]:
-        """The class names of one data set of the mixture."""
-        return next(each.vocabulary for each in self.datasets if each.name == dataset)
+        """The names of one data set of the mixture that may be used; the same object every time."""
+        return self._own_names[dataset]
 
     def draw(self, rng: np.random.Generator) -> Segmented:
         """One sample: a data set by weight, then any of its samples."""
@@ -56,7 +77,7 @@ class Mixture:
         packed = self._packed.get((which, index))
         if packed is not None:
             return packed.unpack()
-        segmented = shrink(self.datasets[which][index], max_side=self._max_side)
+        segmented = self.removal.apply(shrink(self.datasets[which][index], max_side=self._max_side))
         if self._room > 0:
             packed = _Packed.of(segmented)
             self._room -= packed.nbytes
@@ -79,6 +100,7 @@ def shrink(segmented: Segmented, *, max_side: int) -> Segmented:
     return replace(
         segmented,
         frames=smaller(segmented.frames, Image.Resampling.BOX),
+        before=None if segmented.before is None else smaller(segmented.before, Image.Resampling.BOX),
         masks={name: smaller(mask, nearest) for name, mask in segmented.masks.items()},
         ignore=None if segmented.ignore is None else smaller(segmented.ignore, nearest),
     )
@@ -102,8 +124,8 @@ class _Packed:
 
     @property
     def nbytes(self) -> int:
-        ignore = 0 if self.ignore is None else self.ignore.nbytes
-        return self.sample.frames.nbytes + ignore + sum(bits.nbytes for bits in self.bits.values())
+        values = (*(getattr(self.sample, field.name) for field in fields(self.sample)), self.ignore)
+        return sum(array.nbytes for array in (*values, *self.bits.values()) if isinstance(array, np.ndarray))
 
     def unpack(self) -> Segmented:
         shape = self.sample.frames.shape[:3]  # [T, H, W]

@@ -22,6 +22,9 @@ class Segmented:
         key: name of the sample inside the data set, `scene/frame` or just `frame`.
         expressions: class name -> more phrases that are true of just this sample.
         left: classes of the sample that this view of it does not show: the hardest irrelevant names.
+        before: uint8 [T, H, W, 3], for each frame its neighbour a moment earlier, or None.
+        seconds: float [T], from each neighbour to its frame (negative: the neighbour is later), or None.
+        motion: float16 [T, 4, H/4, W/4], what moves in each frame (`video.motion.motion_field`), or None.
     """
 
     frames: np.ndarray
@@ -31,6 +34,9 @@ class Segmented:
     key: str
     expressions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left: frozenset[str] = frozenset()
+    before: np.ndarray | None = None
+    seconds: np.ndarray | None = None
+    motion: np.ndarray | None = None
 
     @property
     def scene(self) -> str:
@@ -51,6 +57,7 @@ class Exposure:
         ignore: bool [T, H, W] or None.
         dataset: name of the data set.
         key: name of the sample inside the data set.
+        motion: as in `Segmented`.
     """
 
     frames: np.ndarray
@@ -61,6 +68,7 @@ class Exposure:
     ignore: np.ndarray | None
     dataset: str
     key: str
+    motion: np.ndarray | None = None
 
 
 class SegmentationDataset(Protocol):

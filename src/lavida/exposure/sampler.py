@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import chain
 from typing import Literal
 
 import numpy as np
 
 from lavida.errors import InputError
+from lavida.exposure.names import NamePool, NameTable, mixed
+from lavida.exposure.picture import Picture
 from lavida.exposure.sample import Exposure, Segmented
 from lavida.exposure.vocabulary import Vocabulary
 
@@ -15,7 +19,24 @@ SEVERAL_TRUE = 0.3  # part of the anomalous samples with more than one true cate
 MOST_TRUE = 3
 ASK_LEFT = 0.5  # how likely a class that the view has lost is asked for
 OWN_NAMES = 0.5  # part of the irrelevant names that is preferred from the sample's own data set
+CLASS_NAMES = 0.5  # part of them that is preferred from class names, where there are free texts, too
 REPHRASED = 0.5
+MOST_POOLS = 64  # kept at a time; a mixture has a few dozen data sets
+# what an exposure takes over from its sample as it is
+CARRIED = tuple(sorted({field.name for field in fields(Segmented)} & {field.name for field in fields(Exposure)}))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The names of one sample.
+
+    Attributes:
+        true: what is asked for and there; empty for a normal sample.
+        irrelevant: what is asked for and not there.
+    """
+
+    true: tuple[str, ...]
+    irrelevant: tuple[str, ...]
 
 
 class AnomalyExposureSampler:
@@ -25,11 +46,15 @@ class AnomalyExposureSampler:
         vocabulary: phrases and conflicts of the names.
         names: names that fill up the irrelevant categories; all of the vocabulary by default. In training
             give those of the mixture: a name that is only ever irrelevant teaches that its word means no.
+        irrelevant: `mixture` takes irrelevant names from `names` and from the sample's own data set, `own` from
+            the latter alone (Eq. 1), unless a normal sample would then have no category at all.
         max_categories: K_E is uniform in 1..max_categories.
+        limits: data set name -> a `max_categories` of its own.
         probability: p of Eq. 2.
         labels: `observed` sets y^f to 1 only in frames that show a true category; `letter` in all, as Eq. 2.
         min_area: part of a frame that a class must exceed in some frame to become a true category.
         phrases: whether names are at random replaced by a phrase of the same meaning.
+        removed: classes that no phrase may say.
         weights: how much each name is wanted as irrelevant, and its inverse as true; 1 where a name is not
             given, and without any the draws are uniform (Eq. 1). See `even_weights`.
     """
@@ -39,59 +64,97 @@ class AnomalyExposureSampler:
         *,
         vocabulary: Vocabulary,
         names: Sequence[str] | None = None,
+        irrelevant: Literal["mixture", "own"] = "mixture",
         max_categories: int = 30,
+        limits: Mapping[str, int] | None = None,
         probability: float = 0.5,
         labels: Literal["observed", "letter"] = "observed",
         min_area: float = 0.0,
         phrases: bool = True,
+        removed: frozenset[str] = frozenset(),
         weights: Mapping[str, float] | None = None,
     ) -> None:
-        if max_categories < 1:
-            raise InputError(f"max_categories is {max_categories}; give at least 1")
+        self._limits = {} if limits is None else dict(limits)
+        for most in (max_categories, *self._limits.values()):
+            if most < 1:
+                raise InputError(f"max_categories is {most}; give at least 1")
         if not 0 <= probability <= 1:
             raise InputError(f"the anomaly probability is {probability}; give a number from 0 to 1")
         if labels not in ("observed", "letter"):
             raise InputError(f"unknown frame labels {labels!r}; use observed or letter")
+        if irrelevant not in ("mixture", "own"):
+            raise InputError(f"unknown source of irrelevant names {irrelevant!r}; use mixture or own")
         self._vocabulary = vocabulary
-        self._names = tuple(vocabulary.names if names is None else names)
+        self._table = NameTable({} if weights is None else weights)
+        self._names = self._table.places(vocabulary.names if names is None else names)
+        self._own_alone = irrelevant == "own"
         self._max_categories = max_categories
         self._probability = probability
         self._labels = labels
         self._min_area = min_area
         self._phrases = phrases
-        self._weights = {} if weights is None else weights
+        self._removed = removed
+        self._pools: dict[tuple[int, tuple[str, ...]], _Pools] = {}
+        self._ways: dict[str, tuple[str, ...]] = {}
 
-    def sample(self, segmented: Segmented, own_names: Sequence[str], rng: np.random.Generator) -> Exposure:
-        """Expose one sample (Eq. 2). `own_names` are the classes of its data set, s_j of Eq. 1.
+    def reweigh(self, weights: Mapping[str, float]) -> None:
+        """Change the weights of some names."""
+        self._table.reweigh(weights)
+
+    def sample(
+        self,
+        segmented: Segmented,
+        own_names: Sequence[str],
+        rng: np.random.Generator,
+        *,
+        searched: tuple[str, ...] = (),
+    ) -> Exposure:
+        """Expose one sample (Eq. 2).
 
         A sample in which no class is visible is always normal.
+
+        Args:
+            segmented: the sample.
+            own_names: the classes of its data set, s_j of Eq. 1. Give the same object every time: it may be long.
+            rng: source of every choice.
+            searched: further names of the sample that are surely absent unless its masks list them.
 
         Raises:
             InputError: no irrelevant name is left for a normal sample.
         """
+        choice = self.choose(segmented, own_names, rng, searched=searched)
+        names = [*choice.true, *choice.irrelevant]
+        texts = [*self._say(choice.true, segmented.expressions, rng), *self._say(choice.irrelevant, {}, rng)]
+        order = rng.permutation(len(names))
+        masks = {place: segmented.masks[names[i]] for place, i in enumerate(order) if i < len(choice.true)}
+        pixels = np.logical_or.reduce([np.zeros(segmented.frames.shape[:3], bool), *masks.values()])
+        return Exposure(
+            **{name: getattr(segmented, name) for name in CARRIED},
+            categories=tuple(texts[i] for i in order),
+            frame_labels=self._frame_labels(pixels, anomalous=bool(choice.true)),
+            pixel_labels=pixels,  # [T, H, W]
+            category_masks=masks,
+        )
+
+    def choose(
+        self,
+        segmented: Segmented,
+        own_names: Sequence[str],
+        rng: np.random.Generator,
+        *,
+        searched: tuple[str, ...] = (),
+    ) -> Choice:
+        """The names of `sample`, before they are put into words."""
         visible = [name for name, mask in segmented.masks.items() if self._is_visible(mask)]
-        total = int(rng.integers(1, self._max_categories + 1))  # K_E
+        total = int(rng.integers(1, self._limits.get(segmented.dataset, self._max_categories) + 1))  # K_E
         anomalous = bool(visible) and rng.random() < self._probability
         true = self._draw_true(visible, total, rng) if anomalous else []
-        irrelevant = self._draw_irrelevant(segmented, own_names, total - len(true), rng)
+        pools = self._pools_of(own_names, searched)
+        irrelevant = self._draw_irrelevant(segmented, pools, total - len(true), rng, alone=not true)
         if not true and not irrelevant:
             where = f"{segmented.dataset}/{segmented.key}"
             raise InputError(f"no irrelevant name: every name may be true of {where}; add names of other things")
-        names = [*true, *irrelevant]
-        texts = self._say(names, segmented.expressions if true else {}, rng)
-        order = rng.permutation(len(names))
-        masks = {place: segmented.masks[names[i]] for place, i in enumerate(order) if i < len(true)}
-        pixels = np.logical_or.reduce([np.zeros(segmented.frames.shape[:3], bool), *masks.values()])
-        return Exposure(
-            frames=segmented.frames,
-            categories=tuple(texts[i] for i in order),
-            frame_labels=self._frame_labels(pixels, anomalous=anomalous),
-            pixel_labels=pixels,  # [T, H, W]
-            category_masks=masks,
-            ignore=segmented.ignore,
-            dataset=segmented.dataset,
-            key=segmented.key,
-        )
+        return Choice(true=tuple(true), irrelevant=tuple(irrelevant))
 
     def _is_visible(self, mask: np.ndarray) -> bool:
         largest = np.count_nonzero(mask, axis=(1, 2)).max()
@@ -101,8 +164,8 @@ class AnomalyExposureSampler:
         """One visible class, sometimes several that stand apart."""
         wanted = int(rng.integers(2, MOST_TRUE + 1)) if rng.random() < SEVERAL_TRUE else 1
         chosen: list[str] = []
-        weights = [1 / self._weights.get(name, 1.0) for name in visible]
-        for candidate in _shuffled(visible, weights, rng):
+        waits = rng.exponential(size=len(visible)) * [self._table.weight(name) for name in visible]
+        for candidate in (visible[i] for i in np.argsort(waits)):
             if len(chosen) == min(wanted, total):
                 break
             if not any(candidate in self._vocabulary.related(name) for name in chosen):
@@ -110,42 +173,75 @@ class AnomalyExposureSampler:
         return chosen
 
     def _draw_irrelevant(
-        self, segmented: Segmented, own_names: Sequence[str], count: int, rng: np.random.Generator
+        self, segmented: Segmented, pools: _Pools, count: int, rng: np.random.Generator, *, alone: bool
     ) -> list[str]:
-        """Up to `count` names of things that are not there (Eq. 1): lost ones, own names and others mixed."""
-        conflicts = self._vocabulary.conflicts(segmented.masks, segmented.dataset, scene=segmented.scene)
-        # a class that was labelled in the sample and cropped away is surely absent, whatever the rules leave open
-        related = frozenset[str]().union(*(self._vocabulary.related(name) for name in segmented.masks))
-        left = [name for name in sorted(segmented.left - related) if rng.random() < ASK_LEFT]
-        own = self._pool([name for name in own_names if name not in conflicts], rng)
-        others = self._pool([name for name in self._names if name not in conflicts.union(own_names)], rng)
+        """Up to `count` names of things that are not there (Eq. 1): lost ones, own names and others mixed.
+
+        `alone`: there is no true category, so at least one is needed, wherever it comes from.
+        """
+        picture = self._picture(segmented)
+        lost = [name for name in sorted(segmented.left) if picture.has_lost(name)]
         chosen: list[str] = []
-        for name in left[:count]:
-            if self._vocabulary.alike(name).isdisjoint(chosen):
-                chosen.append(name)
-        while len(chosen) < count and (own or others):
-            from_own = own and (not others or rng.random() < OWN_NAMES)
-            name = own.pop(0) if from_own else others.pop(0)
-            if self._vocabulary.alike(name).isdisjoint(chosen):
-                chosen.append(name)
+        self._take((name for name in lost if rng.random() < ASK_LEFT), chosen, count)
+
+        def may_show(name: str) -> bool:
+            return name in segmented.masks if name in pools.searched else picture.may_show(name)
+
+        def absent(pool: NamePool) -> Iterator[str]:
+            return (name for name in pool.draws(rng) if not may_show(name))
+
+        own = mixed(absent(pools.own_classes), absent(pools.own_texts), share=CLASS_NAMES, rng=rng)
+        others = mixed(absent(pools.classes), absent(pools.texts), share=CLASS_NAMES, rng=rng)
+        self._take(own if self._own_alone else mixed(own, others, share=OWN_NAMES, rng=rng), chosen, count)
+        if alone:
+            self._take(chain(lost, others), chosen, 1)
         return chosen
 
-    def _pool(self, names: list[str], rng: np.random.Generator) -> list[str]:
-        return _shuffled(names, [self._weights.get(name, 1.0) for name in names], rng)
+    def _take(self, names: Iterator[str], chosen: list[str], count: int) -> None:
+        """Fill up `chosen` to `count` names that mean different things."""
+        while len(chosen) < count and (name := next(names, None)) is not None:
+            if self._vocabulary.alike(name).isdisjoint(chosen):
+                chosen.append(name)
+
+    def _picture(self, segmented: Segmented) -> Picture:
+        seen, gone = [], []
+        for name, texts in segmented.expressions.items():
+            (seen if name in segmented.masks else gone).extend(texts)
+        return self._vocabulary.picture(
+            segmented.masks,
+            segmented.dataset,
+            scene=segmented.scene,
+            texts=seen,
+            doubtful=[*gone, *(name for name in sorted(segmented.left) if name not in self._vocabulary)],
+        )
+
+    def _pools_of(self, own_names: Sequence[str], searched: tuple[str, ...]) -> _Pools:
+        key = (id(own_names), searched)  # a tuple of all names would be slow to compare
+        pools = self._pools.get(key)
+        if pools is None or pools.own_names is not own_names:
+            if len(self._pools) == MOST_POOLS:
+                self._pools.clear()
+            pools = _Pools(self._table, own_names, searched, self._names, vocabulary=self._vocabulary)
+            self._pools[key] = pools
+        return pools
 
     def _say(
         self, names: Sequence[str], expressions: Mapping[str, tuple[str, ...]], rng: np.random.Generator
-    ) -> list[str]:
+    ) -> Iterator[str]:
         """Texts of the names; the sample's own expressions are as likely as all phrases together."""
-        if not self._phrases:
-            return list(names)
-        texts = []
         for name in names:
-            ways = self._vocabulary.phrases(name)
-            if name in expressions and (not ways or rng.random() < 0.5):
+            ways = self._phrases_of(name)
+            if expressions.get(name) and (not ways or rng.random() < 0.5):
                 ways = expressions[name]
-            texts.append(ways[rng.integers(len(ways))] if ways and rng.random() < REPHRASED else name)
-        return texts
+            yield ways[rng.integers(len(ways))] if self._phrases and ways and rng.random() < REPHRASED else name
+
+    def _phrases_of(self, name: str) -> tuple[str, ...]:
+        ways = self._vocabulary.phrases(name)
+        if not ways or not self._removed:
+            return ways
+        if name not in self._ways:
+            self._ways[name] = tuple(way for way in ways if not self._vocabulary.says(way, self._removed))
+        return self._ways[name]
 
     def _frame_labels(self, pixels: np.ndarray, *, anomalous: bool) -> np.ndarray:
         """y^f of Eq. 2, float32 [T]."""
@@ -154,7 +250,25 @@ class AnomalyExposureSampler:
         return pixels.any(axis=(1, 2)).astype(np.float32)
 
 
-def _shuffled(names: Sequence[str], weights: Sequence[float], rng: np.random.Generator) -> list[str]:
-    """Names in random order; a larger weight tends to come first."""
-    waits = rng.exponential(size=len(names)) / np.asarray(weights)
-    return [names[i] for i in np.argsort(waits)]
+class _Pools:
+    """The irrelevant names of one data set: its own and the others, classes and free texts apart.
+
+    Free texts are a hundred times as many as classes; in one pool no class would ever be drawn.
+    """
+
+    def __init__(
+        self,
+        table: NameTable,
+        own_names: Sequence[str],
+        searched: tuple[str, ...],
+        names: np.ndarray,
+        *,
+        vocabulary: Vocabulary,
+    ) -> None:
+        self.own_names = own_names
+        self.searched = frozenset(searched)
+        own = table.places([*own_names, *searched])
+        others = np.setdiff1d(names, own)
+        is_class = np.array([name in vocabulary or name in self.searched for name in table.names])
+        self.own_classes, self.own_texts = (NamePool(table, own[is_class[own] == want]) for want in (True, False))
+        self.classes, self.texts = (NamePool(table, others[is_class[others] == want]) for want in (True, False))

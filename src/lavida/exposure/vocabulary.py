@@ -1,38 +1,62 @@
-"""What the words mean: ways to say each class, and which names may not be called irrelevant in a picture."""
+"""What the words mean: ways to say each class, and what may not be called irrelevant in a picture."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
-from importlib.resources import files
 from typing import Any
+
+from lavida.exposure.lexicon import read_builtin
+from lavida.exposure.mentions import MentionIndex, Reading
+from lavida.exposure.picture import Picture
 
 
 class Vocabulary:
-    """Knowledge of words for the sampler; read from `vocabulary.json`.
+    """Knowledge of words for the sampler; `builtin` reads it from `vocabulary*.json`.
 
     Each class has `phrases` (equivalent ways to say it) and four relations to other classes: `implies`
     (surely there too), `like` (near-synonyms, never set against each other), `maybe` (may be there or be part
-    of it), `excludes` (surely not there although the data set would leave it open). Each data set has
-    `exhaustive` (where no label means not there), `unsafe` (may be there without a label) and `scenes` (names
-    that were looked for in a single scene, and are not there).
+    of it), `excludes` (surely not there although the data set would leave it open); `mentions` are further texts that
+    speak of it. Each data set has `exhaustive` (where no label means not there), `unsafe` (may be there without a
+    label), `scenes` (names that were looked for in a single scene, and are not there) and `within` (word -> labels
+    whose regions may hide it: there is none where none of them is).
+
+    A name that is no class is a free text, such as an expression that refers to one object of one picture.
+
+    Attributes:
+        classes: every class.
+        names: those that are asked where nobody says which.
 
     Args:
         classes: class name -> its phrases and relations.
         datasets: data set name -> its lists.
+        names: all classes by default.
     """
 
-    def __init__(self, *, classes: Mapping[str, Mapping[str, Any]], datasets: Mapping[str, Mapping[str, Any]]) -> None:
-        self.names: tuple[str, ...] = tuple(classes)
+    def __init__(
+        self,
+        *,
+        classes: Mapping[str, Mapping[str, Any]],
+        datasets: Mapping[str, Mapping[str, Any]],
+        names: Iterable[str] | None = None,
+    ) -> None:
+        self.classes: tuple[str, ...] = tuple(classes)
+        self.names: tuple[str, ...] = self.classes if names is None else tuple(names)
         self._phrases = {name: tuple(entry["phrases"]) for name, entry in classes.items()}
         self._excludes = {name: frozenset(entry.get("excludes", ())) for name, entry in classes.items()}
         self._implies = {name: _closure(name, classes) for name in classes}
+        self._needs = {name: needs for name, needs in self._implies.items() if needs}
+        said = {name: (*entry["phrases"], *entry.get("mentions", ())) for name, entry in classes.items()}
+        self._index = MentionIndex(said, self._implies)
         self._like = _both_ways({name: entry.get("like", ()) for name, entry in classes.items()})
         maybe = _both_ways({name: entry.get("maybe", ()) for name, entry in classes.items()})
         implied_by = {name: {other for other in classes if name in self._implies[other]} for name in classes}
         self._maybe = {name: maybe[name] | implied_by[name] for name in classes}
         self._exhaustive = {name: frozenset(entry["exhaustive"]) for name, entry in datasets.items()}
+        self._within = {
+            name: {word: frozenset({word, *hosts}) for word, hosts in entry.get("within", {}).items()}
+            for name, entry in datasets.items()
+        }
         self._scenes = {
             (name, scene): frozenset(absent)
             for name, entry in datasets.items()
@@ -43,12 +67,28 @@ class Vocabulary:
     @classmethod
     @lru_cache(maxsize=1)
     def builtin(cls) -> Vocabulary:
-        """The vocabulary of the five data sets that the embedded model learns from."""
-        return cls(**json.loads((files("lavida.exposure") / "vocabulary.json").read_text(encoding="utf-8")))
+        """The vocabulary of all data sets; `names` are those of the five that the embedded model learns from."""
+        return cls(**read_builtin())
+
+    def __contains__(self, name: str) -> bool:
+        """Whether `name` is a class, and not a free text."""
+        return name in self._phrases
 
     def phrases(self, name: str) -> tuple[str, ...]:
         """Other ways to say exactly `name`; none for an unknown name."""
         return self._phrases.get(name, ())
+
+    def read(self, text: str) -> Reading:
+        """What a free text is about."""
+        return self._index.read(text)
+
+    def mentions(self, text: str) -> frozenset[str]:
+        """The classes that a free text speaks of: person and bicycle for "men on red bikes"."""
+        return self._index.read(text).words
+
+    def says(self, text: str, names: Collection[str]) -> bool:
+        """Whether `text` says one of the classes `names` anywhere, or is one of `names` itself."""
+        return text in names or self._index.says(text, names)
 
     def alike(self, name: str) -> frozenset[str]:
         """`name` and its near-synonyms."""
@@ -59,23 +99,58 @@ class Vocabulary:
         return self.alike(name) | self._implies.get(name, frozenset()) | self._maybe.get(name, frozenset())
 
     def conflicts(self, present: Iterable[str], dataset: str, *, scene: str = "") -> frozenset[str]:
-        """Names that may not be called irrelevant in a picture with the classes `present`.
+        """Names that may not be called irrelevant in a picture with the names `present`.
 
         Whatever is there, follows from it or is nearly the same word is a conflict. Whatever may be there
         without a label is one too, unless the data set would have labelled it, someone has looked for it in the
-        scene, it cannot be without something that is absent, or a present class rules it out. An unknown data
-        set, scene or class has no rules of its own.
+        scene, it cannot be without something that is absent, or a present class rules it out. What a free text in
+        `present` mentions is there. An unknown data set or scene, or a class that is not mentioned, has no rules.
         """
-        present = frozenset(present)
-        implied = present.union(*(self._implies.get(name, ()) for name in present))
-        certain = implied.union(*(self._like.get(name, ()) for name in implied))
+        return self.picture(present, dataset, scene=scene).names
+
+    def picture(
+        self,
+        present: Iterable[str],
+        dataset: str,
+        *,
+        scene: str = "",
+        texts: Iterable[str] = (),
+        doubtful: Iterable[str] = (),
+    ) -> Picture:
+        """What may be in a picture.
+
+        Args:
+            present: names of what it shows, classes or free texts.
+            dataset: key of its rules.
+            scene: key of what was looked for.
+            texts: more that is true of it.
+            doubtful: texts that speak of things which it may still show.
+        """
+        present, doubtful = frozenset(present), tuple(doubtful)
+        texts = (*sorted(name for name in present if name not in self), *texts)
+        said = frozenset[str]().union(*map(self.mentions, texts))
+        implied = _extended(present | said, self._implies)
+        certain = _extended(implied, self._like)
         absent = self._exhaustive.get(dataset, frozenset()) | self._scenes.get((dataset, scene), frozenset())
-        absent -= certain
-        ruled_out = frozenset().union(*(self._excludes.get(name, ()) for name in present))
-        impossible = {name for name in self.names if self._implies[name] & absent} | absent | ruled_out
-        possible = frozenset().union(*(self._maybe.get(name, ()) for name in implied))
+        within = self._within.get(dataset, {})
+        hidden = frozenset(word for word, hosts in within.items() if not implied.isdisjoint(hosts))
+        absent = (absent | (within.keys() - hidden)) - certain
+        ruled_out = frozenset[str]().union(*(self._excludes.get(name, ()) for name in present))
+        impossible = {name for name, needs in self._needs.items() if not needs.isdisjoint(absent)} | absent | ruled_out
+        doubted = _extended(frozenset().union(*map(self.mentions, doubtful)), self._implies)
+        possible = hidden.union(*(self._maybe.get(name, ()) for name in implied), _extended(doubted, self._like))
         possible |= self._unsafe.get(dataset, frozenset())
-        return certain | (possible - impossible)
+        return Picture(
+            names=certain | (possible - impossible),
+            things=present | said,
+            texts=texts,
+            doubtful=doubtful,
+            vocabulary=self,
+        )
+
+
+def _extended(names: frozenset[str], relation: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    return names.union(*(relation.get(name, ()) for name in names))
 
 
 def _closure(name: str, classes: Mapping[str, Mapping[str, Any]]) -> frozenset[str]:

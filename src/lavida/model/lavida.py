@@ -22,6 +22,7 @@ from lavida.model.alignment import Alignment, ClassifierEvidence, presence
 from lavida.model.decoder import Decoded, MultiLevelMaskDecoder
 from lavida.model.frame_semantics import FrameSemantics
 from lavida.model.frozen import FrozenPart
+from lavida.model.motion import MotionEncoder
 from lavida.model.projector import SemanticProjector, build_projector
 from lavida.model.semantics import Semantics
 from lavida.model.text import CategoryEncoder
@@ -74,9 +75,12 @@ class LavidaModel(PreTrainedModel):
             k=config.compression_k,
             tokens_per_pair=config.tokens_per_pair,
             compression=config.compression_mode,
+            keep_positions=config.keep_positions,
         )
         self.text = CategoryEncoder(config.text_config, text_tokenizer, pooling=config.text_pooling)
         self.vision = VisionEncoder(self.sam2, mean=config.image_mean, std=config.image_std)
+        if config.motion:
+            self.motion = MotionEncoder(vision_dim=vision_dim)
         self.frame_semantics = FrameSemantics(
             text_dim=self.text.dim,
             vision_dim=vision_dim,
@@ -117,6 +121,7 @@ class LavidaModel(PreTrainedModel):
         frames: torch.Tensor,
         categories: Sequence[Sequence[str]],
         *,
+        motion: torch.Tensor | None = None,
         template: Sequence[int] | None = None,
         with_text_loss: bool = False,
     ) -> LavidaOutput:
@@ -125,12 +130,15 @@ class LavidaModel(PreTrainedModel):
         Args:
             frames: `[B,T,3,H,W]` RGB in 0..255, sides multiples of `config.frame_multiple`.
             categories: For each clip its anomaly descriptions, at least one.
+            motion: `[B,T,4,H/4,W/4]`, what moves in each frame (`video.motion.motion_field`); None: unknown.
             template: For each clip an index into `prompt.TEMPLATES`; the paper's by default.
             with_text_loss: Also compute L_txt.
         """
         batch, length = frames.shape[:2]
-        semantics = self.semantics(frames, categories, template=template, with_text_loss=with_text_loss)
+        f_sem, text_loss = self._semantics(frames, categories, template, with_text_loss)  # [B, D_llm]
         f_v = self.vision(frames.flatten(0, 1))
+        if self.config.motion and motion is not None:
+            f_v = self.motion(f_v, motion.flatten(0, 1))
         f_c, category_mask = self._category_features(categories)  # [B, K, D_t], [B, K]
         coarse = f_v.coarsest.unflatten(0, (batch, length))
         f_a = self.frame_semantics(f_c, coarse)  # [B, T, K, D_a]
@@ -143,7 +151,9 @@ class LavidaModel(PreTrainedModel):
             absent = ~category_mask[:, None, :, None, None]
             strongest = evidence.masked_fill(absent, -torch.inf).amax(2).flatten(0, 1)[:, None]
 
-        f_proj = self.projector(semantics.f_sem, f_a, category_mask)  # [B, T, P, D_m]
+        # without f_a the projector sees f_sem alone
+        read = category_mask if self.config.use_f_a else torch.zeros_like(category_mask)
+        f_proj = self.projector(f_sem, f_a, read)  # [B, T, P, D_m]
         decoded = self.decoder(f_proj.flatten(0, 1), f_v, strongest)
         frame_logits = decoded.object_logits.float().unflatten(0, (batch, length))
         if self.config.residual_evidence:
@@ -156,7 +166,7 @@ class LavidaModel(PreTrainedModel):
             category_logits=category_logits,
             evidence=evidence,
             decoded=decoded,
-            text_loss=semantics.text_loss,
+            text_loss=text_loss,
         )
 
     def calibrated(self, logits: torch.Tensor) -> torch.Tensor:
@@ -174,6 +184,20 @@ class LavidaModel(PreTrainedModel):
             return self.calibrated(frame_logits).sigmoid()
         below = output.category_logits - output.category_logits.amax(-1, keepdim=True)
         return self.calibrated(frame_logits + below).sigmoid()
+
+    def _semantics(
+        self,
+        frames: torch.Tensor,
+        categories: Sequence[Sequence[str]],
+        template: Sequence[int] | None,
+        with_text_loss: bool,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """f_sem `[B,D_llm]` and L_txt; zeros without the MLLM, which leaves Eq. 8 the bias of W_LLM."""
+        if not self.config.use_f_sem:
+            nothing = frames.new_zeros(len(frames), self.semantics.hidden_size, dtype=torch.float32)
+            return nothing, nothing.sum() if with_text_loss else None
+        read = self.semantics(frames, categories, template=template, with_text_loss=with_text_loss)
+        return read.f_sem, read.text_loss
 
     def _category_features(self, categories: Sequence[Sequence[str]]) -> tuple[torch.Tensor, torch.Tensor]:
         """f_c `[B, K, D_t]`, zero-padded to the longest list, and where it is not padding `[B, K]`."""

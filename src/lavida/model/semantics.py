@@ -49,6 +49,7 @@ class Semantics(nn.Module):
         k: Neighbours in the density estimate (Eq. 3).
         tokens_per_pair: Most visual tokens for one pair of frames, before compression.
         compression: Mode of `compress`.
+        keep_positions: Kept tokens keep their 3-D positions in the full sequence; else they are numbered anew.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Semantics(nn.Module):
         k: int,
         tokens_per_pair: int,
         compression: str = "exact",
+        keep_positions: bool = True,
     ) -> None:
         super().__init__()
         self.mllm = mllm
@@ -68,6 +70,7 @@ class Semantics(nn.Module):
         self.ratio = ratio
         self.k = k
         self.compression = compression
+        self.keep_positions = keep_positions
         self._prompts: dict[tuple, _Prompt] = {}
 
     @property
@@ -104,7 +107,7 @@ class Semantics(nn.Module):
             merged, keep = compress(tokens, self.ratio, k=self.k, mode=self.compression)  # [L_r, D], [L_r]
             kept.append(keep)
             sequences.append(self._embed(prompt.encoded, merged))  # [L_r + text, D]
-            positions.append(_select(prompt.positions.to(keep.device), prompt.encoded, keep).T)  # [.., 3]
+            positions.append(self._positions(prompt, keep))
         hidden = self._prefill(sequences, positions)  # [B, L, D]
         rows = zip(hidden, prompts, kept, strict=True)
         return SemanticsOutput(
@@ -131,6 +134,13 @@ class Semantics(nn.Module):
             self._prompts.pop(next(iter(self._prompts)))
         self._prompts[key] = prompt
         return prompt
+
+    def _positions(self, prompt: _Prompt, keep: Tensor) -> Tensor:
+        """Rotary positions of what outlives compression, `[L_r + text, 3]`."""
+        kept = _select(prompt.positions.to(keep.device), prompt.encoded, keep).T
+        if self.keep_positions:
+            return kept
+        return torch.arange(len(kept), device=keep.device)[:, None].expand(-1, 3)
 
     def _embed(self, prompt: EncodedPrompt, visual: Tensor) -> Tensor:
         """Text embeddings with the compressed visual tokens in their place, `[L_r + text, D]`."""

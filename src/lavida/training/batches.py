@@ -27,6 +27,7 @@ class Batch:
         category_masks: the mask of each category at stride 8, float `[B,T,K,H/8,W/8]`, zero for absent ones.
         category_valid: bool `[B,K]`, False for padding.
         evidence_valid: bool `[B,T,H/8,W/8]`.
+        motion: float `[B,T,4,H/4,W/4]`, zero where nothing is known of it; None where no sample has any.
     """
 
     frames: torch.Tensor
@@ -38,6 +39,7 @@ class Batch:
     category_masks: torch.Tensor
     category_valid: torch.Tensor
     evidence_valid: torch.Tensor
+    motion: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
         values = (getattr(self, f.name) for f in fields(self))
@@ -104,7 +106,16 @@ def collate(exposures: list[Exposure], templates: list[int]) -> Batch:
         category_masks=torch.stack(masks),
         category_valid=torch.tensor([[k < len(e.categories) for k in range(most)] for e in exposures]),
         evidence_valid=torch.stack([_shrink(v, EVIDENCE_STRIDE) > 0.5 for v in valid]),
+        motion=_motion(exposures),
     )
+
+
+def _motion(exposures: list[Exposure]) -> torch.Tensor | None:
+    known = [e.motion for e in exposures if e.motion is not None]
+    if not known:
+        return None
+    nothing = np.zeros_like(known[0])
+    return torch.from_numpy(np.stack([nothing if e.motion is None else e.motion for e in exposures])).float()
 
 
 def _category_masks(exposure: Exposure, most: int) -> torch.Tensor:

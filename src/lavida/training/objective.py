@@ -42,8 +42,15 @@ def presence_loss(category_logits: torch.Tensor, batch: Batch) -> torch.Tensor:
     The few true categories and the many irrelevant ones of a batch share the loss half and half, so that the
     zero point of a category does not depend on how many others were named.
     """
+    shown, not_shown = presence_halves(category_logits, batch)
+    return 0.5 * (shown + not_shown)
+
+
+def presence_halves(category_logits: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean cross-entropy over the categories that a frame shows, and over those that it does not show."""
     present = batch.category_masks.amax((-2, -1)) > 0  # [B, T, K]
     named = batch.category_valid[:, None].expand_as(present)
     losses = F.binary_cross_entropy_with_logits(category_logits.float(), present.float(), reduction="none")
-    halves = [(losses * group).sum() / group.sum().clamp(min=1) for group in (present & named, ~present & named)]
-    return 0.5 * (halves[0] + halves[1])
+    groups = (present & named, ~present & named)
+    shown, not_shown = ((losses * group).sum() / group.sum().clamp(min=1) for group in groups)
+    return shown, not_shown

@@ -1,26 +1,37 @@
 """The folder of a training run, which may be killed at any moment: recipe, losses, checkpoints."""
 
 import json
+import os
 import shutil
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from accelerate.utils import DistributedType
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from lavida.errors import InputError
+from lavida.training.checkpoint import hold_trained_weights
 from lavida.training.recipe import Recipe
 
-RECIPE, LOSSES = "recipe.yaml", "losses.jsonl"
+RECIPE, LOSSES, EVALUATIONS = "recipe.yaml", "losses.jsonl", "evaluations.jsonl"
+MODEL, BEST = "model", "best"
 # what may differ when a run goes on
 FREE = {"data.root", "calibrate"} | {
-    f"train.{key}" for key in ("workers", "checkpoint_every", "log_every", "keep_checkpoints")
+    f"train.{key}"
+    for key in (
+        *("workers", "accumulate", "gradient_checkpointing"),
+        *("checkpoint_every", "keep_checkpoints", "log_every"),
+        *("evaluate_every", "evaluate_pictures", "show_pictures"),
+    )
 }
 
 
 class RunFolder:
-    """`recipe.yaml`, `losses.jsonl` and `checkpoint-<step>` below `root`."""
+    """`recipe.yaml`, `losses.jsonl`, `evaluations.jsonl` and `checkpoint-<step>` below `root`."""
 
     def __init__(self, root: Path, accelerator: Accelerator):
         self.root = root
@@ -30,8 +41,7 @@ class RunFolder:
         """Raise InputError if the folder holds a run that this recipe would not continue."""
         if not (self.root / RECIPE).is_file() or not self._checkpoints():
             return
-        before = _settings(OmegaConf.to_container(OmegaConf.load(self.root / RECIPE)))
-        now = _settings(_plain(recipe))
+        before, now = _settings(_recorded(self.root / RECIPE)), _settings(_plain(recipe))
         for key in sorted((before.keys() | now.keys()) - FREE):
             if before.get(key) != now.get(key):
                 raise InputError(
@@ -42,54 +52,118 @@ class RunFolder:
     def enter(self, recipe: Recipe, *, resume: bool) -> int:
         """Load the newest checkpoint into what the accelerator has prepared; return the step to go on from.
 
-        Without `resume`, checkpoints and losses of an earlier run are removed.
+        Without `resume`, checkpoints, losses and the best model of an earlier run are removed.
+
+        Raises:
+            InputError: the checkpoint is damaged or of another model.
         """
+        hold_trained_weights(self._accelerator)
         if self._accelerator.is_main_process:
             self.root.mkdir(parents=True, exist_ok=True)
-            for left in [*self.root.glob(".checkpoint-*"), *([] if resume else self._checkpoints())]:
+            for left in self.root.glob(".checkpoint-*"):
                 shutil.rmtree(left)
-            OmegaConf.save(OmegaConf.create(_plain(recipe)), self.root / RECIPE)
+            for old in [] if resume else [*self._checkpoints(), self.root / BEST]:
+                _remove(old)
+            _replace(self.root / RECIPE, OmegaConf.to_yaml(OmegaConf.create(_plain(recipe))))
         self._accelerator.wait_for_everyone()
         done = 0
         if checkpoints := self._checkpoints():
-            self._accelerator.load_state(str(checkpoints[-1]))
+            self._load(checkpoints[-1])
             done = _step(checkpoints[-1])
         if self._accelerator.is_main_process:
-            self._forget_losses_after(done)
+            for name in (LOSSES, EVALUATIONS):
+                _forget_after(done, self.root / name)
+        self._accelerator.wait_for_everyone()
         return done
 
     def log(self, step: int, values: dict[str, float]) -> None:
         """Append a line to `losses.jsonl` and tell the tracker, if there is one."""
         self._accelerator.log(values, step=step)
-        if self._accelerator.is_main_process:
-            with (self.root / LOSSES).open("a") as file:
-                file.write(json.dumps({"step": step, **values}) + "\n")
+        self._append(LOSSES, {"step": step, **values})
+
+    def log_evaluation(self, step: int, values: dict[str, Any]) -> None:
+        """Append a line to `evaluations.jsonl`."""
+        self._append(EVALUATIONS, {"step": step, **values})
+
+    def best_auc(self) -> float:
+        """The highest `auc` of an evaluation so far; 0 before the first."""
+        return max((line["auc"] for line in _lines(self.root / EVALUATIONS)), default=0.0)
 
     def checkpoint(self, step: int, *, keep: int) -> None:
         """Write `checkpoint-<step>` under another name and rename it, so that a killed run leaves whole ones only."""
         partial = self.root / f".checkpoint-{step}"
-        self._accelerator.save_state(str(partial))
+        deepspeed = self._accelerator.distributed_type == DistributedType.DEEPSPEED
+        self._accelerator.save_state(str(partial), **({"exclude_frozen_parameters": True} if deepspeed else {}))
         self._accelerator.wait_for_everyone()
         if self._accelerator.is_main_process:
             partial.rename(self.root / f"checkpoint-{step}")
             for old in self._checkpoints()[:-keep]:
-                shutil.rmtree(old)
+                _remove(old)
         self._accelerator.wait_for_everyone()
+
+    def _load(self, checkpoint: Path) -> None:
+        deepspeed = self._accelerator.distributed_type == DistributedType.DEEPSPEED
+        try:
+            self._accelerator.load_state(str(checkpoint), **({"load_module_strict": False} if deepspeed else {}))
+        except InputError:
+            raise
+        except Exception as error:  # torch, safetensors and pickle raise many types for a broken file
+            raise InputError(
+                f"{checkpoint} cannot be loaded ({_first_line(error)}): it is damaged or of another version; "
+                "remove that folder to go on from the one before, or start over with --no-resume"
+            ) from error
+        self._accelerator.step = 0  # of its count of accumulated parts, which may now be others
+
+    def _append(self, name: str, line: dict[str, Any]) -> None:
+        if self._accelerator.is_main_process:
+            with (self.root / name).open("a") as file:
+                file.write(json.dumps(line) + "\n")
 
     def _checkpoints(self) -> list[Path]:
         """Oldest first."""
         return sorted(self.root.glob("checkpoint-*"), key=_step)
 
-    def _forget_losses_after(self, step: int) -> None:
-        """Drop the lines of steps that were done after the checkpoint and will be done again."""
-        losses = self.root / LOSSES
-        lines = losses.read_text().splitlines(keepends=True) if losses.exists() else []
-        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-        losses.write_text("".join(kept))
-
 
 def _step(checkpoint: Path) -> int:
     return int(checkpoint.name.rpartition("-")[2])
+
+
+def _remove(folder: Path) -> None:
+    """A folder that is half removed when the run is killed is no longer under its name."""
+    if folder.exists():
+        hidden = folder.with_name(f".checkpoint-old-{folder.name}")
+        folder.rename(hidden)
+        shutil.rmtree(hidden)
+
+
+def _replace(path: Path, text: str) -> None:
+    partial = path.with_name(f".{path.name}")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The whole lines of a log; the last may be torn."""
+    text = path.read_text() if path.exists() else ""
+    return (json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n"))
+
+
+def _forget_after(step: int, path: Path) -> None:
+    """Drop the lines of steps that were done after the checkpoint and will be done again."""
+    if path.exists():
+        _replace(path, "".join(json.dumps(line) + "\n" for line in _lines(path) if line["step"] <= step))
+
+
+def _recorded(path: Path) -> dict[str, Any]:
+    """The recipe of an earlier run; keys that it did not know have their defaults."""
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(Recipe), OmegaConf.load(path))
+        return json.loads(json.dumps(OmegaConf.to_container(merged)))
+    except OmegaConfBaseException as error:
+        raise InputError(
+            f"{path}: {error.full_key or 'recipe'}: {_first_line(error)}; choose another folder with out=..., "
+            "or start over with --no-resume"
+        ) from error
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:
@@ -101,3 +175,7 @@ def _settings(recipe: dict[str, Any]) -> dict[str, Any]:
     """All settings by their dotted keys."""
     sections = (item for item in recipe.items() if isinstance(item[1], dict))
     return {f"{section}.{key}": value for section, values in sections for key, value in values.items()}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")

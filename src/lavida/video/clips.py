@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from lavida.video.decode import Frame
+from lavida.video.motion import motion_field
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +18,13 @@ class Clip:
         frames: uint8 `[T, 3, H, W]`, RGB.
         indices: int64 `[T]`, each frame's index in the video.
         times: float64 `[T]`, seconds since the video's first frame.
+        motion: float16 `[T, 4, H/4, W/4]` (`motion_field`), None where the source was read without pairs.
     """
 
     frames: torch.Tensor
     indices: np.ndarray
     times: np.ndarray
+    motion: torch.Tensor | None = None
 
 
 def clips(frames: Iterable[Frame], *, length: int) -> Iterator[Clip]:
@@ -46,7 +49,13 @@ def clips(frames: Iterable[Frame], *, length: int) -> Iterator[Clip]:
 
 def _clip(selected: list[Frame]) -> Clip:
     images = np.stack([frame.image for frame in selected])  # [T, H, W, 3]
+    pairs = [frame.pair for frame in selected]
+    motion = None
+    if None not in pairs:
+        fields = [motion_field(pair.now, pair.before, seconds=pair.seconds) for pair in pairs]
+        motion = torch.from_numpy(np.stack(fields))
     return Clip(
+        motion=motion,
         frames=torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(),  # [T, 3, H, W]
         indices=np.array([frame.index for frame in selected], dtype=np.int64),
         times=np.array([frame.time_s for frame in selected], dtype=np.float64),

@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from lavida.errors import InputError
-from lavida.video.source import Frame, SourceInfo, check_stride, one_line
+from lavida.video.motion import pair_gap
+from lavida.video.source import Frame, Pair, SourceInfo, check_stride, one_line
 
 IMAGE_SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"})
 FOLDER_FPS = 25.0
@@ -27,28 +28,40 @@ class ImageFolder:
         width, height = _common_size(path, self._files)
         self.info = SourceInfo(path, path.resolve().name, width, height, float(fps), len(self._files))
 
-    def read(self, *, stride: int, size: tuple[int, int] | None = None) -> Iterator[Frame]:
+    def read(
+        self, *, stride: int, size: tuple[int, int] | None = None, pair_size: tuple[int, int] | None = None
+    ) -> Iterator[Frame]:
         """See `Source.read`. Unreadable images end in one warning."""
         check_stride(stride)
-        return self._frames(stride, size or (self.info.height, self.info.width))
+        return self._frames(stride, size or (self.info.height, self.info.width), pair_size)
 
-    def _frames(self, stride: int, size: tuple[int, int]) -> Iterator[Frame]:
+    def _frames(self, stride: int, size: tuple[int, int], pair_size: tuple[int, int] | None) -> Iterator[Frame]:
         last, selected, broken, first = len(self._files) - 1, 0, 0, ""
         for index, file in enumerate(self._files):
-            image = None
+            image = pair = None
             if index % stride == 0 or index == last:
                 selected += 1
                 try:
                     image = _load(file, size)
+                    pair = None if pair_size is None else self._pair(index, pair_size)
                 except BROKEN_IMAGE as error:
                     broken += 1
                     first = first or f"{file.name}: {one_line(error)}"
-            yield Frame(index, index / self.info.fps, image)
+            yield Frame(index, index / self.info.fps, image, pair)
         if broken == selected:
             raise InputError(f"no image can be decoded: {self.info.path}; {first}; replace the images")
         line = f"{broken} images cannot be read: {self.info.path}; the first is {first}"
         if broken and line not in self.warnings:
             self.warnings.append(line)
+
+    def _pair(self, index: int, size: tuple[int, int]) -> Pair:
+        gap = pair_gap(self.info.fps)
+        other = index - gap if index >= gap else index + gap
+        try:
+            before = _load(self._files[other], size, mode="L") if other < len(self._files) else None
+        except BROKEN_IMAGE:  # counted where that image itself is read
+            before = None
+        return Pair(_load(self._files[index], size, mode="L"), before, (index - other) / self.info.fps)
 
 
 def _image_files(folder: Path) -> list[Path]:
@@ -93,12 +106,13 @@ def _shown_size(image: Image.Image) -> tuple[int, int]:
     return (image.height, image.width) if turned else image.size
 
 
-def _load(file: Path, size: tuple[int, int]) -> np.ndarray:
+def _load(file: Path, size: tuple[int, int], *, mode: str = "RGB") -> np.ndarray:
+    """`[H, W, 3]`, or `[H, W]` for mode "L"."""
     with Image.open(file) as image:
-        rgb = _eight_bit(ImageOps.exif_transpose(image)).convert("RGB")
-    if rgb.size != size[::-1]:
-        rgb = rgb.resize(size[::-1], Image.Resampling.BILINEAR)
-    return np.array(rgb)  # [H, W, 3]
+        picture = _eight_bit(ImageOps.exif_transpose(image)).convert(mode)
+    if picture.size != size[::-1]:
+        picture = picture.resize(size[::-1], Image.Resampling.BILINEAR)
+    return np.array(picture)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -9,6 +9,21 @@ import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
+class Pair:
+    """A frame and its neighbour `video.motion.pair_gap` frames earlier, both gray and small.
+
+    Attributes:
+        now: uint8 `[h, w]`.
+        before: uint8 `[h, w]`; the frame after it at the start of a source, None if there is no other frame.
+        seconds: from `before` to `now`, negative if it comes after.
+    """
+
+    now: np.ndarray
+    before: np.ndarray | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Frame:
     """One frame of a source.
 
@@ -16,11 +31,13 @@ class Frame:
         index: from 0 in presentation order.
         time_s: seconds since the first frame, never decreasing.
         image: uint8 `[H, W, 3]`, RGB, upright; None for a frame that was not selected (or a damaged image).
+        pair: the frame and its neighbour in gray, for its motion; None where not asked for or not selected.
     """
 
     index: int
     time_s: float
     image: np.ndarray | None
+    pair: Pair | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +72,15 @@ class Source(Protocol):
     info: SourceInfo
     warnings: list[str]
 
-    def read(self, *, stride: int, size: tuple[int, int] | None = None) -> Iterator[Frame]:
+    def read(
+        self, *, stride: int, size: tuple[int, int] | None = None, pair_size: tuple[int, int] | None = None
+    ) -> Iterator[Frame]:
         """Yield every frame; only frames 0, stride, 2 stride, ... and the last one carry an image.
 
         Args:
             stride: at least 1.
             size: `(height, width)` of the images; the displayed size if None.
+            pair_size: `(height, width)` of the gray pairs; no pairs if None.
 
         Raises:
             InputError: the source cannot be read, or nothing in it can be decoded.

@@ -1,7 +1,9 @@
 """Frames of a video file: FFmpeg through PyAV, streamed and upright, whatever is broken skipped."""
 
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from lavida.errors import InputError
-from lavida.video.source import Frame, SourceInfo, check_stride, one_line
+from lavida.video.motion import pair_gap
+from lavida.video.source import Frame, Pair, SourceInfo, check_stride, one_line
 
 # FFmpeg draws plain text as pictures with these decoders, so a text file would pass for a video.
 TEXT_CODECS = frozenset({"ansi", "bintext", "idf", "xbin"})
@@ -30,25 +33,38 @@ class VideoFile:
                 raise _undecodable(path)
             self.info = _video_info(path, container, stream, first)
 
-    def read(self, *, stride: int, size: tuple[int, int] | None = None) -> Iterator[Frame]:
+    def read(
+        self, *, stride: int, size: tuple[int, int] | None = None, pair_size: tuple[int, int] | None = None
+    ) -> Iterator[Frame]:
         """See `Source.read`. Broken packets are skipped and end in one warning."""
         check_stride(stride)
-        return self._frames(stride, size or (self.info.height, self.info.width))
+        return self._frames(stride, size or (self.info.height, self.info.width), pair_size)
 
-    def _frames(self, stride: int, size: tuple[int, int]) -> Iterator[Frame]:
+    def _frames(self, stride: int, size: tuple[int, int], pair_size: tuple[int, int] | None) -> Iterator[Frame]:
         clock, damage, scaler = _Clock(self.info.fps), _Damage(), VideoReformatter()
-        index, time_s, held = -1, 0.0, None
+        pairs = None if pair_size is None else _Pairs(pair_size, gap=pair_gap(self.info.fps))
+        held: _Decoded | None = None
+        index, time_s = -1, 0.0
+
+        def frame(after: _Decoded | None) -> Frame:
+            if after is not None and index % stride:
+                return Frame(index, time_s, None)
+            pair = None if pairs is None else pairs.of(held, after)
+            return Frame(index, time_s, _converted(held.picture, size, scaler), pair)
+
         with _opened(self.info.path) as (container, stream):
             stream.thread_type = "AUTO"
             # One frame is held back, since only the end tells which is the last.
-            for decoded in _decoded(container, stream, damage):
+            for picture in _decoded(container, stream, damage):
+                following = _Decoded(picture, clock.time(index + 1, picture.time))
                 if held is not None:
-                    yield Frame(index, time_s, None if index % stride else _rgb(held, size, scaler))
-                index, held = index + 1, decoded
-                time_s = clock.time(index, decoded.time)
+                    yield frame(following)
+                    if pairs is not None:
+                        pairs.earlier.append(held)
+                index, time_s, held = index + 1, following.time_s, following
             if held is None:
                 raise _undecodable(self.info.path)
-            yield Frame(index, time_s, _rgb(held, size, scaler))
+            yield frame(None)
             announced, seconds = stream.frames, _seconds(container)
         shortfall = damage.shortfall(index + 1, time_s, announced=announced, seconds=seconds)
         if shortfall:
@@ -60,6 +76,29 @@ class VideoFile:
     def _warn(self, line: str) -> None:
         if line not in self.warnings:  # a second reading finds the same
             self.warnings.append(line)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    picture: av.VideoFrame
+    time_s: float
+
+
+class _Pairs:
+    """Keeps the last few decoded frames, unconverted, and pairs a frame with the one `gap` before it."""
+
+    def __init__(self, size: tuple[int, int], *, gap: int) -> None:
+        self.earlier: deque[_Decoded] = deque(maxlen=gap)
+        self._size, self._scaler = size, VideoReformatter()
+
+    def of(self, held: _Decoded, after: _Decoded | None) -> Pair:
+        other = self.earlier[0] if self.earlier else after
+        if other is None:
+            return Pair(self._gray(held), None, 0.0)
+        return Pair(self._gray(held), self._gray(other), held.time_s - other.time_s)
+
+    def _gray(self, decoded: _Decoded) -> np.ndarray:
+        return _converted(decoded.picture, self._size, self._scaler, pixels="gray")  # [h, w]
 
 
 @contextmanager
@@ -188,19 +227,22 @@ def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
     return False, d < 0, a < 0
 
 
-def _rgb(frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter) -> np.ndarray:
+def _converted(
+    frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter, *, pixels: str = "rgb24"
+) -> np.ndarray:
+    """Upright and resized: `[H, W, 3]`, or `[H, W]` for pixels "gray"."""
     swap, reverse_rows, reverse_columns = _orientation(frame)
     height, width = size[::-1] if swap else size
-    wanted = {"width": width, "height": height, "format": "rgb24", "interpolation": "BILINEAR"}
+    wanted = {"width": width, "height": height, "format": pixels, "interpolation": "BILINEAR"}
     try:
         scaled = scaler.reformat(frame, **wanted)
     except av.error.FFmpegError:
         # FFmpeg's scaler refuses reserved and exotic colour tags: read them as the common one.
         scaled = scaler.reformat(frame, **wanted, src_colorspace="ITU709", dst_colorspace="ITU709")
-    image = scaled.to_ndarray()  # [h, w, 3]
+    image = scaled.to_ndarray()  # [h, w, 3] or [h, w]
     image = image.swapaxes(0, 1) if swap else image
     image = image[:: -1 if reverse_rows else 1, :: -1 if reverse_columns else 1]
-    return np.ascontiguousarray(image)  # [H, W, 3]
+    return np.ascontiguousarray(image)
 
 
 def _undecodable(path: Path) -> InputError:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageDraw
-
-from lavida.errors import InputError
-from lavida.exposure.datasets.reading import folder, of_split, read_rgb, read_text
-from lavida.exposure.sample import Segmented
+from lavida.exposure.datasets.reading import folder
+from lavida.exposure.datasets.yolo_polygons import Sample, YoloPolygons
 
 CLASSES = (
     "person", "bicycle", "car", "motorcycle", "airplane", "bus", "train", "truck", "boat",
@@ -22,11 +19,10 @@ CLASSES = (
     "remote", "keyboard", "cell phone", "microwave", "oven", "toaster", "sink", "refrigerator", "book",
     "clock", "vase", "scissors", "teddy bear", "hair drier", "toothbrush",
 )  # fmt: skip
-SPLITS = {"train": ("train",), "heldout": ("heldout",)}
 HELD_OUT_EVERY = 3
 
 
-class Coco128:
+class Coco128(YoloPolygons):
     """Single photos; every third in the order of the file names is held out.
 
     A photo without a label file shows none of the classes.
@@ -37,51 +33,23 @@ class Coco128:
     """
 
     name = "coco128"
+    layout = "images/train2017/*.jpg, labels/train2017/*.txt"
+    expected = {"train": {"images": 85}, "heldout": {"images": 43}}
 
     def __init__(self, root: str | Path, split: str) -> None:
-        of_split(SPLITS, split, dataset="COCO128")
-        images = folder(Path(root) / "images" / "train2017", dataset="COCO128")
-        labels = folder(Path(root) / "labels" / "train2017", dataset="COCO128")
-        paths = [
-            path
-            for index, path in enumerate(sorted(images.glob("*.jpg")))
-            if (index % HELD_OUT_EVERY == 0) == (split == "heldout")
-        ]
-        if not paths:
-            raise InputError(f"COCO128 is empty: no .jpg in {images}; give the data set's own folder as root")
-        self._samples = [(path, _polygons(labels / f"{path.stem}.txt")) for path in paths]
-        used = {name for _, polygons in self._samples for name, _ in polygons}
+        super().__init__(root, split)
+        # few enough to look at all: names that no photo of the split shows are no use as its own names
+        used = {name for *_, path in self._samples for name, _ in self._polygons(path)}
         self.vocabulary = tuple(name for name in CLASSES if name in used)
 
-    def __len__(self) -> int:
-        return len(self._samples)
+    def read_classes(self) -> Mapping[int, str]:
+        """The 80 classes of COCO."""
+        return dict(enumerate(CLASSES))
 
-    def __getitem__(self, index: int) -> Segmented:
-        path, polygons = self._samples[index]
-        image = read_rgb(path)
-        height, width = image.shape[:2]
-        canvases: dict[str, Image.Image] = {}
-        for name, corners in polygons:
-            canvas = canvases.setdefault(name, Image.new("1", (width, height)))
-            ImageDraw.Draw(canvas).polygon([(x * width, y * height) for x, y in corners], fill=1)
-        return Segmented(
-            frames=image[None],
-            masks={name: np.array(canvas)[None] for name, canvas in canvases.items()},
-            ignore=None,
-            dataset=self.name,
-            key=path.stem,
-        )
-
-
-def _polygons(path: Path) -> list[tuple[str, np.ndarray]]:
-    """Class name and corners [N, 2], in parts of the width and height, of every object of a photo."""
-    if not path.exists():
-        return []
-    polygons = []
-    for line in read_text(path).splitlines():
-        try:
-            number, *values = line.split()
-            polygons.append((CLASSES[int(number)], np.array(values, dtype=float).reshape(-1, 2)))
-        except (ValueError, IndexError):
-            raise InputError(f"not a line `class x1 y1 x2 y2 ...`: {path}; restore the data set") from None
-    return polygons
+    def list_samples(self, part: str) -> Iterable[Sample]:
+        """The photos of one half of the only folder."""
+        images = folder(self.root / "images" / "train2017", dataset=self.name, layout=self.layout)
+        labels = folder(self.root / "labels" / "train2017", dataset=self.name, layout=self.layout)
+        for index, path in enumerate(sorted(images.glob("*.jpg"))):
+            if (index % HELD_OUT_EVERY == 0) == (part == "val"):
+                yield path.stem, path, labels / f"{path.stem}.txt"

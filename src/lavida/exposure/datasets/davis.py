@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,11 @@ class Davis:
     """
 
     name = "davis"
+    layout = (
+        "JPEGImages/480p/<sequence>/<frame>.jpg, Annotations/480p/<sequence>/<frame>.png, "
+        "ImageSets/480p/{train,val}.txt, expressions.json"
+    )
+    expected = {"train": {"sequences": 30}, "heldout": {"sequences": 20}}
 
     def __init__(self, root: str | Path, split: str, *, clip_length: int = 1) -> None:
         if clip_length < 1:
@@ -36,7 +42,7 @@ class Davis:
         (part,) = of_split(SPLITS, split, dataset="DAVIS")
         self._texts: dict[str, tuple[str, str]] = json.loads(read_text(self._root / "expressions.json"))
         self._length = clip_length
-        sequences = self._kept_frames(part)
+        self._sequences = sequences = self._kept_frames(part)
         self._clips = [
             (sequence, frames[start : start + clip_length])
             for sequence, frames in sequences.items()
@@ -77,7 +83,24 @@ class Davis:
             expressions={category: (expression,)},
         )
 
+    def counts(self) -> dict[str, int]:
+        """Sequences of the official list that have a picture."""
+        return {"sequences": len(self._sequences)}
+
+    def files(self) -> Iterator[Path]:
+        """The picture and the label of every kept frame, whether they exist or not."""
+        return (
+            path
+            for sequence, names in self._sequences.items()
+            for name in names
+            for path in self._paths(sequence, name)
+        )
+
+    def _paths(self, sequence: str, name: str) -> tuple[Path, Path]:
+        picture = self._root / "JPEGImages" / RESOLUTION / sequence / f"{name}.jpg"
+        return picture, self._root / "Annotations" / RESOLUTION / sequence / f"{name}.png"
+
     def _frame(self, sequence: str, name: str) -> tuple[np.ndarray, np.ndarray]:
-        frame = read_rgb(self._root / "JPEGImages" / RESOLUTION / sequence / f"{name}.jpg")
-        path = self._root / "Annotations" / RESOLUTION / sequence / f"{name}.png"
-        return frame, matching(frame, read_labels(path), path=path) > 0
+        picture, label = self._paths(sequence, name)
+        frame = read_rgb(picture)
+        return frame, matching(frame, read_labels(label), path=label) > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from lavida.errors import InputError
@@ -21,12 +22,14 @@ class Humans:
     """
 
     name = "humans"
+    layout = "Training_Images/*.jpg, Ground_Truth/*.png"
+    expected = {"train": {"images": 232}, "heldout": {"images": 58}}
     vocabulary = ("person",)
 
     def __init__(self, root: str | Path, split: str) -> None:
-        of_split(SPLITS, split, dataset="humans")
-        images = folder(Path(root) / "Training_Images", dataset="humans")
-        self._labels = folder(Path(root) / "Ground_Truth", dataset="humans")
+        of_split(SPLITS, split, dataset=self.name)
+        images = folder(Path(root) / "Training_Images", dataset=self.name, layout=self.layout)
+        self._labels = folder(Path(root) / "Ground_Truth", dataset=self.name, layout=self.layout)
         self._images = [
             path
             for index, path in enumerate(sorted(images.glob("*.jpg")))
@@ -41,8 +44,21 @@ class Humans:
     def __getitem__(self, index: int) -> Segmented:
         path = self._images[index]
         image = read_rgb(path)
-        label_path = self._labels / f"{path.stem}.png"
+        label_path = self._label_path(path)
         mask = matching(image, read_labels(label_path), path=label_path) > 127
         return Segmented(
             frames=image[None], masks={"person": mask[None]}, ignore=None, dataset=self.name, key=path.stem
         )
+
+    def counts(self) -> dict[str, int]:
+        """What was found, in the units of `expected`."""
+        return {"images": len(self)}
+
+    def files(self) -> Iterator[Path]:
+        """The picture and the mask of every sample, whether they exist or not."""
+        for path in self._images:
+            yield path
+            yield self._label_path(path)
+
+    def _label_path(self, image: Path) -> Path:
+        return self._labels / f"{image.stem}.png"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ from PIL import Image, UnidentifiedImageError
 from lavida.errors import InputError
 
 
-def folder(path: Path, *, dataset: str) -> Path:
-    """`path` if it is a folder, else an `InputError` that names the data set."""
+def folder(path: Path, *, dataset: str, layout: str = "") -> Path:
+    """`path` if it is a folder, else an `InputError` that names the data set and, if given, its layout."""
     if not path.is_dir():
-        raise InputError(f"{dataset} is incomplete: no folder {path}; give the data set's own folder as root")
+        holds = f", which holds {layout}" if layout else ""
+        raise InputError(f"{dataset} is incomplete: no folder {path}; give the data set's own folder as root{holds}")
     return path
 
 
@@ -23,26 +25,41 @@ def read_rgb(path: Path) -> np.ndarray:
 
 
 def read_labels(path: Path) -> np.ndarray:
-    """A label file with one value a pixel as uint8 [H, W]."""
+    """A label file with one grey value a pixel as uint8 [H, W]; a palette is turned into the grey of its colours."""
     return _read(path, "L")
 
 
-def _read(path: Path, mode: str) -> np.ndarray:
+def read_indices(path: Path) -> np.ndarray:
+    """A label file as the integers that it stores, [H, W] of uint8, uint16 or int32: a palette is not applied.
+
+    Raises:
+        InputError: the file is missing, not an image or holds colours instead of one value a pixel.
+    """
+    values = _read(path, None)
+    if values.ndim != 2 or values.dtype.kind not in "bui":
+        raise InputError(f"not one label value a pixel: {path}; give the label image, not a coloured picture of it")
+    return values.astype(np.uint8) if values.dtype == bool else values
+
+
+def _read(path: Path, mode: str | None) -> np.ndarray:
     try:
         with Image.open(path) as image:
-            return np.array(image.convert(mode))
+            return np.array(image if mode is None else image.convert(mode))
     except FileNotFoundError:
         raise InputError(f"file is missing: {path}; restore the data set") from None
     except (UnidentifiedImageError, OSError) as error:
         raise InputError(f"cannot read image: {path} ({error}); restore the data set") from None
 
 
-def read_text(path: Path) -> str:
-    """A text file, or an `InputError` that names it."""
+def read_text(path: Path, *, layout: str = "") -> str:
+    """A text file, or an `InputError` that names it and, if given, the data set's layout."""
+    holds = f", which holds {layout}" if layout else ""
     try:
         return path.read_text(encoding="utf-8")
     except OSError:
-        raise InputError(f"file is missing: {path}; restore the data set") from None
+        raise InputError(f"file is missing: {path}; restore the data set{holds}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"not a text file: {path}; restore the data set{holds}") from None
 
 
 def matching(image: np.ndarray, labels: np.ndarray, *, path: Path) -> np.ndarray:
@@ -53,7 +70,7 @@ def matching(image: np.ndarray, labels: np.ndarray, *, path: Path) -> np.ndarray
     return labels
 
 
-def of_split(splits: dict[str, tuple[str, ...]], split: str, *, dataset: str) -> tuple[str, ...]:
+def of_split(splits: Mapping[str, tuple[str, ...]], split: str, *, dataset: str) -> tuple[str, ...]:
     """What `split` stands for, or an `InputError` that lists the splits there are."""
     if split not in splits:
         raise InputError(f"{dataset} has no split {split!r}; use one of: {', '.join(splits)}")

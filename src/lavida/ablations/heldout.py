@@ -1,0 +1,78 @@
+"""What a trained row is measured by: the held-out exposure test and, where it is given, UCSD Ped2."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from lavida.detector import Detector
+from lavida.evaluation import evaluate, open_benchmark
+from lavida.evaluation.exposure.answers import ask
+from lavida.evaluation.exposure.measures import row_measures
+from lavida.evaluation.exposure.sets import PICTURES
+from lavida.exposure.datasets import load
+from lavida.exposure.heldout import HeldoutQuestions, evenly_spread
+from lavida.exposure.vocabulary import Vocabulary
+from lavida.progress import progress_bar
+
+PED2 = "ucsd-ped2"
+PED2_METRICS = {"pixel_auc": "ped2.pixel_auc", "frame_auc_micro": "ped2.frame_auc"}
+
+
+def check_data(root: Path, ped2: Path | None) -> None:
+    """Raise InputError before anything is trained if what rows are measured on is not there."""
+    for held_out in PICTURES:
+        load(held_out.dataset, root / held_out.folder, "heldout")
+    if ped2 is not None:
+        open_benchmark(PED2, ped2)
+
+
+def held_out_sets(detector: Detector, root: Path, *, pictures: int) -> dict[str, dict[str, Any]]:
+    """`prompts`, frame `auc`, `mask_iou` and `category_accuracy` of each held-out picture set below `root`.
+
+    Args:
+        detector: its model is asked.
+        root: the folder of the data sets.
+        pictures: at most so many of a set, spread evenly.
+    """
+    sets = {}
+    for held_out in PICTURES:
+        dataset = load(held_out.dataset, root / held_out.folder, "heldout")
+        questions = HeldoutQuestions(
+            dataset, vocabulary=Vocabulary.builtin(), asked=evenly_spread(len(dataset), pictures)
+        )
+        answers = []
+        with progress_bar(f"exposure test: {held_out.row}", total=len(questions)) as advance:
+            for question in questions:
+                answers += ask(detector, question.sample, question.prompts, calibrates=False)
+                advance()
+        sets[held_out.row] = row_measures(answers, None)
+    return sets
+
+
+def overall(sets: dict[str, dict[str, Any]]) -> dict[str, float | None]:
+    """The columns of a table: `auc.<set>`, and the means over sets `auc`, `mask_iou`, `category_accuracy`."""
+    means = {key: _mean([s[key] for s in sets.values()]) for key in ("auc", "mask_iou", "category_accuracy")}
+    return {f"auc.{name}": values["auc"] for name, values in sets.items()} | means
+
+
+def measure_ped2(detector: Detector, root: Path, out: Path) -> None:
+    """Measure Ped2 into the folder `out`; nothing is trained or chosen by it."""
+    evaluate(open_benchmark(PED2, root), detector=detector, out=out)
+
+
+def read_ped2(out: Path) -> dict[str, float]:
+    """The Ped2 columns of an earlier measurement in `out`; empty where there is none."""
+    path = out / "metrics.json"
+    if not path.is_file():
+        return {}
+    metrics = json.loads(path.read_text())
+    return {column: metrics[key] for key, column in PED2_METRICS.items()}
+
+
+def _mean(values: list[float | None]) -> float | None:
+    """Of the values that are there; None without any."""
+    there = [value for value in values if value is not None]
+    return fmean(there) if there else None

@@ -1,0 +1,161 @@
+"""One row, one seed: a short training and its measurement, in a folder that may be left and entered again."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lavida import __version__
+from lavida.ablations.heldout import held_out_sets, measure_ped2, overall, read_ped2
+from lavida.ablations.studies import Row, changed
+from lavida.detector import load
+from lavida.errors import InputError
+from lavida.training.loop import train
+from lavida.training.recipe import Recipe, load_recipe
+from lavida.training.run_folder import FREE, RECIPE
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes are then not kept apart
+    fcntl = None  # type: ignore[assignment]
+
+RESULT, MODEL, PED2_FOLDER = "result.json", "model", "ped2"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row trained with one seed."""
+
+    row: Row
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.row.name}-seed{self.seed}"
+
+
+class Runs:
+    """All runs of one recipe below `out/runs`.
+
+    Args:
+        recipe: of the default row.
+        out: where `runs` lies.
+        root: data for training and for the held-out test.
+        pictures: at most so many held-out pictures of a set.
+        ped2: folder of UCSD Ped2, or None.
+    """
+
+    def __init__(self, recipe: Recipe, *, out: Path, root: Path, pictures: int, ped2: Path | None) -> None:
+        self.recipe = replace(recipe, data=replace(recipe.data, root=str(root)), calibrate=False)
+        self._folder, self._root, self._pictures, self._ped2 = out / "runs", root, pictures, ped2
+
+    def folder(self, run: Run) -> Path:
+        return self._folder / run.name
+
+    def result(self, run: Run) -> dict[str, Any] | None:
+        """What the finished run has measured; None if it is not finished.
+
+        Raises:
+            InputError: the folder holds a run of another recipe.
+        """
+        folder = self.folder(run)
+        self._check(folder, self._recipe(run))
+        result = _read(folder / RESULT)
+        if result is None or result["pictures"] != self._pictures:
+            return None
+        if self._ped2 is not None:
+            measured = read_ped2(folder / PED2_FOLDER)
+            if not measured:
+                return None
+            result["metrics"] |= measured
+        return result
+
+    def finish(self, run: Run) -> None:
+        """Train and measure what is not done yet."""
+        folder, recipe = self.folder(run), self._recipe(run)
+        self._check(folder, recipe)
+        started = time.perf_counter()
+        if not _has_model(folder):
+            train(recipe)
+        for checkpoint in folder.glob("checkpoint-*"):  # ten times the size of the model
+            shutil.rmtree(checkpoint)
+        trained = time.perf_counter()
+        detector = load(str(folder / MODEL))
+        result = _read(folder / RESULT)
+        if result is None or result["pictures"] != self._pictures:
+            sets = held_out_sets(detector, self._root, pictures=self._pictures)
+            seconds = {"training": trained - started, "measuring": time.perf_counter() - trained}
+            _write(folder / RESULT, self._record(run, sets=sets, seconds=seconds))
+        if self._ped2 is not None and not read_ped2(folder / PED2_FOLDER):
+            measure_ped2(detector, self._ped2, folder / PED2_FOLDER)
+        gc.collect()  # model and optimiser refer to each other in circles
+
+    @contextmanager
+    def claimed(self, run: Run, *, wait: bool) -> Iterator[bool]:
+        """Keep other processes from the run; False where one of them has it and `wait` is not wanted."""
+        if fcntl is None:
+            yield True
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / f".{run.name}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    def _recipe(self, run: Run) -> Recipe:
+        recipe = changed(self.recipe, run.row.changes)
+        return replace(recipe, train=replace(recipe.train, seed=run.seed), out=str(self.folder(run)))
+
+    def _check(self, folder: Path, recipe: Recipe) -> None:
+        if not _has_model(folder) and not any(folder.glob("checkpoint-*")):
+            return  # nothing of an earlier run would be used
+        before, now = _settings(load_recipe(folder / RECIPE)), _settings(recipe)
+        for key in sorted((before.keys() | now.keys()) - FREE):
+            if before.get(key) != now.get(key):
+                raise InputError(
+                    f"{folder} holds a run with {key} {before.get(key)}, not {now.get(key)}: choose another --out"
+                )
+
+    def _record(self, run: Run, *, sets: dict[str, dict[str, Any]], seconds: Mapping[str, float]) -> dict[str, Any]:
+        return {
+            "row": run.row.name,
+            "changes": dict(run.row.changes),
+            "seed": run.seed,
+            "pictures": self._pictures,
+            "sets": sets,
+            "metrics": overall(sets),
+            "seconds": {name: round(value, 1) for name, value in seconds.items()},
+            "lavida": __version__,
+        }
+
+
+def _has_model(folder: Path) -> bool:
+    return (folder / MODEL / "config.json").is_file()
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """All settings by dotted key, as plain data: lists for tuples."""
+    plain = json.loads(json.dumps(asdict(recipe)))
+    sections = {name: values for name, values in plain.items() if isinstance(values, dict)}
+    return {f"{section}.{key}": value for section, values in sections.items() for key, value in values.items()}
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text()) if path.is_file() else None
+
+
+def _write(path: Path, result: Mapping[str, Any]) -> None:
+    partial = path.with_name(f".{path.name}")
+    partial.write_text(json.dumps(result, indent=2) + "\n")
+    os.replace(partial, path)

@@ -1,0 +1,156 @@
+"""`lavida ablate`: train and measure every row of one study or of all, and write their tables."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from lavida.ablations.chart import draw
+from lavida.ablations.cost import compression_costs
+from lavida.ablations.heldout import check_data
+from lavida.ablations.report import Measured, markdown, summary
+from lavida.ablations.runs import MODEL, Run, Runs
+from lavida.ablations.studies import DEFAULT, Row, Study, choose, unique_rows
+from lavida.detector import load
+from lavida.errors import InputError
+from lavida.training.recipe import load_recipe
+
+COSTS = "compression-cost.json"
+
+
+def ablate(
+    name: str,
+    *,
+    root: Path,
+    out: Path,
+    recipe: Path,
+    overrides: Sequence[str] = (),
+    seeds: int = 2,
+    row_seeds: int = 1,
+    rows: Sequence[str] | None = None,
+    pictures: int = 100,
+    ped2: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> list[Path]:
+    """Run one study, or `all` of them, and return the tables (`out/<study>.md`; beside each a `.json` and a `.png`).
+
+    The tables are written after every run, so whatever stops the series, what is done stays; the same call goes
+    on. Two processes with the same arguments share the runs between them.
+
+    Args:
+        name: a study, or `all`.
+        root: the data sets, for training and for the held-out test.
+        out: for the runs and the tables.
+        recipe: of the default row; its `data.root` and `out` do not count.
+        overrides: `key=value` of the recipe, for every row.
+        seeds: how often the default row is trained, so that its spread shows the noise.
+        row_seeds: how often every other row is trained.
+        rows: only these are trained; the tables show all that is done.
+        pictures: at most so many held-out pictures of a set.
+        ped2: also measure on UCSD Ped2 in this folder.
+        say: told about each run before it starts.
+
+    Raises:
+        InputError: a name, a number, the recipe or the data does not fit, or `out` holds other runs.
+    """
+    for what, number in (("--seeds", seeds), ("--row-seeds", row_seeds), ("--pictures", pictures)):
+        if number < 1:
+            raise InputError(f"{what} is {number}; give 1 or more")
+    studies = choose(name)
+    base = load_recipe(recipe, ["data.root=.", *overrides])
+    chosen = unique_rows(studies, base, only=rows)
+    check_data(root, ped2)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise InputError(f"cannot write: {out} is or lies below a file; choose another --out") from error
+    runs = Runs(base, out=out, root=root, pictures=pictures, ped2=ped2)
+    series = _Series(runs, studies, out=out, seeds=seeds, row_seeds=row_seeds, say=say)
+    series.run(chosen)
+    return series.write_tables()
+
+
+class _Series:
+    def __init__(
+        self,
+        runs: Runs,
+        studies: Sequence[Study],
+        *,
+        out: Path,
+        seeds: int,
+        row_seeds: int,
+        say: Callable[[str], None],
+    ) -> None:
+        self._runs, self._studies, self._out, self._say = runs, studies, out, say
+        self._seeds, self._row_seeds = seeds, row_seeds
+
+    def run(self, rows: Sequence[Row]) -> None:
+        """Finish every run of these rows: first those that no other process is at, then wait for the others."""
+        plan = [run for row in rows for run in self._runs_of(row)]
+        seconds: list[float] = []
+        for wait in (False, True):
+            for number, run in enumerate(plan, start=1):
+                if self._runs.result(run) is not None:
+                    continue
+                if wait:
+                    self._say(f"waiting for {run.name}: another process has it")
+                with self._runs.claimed(run, wait=wait) as mine:
+                    if not mine or self._runs.result(run) is not None:
+                        continue
+                    left = self._left(plan, seconds)
+                    self._say(f"run {number} of {len(plan)}: {run.row.name}, seed {run.seed}{left}")
+                    started = time.perf_counter()
+                    self._runs.finish(run)
+                    seconds.append(time.perf_counter() - started)
+                self.write_tables()
+
+    def write_tables(self) -> list[Path]:
+        """Write `<study>.md`, `.json` and `.png` of every study with a finished run; the paths of the tables."""
+        return [table for study in self._studies if (table := self._write_table(study)) is not None]
+
+    def _runs_of(self, row: Row) -> list[Run]:
+        first, count = self._runs.recipe.train.seed, self._seeds if row.name == DEFAULT else self._row_seeds
+        return [Run(row, seed) for seed in range(first, first + count)]
+
+    def _left(self, plan: Sequence[Run], seconds: Sequence[float]) -> str:
+        """Time left for the series, from the runs that are done, in this call or before."""
+        results = [self._runs.result(run) for run in plan]
+        known = seconds or [sum(result["seconds"].values()) for result in results if result is not None]
+        if not known:
+            return ""
+        minutes = round(fmean(known) * results.count(None) / 60)
+        return f", about {minutes // 60} h {minutes % 60} min left" if minutes >= 60 else f", about {minutes} min left"
+
+    def _write_table(self, study: Study) -> Path | None:
+        measured = [
+            Measured(row, [r for run in self._runs_of(row) if (r := self._runs.result(run)) is not None])
+            for row in study.rows(self._runs.recipe)
+        ]
+        if not any(each.results for each in measured):
+            return None
+        content = summary(study, measured, recipe=self._runs.recipe, costs=self._costs(study))
+        stem = self._out / study.name
+        stem.with_suffix(".json").write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
+        draw(content, stem.with_suffix(".png"))
+        stem.with_suffix(".md").write_text(markdown(content), encoding="utf-8")
+        return stem.with_suffix(".md")
+
+    def _costs(self, study: Study) -> list[dict[str, Any]] | None:
+        """Of the compression ratios, measured once with the default row's model and kept in `out`."""
+        if study.name != "compression":
+            return None
+        path = self._out / COSTS
+        ratios = [row.level for row in study.rows(self._runs.recipe)]
+        kept = json.loads(path.read_text()) if path.is_file() else []
+        if [cost["ratio"] for cost in kept] == ratios:
+            return kept
+        done = [run for run in self._runs_of(Row(DEFAULT, "")) if self._runs.result(run) is not None]
+        if not done:
+            return None
+        costs = compression_costs(load(str(self._runs.folder(done[0]) / MODEL)), ratios)
+        path.write_text(json.dumps(costs, indent=2) + "\n")
+        return costs

@@ -1,0 +1,169 @@
+"""Data sets of pictures with one label image each, whose pixel values are class numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
+from pathlib import Path, PurePosixPath
+from typing import ClassVar, Final
+
+import numpy as np
+
+from lavida.errors import InputError
+from lavida.exposure.datasets.reading import folder, matching, of_split, read_indices, read_rgb
+from lavida.exposure.sample import Segmented
+
+IGNORE: Final = None  # a pixel without a label: neither this word nor that
+BACKGROUND: Final = ""  # a pixel that shows none of the words
+Legend = Mapping[int, str | None]
+
+
+class LabelImageDataset:
+    """Single frames with a label image; a data set of this kind only says where its files are and what they mean.
+
+    A complete one, which a recipe names as `roads:Potholes` where it stands in `roads.py`:
+
+        from lavida.exposure.datasets.label_images import BACKGROUND, IGNORE, LabelImageDataset
+
+        class Potholes(LabelImageDataset):
+            \"\"\"Roads with their damage.\"\"\"
+
+            name = "potholes"
+            images = "photos/{part}/*.jpg"
+            labels = "damage/{part}/*.png"
+            parts = {"train": ("train",), "heldout": ("validation",)}
+            expected = {"train": {"images": 720}, "heldout": {"images": 80}}
+            legend = {0: BACKGROUND, 1: "pothole", 2: "long crack", 3: "cross crack", 255: IGNORE}
+            unions = {"crack": ("long crack", "cross crack")}
+
+    Attributes:
+        name: key of the data set.
+        images: pattern of the pictures below the root; `{part}` is an official split, `*` a part of a name.
+        labels: where the label image of a picture is; its stars stand for what those of `images` stand for, in order.
+        layout: what the root holds, for people; made from the two patterns where it is not given.
+        parts: split -> the official splits that it joins.
+        expected: split -> official counts.
+        legend: label value -> its word; several values may share one. Any other value is an error.
+        unions: more general word -> the words that it covers, beside its own values where it has any. Later
+            ones may name earlier ones; words that the legend lacks are passed over.
+        vocabulary: all words, those of the legend first.
+
+    Args:
+        root: the data set's own folder.
+        split: `train` or `heldout`.
+
+    Raises:
+        InputError: the split is unknown, a folder is missing or there is no picture. A missing or broken file of one
+            sample is an error when that sample is read.
+    """
+
+    name: ClassVar[str]
+    images: ClassVar[str]
+    labels: ClassVar[str]
+    layout: ClassVar[str]
+    parts: ClassVar[Mapping[str, tuple[str, ...]]] = {"train": ("train",), "heldout": ("val",)}
+    expected: ClassVar[Mapping[str, Mapping[str, int]]] = {}
+    legend: Legend = {}
+    unions: Mapping[str, tuple[str, ...]] = {}
+    vocabulary: tuple[str, ...]
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "images" in vars(cls) and "layout" not in vars(cls):
+            parts = "|".join(part for group in cls.parts.values() for part in group)
+            cls.layout = f"{cls.images}, {cls.labels}".replace("{part}", f"<{parts}>")
+
+    def __init__(self, root: str | Path, split: str) -> None:
+        self.root = Path(root)
+        parts = of_split(self.parts, split, dataset=self.name)
+        for pattern in (self.images, self.labels):
+            for part in parts:
+                folder(self.root / _fixed(pattern.format(part=part)), dataset=self.name, layout=self.layout)
+        self.legend, self.unions = self.read_legend(), self.read_unions()
+        self._samples = [(part, stars) for part in parts for stars in self.list_samples(part)]
+        if not self._samples:
+            raise InputError(f"{self.name} is empty: no {split} picture in {root}; its own folder holds {self.layout}")
+        self.vocabulary = tuple(dict.fromkeys([*filter(None, self.legend.values()), *self._general_words()]))
+        self._ignored = [value for value, word in self.legend.items() if word is IGNORE]
+
+    def read_legend(self) -> Legend:
+        """The legend; a data set that brings a list of its classes reads it here, below `self.root`."""
+        return self.legend
+
+    def read_unions(self) -> Mapping[str, tuple[str, ...]]:
+        """The unions; called after `read_legend`, for a data set whose groups follow from its list of classes."""
+        return self.unions
+
+    def list_samples(self, part: str) -> Iterable[tuple[str, ...]]:
+        """What the stars stand for in each sample of an official split; here one sample a picture, by its path."""
+        pattern = self.images.format(part=part)
+        # names that begin with a dot are not pictures but what operating systems leave behind
+        stars = re.compile("([^/.][^/]*)".join(map(re.escape, pattern.split("*"))))
+        paths = (path.relative_to(self.root).as_posix() for path in sorted(self.root.glob(pattern)))
+        return [match.groups() for match in map(stars.fullmatch, paths) if match]
+
+    def __len__(self) -> int:
+        return len(self._samples)
+
+    def __getitem__(self, index: int) -> Segmented:
+        part, stars = self._samples[index]
+        image_path, label_path = self._paths(part, stars)
+        image = read_rgb(image_path)
+        labels = matching(image, read_indices(label_path), path=label_path)
+        masks = self._masks(labels, path=label_path)
+        return Segmented(
+            frames=image[None],
+            masks={word: masks[word][None] for word in self.vocabulary if word in masks},
+            ignore=np.isin(labels, self._ignored)[None],
+            dataset=self.name,
+            key="/".join(stars if len(stars) > 1 else (part, *stars)),
+        )
+
+    def counts(self) -> dict[str, int]:
+        """What was found, in the units of `expected`."""
+        return {"images": len(self)}
+
+    def files(self) -> Iterator[Path]:
+        """The picture and the label image of every sample, whether they exist or not."""
+        for part, stars in self._samples:
+            yield from self._paths(part, stars)
+
+    def _paths(self, part: str, stars: tuple[str, ...]) -> tuple[Path, Path]:
+        image, labels = (_filled(pattern.format(part=part), stars) for pattern in (self.images, self.labels))
+        return self.root / image, self.root / labels
+
+    def _masks(self, labels: np.ndarray, *, path: Path) -> dict[str, np.ndarray]:
+        """Word -> bool [H, W] for the words that have a pixel."""
+        masks: dict[str, np.ndarray] = {}
+        for value in np.unique(labels).tolist():
+            if value not in self.legend:
+                raise InputError(f"unknown label {value}: {path}; {self.name} has no such class, give its own labels")
+            if word := self.legend[value]:
+                mask = labels == value
+                masks[word] = masks[word] | mask if word in masks else mask
+        for word, members in self.unions.items():
+            covered = [masks[member] for member in (word, *members) if member in masks]
+            if covered:
+                masks[word] = reduce(np.logical_or, covered)
+        return masks
+
+    def _general_words(self) -> list[str]:
+        """The words of the unions that cover something."""
+        known = {word for word in self.legend.values() if word}
+        for word, members in self.unions.items():
+            if not known.isdisjoint((word, *members)):
+                known.add(word)
+        return [word for word in self.unions if word in known]
+
+
+def _fixed(pattern: str) -> PurePosixPath:
+    """The folders before the first star."""
+    return PurePosixPath(pattern.partition("*")[0] + "*").parent
+
+
+def _filled(pattern: str, stars: tuple[str, ...]) -> str:
+    """The pattern with its stars replaced, in order."""
+    for star in stars:
+        pattern = pattern.replace("*", star, 1)
+    return pattern

@@ -1,0 +1,216 @@
+"""Pseudo-anomalies in motion: cut-out objects that walk, ride and drive through still pictures.
+
+The segmentation data say what things look like and hardly how they move. Here every picture can become a scene of a
+camera, with each frame's neighbour of a moment earlier: people walk at one to two metres a second, cyclists and
+runners go at three to eight, vehicles faster, at one scale for the whole scene; some things stand still.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from lavida.exposure.cutouts import RUN, WALK, Cutout, CutoutBank
+from lavida.exposure.sample import Segmented
+from lavida.video.motion import PAIR_SHRINK, motion_field, small_gray
+
+FAST, DRIVING, PARKED = "fast-moving person", "moving vehicle", "parked vehicle"
+MOTION_NAMES = (FAST, DRIVING, PARKED)
+VEHICLES = frozenset({"vehicle", "car", "bus", "truck"})
+RIDDEN = frozenset({"bicycle", "bicyclist", "motorcycle", "scooter", "skating", "horse"})
+ALSO_WHEN_FAST = ("skating", "skateboard", "bicyclist")  # what a person may be doing who moves that fast
+PERSON_HEIGHT = (14.0, 110.0)  # pixels; the scale of a scene
+MOST_MOVERS = 7
+STANDING = 0.25  # part of the cut-outs that do not move
+RUNNING = 0.2  # part of the moving people that run or glide
+HASTE = 1.7  # footage runs faster or slower than announced by up to this factor
+CLIP_GAP = 1 / 12  # seconds between the frames of a real clip: DAVIS as it is kept here, every second of 24
+GAPS = (1 / 30, 1 / 25, 1 / 25, 1 / 15, 1 / 10)  # seconds between neighbours
+INTERVALS = (1, 6)  # gaps between the frames of a clip
+PANNING, PAN_SPEED = 0.25, 0.4  # part of the scenes whose camera moves; heights a second
+STILL_KNOWN = 0.6  # part of the single pictures that are shown as a frame of a still scene
+
+
+@dataclass(frozen=True, slots=True)
+class _Actor:
+    cutout: Cutout
+    scale: float
+    flipped: bool
+    start: np.ndarray  # x, y of its middle at time 0
+    velocity: np.ndarray  # pixels a second
+    light: float
+    fast: bool
+
+    @property
+    def moves(self) -> bool:
+        return bool(np.any(self.velocity))
+
+    def at(self, time: float, size: tuple[int, int]) -> np.ndarray:
+        """float32 `[H, W, 4]`: the cut-out where it is at `time`, cover in 0..1."""
+        height, width = self.cutout.pixels.shape[:2]
+        x, y = self.start + self.velocity * time
+        a = -self.scale if self.flipped else self.scale
+        matrix = np.array([[a, 0, x - a * width / 2], [0, self.scale, y - self.scale * height / 2]])
+        area = cv2.INTER_AREA if self.scale < 0.5 else cv2.INTER_LINEAR
+        return cv2.warpAffine(self.cutout.pixels, matrix, size[::-1], flags=area).astype(np.float32)
+
+
+def set_in_motion(view: Segmented, bank: CutoutBank, *, length: int, rng: np.random.Generator) -> Segmented:
+    """A clip of `length` frames in which cut-outs move through the first frame of `view`.
+
+    Their masks join those of the view. `FAST`, `DRIVING` and `PARKED` are classes of the result where they are
+    there, or listed with an empty mask where they may be.
+    """
+    size = view.frames.shape[1:3]
+    gap = float(rng.choice(GAPS))
+    times = gap * int(rng.integers(INTERVALS[0], INTERVALS[1])) * np.arange(length)
+    actors = _cast(bank, size, rng, middle=times.mean())
+    still = view.frames[0]
+    pan = rng.uniform(-PAN_SPEED, PAN_SPEED, 2) * size[0] * gap if rng.random() < PANNING else np.zeros(2)
+    frames, before, covers = [], [], []
+    for time in times:
+        frame, cover = _composed(still, actors, time)
+        frames.append(frame)
+        covers.append(cover)
+        before.append(_shifted(_composed(still, actors, time - gap)[0], pan))
+    masks, ignore = _labels(view, actors, np.stack(covers, 1))
+    return replace(
+        view,
+        frames=np.stack(frames),
+        masks=masks,
+        ignore=ignore,
+        before=np.stack(before),
+        seconds=np.full(length, gap),
+    )
+
+
+def neighbours(view: Segmented, *, rng: np.random.Generator) -> Segmented:
+    """The sample with a neighbour for each frame.
+
+    In a clip that is the frame before. A single picture is either left alone (its motion stays unknown) or taken
+    as a frame of a still scene, sometimes with a camera that moves: what does not move is still there.
+    """
+    length, height = view.frames.shape[:2]
+    if length > 1:
+        return own_neighbours(view, seconds=CLIP_GAP * np.exp(rng.uniform(-0.5, 0.5)))
+    if rng.random() >= STILL_KNOWN:
+        return view
+    gap = float(rng.choice(GAPS))
+    pan = rng.uniform(-PAN_SPEED, PAN_SPEED, 2) * height * gap if rng.random() < PANNING else np.zeros(2)
+    return replace(view, before=_shifted(view.frames[0], pan)[None], seconds=np.array([gap]))
+
+
+def own_neighbours(clip: Segmented, *, seconds: float = CLIP_GAP) -> Segmented:
+    """A clip with the frame before as the neighbour of each frame; the first one has the second."""
+    order = [1, *range(len(clip.frames) - 1)]
+    gaps = np.full(len(clip.frames), seconds)
+    gaps[0] *= -1
+    return replace(clip, before=clip.frames[order], seconds=gaps)
+
+
+def with_motion(segmented: Segmented, *, size: tuple[int, int] | None = None) -> Segmented:
+    """The sample with its motion fields, computed from the frames as they look in the end.
+
+    `size` is that of the analysed frames `(H, W)`, their own if None.
+    """
+    if segmented.before is None:
+        return segmented
+    height, width = size or segmented.frames.shape[1:3]
+    half = (height // PAIR_SHRINK, width // PAIR_SHRINK)
+    pairs = zip(segmented.frames, segmented.before, segmented.seconds, strict=True)
+    fields = [
+        motion_field(small_gray(now, half), small_gray(before, half), seconds=float(gap)) for now, before, gap in pairs
+    ]
+    return replace(segmented, motion=np.stack(fields), before=None, seconds=None)
+
+
+def _cast(bank: CutoutBank, size: tuple[int, int], rng: np.random.Generator, *, middle: float) -> list[_Actor]:
+    """Who is in the scene; all at one scale, somewhere in the picture in the middle of the clip."""
+    person = float(np.exp(rng.uniform(*np.log(PERSON_HEIGHT))))
+    metre = person / 1.7
+    haste = float(np.exp(rng.uniform(-1, 1) * np.log(HASTE)))
+    walkers = [mover for mover in bank.movers if mover.speed == WALK]
+    others = [mover for mover in bank.movers if mover.speed != WALK]
+    actors = []
+    for _ in range(int(rng.integers(1, MOST_MOVERS + 1))):
+        kinds = walkers if walkers and (not others or rng.random() < 0.6) else others
+        mover = kinds[int(rng.integers(len(kinds)))]
+        cutout = bank.draw(mover, rng)
+        height = metre * mover.height * float(np.exp(rng.uniform(-0.2, 0.2)))
+        fast = mover.speed == WALK and "person" in mover.names and rng.random() < RUNNING
+        low, high = RUN if fast else mover.speed
+        speed = (
+            0.0 if rng.random() < STANDING else haste * metre * float(np.exp(rng.uniform(np.log(low), np.log(high))))
+        )
+        angle = rng.normal(0, 0.5) if rng.random() < 0.7 else rng.uniform(-np.pi, np.pi)
+        velocity = speed * np.array([np.cos(angle), np.sin(angle)]) * (1 if rng.random() < 0.5 else -1)
+        place = rng.uniform(0.05, 0.95, 2) * np.array(size[::-1])
+        actors.append(
+            _Actor(
+                cutout=cutout,
+                scale=height / cutout.pixels.shape[0],
+                flipped=bool(rng.random() < 0.5),
+                start=place - velocity * middle,
+                velocity=velocity,
+                light=float(np.exp(rng.uniform(-0.35, 0.35))),
+                fast=fast and speed > 0,
+            )
+        )
+    return sorted(actors, key=lambda actor: actor.start[1])  # what is lower in the picture is nearer
+
+
+def _composed(still: np.ndarray, actors: list[_Actor], time: float) -> tuple[np.ndarray, np.ndarray]:
+    """The picture at `time` `[H, W, 3]` and what is seen of each actor, bool `[actors, H, W]`."""
+    size = still.shape[:2]
+    picture = still.astype(np.float32)
+    seen = np.zeros((len(actors), *size), bool)
+    for index, actor in enumerate(actors):
+        layer = actor.at(time, size)
+        cover = layer[..., 3:] / 255
+        picture += (layer[..., :3] * actor.light - picture) * cover
+        hides = cover[..., 0] > 0.5
+        seen[:index, hides] = False
+        seen[index] = hides
+    return picture.clip(0, 255).astype(np.uint8), seen
+
+
+def _labels(view: Segmented, actors: list[_Actor], seen: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+    """Masks of all names and what is ignored; `seen` `[actors, T, H, W]`."""
+    length = seen.shape[1]
+    hidden = seen.any(0)  # [T, H, W], where an actor is in front of the view
+    masks = {name: np.repeat(mask[:1], length, 0) & ~hidden for name, mask in view.masks.items()}
+    ignore = None if view.ignore is None else np.repeat(view.ignore[:1], length, 0) & ~hidden
+
+    def teach(name: str, mask: np.ndarray) -> None:
+        masks[name] = masks.get(name, False) | mask
+
+    def may_be_there(*names: str) -> None:
+        for name in names:
+            masks.setdefault(name, np.zeros_like(hidden))
+
+    for name in VEHICLES & view.masks.keys():
+        teach(PARKED, masks[name])
+    for actor, mask in zip(actors, seen, strict=True):
+        mover = actor.cutout.mover
+        for name in mover.names:
+            teach(name, mask)
+        may_be_there(*mover.also)
+        if VEHICLES & set(mover.names):
+            teach(DRIVING if actor.moves else PARKED, mask)
+        if actor.fast:
+            teach(FAST, mask)
+            may_be_there(*ALSO_WHEN_FAST)
+        elif RIDDEN & set(mover.names):
+            may_be_there(FAST, DRIVING, PARKED)
+    if RIDDEN & view.masks.keys():
+        may_be_there(PARKED)
+    return masks, ignore
+
+
+def _shifted(picture: np.ndarray, by: np.ndarray) -> np.ndarray:
+    if not by.any():
+        return picture
+    matrix = np.array([[1, 0, by[0]], [0, 1, by[1]]])
+    return cv2.warpAffine(picture, matrix, picture.shape[1::-1], borderMode=cv2.BORDER_REFLECT)

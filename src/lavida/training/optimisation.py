@@ -1,0 +1,114 @@
+"""Accelerate, the optimiser and its schedule, as a recipe asks for them."""
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from accelerate import Accelerator
+from accelerate.utils import (
+    DataLoaderConfiguration,
+    DistributedDataParallelKwargs,
+    DistributedType,
+    GradientAccumulationPlugin,
+)
+from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
+
+from lavida.errors import InputError
+from lavida.training.recipe import PRECISIONS, OptimiserRecipe, Recipe
+
+SCHEDULES: dict[str, Callable[..., torch.optim.lr_scheduler.LRScheduler]] = {
+    "cosine": get_cosine_schedule_with_warmup,
+    "linear": get_linear_schedule_with_warmup,
+}
+
+
+def build_accelerator(recipe: Recipe) -> Accelerator:
+    """One process, or this process's place among those that `accelerate launch` has started.
+
+    Raises:
+        InputError: DeepSpeed is asked for and not installed.
+    """
+    opt = recipe.train
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true":
+        check_deepspeed()
+    accelerator = Accelerator(
+        mixed_precision=PRECISIONS[opt.precision],
+        # a step knows itself where its parts begin
+        gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=opt.accumulate, sync_with_dataloader=False),
+        log_with="tensorboard" if has_tensorboard() else None,
+        project_dir=recipe.out,
+        dataloader_config=DataLoaderConfiguration(split_batches=True),  # or each process would move the schedule on
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # SAM 2's point prompts, say
+    )
+    if accelerator.distributed_type == DistributedType.DEEPSPEED:
+        # what its configuration file leaves open; the size is only a label, since batches are made here
+        accelerator.state.deepspeed_plugin.deepspeed_config.update(
+            train_micro_batch_size_per_gpu=max(1, opt.batch_size // (accelerator.num_processes * opt.accumulate)),
+            gradient_accumulation_steps=opt.accumulate,
+            gradient_clipping=opt.clip_norm,
+        )
+    return accelerator
+
+
+def build_optimiser(
+    weights: Iterable[torch.nn.Parameter], opt: OptimiserRecipe
+) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LRScheduler]:
+    """AdamW over the weights that are trained, and the schedule of its learning rate over `opt.steps`."""
+    trained = [weight for weight in weights if weight.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=opt.learning_rate, weight_decay=opt.weight_decay, betas=tuple(opt.betas))
+    return optimiser, SCHEDULES[opt.schedule](optimiser, opt.warmup, opt.steps)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+    """Around the forward pass. Not the accelerator's own, which leaves the casts to the model under DeepSpeed."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def attention(device: torch.device) -> AbstractContextManager:
+    """Around both passes. On a CPU the backward pass of fused attention is slow for narrow heads: a fifth of a step."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
+
+
+def fit_for_sharding(model: nn.Module) -> None:
+    """Bring weights into the form that FSDP can cut: rows one after the other, and more than a single number.
+
+    Raises:
+        InputError: a weight is a single number.
+    """
+    for name, weight in model.named_parameters():
+        if weight.ndim == 0:
+            raise InputError(
+                f"FSDP cannot share {name}, a single number: train with configs/accelerate/ddp.yaml or "
+                "deepspeed_zero2.yaml, or without that part of the model"
+            )
+        weight.data = weight.data.contiguous()
+
+
+@contextmanager
+def outside_forward(model: nn.Module) -> Iterator[None]:
+    """Within the block, parts of a model that FSDP has sharded may be called by themselves."""
+    if not hasattr(model, "unshard"):  # torch.distributed.fsdp.FSDPModule, which not every build of torch has
+        yield
+        return
+    model.set_reshard_after_forward(False, recurse=False)
+    model.unshard()
+    try:
+        yield
+    finally:
+        model.set_reshard_after_forward(True, recurse=False)
+        model.reshard()
+
+
+def check_deepspeed() -> None:
+    """Raises InputError where DeepSpeed is missing."""
+    if importlib.util.find_spec("deepspeed") is None:
+        raise InputError("DeepSpeed is not installed: pip install deepspeed, or use configs/accelerate/fsdp.yaml")
+
+
+def has_tensorboard() -> bool:
+    """Whether scalars and pictures can be logged for TensorBoard."""
+    return importlib.util.find_spec("tensorboard") is not None

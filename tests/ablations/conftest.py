@@ -1,0 +1,15 @@
+import sys
+from pathlib import Path
+
+import pytest
+from accelerate.state import AcceleratorState
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "training"))  # toys.py
+
+
+@pytest.fixture
+def fresh_accelerator():
+    """Accelerate keeps its state for the whole process: leave none behind."""
+    AcceleratorState._reset_state(reset_partial_state=True)
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)

@@ -1,0 +1,109 @@
+import numpy as np
+import pytest
+from label_trees import columns_of, write_labels, write_picture
+
+from lavida.errors import InputError
+from lavida.exposure.datasets.label_images import BACKGROUND, IGNORE, LabelImageDataset
+
+
+class Potholes(LabelImageDataset):
+    name = "potholes"
+    images = "photos/{part}/*.jpg"
+    labels = "damage/{part}/*_damage.png"
+    parts = {"train": ("train", "extra"), "heldout": ("validation",)}
+    expected = {"train": {"images": 2}, "heldout": {"images": 1}}
+    legend = {0: BACKGROUND, 1: "pothole", 2: "long crack", 3: "cross crack", 4: "pothole", 255: IGNORE}
+    unions = {"crack": ("long crack", "cross crack"), "damage": ("pothole", "crack"), "puddle": ("water",)}
+
+
+@pytest.fixture
+def root(tmp_path):
+    for part, columns in {"train": [0, 1, 2, 255], "extra": [4, 3, 2, 1], "validation": [0, 0, 0, 0]}.items():
+        write_picture(tmp_path / "photos" / part / "a.jpg", width=4)
+        write_labels(tmp_path / "damage" / part / "a_damage.png", columns)
+    return tmp_path
+
+
+def test_values_become_the_masks_of_their_words(root):
+    first, second = Potholes(root, "train")
+    assert {name: columns_of(mask) for name, mask in first.masks.items()} == {
+        "pothole": [1],
+        "long crack": [2],
+        "crack": [2],
+        "damage": [1, 2],
+    }
+    assert columns_of(first.ignore) == [3]
+    assert {name: columns_of(mask) for name, mask in second.masks.items()} == {
+        "pothole": [0, 3],  # two values, one word
+        "long crack": [2],
+        "cross crack": [1],
+        "crack": [1, 2],
+        "damage": [0, 1, 2, 3],  # the union of a word and a union
+    }
+    assert first.frames.shape == (1, 6, 4, 3) and first.frames.dtype == np.uint8
+    assert not second.ignore.any() and second.dataset == "potholes"
+
+
+def test_background_alone_is_a_picture_without_classes(root):
+    (sample,) = Potholes(root, "heldout")
+    assert sample.masks == {} and not sample.ignore.any() and sample.key == "validation/a"
+
+
+def test_a_split_joins_its_official_parts(root):
+    assert [sample.key for sample in Potholes(root, "train")] == ["train/a", "extra/a"]
+    assert Potholes(root, "train").counts() == Potholes.expected["train"]
+    assert Potholes(root, "heldout").counts() == Potholes.expected["heldout"]
+
+
+def test_the_vocabulary_has_every_word_that_can_have_a_mask_once(root):
+    assert Potholes(root, "heldout").vocabulary == ("pothole", "long crack", "cross crack", "crack", "damage")
+
+
+def test_the_layout_is_made_from_the_patterns():
+    wanted = "photos/<train|extra|validation>/*.jpg, damage/<train|extra|validation>/*_damage.png"
+    assert Potholes.layout == wanted
+
+
+def test_one_missing_label_image_spoils_one_sample(root):
+    lost = root / "damage" / "extra" / "a_damage.png"
+    lost.unlink()
+    dataset = Potholes(root, "train")
+    assert dataset[0].masks
+    with pytest.raises(InputError, match=str(lost)):
+        dataset[1]
+    assert [path.relative_to(root).as_posix() for path in dataset.files()] == [
+        "photos/train/a.jpg",
+        "damage/train/a_damage.png",
+        "photos/extra/a.jpg",
+        "damage/extra/a_damage.png",
+    ]
+
+
+def test_an_unknown_value_is_named_with_its_file(root):
+    write_labels(root / "damage" / "validation" / "a_damage.png", [0, 77, 1, 255])
+    with pytest.raises(InputError, match="77.*a_damage.png"):
+        Potholes(root, "heldout")[0]
+
+
+def test_labels_of_another_size_are_an_error(root):
+    write_labels(root / "damage" / "validation" / "a_damage.png", [0, 1, 1, 0, 0])
+    with pytest.raises(InputError, match="wrong size"):
+        Potholes(root, "heldout")[0]
+
+
+def test_hidden_files_are_no_pictures(root):
+    (root / "photos" / "validation" / "._a.jpg").write_bytes(b"left by another system")
+    assert len(Potholes(root, "heldout")) == 1
+
+
+def test_the_layout_is_told_where_something_is_missing(root):
+    (root / "photos" / "validation" / "a.jpg").unlink()
+    for folder, split in ((root, "heldout"), (root / "nowhere", "train")):
+        with pytest.raises(InputError, match=str(folder)) as error:
+            Potholes(folder, split)
+        assert Potholes.layout in str(error.value) and "\n" not in str(error.value)
+
+
+def test_an_unknown_split_is_an_error(root):
+    with pytest.raises(InputError, match="train, heldout"):
+        Potholes(root, "validation")

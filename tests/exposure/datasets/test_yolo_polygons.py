@@ -1,0 +1,127 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from lavida.errors import InputError
+from lavida.exposure.datasets import YoloPolygons
+
+LEFT_HALF = "0 0 0.5 0 0.5 1 0 1"  # corners without the class
+
+
+def picture(path, *, width=40, height=20):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (width, height)).save(path)
+
+
+def label(path, *lines):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.fixture
+def root(tmp_path):
+    for part, stem in (("train", "a.jpg"), ("train", "b.PNG"), ("val", "night/c.jpeg")):
+        picture(tmp_path / "images" / part / stem)
+    (tmp_path / "labels" / "train").mkdir(parents=True)
+    label(tmp_path / "labels" / "train" / "a.txt", f"1 {LEFT_HALF}", "", "0 0.75 0.5 0.9 0.5 0.9 0.9")
+    label(tmp_path / "labels" / "val" / "night" / "c.txt", "2 1.5 1.5 1.8 1.5 1.8 1.8")
+    (tmp_path / "data.yaml").write_text("path: ../sets/yard\nnames:\n  0: Fork_lift\n  1: person\n  2: pallet\n")
+    return tmp_path
+
+
+def test_polygons_become_masks_under_the_names_of_data_yaml(root):
+    dataset = YoloPolygons(root, "train")
+    assert dataset.vocabulary == ("fork lift", "person", "pallet") and len(dataset) == 2
+    sample = dataset[0]
+    assert sample.key == "train/a" and sample.ignore is None and set(sample.masks) == {"person", "fork lift"}
+    person = sample.masks["person"]
+    assert person.shape == (1, 20, 40) and person.dtype == bool
+    assert person[0, :, :20].all() and not person[0, :, 22:].any()
+    assert sample.masks["fork lift"][0, 11:17, 33:36].any() and not sample.masks["fork lift"][0, :, :29].any()
+
+
+def test_a_photo_without_a_label_file_shows_nothing_and_lacks_no_file(root):
+    dataset = YoloPolygons(root, "train")
+    assert dataset[1].masks == {}
+    assert [path.name for path in dataset.files()] == ["a.jpg", "a.txt", "b.PNG"]
+    assert dataset.counts() == {"images": 2}
+
+
+def test_an_object_outside_the_photo_stays_listed_with_an_empty_mask(root):
+    (sample,) = YoloPolygons(root, "heldout")
+    assert sample.key == "val/night/c" and set(sample.masks) == {"pallet"} and not sample.masks["pallet"].any()
+
+
+def test_a_missing_photo_is_named_when_it_is_read(root):
+    dataset = YoloPolygons(root, "train")
+    (root / "images" / "train" / "b.PNG").unlink()
+    assert dataset[0].masks
+    with pytest.raises(InputError, match="b.PNG"):
+        dataset[1]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"7 {LEFT_HALF}",
+        f"-1 {LEFT_HALF}",
+        "0 0.1 0.2 0.3",
+        "0 0.5 0.5 0.2 0.2",
+        "0 0 0 nan 0 1 1",
+        "person 0 0 1 1 0 1",
+    ],
+)
+def test_a_broken_line_is_named_when_its_sample_is_read(root, line):
+    label(root / "labels" / "train" / "a.txt", f"1 {LEFT_HALF}", line)
+    dataset = YoloPolygons(root, "train")
+    with pytest.raises(InputError, match="a.txt, line 2"):
+        dataset[0]
+    assert dataset[1].masks == {}
+
+
+def test_folders_beside_each_other_as_exporters_write_them(tmp_path):
+    for part in ("train", "valid"):
+        picture(tmp_path / part / "images" / "a.jpg")
+        label(tmp_path / part / "labels" / "a.txt", f"0 {LEFT_HALF}")
+    (tmp_path / "data.yaml").write_text("train: ../train/images\nval: ../valid/images\nnc: 1\nnames: ['hard-hat']\n")
+    for split in ("train", "heldout"):
+        (sample,) = YoloPolygons(tmp_path, split)
+        assert np.mean(sample.masks["hard-hat"]) == pytest.approx(0.5, abs=0.05)
+
+
+def test_several_folders_make_one_split(root):
+    picture(root / "more" / "images" / "d.jpg")
+    (root / "more" / "labels").mkdir()
+    (root / "data.yaml").write_text("train: [images/train, more/images]\nnames: [fork lift, person]\n")
+    assert [path.stem for path in YoloPolygons(root, "train").files() if path.suffix != ".txt"] == ["a", "b", "d"]
+
+
+def test_a_list_of_classes_will_do(root):
+    (root / "data.yaml").unlink()
+    (root / "classes.txt").write_text("truck\nperson\npallet\n")
+    assert YoloPolygons(root, "train").vocabulary == ("truck", "person", "pallet")
+
+
+@pytest.mark.parametrize(
+    "config",
+    ["names: 3\n", "names: [1, 2]\n", "names: {a: b}\n", "just words\n", "names: [a\n", "train: 5\nnames: [a]\n"],
+)
+def test_a_useless_data_yaml_is_named(root, config):
+    (root / "data.yaml").write_text(config)
+    with pytest.raises(InputError, match="data.yaml") as error:
+        YoloPolygons(root, "train")
+    assert "\n" not in str(error.value)
+
+
+def test_what_is_missing_is_told_with_the_layout(root):
+    (root / "images" / "train" / "a.jpg").unlink()
+    (root / "images" / "train" / "b.PNG").unlink()
+    with pytest.raises(InputError, match="no train photo") as error:
+        YoloPolygons(root, "train")
+    assert YoloPolygons.layout in str(error.value)
+    (root / "data.yaml").unlink()
+    with pytest.raises(InputError, match="no class names") as error:
+        YoloPolygons(root, "train")
+    assert YoloPolygons.layout in str(error.value)
+    with pytest.raises(InputError, match="nowhere"):
+        YoloPolygons(root / "nowhere", "train")

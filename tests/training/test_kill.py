@@ -1,0 +1,90 @@
+"""A run that is killed with `kill -9` and goes on is the run that was never killed."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import toy_run
+from toy_run import log, toy_recipe
+
+from lavida.model.lavida import LavidaModel
+from lavida.training.loop import train
+
+pytestmark = pytest.mark.usefixtures("fresh_accelerator")
+EVERYTHING = {  # on, that a run could lose track of
+    "batch_size": 4,
+    "accumulate": 2,
+    "lora": {"rank": 2, "targets": ["q_proj", "v_proj"]},
+    "evaluate_every": 2,
+    "evaluate_pictures": 3,
+    "show_pictures": 1,
+}
+
+
+def kill_when(ready: Callable[[], bool], out: Path, *arguments: str) -> None:
+    """Start the run in a process of its own and kill it as soon as `ready`."""
+    settings = json.dumps([{"out": str(out), **EVERYTHING}])
+    command = [sys.executable, toy_run.__file__, settings, *arguments]
+    with subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE) as process:
+        patience = time.monotonic() + 120
+        while not ready():
+            assert process.poll() is None, process.stderr.read().decode()
+            assert time.monotonic() < patience
+            time.sleep(0.005)
+        process.kill()
+        assert process.wait() == -9
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The folders of a run that nothing disturbed, and of one that was killed in a step and while it wrote."""
+    folder = tmp_path_factory.mktemp("runs")
+    whole, killed = folder / "whole", folder / "killed"
+    losses, partial = killed / "losses.jsonl", killed / ".checkpoint-6"
+    with pytest.MonkeyPatch.context() as patch:
+        toy_run.use_toys(patch.setattr)
+        train(toy_recipe(whole, **EVERYTHING))
+        kill_when(lambda: losses.exists() and '"step": 3' in losses.read_text(), killed)
+        kill_when((partial / "half").exists, killed, "6")
+        train(toy_recipe(killed, **EVERYTHING))
+    return whole, killed
+
+
+def test_the_losses_are_the_same(runs):
+    whole, killed = map(log, runs)
+    assert [line["step"] for line in killed] == [1, 2, 3, 4, 5, 6]
+    for one, other in zip(whole, killed, strict=True):
+        assert other == pytest.approx(one, rel=1e-5)
+
+
+def test_the_evaluations_are_the_same(runs):
+    whole, killed = (log(out, "evaluations.jsonl") for out in runs)
+    assert [line["step"] for line in killed] == [2, 4, 6] and killed == whole
+
+
+@pytest.mark.parametrize("name", ["model", "best"])
+def test_the_models_are_the_same(runs, name):
+    whole, killed = (LavidaModel.from_pretrained(out / name).state_dict() for out in runs)
+    assert whole.keys() == killed.keys()
+    for key, weight in whole.items():
+        torch.testing.assert_close(killed[key], weight, atol=1e-4, rtol=1e-3, msg=key)
+
+
+def test_tensorboard_shows_every_step_once(runs):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    events = accumulator.EventAccumulator(str(runs[1] / "log")).Reload()
+    assert [event.step for event in events.Scalars("loss")] == [1, 2, 3, 4, 5, 6]
+    assert [event.step for event in events.Scalars("held-out/auc")] == [2, 4, 6]
+    assert [event.step for event in events.Images("held-out/picture-0")] == [2, 4, 6]
+
+
+def test_nothing_half_written_is_left(runs):
+    left = {path.name for path in runs[1].iterdir()}
+    whole = {path.name for path in runs[0].iterdir()}
+    assert left == whole and {"checkpoint-4", "checkpoint-6", "model", "best"} < left

@@ -1,0 +1,56 @@
+import pytest
+import torch
+from tiny import tiny_lavida
+from torch import nn
+
+from lavida.errors import InputError
+from lavida.training.optimisation import build_optimiser, fit_for_sharding, outside_forward
+from lavida.training.recipe import OptimiserRecipe
+
+
+def test_only_trained_weights_are_optimised():
+    model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    model[0].requires_grad_(False)
+    optimiser, _ = build_optimiser(model.parameters(), OptimiserRecipe(steps=5, learning_rate=0.5, weight_decay=0.25))
+    (group,) = optimiser.param_groups
+    assert {id(weight) for weight in group["params"]} == {id(weight) for weight in model[1].parameters()}
+    assert group["weight_decay"] == 0.25 and group["betas"] == (0.9, 0.95)
+
+
+def test_what_fsdp_cannot_cut_is_made_cuttable_or_told():
+    with pytest.raises(InputError, match="alignment.scale") as caught:
+        fit_for_sharding(tiny_lavida())
+    assert "\n" not in str(caught.value)
+    model = tiny_lavida(alignment=False, classifier_evidence=False, residual_evidence=False)
+    before = {name: weight.clone() for name, weight in model.named_parameters()}
+    assert not all(weight.is_contiguous() for weight in model.parameters())  # a backbone in channels-last
+    fit_for_sharding(model)
+    assert all(weight.is_contiguous() for weight in model.parameters())
+    assert all(torch.equal(weight, before[name]) for name, weight in model.named_parameters())
+
+
+class Sharded(nn.Module):
+    """Notes what it is told, as an FSDP module is."""
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def set_reshard_after_forward(self, reshard, *, recurse):
+        self.told.append(reshard)
+
+    def unshard(self):
+        self.told.append("whole")
+
+    def reshard(self):
+        self.told.append("cut")
+
+
+def test_a_sharded_model_is_whole_while_its_parts_are_called():
+    model = Sharded()
+    with pytest.raises(KeyError), outside_forward(model):
+        assert model.told == [False, "whole"]
+        raise KeyError
+    assert model.told == [False, "whole", True, "cut"]
+    with outside_forward(nn.Linear(1, 1)):
+        pass

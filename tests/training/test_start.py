@@ -1,0 +1,123 @@
+import importlib.util
+from pathlib import Path
+
+import pytest
+from tiny import tiny_lavida
+
+from lavida.cli import run
+from lavida.errors import InputError
+from lavida.training.launch import check_launch
+from lavida.training.recipe import Recipe
+from lavida.training.start import build_model, build_shape, check_model
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+def refusal(model: dict) -> str:
+    with pytest.raises(InputError) as caught:
+        build_model(Recipe(model=model))
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_an_unknown_preset():
+    assert "'huge'" in refusal({"preset": "huge"}) and "None" in refusal({})
+
+
+@pytest.mark.parametrize("preset", ["nano", "small", "paper"])
+def test_an_unknown_key(preset):
+    assert "model.projektor" in refusal({"preset": preset, "projektor": "mlp"})
+
+
+def test_only_pretrained_presets_have_sources():
+    assert "model.mllm" in refusal({"preset": "nano", "mllm": "somewhere"})
+
+
+def test_an_unknown_backbone():
+    assert "efficientnet-lite2" in refusal({"preset": "nano", "backbone": "resnet"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"projector": "three_way"}, "two_way, q_former or mlp"),
+        ({"projector_dim": "wide"}, "projector_dim"),
+        ({"text_pooling": "max"}, "mean or projection"),
+        ({"alignment": False}, "alignment"),
+    ],
+)
+def test_a_value_that_does_not_fit(settings, named):
+    assert named in refusal({"preset": "nano", **settings})
+
+
+@pytest.mark.parametrize(
+    ("preset", "mllm", "hiera"), [("small", 2_208_985_600, 27_219_136), ("paper", 8_291_375_616, 34_316_992)]
+)
+def test_presets_have_the_shapes_of_the_checkpoints(preset, mllm, hiera):
+    model = build_shape(Recipe(model={"preset": preset}))
+    assert all(weight.is_meta for weight in model.parameters())
+    assert sum(weight.numel() for weight in model.semantics.mllm.parameters()) == mllm
+    assert sum(weight.numel() for weight in model.sam2.vision_encoder.parameters()) == hiera
+    assert sum(weight.numel() for weight in model.text.parameters()) == 63_428_096
+
+
+def test_settings_change_the_shape_of_a_preset():
+    model = build_shape(Recipe(model={"preset": "small", "alignment": True, "projector_layers": 1}))
+    assert model.config.alignment and model.config.projector_layers == 1
+
+
+def test_missing_weights_are_named_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("lavida.training.start.try_to_load_from_cache", lambda *_: None)
+    told = refusal({"preset": "paper", "vision": str(tmp_path)})
+    assert "model.mllm=Qwen/Qwen2-VL-7B-Instruct" in told and f"model.vision={tmp_path}" in told
+
+
+def test_training_on_missing_weights_ends_before_anything_is_made(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("lavida.training.start.try_to_load_from_cache", lambda *_: None)
+    assert run(["train", str(CONFIGS / "paper.yaml")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1 and not any(tmp_path.iterdir())
+
+
+def test_weights_that_are_there_are_not_called_missing(tmp_path):
+    tiny_lavida().config.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match="cannot put together") as caught:
+        check_model(Recipe(model={"preset": "small"} | dict.fromkeys(("mllm", "vision", "text"), str(tmp_path))))
+    assert "not on this machine" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["ddp", "fsdp", "deepspeed_zero2"])
+def test_shipped_launch_files_are_read_by_accelerate(name):
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    config = load_config_from_file(str(CONFIGS / "accelerate" / f"{name}.yaml"))
+    kinds = {"ddp": "MULTI_GPU", "fsdp": "FSDP", "deepspeed_zero2": "DEEPSPEED"}
+    assert config.distributed_type == kinds[name] and config.num_processes == 8
+    assert config.mixed_precision is None  # the recipe has it
+
+
+def launch_refusal(file: Path) -> str:
+    with pytest.raises(InputError) as caught:
+        check_launch(file)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_launching_without_what_it_needs(tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert "pip install deepspeed" in launch_refusal(CONFIGS / "accelerate" / "deepspeed_zero2.yaml")
+    assert "asks for 8 GPUs" in launch_refusal(CONFIGS / "accelerate" / "ddp.yaml")
+    assert "no such file" in launch_refusal(tmp_path / "none.yaml")
+    (tmp_path / "other.yaml").write_text("steps: 3")
+    assert "distributed_type" in launch_refusal(tmp_path / "other.yaml")
+
+
+def test_deepspeed_without_the_package_is_one_line(tmp_path, capsys, monkeypatch):
+    there = importlib.util.find_spec
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *a: None if name == "deepspeed" else there(name, *a))
+    assert run(["train", str(CONFIGS / "nano.yaml")]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("lavida: DeepSpeed is not installed") and told.count("\n") == 1

@@ -1,0 +1,126 @@
+"""Trainings in which everything is real but the data and the model; as a program it runs some, one after the other.
+
+python toy_run.py '[{"out": ..., "steps": ...}]' [step at whose checkpoint it stalls]
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate.state import AcceleratorState
+
+if __name__ == "__main__":
+    sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
+
+from tiny import tiny_lavida
+from toys import draw
+
+from lavida.exposure.sample import Segmented
+from lavida.model.lavida import LavidaModel
+from lavida.training import checkpoint, held_out, loop
+from lavida.training.recipe import DataRecipe, LoraRecipe, OptimiserRecipe, Recipe, SetRecipe
+
+STEPS = 6
+
+
+class ToyStream:
+    """Takes the place of `ExposureStream`."""
+
+    has_clips = True
+
+    def __init__(self, recipe: Recipe):
+        pass
+
+    def __call__(self, length, rng):
+        return draw(length, rng)
+
+
+class ToyPictures:
+    """Held-out pictures: a bright dog in every second one."""
+
+    name, vocabulary = "toy", ("dog",)
+
+    def __init__(self, name: str, root: Path, split: str):
+        assert split == "heldout"
+
+    def __len__(self) -> int:
+        return 6
+
+    def __getitem__(self, index: int) -> Segmented:
+        frames = np.random.default_rng(index).integers(0, 120, (1, 48, 64, 3)).astype(np.uint8)
+        mask = np.zeros((1, 48, 64), dtype=bool)
+        mask[:, 8:32, 16:40] = index % 2 == 0
+        frames[mask] = 250
+        return Segmented(frames, {"dog": mask} if mask.any() else {}, None, "toy", f"scene/{index}")
+
+
+def toy_model(recipe: Recipe) -> LavidaModel:
+    model = tiny_lavida(projector_layers=1)
+    model.sam2.vision_encoder.backbone.requires_grad_(False)  # as in nano; and its optimiser state would be large
+    if recipe.model.get("drop") == 0:  # parts of a step are dropped from independently
+        model.alignment.drop = 0.0
+    return model
+
+
+def use_toys(put: Callable[[Any, str, Any], None]) -> None:
+    """`put` is `setattr`, or pytest's."""
+    put(loop, "ExposureStream", ToyStream)
+    put(loop, "build_model", toy_model)
+    put(loop, "check_model", lambda recipe: None)
+    put(held_out, "load", ToyPictures)
+
+
+def toy_recipe(out: Path | str, *, model: dict | None = None, **changes) -> Recipe:
+    """`changes`: of `train`."""
+    settings = {
+        "steps": STEPS,
+        "batch_size": 2,
+        "learning_rate": 1e-3,
+        "warmup": 2,
+        "precision": "float32",
+        "workers": 0,
+        "checkpoint_every": 2,
+        "log_every": 1,
+        "seed": 5,
+    } | changes
+    if isinstance(settings.get("lora"), dict):
+        settings["lora"] = LoraRecipe(**settings["lora"])
+    data = DataRecipe(root="nowhere", sets=[SetRecipe("toy", "toy")], clip_length=2, clip_share=0.4)
+    start = {"preset": "nano"} | (model or {})
+    return Recipe(model=start, data=data, train=OptimiserRecipe(**settings), calibrate=False, out=str(out))
+
+
+def log(out: Path, name: str = "losses.jsonl") -> list[dict]:
+    return [json.loads(line) for line in (out / name).read_text().splitlines()]
+
+
+def stall_while_writing(step: int) -> None:
+    """Write half of a checkpoint's weights, then wait to be killed."""
+    whole = checkpoint.save_file
+
+    def half(weights: dict[str, torch.Tensor], path: Path) -> None:
+        whole(weights, path)
+        if path.parent.name.endswith(f"checkpoint-{step}"):
+            content = path.read_bytes()
+            path.write_bytes(content[: len(content) // 2])
+            (path.parent / "half").touch()
+            time.sleep(600)
+
+    checkpoint.save_file = half
+
+
+if __name__ == "__main__":
+    use_toys(setattr)
+    if len(sys.argv) > 2:
+        stall_while_writing(int(sys.argv[2]))
+    for number, settings in enumerate(json.loads(sys.argv[1])):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        if ports := os.environ.get("TOY_PORTS"):  # where the processes of each run meet
+            os.environ["MASTER_PORT"] = ports.split()[number]
+        loop.train(toy_recipe(**settings))

@@ -1,0 +1,73 @@
+"""Data sets without files, named in recipes as `toy_sets:<Class>`."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lavida.exposure.sample import Segmented
+
+HEIGHT, WIDTH = 48, 64
+
+
+class Toys:
+    """Every sample shows two things of the vocabulary, each a square of its own gray."""
+
+    name: str
+    vocabulary: tuple[str, ...]
+
+    def __init__(self, root: str | Path, split: str, *, clip_length: int = 1) -> None:
+        self._length = clip_length
+        if split == "heldout":
+            self.vocabulary = (*self.vocabulary, "koala")
+
+    def __len__(self) -> int:
+        return 40
+
+    def __getitem__(self, index: int) -> Segmented:
+        rng = np.random.default_rng(index)
+        frames = rng.integers(0, 60, (self._length, HEIGHT, WIDTH, 3), dtype=np.uint8)
+        masks = {}
+        for place, name in enumerate(rng.choice(self.vocabulary, 2, replace=False).tolist()):
+            masks[name] = np.zeros(frames.shape[:3], bool)
+            masks[name][:, 8:40, 4 + 30 * place : 28 + 30 * place] = True
+            frames[masks[name]] = 100 + 50 * place
+        return Segmented(frames=frames, masks=masks, ignore=None, dataset=self.name, key=f"{index // 8}/{index}")
+
+
+class Animals(Toys):
+    name = "toy_animals"
+    vocabulary = ("cat", "dog", "zebra", "cow", "giraffe", "flamingo", "camel", "bear", "goat")
+
+
+class Things(Toys):
+    name = "toy_things"
+    vocabulary = ("car", "boat", "pizza", "clock", "scissors", "umbrella", "oven", "kite", "fork", "bed")
+
+
+class Movers(Toys):
+    """Things that can be cut out and set in motion, under the name that they have there."""
+
+    name = "coco128"
+    vocabulary = ("person", "car", "dog", "bus")
+
+
+class Texts(Toys):
+    """Expressions, each of one sample, and the class of what they speak of."""
+
+    name = "toy_texts"
+    vocabulary = tuple(f"{thing} number {i}" for i in range(40) for thing in ("puppy", "black suv", "blarg"))
+
+    def __getitem__(self, index: int) -> Segmented:
+        sample = super().__getitem__(index)
+        spoken = {
+            f"{thing} number {index}": mask
+            for thing, mask in zip(("puppy", "blarg"), sample.masks.values(), strict=True)
+        }
+        return Segmented(
+            frames=sample.frames,
+            masks={"dog": np.zeros_like(spoken["puppy number " + str(index)]), **spoken},
+            ignore=None,
+            dataset=self.name,
+            key=sample.key,
+            expressions={f"blarg number {index}": ("a wug", "a wug beside a dog")},
+        )

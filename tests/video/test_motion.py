@@ -1,0 +1,51 @@
+import numpy as np
+import pytest
+
+from lavida.video.flow import gaussian_blur
+from lavida.video.motion import motion_field, pair_gap
+
+HEIGHT, WIDTH = 64, 96  # of the gray pair: half of the analysed frame
+
+
+def texture(seed: int, height: int = HEIGHT, width: int = WIDTH) -> np.ndarray:
+    noise = np.random.default_rng(seed).standard_normal((height, width), dtype=np.float32)
+    return 128 + 300 * gaussian_blur(noise, 1.5)
+
+
+def scene(x: int) -> np.ndarray:
+    """A textured square of 24 pixels at column x before a textured ground."""
+    image = texture(0)
+    image[20:44, x : x + 24] = texture(1)[20:44, :24]
+    return image.clip(0, 255).astype(np.uint8)
+
+
+def test_a_moving_square_has_its_speed_where_it_is_now():
+    field = motion_field(scene(40), scene(37), seconds=0.1)
+    assert field.shape == (4, HEIGHT // 2, WIDTH // 2) and field.dtype == np.float16
+    speed = 3 / HEIGHT / 0.1  # heights a second
+    inside, outside = field[:, 13:19, 23:29].astype(float), field[:, :, :12].astype(float)
+    assert inside[0].mean() == pytest.approx(speed, rel=0.15) and abs(inside[1].mean()) < 0.1 * speed
+    assert np.abs(outside[:2]).max() < 0.1 * speed
+    assert inside[2].mean() > 5 * outside[2].mean() + 0.01 and (field[3] == 1).all()
+
+
+def test_a_neighbour_that_comes_later_tells_the_same():
+    earlier = motion_field(scene(40), scene(38), seconds=0.04)
+    later = motion_field(scene(40), scene(42), seconds=-0.04)
+    place = np.s_[0, 13:19, 23:29]
+    assert earlier[place].mean() == pytest.approx(later[place].mean(), rel=0.2) and earlier[place].mean() > 0.5
+
+
+@pytest.mark.parametrize(("before", "seconds"), [(None, 0.0), (scene(38), 0.0)])
+def test_without_a_neighbour_or_a_time_nothing_is_known(before, seconds):
+    field = motion_field(scene(40), before, seconds=seconds)
+    assert field.shape == (4, HEIGHT // 2, WIDTH // 2) and not field.any()
+
+
+def test_the_field_of_a_stutter_is_finite():
+    assert np.isfinite(motion_field(scene(40), scene(10), seconds=1e-9)).all()
+
+
+@pytest.mark.parametrize(("fps", "gap"), [(1, 1), (10, 1), (25, 1), (30, 1), (50, 2), (60, 2), (240, 10)])
+def test_the_gap_is_a_frame_or_about_a_twenty_fifth_of_a_second(fps, gap):
+    assert pair_gap(fps) == gap

@@ -9,6 +9,7 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
+from lavida.exposure.mentions import says_where
 from lavida.exposure.sample import Segmented
 
 SLIVER = 0.001  # part of the picture under which a class is neither taught nor denied
@@ -59,6 +60,8 @@ def reframe(
     view = _View.draw(segmented.frames.shape[1:3], (height, width), scale, rng)
     if rng.random() < without:
         view = _view_without(segmented, (height, width), rng) or view
+    if _tells_left_from_right(segmented):
+        view = view.unmirrored()
     frames = np.stack([np.asarray(view.picture(frame)) for frame in segmented.frames])  # [T, H, W, 3]
     masks = {
         name: view.mask(mask) if mask.any() else np.zeros((len(mask), height, width), bool)
@@ -85,6 +88,12 @@ def degrade(segmented: Segmented, *, rng: np.random.Generator) -> Segmented:
 
     before = None if segmented.before is None else each(segmented.before)
     return replace(segmented, frames=each(segmented.frames), before=before)
+
+
+def _tells_left_from_right(segmented: Segmented) -> bool:
+    """Whether a text of the sample would be wrong in a mirror."""
+    texts = (text for said in segmented.expressions.values() for text in said)
+    return any(says_where(text) for text in (*segmented.masks, *texts))
 
 
 def _view_without(segmented: Segmented, size: tuple[int, int], rng: np.random.Generator) -> _View | None:
@@ -161,6 +170,10 @@ class _View:
             free = source[i] - one_step * size[i]
             axes.append(_Axis(float(rng.uniform(0, 1)) * free, one_step, size[i], source[i], flipped[i]))
         return cls(axes[0], axes[1], int(rng.integers(0, 256)), bool(rng.random() < 0.5))
+
+    def unmirrored(self) -> _View:
+        """The same view the right way round, with nothing mirrored at its sides."""
+        return replace(self, columns=replace(self.columns, flipped=False), mirrored=False)
 
     def shows(self, mask: np.ndarray) -> bool:
         """Whether anything of a mask [T, H, W] is in or just beside the view."""

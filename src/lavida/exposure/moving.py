@@ -20,11 +20,13 @@ FAST, DRIVING, PARKED = "fast-moving person", "moving vehicle", "parked vehicle"
 MOTION_NAMES = (FAST, DRIVING, PARKED)
 VEHICLES = frozenset({"vehicle", "car", "bus", "truck"})
 RIDDEN = frozenset({"bicycle", "bicyclist", "motorcycle", "scooter", "skating", "horse"})
+MOTION_WEIGHT = 0.3  # for the sampler: these names would seldom be true, since many others are true of a scene
 ALSO_WHEN_FAST = ("skating", "skateboard", "bicyclist")  # what a person may be doing who moves that fast
-PERSON_HEIGHT = (14.0, 110.0)  # pixels; the scale of a scene
-MOST_MOVERS = 7
+PERSON_HEIGHT = (14.0, 230.0)  # pixels; the scale of a scene, from a far camera to a doorway
+MOST_ENLARGED = 2.0  # a cut-out is not blown up further
+MOST_MOVERS, MOST_CLOSE, CLOSE = 7, 3, 0.35  # fewer where a person is higher than this part of the picture
 STANDING = 0.25  # part of the cut-outs that do not move
-RUNNING = 0.2  # part of the moving people that run or glide
+RUNNING = 0.3  # part of the moving people that run or glide
 HASTE = 1.7  # footage runs faster or slower than announced by up to this factor
 CLIP_GAP = 1 / 12  # seconds between the frames of a real clip: DAVIS as it is kept here, every second of 24
 GAPS = (1 / 30, 1 / 25, 1 / 25, 1 / 15, 1 / 10)  # seconds between neighbours
@@ -127,38 +129,44 @@ def with_motion(segmented: Segmented, *, size: tuple[int, int] | None = None) ->
 
 
 def _cast(bank: CutoutBank, size: tuple[int, int], rng: np.random.Generator, *, middle: float) -> list[_Actor]:
-    """Who is in the scene; all at one scale, somewhere in the picture in the middle of the clip."""
-    person = float(np.exp(rng.uniform(*np.log(PERSON_HEIGHT))))
-    metre = person / 1.7
+    """Who is in the scene; all at one scale, in the picture, or half in it, at the time `middle`."""
+    metre = float(np.exp(rng.uniform(*np.log(PERSON_HEIGHT)))) / 1.7  # pixels
     haste = float(np.exp(rng.uniform(-1, 1) * np.log(HASTE)))
     walkers = [mover for mover in bank.movers if mover.speed == WALK]
     others = [mover for mover in bank.movers if mover.speed != WALK]
+    most = MOST_MOVERS if 1.7 * metre < CLOSE * size[0] else MOST_CLOSE
     actors = []
-    for _ in range(int(rng.integers(1, MOST_MOVERS + 1))):
+    for _ in range(int(rng.integers(1, most + 1))):
         kinds = walkers if walkers and (not others or rng.random() < 0.6) else others
-        mover = kinds[int(rng.integers(len(kinds)))]
-        cutout = bank.draw(mover, rng)
-        height = metre * mover.height * float(np.exp(rng.uniform(-0.2, 0.2)))
-        fast = mover.speed == WALK and "person" in mover.names and rng.random() < RUNNING
-        low, high = RUN if fast else mover.speed
-        speed = (
-            0.0 if rng.random() < STANDING else haste * metre * float(np.exp(rng.uniform(np.log(low), np.log(high))))
-        )
-        angle = rng.normal(0, 0.5) if rng.random() < 0.7 else rng.uniform(-np.pi, np.pi)
-        velocity = speed * np.array([np.cos(angle), np.sin(angle)]) * (1 if rng.random() < 0.5 else -1)
-        place = rng.uniform(0.05, 0.95, 2) * np.array(size[::-1])
-        actors.append(
-            _Actor(
-                cutout=cutout,
-                scale=height / cutout.pixels.shape[0],
-                flipped=bool(rng.random() < 0.5),
-                start=place - velocity * middle,
-                velocity=velocity,
-                light=float(np.exp(rng.uniform(-0.35, 0.35))),
-                fast=fast and speed > 0,
-            )
-        )
+        cutout = bank.draw(kinds[int(rng.integers(len(kinds)))], rng)
+        place = rng.uniform(-0.05, 1.05, 2) * np.array(size[::-1])
+        actors.append(_act(cutout, place, rng, metre=metre, haste=haste, middle=middle))
     return sorted(actors, key=lambda actor: actor.start[1])  # what is lower in the picture is nearer
+
+
+def _act(
+    cutout: Cutout, place: np.ndarray, rng: np.random.Generator, *, metre: float, haste: float, middle: float
+) -> _Actor:
+    """Size, pace and direction of one cut-out that is at `place` at the time `middle`."""
+    mover, rows = cutout.mover, cutout.pixels.shape[0]
+    height = metre * mover.height * float(np.exp(rng.uniform(-0.2, 0.2)))
+    scale = min(height / rows, MOST_ENLARGED)
+    fast = mover.speed == WALK and "person" in mover.names and rng.random() < RUNNING
+    low, high = RUN if fast else mover.speed
+    pace = haste * float(np.exp(rng.uniform(np.log(low), np.log(high))))  # metres a second
+    # what is shown smaller than the scene's scale goes slower, too: it is farther away
+    speed = 0.0 if rng.random() < STANDING else pace * metre * scale * rows / height
+    angle = rng.normal(0, 0.5) if rng.random() < 0.7 else rng.uniform(-np.pi, np.pi)
+    velocity = speed * np.array([np.cos(angle), np.sin(angle)]) * (1 if rng.random() < 0.5 else -1)
+    return _Actor(
+        cutout=cutout,
+        scale=scale,
+        flipped=bool(rng.random() < 0.5),
+        start=place - velocity * middle,
+        velocity=velocity,
+        light=float(np.exp(rng.uniform(-0.35, 0.35))),
+        fast=fast and speed > 0,
+    )
 
 
 def _composed(still: np.ndarray, actors: list[_Actor], time: float) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from lavida.exposure.balance import even_weights
 from lavida.exposure.cutouts import CutoutBank
 from lavida.exposure.datasets import load
 from lavida.exposure.mixture import Mixture
-from lavida.exposure.moving import MOTION_NAMES, neighbours, set_in_motion, with_motion
+from lavida.exposure.moving import MOTION_NAMES, MOTION_WEIGHT, neighbours, set_in_motion, with_motion
 from lavida.exposure.removal import Removal
 from lavida.exposure.sample import Exposure, SegmentationDataset
 from lavida.exposure.sampler import AnomalyExposureSampler
@@ -47,6 +47,8 @@ class ExposureStream:
         )
         if recipe.sampler.even_words:
             even_weights(self._sampler, self._images, scale=self._zoom)
+        if self._bank is not None:
+            self._sampler.reweigh(dict.fromkeys(self._searched, MOTION_WEIGHT))
 
     def __call__(self, length: int, rng: np.random.Generator) -> Exposure:
         """One exposure of `length` frames: 1 or `data.clip_length`."""

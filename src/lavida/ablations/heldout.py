@@ -11,6 +11,7 @@ from lavida.detector import Detector
 from lavida.evaluation import evaluate, open_benchmark
 from lavida.evaluation.exposure.answers import ask
 from lavida.evaluation.exposure.measures import row_measures
+from lavida.evaluation.exposure.scenes import ACTORS, ROWS, MovingScenes
 from lavida.evaluation.exposure.sets import PICTURES
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, evenly_spread
@@ -18,6 +19,8 @@ from lavida.exposure.vocabulary import Vocabulary
 from lavida.progress import progress_bar
 
 PED2 = "ucsd-ped2"
+MOVING = "moving"
+MEANS = ("auc", "mask_iou", "category_accuracy")
 PED2_METRICS = {"pixel_auc": "ped2.pixel_auc", "frame_auc_micro": "ped2.frame_auc"}
 
 
@@ -30,12 +33,14 @@ def check_data(root: Path, ped2: Path | None) -> None:
 
 
 def held_out_sets(detector: Detector, root: Path, *, pictures: int) -> dict[str, dict[str, Any]]:
-    """`prompts`, frame `auc`, `mask_iou` and `category_accuracy` of each held-out picture set below `root`.
+    """`prompts`, frame `auc`, `mask_iou` and `category_accuracy` of each held-out set below `root`.
+
+    These are the picture sets and, where its pictures are there, `MOVING`: scenes that ask for motion words.
 
     Args:
         detector: its model is asked.
         root: the folder of the data sets.
-        pictures: at most so many of a set, spread evenly.
+        pictures: at most so many of a set, spread evenly, and so many scenes.
     """
     sets = {}
     for held_out in PICTURES:
@@ -49,12 +54,28 @@ def held_out_sets(detector: Detector, root: Path, *, pictures: int) -> dict[str,
                 answers += ask(detector, question.sample, question.prompts, calibrates=False)
                 advance()
         sets[held_out.row] = row_measures(answers, None)
+    if all((root / folder).is_dir() for _, folder in ACTORS):
+        sets[MOVING] = _moving_scenes(detector, root, scenes=pictures)
     return sets
 
 
+def _moving_scenes(detector: Detector, root: Path, *, scenes: int) -> dict[str, Any]:
+    """The means over the rows of the exposure test that ask for motion words."""
+    rows = []
+    for name in ROWS:
+        answers, questions = [], MovingScenes(root, name, scenes=scenes)
+        with progress_bar(f"exposure test: {name}", total=len(questions)) as advance:
+            for question in questions:
+                answers += ask(detector, question.sample, question.prompts, calibrates=False)
+                advance()
+        rows.append(row_measures(answers, None))
+    means = {key: _mean([row[key] for row in rows]) for key in MEANS}
+    return {"prompts": sum(row["prompts"] for row in rows), **means}
+
+
 def overall(sets: dict[str, dict[str, Any]]) -> dict[str, float | None]:
-    """The columns of a table: `auc.<set>`, and the means over sets `auc`, `mask_iou`, `category_accuracy`."""
-    means = {key: _mean([s[key] for s in sets.values()]) for key in ("auc", "mask_iou", "category_accuracy")}
+    """The columns of a table: `auc.<set>`, and the means over the sets of pictures."""
+    means = {key: _mean([s[key] for name, s in sets.items() if name != MOVING]) for key in MEANS}
     return {f"auc.{name}": values["auc"] for name, values in sets.items()} | means
 
 

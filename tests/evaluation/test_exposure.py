@@ -230,7 +230,7 @@ def test_without_the_training_pictures_the_words_are_not_measured(detector, data
 
 
 def test_a_missing_set_is_said_before_anything_is_asked(detector, data, tmp_path, two_sets, monkeypatch):
-    monkeypatch.setattr(run, "ask", lambda *_, **__: pytest.fail("asked"))
+    monkeypatch.setattr(run, "ask_all", lambda *_, **__: pytest.fail("asked"))
     with pytest.raises(InputError, match="davis2016"):
         list(exposure_answers(detector, _only(data, "humans", tmp_path)))
 

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scenes import box, scene
 
-from lavida.exposure.augment import augment
+from lavida.exposure.augment import augment, degrade
 
 SIZE = (48, 64)
 
@@ -100,3 +102,15 @@ def test_a_sample_that_tells_left_from_right_is_never_mirrored():
         columns = [np.nonzero(view.masks[name][0].any(0))[0].mean() for name in ("man", "a tree")]
         mirrored += columns[0] > columns[1]
     assert mirrored > 10
+
+
+def test_some_views_have_the_same_specks_in_every_frame():
+    flat = replace(scene({}), frames=np.full((2, 60, 80, 3), 128, np.uint8))
+    specked = 0
+    for seed in range(200):
+        now, later = degrade(flat, rng=np.random.default_rng(seed)).frames.astype(int)
+        spots = [np.abs(frame - np.median(frame, (0, 1))).max(-1) > 45 for frame in (now, later)]
+        if any(spot.any() for spot in spots):
+            specked += 1
+            assert spots[0].mean() < 0.1 and (spots[0] & spots[1]).sum() > 0.5 * spots[0].sum()
+    assert 0.05 < specked / 200 < 0.25

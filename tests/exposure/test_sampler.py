@@ -86,6 +86,19 @@ def test_irrelevant_names_of_the_own_set_alone():
     assert all(set(e.categories) <= set(PRESENT) for e in drawn if e.category_masks)
 
 
+def test_a_share_of_the_irrelevant_names_are_further_words():
+    def further(segmented=None, **settings):
+        asked = draw(600, segmented, names=NAMES[:6], probability=0.0, max_categories=2, **settings)
+        names = [name for e in asked for name in e.categories]
+        return np.mean([name in NAMES[6:] for name in names]), set(names)
+
+    assert further()[0] == 0
+    share, names = further(further=NAMES, further_share=0.3)
+    assert share == pytest.approx(0.3, abs=0.06) and names.isdisjoint(PRESENT)
+    seen = {"w7": PRESENT["w1"]}
+    assert "w7" not in further(scene(seen), further=NAMES, further_share=0.9)[1]
+
+
 def test_never_irrelevant_what_may_be_there():
     vocabulary = toy_vocabulary(w0={"implies": ["w2"], "like": ["w3"], "maybe": ["w4"]})
     drawn = {n for e in draw(300, vocabulary=vocabulary, probability=0.0) for n in e.categories}

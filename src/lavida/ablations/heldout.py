@@ -9,14 +9,13 @@ from typing import Any
 
 from lavida.detector import Detector
 from lavida.evaluation import evaluate, open_benchmark
-from lavida.evaluation.exposure.answers import ask
+from lavida.evaluation.exposure.answers import Questions, ask_all
 from lavida.evaluation.exposure.measures import row_measures
 from lavida.evaluation.exposure.scenes import ACTORS, ROWS, MovingScenes
 from lavida.evaluation.exposure.sets import PICTURES
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, evenly_spread
 from lavida.exposure.vocabulary import Vocabulary
-from lavida.progress import progress_bar
 
 PED2 = "ucsd-ped2"
 MOVING = "moving"
@@ -45,32 +44,19 @@ def held_out_sets(detector: Detector, root: Path, *, pictures: int) -> dict[str,
     sets = {}
     for held_out in PICTURES:
         dataset = load(held_out.dataset, root / held_out.folder, "heldout")
-        questions = HeldoutQuestions(
-            dataset, vocabulary=Vocabulary.builtin(), asked=evenly_spread(len(dataset), pictures)
-        )
-        answers = []
-        with progress_bar(f"exposure test: {held_out.row}", total=len(questions)) as advance:
-            for question in questions:
-                answers += ask(detector, question.sample, question.prompts, calibrates=False)
-                advance()
-        sets[held_out.row] = row_measures(answers, None)
+        asked = evenly_spread(len(dataset), pictures)
+        questions = HeldoutQuestions(dataset, vocabulary=Vocabulary.builtin(), asked=asked)
+        sets[held_out.row] = _measured(detector, held_out.row, questions)
     if all((root / folder).is_dir() for _, folder in ACTORS):
-        sets[MOVING] = _moving_scenes(detector, root, scenes=pictures)
+        rows = [_measured(detector, row, MovingScenes(root, row, scenes=pictures)) for row in ROWS]
+        means = {key: _mean([row[key] for row in rows]) for key in MEANS}
+        sets[MOVING] = {"prompts": sum(row["prompts"] for row in rows), **means}
     return sets
 
 
-def _moving_scenes(detector: Detector, root: Path, *, scenes: int) -> dict[str, Any]:
-    """The means over the rows of the exposure test that ask for motion words."""
-    rows = []
-    for name in ROWS:
-        answers, questions = [], MovingScenes(root, name, scenes=scenes)
-        with progress_bar(f"exposure test: {name}", total=len(questions)) as advance:
-            for question in questions:
-                answers += ask(detector, question.sample, question.prompts, calibrates=False)
-                advance()
-        rows.append(row_measures(answers, None))
-    means = {key: _mean([row[key] for row in rows]) for key in MEANS}
-    return {"prompts": sum(row["prompts"] for row in rows), **means}
+def _measured(detector: Detector, row: str, questions: Questions) -> dict[str, Any]:
+    answers, _ = ask_all(detector, row, questions)
+    return row_measures(answers, None)
 
 
 def overall(sets: dict[str, dict[str, Any]]) -> dict[str, float | None]:

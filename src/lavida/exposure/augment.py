@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
 
+import cv2
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
@@ -17,6 +18,8 @@ WITHOUT = 0.25  # part of the views that are chosen to lose a class: the same sc
 WITHOUT_ZOOM = (1.2, 4.0)
 WITHOUT_TRIES = 8
 EDGE = 0.02  # part of the view beyond its border in which a class still counts as near
+SPECK_SHIFT = 4  # OpenCV draws in fractions of a pixel: bits after the point
+SPECK_UNIT = 2**SPECK_SHIFT
 NOISE = np.random.default_rng(0).normal(size=256).astype(np.float32)
 
 Filter = Callable[[Image.Image], Image.Image]
@@ -222,6 +225,8 @@ def _draw_look(size: tuple[int, int], rng: np.random.Generator) -> Filter:
     filters: list[Filter] = [_draw_light(rng)]
     if rng.random() < 0.3:
         filters.append(lambda image: image.convert("L").convert("RGB"))
+    if rng.random() < 0.15:
+        filters.append(_specks(size, count=int(rng.integers(4, 60)), rng=rng))
     if rng.random() < 0.2:
         filters.append(_coarse(size, factor=float(rng.uniform(1.5, 4))))
     if rng.random() < 0.1:
@@ -264,6 +269,31 @@ def _noise(size: tuple[int, int], *, strength: float, rng: np.random.Generator) 
     def apply(image: Image.Image) -> Image.Image:
         grain = curve[np.frombuffer(rng.bytes(size[0] * size[1]), np.uint8)].reshape(*size, 1)
         return Image.fromarray((np.asarray(image) + grain).clip(0, 255).astype(np.uint8))
+
+    return apply
+
+
+def _specks(size: tuple[int, int], *, count: int, rng: np.random.Generator) -> Filter:
+    """Litter, marks, snow, dirt on the lens: seen from afar they are as small as a person, and none."""
+    layer = np.zeros(size, np.float32)
+    for x, y in rng.uniform((0, 0), size[::-1], (count, 2)):
+        strength = float(rng.uniform(30, 160)) * rng.choice((-1, 1))
+        axes = rng.uniform(0.4, 2.5, 2) * SPECK_UNIT
+        cv2.ellipse(
+            layer,
+            (int(x * SPECK_UNIT), int(y * SPECK_UNIT)),
+            (int(axes[0]), int(axes[1])),
+            angle=float(rng.uniform(0, 180)),
+            startAngle=0,
+            endAngle=360,
+            color=strength,
+            thickness=-1,
+            lineType=cv2.LINE_AA,
+            shift=SPECK_SHIFT,
+        )
+
+    def apply(image: Image.Image) -> Image.Image:
+        return Image.fromarray((np.asarray(image) + layer[..., None]).clip(0, 255).astype(np.uint8))
 
     return apply
 

@@ -46,6 +46,8 @@ class AnomalyExposureSampler:
         vocabulary: phrases and conflicts of the names.
         names: names that fill up the irrelevant categories; all of the vocabulary by default. In training
             give those of the mixture: a name that is only ever irrelevant teaches that its word means no.
+        further: names of other things, which are only ever irrelevant.
+        further_share: part of the irrelevant names that is preferred from `further`.
         irrelevant: `mixture` takes irrelevant names from `names` and from the sample's own data set, `own` from
             the latter alone (Eq. 1), unless a normal sample would then have no category at all.
         max_categories: K_E is uniform in 1..max_categories.
@@ -64,6 +66,8 @@ class AnomalyExposureSampler:
         *,
         vocabulary: Vocabulary,
         names: Sequence[str] | None = None,
+        further: Sequence[str] = (),
+        further_share: float = 0.0,
         irrelevant: Literal["mixture", "own"] = "mixture",
         max_categories: int = 30,
         limits: Mapping[str, int] | None = None,
@@ -80,6 +84,8 @@ class AnomalyExposureSampler:
                 raise InputError(f"max_categories is {most}; give at least 1")
         if not 0 <= probability <= 1:
             raise InputError(f"the anomaly probability is {probability}; give a number from 0 to 1")
+        if not 0 <= further_share < 1:
+            raise InputError(f"the share of further names is {further_share}; give a number from 0 to less than 1")
         if labels not in ("observed", "letter"):
             raise InputError(f"unknown frame labels {labels!r}; use observed or letter")
         if irrelevant not in ("mixture", "own"):
@@ -87,6 +93,8 @@ class AnomalyExposureSampler:
         self._vocabulary = vocabulary
         self._table = NameTable({} if weights is None else weights)
         self._names = self._table.places(vocabulary.names if names is None else names)
+        self._further = NamePool(self._table, np.setdiff1d(self._table.places(further), self._names))
+        self._further_share = further_share
         self._own_alone = irrelevant == "own"
         self._max_categories = max_categories
         self._probability = probability
@@ -192,7 +200,11 @@ class AnomalyExposureSampler:
 
         own = mixed(absent(pools.own_classes), absent(pools.own_texts), share=CLASS_NAMES, rng=rng)
         others = mixed(absent(pools.classes), absent(pools.texts), share=CLASS_NAMES, rng=rng)
-        self._take(own if self._own_alone else mixed(own, others, share=OWN_NAMES, rng=rng), chosen, count)
+        if not self._own_alone:
+            own = mixed(own, others, share=OWN_NAMES, rng=rng)
+        if self._further_share:
+            own = mixed(absent(self._further), own, share=self._further_share, rng=rng)
+        self._take(own, chosen, count)
         if alone:
             self._take(chain(lost, others), chosen, 1)
         return chosen

@@ -10,19 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image
 from sklearn.metrics import roc_auc_score
-from torch.nn import functional as F
 
 from lavida.detector import Detector
-from lavida.evaluation.exposure import Answer, ask
+from lavida.evaluation.exposure.answers import Answer, ask, forward, found_mask
 from lavida.evaluation.exposure.sets import MOST_PICTURES
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, Prompt, Question, evenly_spread
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.training.recipe import Recipe
-from lavida.video.clips import analysis_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,21 +104,13 @@ def _positive(detector: Detector, questions: HeldoutQuestions) -> Iterator[tuple
                 yield question, prompt
 
 
-@torch.inference_mode()
 def _finding(detector: Detector, question: Question, prompt: Prompt) -> Finding:
     frame, truth = question.sample.frames[0], question.sample.masks[prompt.positive][0]
-    height, width = truth.shape
-    config = detector.model.config
-    size = analysis_size(width, height, long_side=config.frame_side, multiple=config.frame_multiple)
-    pixels = np.array(Image.fromarray(frame).resize(size[::-1], Image.Resampling.BILINEAR))
-    frames = torch.from_numpy(pixels).permute(2, 0, 1)[None, None].to(detector.device)
-    with detector.autocast():
-        output = detector.model(frames, [list(prompt.categories)])
-    logits = F.interpolate(output.pixel_logits.float(), size=(height, width), mode="bilinear")[0, 0]
+    output, _ = forward(detector, question.sample, [prompt])
     return Finding(
         frame=frame,
         truth=truth,
-        found=(logits > 0).cpu().numpy(),
+        found=found_mask(output, (0, 0), truth.shape),
         categories=prompt.categories,
         present=prompt.positive,
         logit=float(output.frame_logits[0, 0]),

@@ -65,6 +65,7 @@ class SamplerRecipe:
 
     max_categories: int = 30
     names: str = "mixture"  # where irrelevant names come from; or "own", the sample's own data set alone (Eq. 1)
+    further: float = 0.0  # share of the irrelevant names that come from words which no mask of the mixture shows
     probability: float = 0.5
     labels: str = "observed"  # or "letter": Eq. 2 as written
     phrases: bool = True

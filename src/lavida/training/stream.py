@@ -37,6 +37,8 @@ class ExposureStream:
             vocabulary=Vocabulary.builtin(),
             # only names that some mask in the mixture shows: one that is always irrelevant would come to mean "no"
             names=self._images.names,
+            further=self._images.removal.kept(n for n in Vocabulary.builtin().classes if n not in MOTION_NAMES),
+            further_share=recipe.sampler.further,
             irrelevant=recipe.sampler.names,
             max_categories=recipe.sampler.max_categories,
             limits=_limits(zip(data.sets, self._images.datasets, strict=True)),

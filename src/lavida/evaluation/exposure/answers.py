@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -13,11 +14,12 @@ from torch.nn import functional as F
 from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.evaluation.exposure.untrained import untrained_scores
-from lavida.exposure.heldout import Prompt
+from lavida.exposure.heldout import Prompt, Question
 from lavida.exposure.moving import own_neighbours, with_motion
 from lavida.exposure.sample import Segmented
 from lavida.model.lavida import LavidaModel, LavidaOutput
 from lavida.model.vision import VisionFeatures
+from lavida.progress import progress_bar
 from lavida.video.clips import analysis_size
 
 
@@ -50,7 +52,14 @@ class Answer:
     untrained: float | None = None
 
 
-@torch.inference_mode()
+class Questions(Protocol):
+    """Samples with prompts about each."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Question]: ...
+
+
 def ask(detector: Detector, sample: Segmented, prompts: Sequence[Prompt], *, calibrates: bool) -> list[Answer]:
     """One answer for every prompt and frame, in that order.
 
@@ -59,6 +68,46 @@ def ask(detector: Detector, sample: Segmented, prompts: Sequence[Prompt], *, cal
     """
     if not prompts:
         return []
+    output, untrained = forward(detector, sample, prompts)
+    if not torch.isfinite(output.frame_logits).all():
+        raise InputError(
+            f"the scores of {detector.name} are not numbers: its weights are damaged; save or train it again"
+        )
+    return [
+        _answer(output, (i, t), sample, prompt, calibrates=calibrates, untrained=said)
+        for i, (prompt, said) in enumerate(zip(prompts, untrained, strict=True))
+        for t in range(len(sample.frames))
+    ]
+
+
+def ask_all(
+    detector: Detector, row: str, questions: Questions, *, learns: frozenset[int] = frozenset()
+) -> tuple[list[Answer], list[Answer]]:
+    """What the model says to a set's own prompts, and to those about removed categories.
+
+    Args:
+        detector: its model is asked.
+        row: what the progress bar says.
+        questions: all of them are asked.
+        learns: the samples that calibration may learn from.
+    """
+    own, of_removed = [], []
+    with progress_bar(f"exposure test: {row}", total=len(questions)) as advance:
+        for question in questions:
+            prompts = (*question.prompts, *question.removed)
+            answers = ask(detector, question.sample, prompts, calibrates=question.index in learns)
+            end_of_own = len(question.prompts) * len(question.sample.frames)
+            own += answers[:end_of_own]
+            of_removed += answers[end_of_own:]
+            advance()
+    return own, of_removed
+
+
+@torch.inference_mode()
+def forward(
+    detector: Detector, sample: Segmented, prompts: Sequence[Prompt]
+) -> tuple[LavidaOutput, list[torch.Tensor | None]]:
+    """The model's output for the sample and each prompt as a batch, and what the backbone says without training."""
     model = detector.model
     frames = _analysed(sample.frames, detector)  # [1, T, 3, h, w]
     motion = _motion(sample, detector, size=tuple(frames.shape[-2:]))
@@ -70,16 +119,14 @@ def ask(detector: Detector, sample: Segmented, prompts: Sequence[Prompt], *, cal
             [list(prompt.categories) for prompt in prompts],
             motion=None if motion is None else motion.repeat(repeats),
         )
-        untrained = [untrained_scores(model, f_v.class_logits, prompt.categories) for prompt in prompts]
-    if not torch.isfinite(output.frame_logits).all():
-        raise InputError(
-            f"the scores of {detector.name} are not numbers: its weights are damaged; save or train it again"
-        )
-    return [
-        _answer(output, (i, t), sample, prompt, calibrates=calibrates, untrained=said)
-        for i, (prompt, said) in enumerate(zip(prompts, untrained, strict=True))
-        for t in range(len(sample.frames))
-    ]
+        return output, [untrained_scores(model, f_v.class_logits, prompt.categories) for prompt in prompts]
+
+
+def found_mask(output: LavidaOutput, at: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
+    """The model's mask `at` a prompt and frame of the output: bool `[H,W]` of the given size."""
+    i, t = at
+    maps = F.interpolate(output.pixel_logits[i : i + 1, t : t + 1].float(), size=size, mode="bilinear")
+    return (maps[0, 0] > 0).cpu().numpy()
 
 
 def _analysed(frames: np.ndarray, detector: Detector) -> torch.Tensor:
@@ -149,8 +196,7 @@ def _answer(
         logits = tuple(output.category_logits[i, t, : len(prompt.categories)].tolist())  # the rest is padding
     iou = named = None
     if visible:
-        maps = F.interpolate(output.pixel_logits[i : i + 1, t : t + 1].float(), size=actual.shape, mode="bilinear")
-        predicted = (maps[0, 0] > 0).cpu().numpy()
+        predicted = found_mask(output, at, actual.shape)
         iou = float((predicted & actual).sum() / (predicted | actual).sum())
         if logits:
             named = prompt.categories[int(np.argmax(logits))] == prompt.positive

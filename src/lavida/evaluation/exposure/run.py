@@ -13,14 +13,14 @@ import torch
 from lavida import __version__
 from lavida.detector import Detector
 from lavida.errors import InputError
-from lavida.evaluation.exposure.answers import Answer, ask
+from lavida.evaluation.exposure.answers import Answer, ask_all
 from lavida.evaluation.exposure.measures import category_measures, removed_measures, row_measures
 from lavida.evaluation.exposure.reliability import draw_reliability, reliability_curve
 from lavida.evaluation.exposure.scenes import ROWS, MovingScenes
 from lavida.evaluation.exposure.sets import CLIP_LENGTH, MOST_CLIPS, MOST_PICTURES, PICTURES, clip_sets
 from lavida.evaluation.exposure.words import WordsAlone
 from lavida.evaluation.results import ResultFolder
-from lavida.exposure.heldout import HeldoutQuestions, Prompt
+from lavida.exposure.heldout import Prompt
 from lavida.progress import progress_bar
 
 REMOVED = "removed"  # the row of the categories that training never used
@@ -44,7 +44,7 @@ def exposure_answers(
     removed = frozenset(detector.model.config.removed_categories)
     sets = [(each.row, *each.questions(Path(root), calibrating=calibrating)) for each in PICTURES]
     for row, questions, learns in sets:
-        answers, _ = _ask_all(detector, row, questions, learns)
+        answers, _ = ask_all(detector, row, questions, learns=learns)
         if calibrating:
             answers = [a for a in answers if removed.isdisjoint(a.categories)]
             if len({a.positive for a in answers}) < 2:
@@ -104,27 +104,11 @@ def _answers(
     video_sets = [(each.row, *each.questions(root)) for each in clip_sets(root)]
     scenes = [(row, MovingScenes(root, row), frozenset[int]()) for row in ROWS if detector.model.config.motion]
     for row, questions, learns in picture_sets:
-        pictures[row], others = _ask_all(detector, row, questions, learns)
+        pictures[row], others = ask_all(detector, row, questions, learns=learns)
         of_removed += others
     for row, questions, learns in [*video_sets, *scenes]:
-        clips[row], _ = _ask_all(detector, row, questions, learns)
+        clips[row], _ = ask_all(detector, row, questions, learns=learns)
     return pictures, clips, of_removed
-
-
-def _ask_all(
-    detector: Detector, row: str, questions: HeldoutQuestions | MovingScenes, learns: frozenset[int]
-) -> tuple[list[Answer], list[Answer]]:
-    """What the model says to a set's own prompts, and to those about removed categories."""
-    own, others = [], []
-    with progress_bar(f"exposure test: {row}", total=len(questions)) as advance:
-        for question in questions:
-            prompts = (*question.prompts, *question.removed)
-            answers = ask(detector, question.sample, prompts, calibrates=question.index in learns)
-            end_of_own = len(question.prompts) * len(question.sample.frames)
-            own += answers[:end_of_own]
-            others += answers[end_of_own:]
-            advance()
-    return own, others
 
 
 def _words(root: Path, *, removed: frozenset[str]) -> dict[str, WordsAlone | None]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -181,16 +180,6 @@ class PaletteVideos(VideoClips):
             if unknown:
                 raise InputError(f"label {unknown[0]} is no object of {video.name}: {path}; restore the data set")
         return labels
-
-
-@contextmanager
-def format_of(dataset: str, path: Path) -> Iterator[None]:
-    """Turns the errors of a block that takes `path` apart into an `InputError` that names it."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise InputError(f"not in the format of {dataset}: {path} ({reason}); restore the official file") from None
 
 
 def objects_by_name(names: Mapping[int, str]) -> dict[str, frozenset[int]]:

@@ -9,11 +9,10 @@ from lavida.errors import InputError
 from lavida.exposure.datasets.annotated_video import (
     AnnotatedVideo,
     PaletteVideos,
-    format_of,
     object_numbers,
     objects_by_name,
 )
-from lavida.exposure.datasets.reading import folder, of_split, read_text
+from lavida.exposure.datasets.reading import folder, format_of, of_split, read_text
 
 SPLITS = {"train": ("train",), "heldout": ("val",)}
 RESOLUTION = "480p"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,16 @@ def read_text(path: Path, *, layout: str = "") -> str:
         raise InputError(f"file is missing: {path}; restore the data set{holds}") from None
     except UnicodeDecodeError:
         raise InputError(f"not a text file: {path}; restore the data set{holds}") from None
+
+
+@contextmanager
+def format_of(dataset: str, path: Path) -> Iterator[None]:
+    """Turns the errors of a block that takes `path` apart into an `InputError` that names it."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise InputError(f"not in the format of {dataset}: {path} ({reason}); restore the official file") from None
 
 
 def matching(image: np.ndarray, labels: np.ndarray, *, path: Path) -> np.ndarray:

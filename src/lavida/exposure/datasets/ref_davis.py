@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.annotated_video import AnnotatedVideo, PaletteVideos, format_of, object_numbers
+from lavida.exposure.datasets.annotated_video import AnnotatedVideo, PaletteVideos, object_numbers
 from lavida.exposure.datasets.davis2017 import (
     RESOLUTION,
     SEMANTICS,
@@ -17,7 +17,7 @@ from lavida.exposure.datasets.davis2017 import (
     davis_frames,
     plain_name,
 )
-from lavida.exposure.datasets.reading import of_split, read_text
+from lavida.exposure.datasets.reading import format_of, of_split, read_text
 from lavida.exposure.datasets.referring import Expressions, read_meta_expressions
 
 SPLITS = {"train": ("train", "train"), "heldout": ("val", "valid")}

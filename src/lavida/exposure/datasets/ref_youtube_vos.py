@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lavida.exposure.datasets.annotated_video import PaletteVideos, format_of, object_numbers
-from lavida.exposure.datasets.reading import of_split, read_text
+from lavida.exposure.datasets.annotated_video import PaletteVideos, object_numbers
+from lavida.exposure.datasets.reading import format_of, of_split, read_text
 from lavida.exposure.datasets.referring import read_meta_expressions
 from lavida.exposure.datasets.youtube_vos import SPLITS, category_names, every_twentieth
 

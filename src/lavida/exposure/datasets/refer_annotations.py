@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -14,7 +13,7 @@ import numpy as np
 from pycocotools import mask as coco_rle
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.reading import read_text
+from lavida.exposure.datasets.reading import format_of, read_text
 
 ObjectId = int | str  # 1733 in COCO, "8756_2" in SAIAPR TC-12
 NO_OBJECT = -1  # how gRefCOCO says that a text is true of nothing
@@ -73,7 +72,7 @@ def read_references(path: Path, *, split: str) -> list[Reference]:
         InputError: the file is missing, is not in the format, or is a pickle of more than plain data.
     """
     entries = _json(path) if path.suffix == ".json" else _plain_pickle(path)
-    with _format_of(path):
+    with format_of("the refer data", path):
         return [_reference(entry) for entry in entries if entry["split"] == split]
 
 
@@ -96,7 +95,7 @@ def read_pictures(path: Path, references: Sequence[Reference]) -> dict[int, Pict
     for reference in references:
         meant.setdefault(reference.picture, set()).update(reference.objects)
     content = _json(path)
-    with _format_of(path):
+    with format_of("the refer data", path):
         names = {category["id"]: category["name"] for category in content["categories"]}
         pictures = {
             image["id"]: Picture(image["file_name"], (image["height"], image["width"]))
@@ -161,15 +160,5 @@ def _plain_pickle(path: Path) -> Any:
 
 
 def _json(path: Path) -> Any:
-    with _format_of(path):
+    with format_of("the refer data", path):
         return json.loads(read_text(path))
-
-
-@contextmanager
-def _format_of(path: Path) -> Iterator[None]:
-    """Errors of the block mean that `path` is not in its format."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise InputError(f"not in the format of the refer data: {path} ({reason}); restore the data set") from None

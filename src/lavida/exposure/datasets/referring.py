@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lavida.exposure.datasets.annotated_video import AnnotatedVideo, format_of
-from lavida.exposure.datasets.reading import read_text
+from lavida.exposure.datasets.annotated_video import AnnotatedVideo
+from lavida.exposure.datasets.reading import format_of, read_text
 
 
 @dataclass(frozen=True, slots=True)

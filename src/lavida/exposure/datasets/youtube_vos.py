@@ -10,11 +10,10 @@ from typing import Any, TypeVar
 from lavida.exposure.datasets.annotated_video import (
     AnnotatedVideo,
     PaletteVideos,
-    format_of,
     object_numbers,
     objects_by_name,
 )
-from lavida.exposure.datasets.reading import of_split, read_text
+from lavida.exposure.datasets.reading import format_of, of_split, read_text
 
 # What people call the categories that are written otherwise; "mouse" is the animal here, not the device.
 NAMES = {

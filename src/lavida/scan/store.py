@@ -1,0 +1,141 @@
+"""A folder of results on any file system, in which a file is either whole or not there."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from fsspec import AbstractFileSystem
+from fsspec.implementations.local import LocalFileSystem
+
+from lavida.engine import Halt
+from lavida.errors import InputError
+from lavida.scan.addresses import file_system, why
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+UNFINISHED = ".unfinished"  # beside the results, so that a rename stays on one disk; readers pass hidden folders over
+
+
+class Store:
+    """Named files below one address.
+
+    On a disk a file is written out of sight and renamed. On an object store it appears when its upload is complete,
+    which those stores guarantee.
+
+    Raises:
+        Halt: every method, where the place cannot be read or written: no file of any video could be.
+    """
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._system, self._base = file_system(address)
+        self.is_local = isinstance(self._system, LocalFileSystem)
+        # Object stores do not rename: they inherit "copy and delete".
+        self._renames = type(self._system).mv is not AbstractFileSystem.mv
+
+    def read(self, name: str) -> bytes | None:
+        """The content, or None if there is no such file."""
+        with self._one_clear_line():
+            try:
+                return self._system.cat_file(self._path(name))
+            except FileNotFoundError:
+                return None
+
+    def write(self, name: str, content: bytes) -> None:
+        """Make or replace a file in one atomic step."""
+        target = self._path(name)
+        with self._one_clear_line():
+            if not self._renames:
+                self._system.pipe_file(target, content)
+                return
+            unfinished = self._path(f"{UNFINISHED}/{uuid.uuid4().hex}")
+            for path in (unfinished, target):
+                self._system.makedirs(self._system._parent(path), exist_ok=True)
+            if self.is_local:
+                _write_through(unfinished, content)
+                os.replace(unfinished, target)
+            else:
+                self._system.pipe_file(unfinished, content)
+                with suppress(FileNotFoundError):
+                    self._system.rm_file(target)
+                self._system.mv(unfinished, target)
+
+    def names(self, folder: str) -> Iterator[str]:
+        """The files below a folder, whatever their depth, relative to it; none if it does not exist."""
+        base = self._path(folder)
+        with self._one_clear_line():
+            self._system.invalidate_cache()
+            found = self._system.find(base)
+        return (path.removeprefix(base).lstrip("/") for path in found)
+
+    def is_empty(self) -> bool:
+        """Whether nothing is there but what a store itself leaves."""
+        with self._one_clear_line():
+            try:
+                names = {path.rstrip("/").rpartition("/")[2] for path in self._system.ls(self._base, detail=False)}
+            except FileNotFoundError:
+                return True
+        return names <= {UNFINISHED}
+
+    def remove(self, name: str) -> None:
+        """Remove a file or a folder with all that is in it, if it is there."""
+        with self._one_clear_line(), suppress(FileNotFoundError):
+            self._system.rm(self._path(name), recursive=True)
+
+    def tidy(self) -> None:
+        """Remove what killed writers left out of sight; one that is not dead yet may still be writing there."""
+        with suppress(Halt):
+            self.remove(UNFINISHED)
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep others out while the block runs, where the file system can: a second scan would repeat the work.
+
+        Raises:
+            InputError: another scan is at work here.
+        """
+        if fcntl is None or not self.is_local:
+            yield
+            return
+        with self._one_clear_line():
+            os.makedirs(self._base, exist_ok=True)
+            descriptor = os.open(self._base, os.O_RDONLY)
+        try:
+            try:  # the kernel drops the lock however the process dies
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                line = f"another scan writes to {self.address}; wait for it, or choose another --out"
+                raise InputError(line) from error
+            except OSError:
+                pass  # a network disk without locks
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _path(self, name: str) -> str:
+        return f"{self._base.rstrip('/')}/{name}"
+
+    @contextmanager
+    def _one_clear_line(self) -> Iterator[None]:
+        try:
+            yield
+        except InputError:
+            raise
+        except Exception as error:  # each file system raises its own: no credentials, no such bucket, disk full, ...
+            raise Halt(
+                f"cannot use {self.address}: {why(error)}; make room or give access there, or choose another --out; "
+                "the same command goes on where this one stopped"
+            ) from error
+
+
+def _write_through(path: str, content: bytes) -> None:
+    with open(path, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())  # a rename that survives a power cut must not outlive its content

@@ -1,0 +1,133 @@
+"""What one worker of a scan does with one video: fetch it, look for the anomalies, write both tables."""
+
+from __future__ import annotations
+
+import errno
+import posixpath
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from fsspec import AbstractFileSystem
+
+from lavida.detector import Detector, load
+from lavida.engine import Halt
+from lavida.errors import InputError
+from lavida.scan.addresses import file_system, is_remote, why
+from lavida.scan.dataset import DataSet
+from lavida.scan.videos import Video
+from lavida.video.ahead import ReadAhead
+from lavida.video.decode import open_source
+from lavida.video.image_folder import IMAGE_SUFFIXES
+
+LONGEST_SUFFIX = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What the report of a scan needs of a finished video; the rest is on disk."""
+
+    frames: int
+    events: int
+    device: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartScanWorker:
+    """Makes a worker of a scan; small, so that it can be sent anywhere.
+
+    Attributes:
+        out: address of the data set.
+        model: `nano` or the absolute path of a model.
+        categories: what counts as abnormal.
+        stride: None: what each video's frame rate asks for.
+        threshold: score from which a frame is abnormal.
+        device: as `lavida.load` takes it.
+    """
+
+    out: str
+    model: str
+    categories: tuple[str, ...]
+    stride: int | None
+    threshold: float
+    device: str
+
+    def __call__(self) -> ScanWorker:
+        return ScanWorker(load(self.model, device=self.device), self)
+
+
+class ScanWorker:
+    """Video -> Scored. Raises InputError where a video cannot be scored, Halt where nothing can be written."""
+
+    def __init__(self, detector: Detector, settings: StartScanWorker) -> None:
+        self._detector, self._settings = detector, settings
+        self._data = DataSet(settings.out)
+
+    def __call__(self, video: Video) -> Scored:
+        with fetched(video.address) as path:
+            try:
+                with ReadAhead(open_source(path)) as source:
+                    detection = self._detector.detect(
+                        source,
+                        self._settings.categories,
+                        stride=self._settings.stride,
+                        threshold=self._settings.threshold,
+                    )
+            except InputError as error:
+                # a copy has a name that means nothing to the user
+                raise InputError(str(error).replace(str(path), video.address)) from error
+            detection.run["warnings"] = [w.replace(str(path), video.address) for w in detection.run["warnings"]]
+        self._data.write_video(video, detection)
+        return Scored(
+            frames=len(detection.times),
+            events=len(detection.events()),
+            device=str(self._detector.device),
+            warnings=tuple(detection.run["warnings"]),
+        )
+
+
+@contextmanager
+def fetched(address: str) -> Iterator[Path]:
+    """A local path of the video: its own, or a copy that is removed after the block.
+
+    Raises:
+        InputError: it cannot be fetched.
+        Halt: there is no room for the copy.
+    """
+    if not is_remote(address):
+        yield Path(address)
+        return
+    system, path = file_system(address)
+    try:
+        folder = TemporaryDirectory(prefix="lavida-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise Halt(f"no place for a copy of a video: {why(error)}; set TMPDIR to a folder with room") from error
+    with folder as place:
+        try:
+            copy = _copy(system, path, Path(place))
+        except FileNotFoundError as error:
+            raise InputError(f"no such file: {address}; it may have been removed meanwhile") from error
+        except Exception as error:  # each file system raises its own
+            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+                raise Halt(
+                    f"no room for a copy of {address}: {why(error)}; set TMPDIR to a folder with room"
+                ) from error
+            raise InputError(f"cannot fetch {address}: {why(error)}; check your access to it") from error
+        yield copy
+
+
+def _copy(system: AbstractFileSystem, path: str, place: Path) -> Path:
+    """Of a video file, or of the images in a folder."""
+    copy = place / f"video{posixpath.splitext(path)[1][:LONGEST_SUFFIX]}"
+    # not isdir first: over HTTP it would read the whole video to look for links
+    if system.isfile(path) or not system.isdir(path):
+        system.get_file(path, str(copy))
+        return copy
+    copy.mkdir()
+    for file in system.ls(path, detail=False):
+        if posixpath.splitext(file)[1].lower() in IMAGE_SUFFIXES:
+            system.get_file(file, str(copy / posixpath.basename(file)))
+    return copy

@@ -1,0 +1,136 @@
+"""Parts of a source that are sources themselves: a stretch of time, or a few frames."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lavida.errors import InputError
+from lavida.video.source import Frame, Source, check_stride
+
+
+class Stretch:
+    """What a source shows from one moment to another. Frames are numbered from 0, times stay those of the source.
+
+    Args:
+        source: where to cut from.
+        start_s: first moment, in seconds.
+        end_s: the moment from which nothing is taken.
+
+    Raises:
+        InputError: the end is not after the start.
+    """
+
+    def __init__(self, source: Source, *, start_s: float = 0.0, end_s: float = math.inf) -> None:
+        if not 0 <= start_s < end_s:
+            raise InputError(f"no time from {start_s:g} s to {end_s:g} s; give a start of 0 or more and a later end")
+        self._source, self._start_s, self._end_s = source, start_s, end_s
+        self.info = replace(source.info, frames_hint=self._hint())
+        self.first = 0  # number in the source of frame 0 of the stretch, known once that has been read
+
+    @property
+    def warnings(self) -> list[str]:
+        return self._source.warnings
+
+    def read(
+        self, *, stride: int, size: tuple[int, int] | None = None, pair_size: tuple[int, int] | None = None
+    ) -> Iterator[Frame]:
+        """See `Source.read`; the last frame of the stretch carries an image only on the stride.
+
+        Raises:
+            InputError: the source cannot be read, or has no frame in the stretch.
+        """
+        check_stride(stride)
+        first: int | None = None
+        # which frame comes first, and so which are on the stride, is not known before it is there
+        own = stride if self._start_s == 0 else 1
+        for frame in self._source.read(stride=own, size=size, pair_size=pair_size):
+            if frame.time_s >= self._end_s:
+                break
+            if frame.time_s < self._start_s:
+                continue
+            if first is None:
+                self.first = first = frame.index
+            index = frame.index - first
+            keep = own == stride or index % stride == 0
+            yield replace(frame, index=index) if keep else replace(frame, index=index, image=None, pair=None)
+        if first is None:
+            raise InputError(
+                f"no frame from {self._start_s:g} s to {self._end_s:g} s: {self.info.path}; choose a time in the video"
+            )
+
+    def _hint(self) -> int | None:
+        hint, fps = self._source.info.frames_hint, self._source.info.fps
+        if hint is None:
+            return None
+        return max(0, math.ceil(min(hint, self._end_s * fps)) - int(self._start_s * fps))
+
+
+class Excerpt:
+    """A source in which only a few frames carry an image, whatever the stride; it ends with the last of them.
+
+    Args:
+        source: where to take them from.
+        frames: their numbers.
+    """
+
+    def __init__(self, source: Source, frames: Iterable[int]) -> None:
+        self._source, self._frames = source, frozenset(int(frame) for frame in frames)
+        if not self._frames:
+            raise ValueError("an excerpt needs at least one frame")
+        # frames that share a stride spare the conversion of those between
+        self._stride = math.gcd(*self._frames) or 1
+        self.info = replace(source.info, frames_hint=max(self._frames) + 1)
+
+    @property
+    def warnings(self) -> list[str]:
+        return self._source.warnings
+
+    def read(
+        self, *, stride: int, size: tuple[int, int] | None = None, pair_size: tuple[int, int] | None = None
+    ) -> Iterator[Frame]:
+        """See `Source.read`; `stride` is not followed."""
+        last = max(self._frames)
+        for frame in self._source.read(stride=self._stride, size=size, pair_size=pair_size):
+            yield frame if frame.index in self._frames else replace(frame, image=None, pair=None)
+            if frame.index >= last:
+                return
+
+
+def read_frames(
+    source: Source, frames: Iterable[int], *, size: tuple[int, int] | None = None
+) -> dict[int, NDArray[np.uint8]]:
+    """Pictures `[H, W, 3]` (RGB) of some frames by their number, without those that cannot be read.
+
+    Raises:
+        InputError: the source cannot be read.
+    """
+    wanted = set(frames)
+    if not wanted:
+        return {}
+    read = Excerpt(source, wanted).read(stride=1, size=size)
+    return {frame.index: frame.image for frame in read if frame.image is not None}
+
+
+def analysed_frames(frames: int, *, stride: int) -> list[int]:
+    """The frames of a video of `frames` frames that are analysed with this stride: 0, stride, ... and the last."""
+    return sorted({*range(0, frames, stride), frames - 1})
+
+
+def whole_clips(frames: Iterable[int], *, analysed: list[int], length: int) -> list[int]:
+    """The analysed frames that the model saw in one clip with any of `frames`.
+
+    A second look at just these gives what the first one gave, since no clip depends on another.
+
+    Args:
+        frames: the frames of interest, each of them analysed.
+        analysed: all analysed frames of the video, ascending.
+        length: of a clip.
+    """
+    place = {frame: index for index, frame in enumerate(analysed)}
+    clips = sorted({place[frame] // length for frame in frames})
+    return [frame for clip in clips for frame in analysed[clip * length : (clip + 1) * length]]

@@ -1,0 +1,63 @@
+"""Scans with a stand-in for the model: what is bright is abnormal."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bright import bright_detector
+from video import make
+
+from lavida.detector import Detector
+from lavida.scan import ScanReport, scan
+
+
+class Looks:
+    """Counts the detectors that were loaded and the sources that they looked at."""
+
+    def __init__(self) -> None:
+        self.loaded = 0
+        self.sources: list[str] = []
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
+    """The stand-in in place of every model, and what it was asked for."""
+    seen, detect = Looks(), Detector.detect
+
+    def load(*_, **__) -> Detector:
+        seen.loaded += 1
+        return bright_detector()
+
+    def watched(self, source, *arguments, **options):
+        path = source if isinstance(source, Path) else source.info.path
+        seen.sources.append(path.name)
+        return detect(self, source, *arguments, **options)
+
+    monkeypatch.setattr("lavida.scan.worker.load", load)
+    monkeypatch.setattr(Detector, "detect", watched)
+    return seen
+
+
+@pytest.fixture
+def footage(tmp_path: Path) -> Path:
+    """A folder with three videos of different lengths, the middle one without anything bright."""
+    folder = tmp_path / "footage"
+    (folder / "cam 1").mkdir(parents=True)
+    make.video(folder / "cam 1" / "a.mp4", frames=12, mark=True)
+    make.video(folder / "cam 1" / "b.mp4", frames=7)
+    make.video(folder / "c.avi", frames=20, mark=True)
+    return folder
+
+
+@pytest.fixture
+def scan_to(tmp_path: Path, looks: Looks) -> Callable[..., ScanReport]:
+    """`scan` of some sources for light, into `tmp_path / "out"`; `report.said` are the lines for people."""
+
+    def run(*sources: object, **options) -> ScanReport:
+        said: list[str] = []
+        settings = {"out": str(tmp_path / "out"), "stride": 3, "say": said.append}
+        report = scan([str(source) for source in sources], ["light"], **(settings | options))
+        report.said = said
+        return report
+
+    return run

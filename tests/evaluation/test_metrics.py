@@ -1,13 +1,15 @@
+import pickle
+
 import numpy as np
 import pytest
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
 
 from lavida.errors import InputError
 from lavida.evaluation.metrics import FrameMetrics, PixelMetrics
 
 
-def _pixel(scores, labels) -> dict:
-    metrics = PixelMetrics()
+def _pixel(scores, labels, **settings) -> dict:
+    metrics = PixelMetrics(**settings)
     metrics.update(scores, labels)
     return metrics.compute()
 
@@ -54,6 +56,50 @@ def test_constant_frame_scores_are_chance():
     metrics = FrameMetrics()
     metrics.update("v", [0.5] * 4, [0, 1, 1, 1])
     assert metrics.compute() == {"frame_auc_micro": 0.5, "frame_auc_macro": 0.5, "frame_ap": 0.75}
+
+
+def _trapezoid(labels, scores) -> float:
+    precision, recall, _ = precision_recall_curve(labels, scores)
+    return auc(recall, precision)
+
+
+def test_ap_by_the_trapezoid_rule():
+    rng = np.random.default_rng(1)
+    labels = rng.integers(0, 2, 60)
+    scores = (rng.normal(size=60) + labels).round(1)
+    metrics = FrameMetrics(average_precision="trapezoid")
+    metrics.update("v", scores, labels)
+    assert metrics.compute()["frame_ap"] == pytest.approx(_trapezoid(labels, scores))
+    assert metrics.compute()["frame_ap"] != pytest.approx(average_precision_score(labels, scores), abs=1e-4)
+
+
+def test_a_point_at_zero_and_one_at_one_among_logits_changes_the_list_of_all_frames():
+    scores, labels = [-3.0, -2.0, 4.0, 2.0], [0, 1, 1, 0]
+    padded = FrameMetrics(auc_padding="zero-one")
+    padded.update("v", scores, labels)
+    expected = roc_auc_score([*labels, 0, 1], [*scores, 0, 1])
+    assert padded.compute()["frame_auc_micro"] == pytest.approx(expected) == 6 / 9
+    assert padded.compute()["frame_ap"] == pytest.approx(average_precision_score([*labels, 0, 1], [*scores, 0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("padding", "expected"),
+    # the first video alone has an AUC of 1; the second has abnormal frames of 5 and 6 only
+    [("extremes", (1 + 2.5 / 3) / 2), ("none", 1.0), ("zero-one", (8.5 / 9 + 1) / 2)],
+)
+def test_padding_of_each_video(padding, expected):
+    metrics = FrameMetrics(macro_padding=padding)
+    metrics.update("separated", [0.0, 1.0, 2.0, 3.0], [0, 0, 1, 1])
+    metrics.update("all abnormal", [5.0, 6.0], [1, 1])
+    assert metrics.compute()["frame_auc_macro"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_without_padding_a_video_of_one_class_does_not_count(label):
+    metrics = FrameMetrics(macro_padding="none")
+    metrics.update("one class", [1.0, 2.0], [label] * 2)
+    metrics.update("other class", [1.0, 2.0], [1 - label] * 2)
+    assert metrics.compute()["frame_auc_macro"] is None and metrics.compute()["frame_auc_micro"] == 0.5
 
 
 @pytest.mark.parametrize(
@@ -108,6 +154,28 @@ def test_pixel_metrics_do_not_depend_on_how_maps_arrive():
     for score_map, label in zip(scores, labels, strict=True):
         one_by_one.update(score_map, label)
     assert one_by_one.compute() == _pixel(scores, labels)
+
+
+@pytest.mark.parametrize("case", ["logits", "ties", "inverted"])
+def test_pixel_ap_by_the_trapezoid_rule(case):
+    scores, labels = _many_maps()[case]
+    half = scores.astype(np.float16)
+    result = _pixel(half, labels, average_precision="trapezoid")
+    assert result["pixel_ap"] == pytest.approx(_trapezoid(labels.ravel(), half.ravel()), abs=1e-12)
+
+
+def test_counts_of_videos_add_up_in_any_order_and_are_small():
+    scores, labels = _many_maps()["logits"]
+    counts = []
+    for score_map, label in zip(scores.astype(np.float16), labels, strict=True):
+        metrics = PixelMetrics()
+        metrics.update(score_map, label)
+        counts.append(pickle.loads(pickle.dumps(metrics.counts())))
+    merged = PixelMetrics()
+    for count in counts[::-1]:
+        merged.merge(count)
+    assert merged.compute() == _pixel(scores.astype(np.float16), labels)
+    assert all(len(count.bins) <= labels[0].size for count in counts)
 
 
 def test_constant_map_is_chance():

@@ -1,21 +1,24 @@
 import json
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from evaluation.toy_benchmark import Given, Guesser, Toy
+from lavida import engine
 from lavida.errors import InputError
-from lavida.evaluation import STANDARD, evaluate, open_benchmark
-from lavida.evaluation.baselines import BackgroundBaseline, MotionBaseline
-from lavida.evaluation.benchmarks.ucsd_ped2 import CATEGORIES
+from lavida.evaluation import LAVIDA_UPSTREAM, STANDARD, Workers, evaluate, open_benchmark
+from lavida.evaluation.baselines import BackgroundBaseline, MotionBaseline, RandomBaseline
 from lavida.evaluation.scoring import ScoredFrame
 
 KEYS = {
     "benchmark", "protocol", "model", "videos", "frames", "frame_auc_micro", "frame_auc_macro", "frame_ap",
     "pixel_auc", "pixel_ap", "rbdc", "tbdc", "settings",
 }  # fmt: skip
+METRICS = [key for key in sorted(KEYS) if "auc" in key or "_ap" in key or "bdc" in key]
 
 
 class Oracle:
@@ -26,17 +29,19 @@ class Oracle:
     def __init__(self, benchmark):
         self.benchmark, self.asked = benchmark, []
 
-    def detect(self, source, anomalies, *, stride, pixel_maps, progress):
-        self.asked.append(SimpleNamespace(anomalies=anomalies, stride=stride, pixel_maps=pixel_maps))
+    def stream(self, source, anomalies, *, stride, progress):
+        self.asked.append(SimpleNamespace(anomalies=anomalies, stride=stride))
         video = next(v for v in self.benchmark.videos if v.source == source)
-        sampled = np.unique([*range(0, video.frames, stride), video.frames - 1])
-        maps = np.stack(list(self.benchmark.pixel_labels(video)))[sampled]
-        progress(video.frames)
-        return SimpleNamespace(
-            scores=self.benchmark.frame_labels(video).astype(np.float32),
-            sampled=sampled,
-            pixel_maps=(20.0 * maps - 10).astype(np.float16),
-        )
+        labels = self.benchmark.frame_labels(video)
+        for index, mask in enumerate(self.benchmark.pixel_labels(video)):
+            progress(index + 1)
+            if index % stride == 0 or index == video.frames - 1:
+                yield SimpleNamespace(
+                    indices=np.array([index]), scores=labels[[index]], pixel_map=partial(self.map, mask)
+                )
+
+    def map(self, mask, t):
+        return (20.0 * mask - 10).astype(np.float16)
 
 
 class Broken:
@@ -65,7 +70,6 @@ def test_result_files_keep_their_contract(benchmark, tmp_path, capsys):
     assert written == result and set(written) == KEYS
     assert (written["benchmark"], written["protocol"]) == ("ucsd-ped2", "standard")
     assert (written["videos"], written["frames"]) == (2, 20)
-    assert written["rbdc"] is None and written["tbdc"] is None
     assert 0.9 < written["pixel_auc"] <= 1 and written["frame_auc_micro"] == 1
     assert sorted(path.name for path in out.iterdir()) == ["metrics.json", "scores"]
     assert _scores(out) == ["Test001.npz", "Test002.npz"]
@@ -77,6 +81,16 @@ def test_result_files_keep_their_contract(benchmark, tmp_path, capsys):
     assert streams.out == "" and "2 of 12 official videos" in streams.err
 
 
+def test_what_the_numbers_rest_on_stands_beside_them(benchmark, tmp_path):
+    settings = evaluate(benchmark, baseline=RandomBaseline(), out=tmp_path / "out")["settings"]
+    assert settings["protocol"] == {"name": "standard", **STANDARD.on("ucsd-ped2").settings()}
+    assert settings["headline"] == "pixel_auc" and settings["scorer"] == "baseline"
+    assert settings["video_names"] == ["Test001", "Test002"]
+    speed = settings["speed"]
+    assert 0 < speed["latency_ms_mean"] and speed["latency_ms_p95"] > 0
+    assert speed["frames_per_second"] == pytest.approx(20 / speed["seconds"], rel=0.02)
+
+
 def test_motion_finds_the_square(benchmark, tmp_path):
     result = evaluate(benchmark, baseline=MotionBaseline(), out=tmp_path / "out")
     assert result["pixel_auc"] > 0.9 and result["frame_auc_micro"] > 0.9
@@ -85,10 +99,10 @@ def test_motion_finds_the_square(benchmark, tmp_path):
 def test_a_perfect_detector_is_measured_as_perfect(benchmark, tmp_path):
     oracle = Oracle(benchmark)
     result = evaluate(benchmark, detector=oracle, out=tmp_path / "out")
-    assert {result[k] for k in KEYS if "auc" in k or "_ap" in k} == {1.0}
+    assert {result[key] for key in METRICS} == {1.0}
     assert result["model"] == "oracle" and result["settings"]["interpolated_frames"] == 0
     (first, _) = oracle.asked
-    assert tuple(first.anomalies) == CATEGORIES and first.stride == 1 and first.pixel_maps is True
+    assert set(first.anomalies) == {"bicycle", "cart", "car", "skateboard", "wheelchair"} and first.stride == 1
 
 
 def test_interpolated_frames_are_said_and_their_pixels_left_out(benchmark, tmp_path):
@@ -102,12 +116,46 @@ def test_interpolated_frames_are_said_and_their_pixels_left_out(benchmark, tmp_p
 
 def test_maps_and_masks_may_differ_in_size(benchmark, tmp_path):
     class Coarse(Oracle):
-        def detect(self, *args, **kwargs):
-            detection = super().detect(*args, **kwargs)
-            detection.pixel_maps = detection.pixel_maps[:, ::2, ::2]
-            return detection
+        def map(self, mask, t):
+            return super().map(mask, t)[::2, ::2]
 
     assert evaluate(benchmark, detector=Coarse(benchmark), out=tmp_path / "out")["pixel_auc"] > 0.95
+
+
+def test_the_published_protocol_and_its_deviations_are_said(tmp_path):
+    labels = {"long": [0] * 9 + [1] * 11, "short": [0, 1, 1], "all of it": [1] * 16}
+    scores = {name: [0.88 + 0.1 * y for y in ys] for name, ys in labels.items()}
+    guesser = Guesser(scores)
+    toy = Toy(labels, has_pixel_labels=False)
+    result = evaluate(toy, detector=guesser, protocol=replace(LAVIDA_UPSTREAM, prompt_template="paper"), out=tmp_path)
+    assert result["protocol"] == "lavida-upstream" and result["videos"] == 2 and result["frames"] == 32
+    assert "fewer than 8 x 1" in result["settings"]["skipped_videos"]["short"]
+    assert result["settings"]["dropped_frames"] == 4
+    with np.load(tmp_path / "scores" / "long.npz") as video:
+        assert np.unique(video["score"]) == pytest.approx([np.log(88 / 12), np.log(49)], abs=1e-4)
+    assert (
+        result["frame_auc_micro"] < 1
+    )  # the added abnormal frame of score 1 lies below the normal ones, whose logit is 2
+
+
+def test_the_headline_can_be_macro(tmp_path):
+    protocol = STANDARD.changed(["averaging=macro"])
+    result = evaluate(Toy({"v": [0, 1]}), baseline=Given({"v": [0, 1]}), protocol=protocol, out=tmp_path)
+    assert result["settings"]["headline"] == "frame_auc_macro"
+    assert result["protocol"] == "custom (standard, averaging=macro)"
+
+
+def test_nothing_is_left_where_all_videos_are_skipped(tmp_path):
+    toy = Toy({"v": [0, 0]})
+    with pytest.raises(InputError, match="no video is left: v is skipped because it is normal"):
+        evaluate(toy, baseline=Given({"v": [0, 0]}), protocol=STANDARD.changed(["videos=abnormal"]), out=tmp_path)
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_one_class_overall_is_no_number(label, tmp_path):
+    toy = Toy({"a": [label] * 3, "b": [label] * 2}, has_pixel_labels=False)
+    result = evaluate(toy, baseline=Given({"a": [0.0, 1, 2], "b": [1, 2]}), out=tmp_path)
+    assert {result[key] for key in METRICS} == {None} and result["frames"] == 5
 
 
 def test_videos_are_chosen_by_glob(benchmark, tmp_path):
@@ -120,9 +168,9 @@ def test_videos_are_chosen_by_glob(benchmark, tmp_path):
 def test_a_new_result_leaves_no_scores_of_the_old_one_and_no_harm_to_others(benchmark, tmp_path):
     out = tmp_path / "out"
     evaluate(benchmark, baseline=BackgroundBaseline(), out=out / "other")
-    evaluate(benchmark, baseline=BackgroundBaseline(), out=out)
+    evaluate(benchmark, baseline=BackgroundBaseline(), out=out, save_maps=True)
     evaluate(benchmark, baseline=BackgroundBaseline(), videos="Test001", out=out)
-    assert _scores(out) == ["Test001.npz"]
+    assert _scores(out) == ["Test001.npz"] and not (out / "maps").exists()
     assert _scores(out / "other") == ["Test001.npz", "Test002.npz"]
 
 
@@ -133,6 +181,7 @@ def test_a_failed_run_leaves_the_earlier_result_untouched(benchmark, tmp_path):
     with pytest.raises(InputError):
         evaluate(benchmark, baseline=Broken([0.0] * 7), out=out)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert sorted(path.name for path in out.iterdir()) == ["metrics.json", "scores"]
 
 
 @pytest.mark.parametrize("scores", [[0.0] * 9, [0.0] * 11, [0.0] * 9 + [float("nan")]])
@@ -141,15 +190,13 @@ def test_scores_that_do_not_fit_name_the_video(benchmark, tmp_path, scores):
         evaluate(benchmark, baseline=Broken(scores), out=tmp_path / "out")
 
 
-def test_a_detector_without_a_map_for_each_analysed_frame_is_refused(benchmark, tmp_path):
-    class Short(Oracle):
-        def detect(self, *args, **kwargs):
-            detection = super().detect(*args, **kwargs)
-            detection.pixel_maps = detection.pixel_maps[:-1]
-            return detection
+def test_a_defect_is_not_taken_for_bad_input(benchmark, tmp_path):
+    class Defective(Broken):
+        def score(self, source):
+            raise ZeroDivisionError
 
-    with pytest.raises(InputError, match="Test001.*9 pixel maps for 10"):
-        evaluate(benchmark, detector=Short(benchmark), out=tmp_path / "out")
+    with pytest.raises(RuntimeError, match="(?s)Test001.*ZeroDivisionError"):
+        evaluate(benchmark, baseline=Defective([]), out=tmp_path / "out")
 
 
 def test_an_unwritable_folder_is_named(benchmark, tmp_path):
@@ -168,3 +215,42 @@ def test_other_words_can_be_asked_for(benchmark, tmp_path):
     result = evaluate(benchmark, detector=oracle, categories=["florp", "blick"], out=tmp_path / "out")
     assert all(asked.anomalies == ["florp", "blick"] for asked in oracle.asked)
     assert result["settings"]["categories"] == ["florp", "blick"] and not result["settings"]["own_categories"]
+
+
+# --- several workers
+
+
+def test_workers_that_finish_in_any_order_give_the_same_result(benchmark, tmp_path, monkeypatch):
+    import pickle
+
+    def backwards(items, start_worker, *, workers, ray):
+        assert (workers, ray) == (2, "local")
+        work = pickle.loads(pickle.dumps(start_worker))()
+        return [(item, pickle.loads(pickle.dumps(work(item)))) for item in list(items)[::-1]]
+
+    alone = evaluate(benchmark, baseline=RandomBaseline(), out=tmp_path / "alone")
+    monkeypatch.setattr(engine, "run", backwards)
+    places = Workers(count=2, ray="local")
+    several = evaluate(benchmark, start_scorer=RandomBaseline, workers=places, out=tmp_path / "several")
+    assert _without_speed(alone) == _without_speed(several)
+    for name in _scores(tmp_path / "alone"):
+        one, other = (np.load(tmp_path / where / "scores" / name) for where in ("alone", "several"))
+        assert all(np.array_equal(one[key], other[key]) for key in one)
+
+
+def test_a_worker_that_fails_ends_the_evaluation_with_the_video_and_the_reason(benchmark, tmp_path, monkeypatch):
+    def failing(items, start_worker, **places):
+        return [(items[0], engine.Failure("its worker died"))]
+
+    monkeypatch.setattr(engine, "run", failing)
+    with pytest.raises(InputError, match="Test001: its worker died"):
+        evaluate(benchmark, start_scorer=RandomBaseline, workers=Workers(count=2), out=tmp_path / "out")
+
+
+def test_several_workers_load_the_scorer_themselves(benchmark, tmp_path):
+    with pytest.raises(ValueError, match="start_scorer"):
+        evaluate(benchmark, baseline=RandomBaseline(), workers=Workers(count=2), out=tmp_path / "out")
+
+
+def _without_speed(result) -> dict:
+    return {**result, "settings": {k: v for k, v in result["settings"].items() if k != "speed"}}

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from lavida.errors import InputError
+from lavida.evaluation.protocols import STANDARD
 from lavida.evaluation.tables import print_comparison
 
 
@@ -51,6 +52,38 @@ def test_siblings_of_the_same_benchmark_are_shown(tmp_path):
     lines = _printed(_result(), siblings=[tmp_path / "background-baseline", tmp_path / "elsewhere"])
     assert _row(lines, "background-baseline")
     assert "elsewhere" not in "".join(lines)
+
+
+def test_baselines_come_before_other_models_and_this_result_is_last(tmp_path):
+    detector = {"scorer": "detector", "official_videos": 12, "notes": []}
+    for name, settings in (("a-model", detector), ("motion", _result()["settings"])):
+        (tmp_path / name).write_text(json.dumps(_result(model=name, settings=settings)))
+    lines = _printed(_result(model="mine"), siblings=[tmp_path / "a-model", tmp_path / "motion"])
+    places = [
+        next(i for i, line in enumerate(lines) if line.strip().startswith(m))
+        for m in ("TAO", "motion", "a-model", "mine")
+    ]
+    assert places == sorted(places)
+
+
+def test_what_counts_is_marked_and_comes_first():
+    settings = {**_result()["settings"], "headline": "frame_ap"}
+    xd = _result(benchmark="xd-violence", protocol="standard", settings=settings)
+    lines = _printed(xd)
+    assert _row(lines, "motion-baseline")[3:6] == ["12/12", "60.00", "91.24"]
+    assert any("AP*" in line for line in lines) and "what counts" in " ".join(lines)
+
+
+def test_each_choice_of_the_protocol_is_printed():
+    protocol = {"name": "standard", **STANDARD.on("ucsd-ped2").settings()}
+    text = " ".join(_printed(_result(settings={**_result()["settings"], "protocol": protocol})))
+    assert "Protocol standard:" in text and "pixel_size=158x238" in text and "smoothing=off" in text
+    assert all(f"{key}=" in text for key in protocol if key != "name")
+
+
+def test_a_long_name_of_a_custom_protocol_hides_no_number():
+    lines = _printed(_result(protocol="custom (standard, smoothing=2, stride=4, pixel_size=native)"))
+    assert "91.24" in "".join(lines) and "pixel_size=native)" in "".join(lines)
 
 
 def test_a_sibling_that_is_no_result_is_named(tmp_path):

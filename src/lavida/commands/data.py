@@ -1,6 +1,7 @@
-"""`lavida data`: which data sets there are, and whether a copy of one is complete."""
+"""`lavida data`: which data sets and benchmarks there are, and whether a copy of one is complete."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich import box
@@ -9,6 +10,8 @@ from rich.table import Table
 
 from lavida.console import tell
 from lavida.errors import InputError
+from lavida.evaluation.benchmarks import BENCHMARKS, Expected, read_benchmark
+from lavida.evaluation.benchmarks.check import BenchmarkReport, check_benchmark
 from lavida.exposure.check import CheckReport, Count, check
 from lavida.exposure.contact_sheet import ContactSheet
 from lavida.exposure.datasets import DATASETS, load
@@ -19,19 +22,31 @@ MOST_LINES = 20
 
 
 def list_command() -> None:
-    """Print every data set with its official counts and what its folder holds."""
+    """Print every data set and benchmark with its official counts and what its folder holds."""
     for name, kind in DATASETS.items():
-        rows = {split: _units(kind.expected.get(split, {})) for split in SPLITS} | {"folder": kind.layout}
-        # no table: a layout stays on one line, to be read as it is
-        tell("\n".join([name, *(f"  {heading:<8} {text}" for heading, text in rows.items() if text)]))
+        _entry(name, {split: _units(kind.expected.get(split, {})) for split in SPLITS} | {"folder": kind.layout})
+    for name, kind in BENCHMARKS.items():
+        _entry(name, {"test": _units(_expected_units(kind.expected)), "folder": kind.layout})
+
+
+def _entry(name: str, rows: Mapping[str, str]) -> None:
+    # no table: a layout stays on one line, to be read as it is
+    tell("\n".join([name, *(f"  {heading:<8} {text}" for heading, text in rows.items() if text)]))
+
+
+def _expected_units(expected: Expected) -> dict[str, int]:
+    return {unit.replace("_", " "): count for unit, count in asdict(expected).items() if count is not None}
 
 
 def check_command(name: str, *, root: Path, split: str, samples: int, out: Path | None) -> None:
-    """Print what was found and write the contact sheet.
+    """Print what was found and, of a training data set, write the contact sheet.
 
     Raises:
         InputError: the data set is not complete, or an option has no meaning.
     """
+    if name in BENCHMARKS:
+        _check_benchmark(name, root=root, split=split, out=out)
+        return
     if split not in (*SPLITS, "all"):
         raise InputError(f"unknown split {split}: choose {', '.join(SPLITS)} or all")
     if samples < 0:
@@ -53,6 +68,33 @@ def check_command(name: str, *, root: Path, split: str, samples: int, out: Path 
         tell(f"{len(sheet)} samples drawn in {target}")
     if report.problem:
         raise InputError(f"data check {name}: {report.problem}")
+
+
+def _check_benchmark(name: str, *, root: Path, split: str, out: Path | None) -> None:
+    if split != "all" or out is not None:
+        option = f"--out {out}" if split == "all" else f"--split {split}"
+        raise InputError(f"{option}: {name} is a benchmark, of which the test videos are checked and none is drawn")
+    report = check_benchmark(
+        read_benchmark(name, root),
+        bar=lambda total: progress_bar(f"{name}: decoding videos", total=total),
+    )
+    Console().print(_benchmark_table(report))
+    for line in (*report.remarks, *_some("missing", [str(path) for path in report.missing])):
+        tell(line)
+    for line in (*_some("wrong", report.faults), *_some("damaged, but readable", report.damaged)):
+        tell(line)
+    if report.problem:
+        raise InputError(f"data check {name}: {report.problem}")
+
+
+def _benchmark_table(report: BenchmarkReport) -> Table:
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("unit", "annotated", "found", "expected", ""):
+        table.add_column(heading, justify="left" if heading in ("unit", "") else "right")
+    for count in report.counts:
+        numbers = ("-" if n is None else f"{n:,}" for n in (count.annotated, count.found, count.expected))
+        table.add_row(count.unit, *numbers, "differs" if count.differs else "")
+    return table
 
 
 def _sheet_path(out: Path | None, name: str) -> Path:

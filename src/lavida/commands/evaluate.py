@@ -1,12 +1,15 @@
 """`lavida eval`: a model or a trivial baseline on a benchmark, with its table."""
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from lavida.detector import Detector, check_categories, load
+from lavida.console import tell
+from lavida.detector import EMBEDDED, Detector, check_categories, load
 from lavida.errors import InputError
-from lavida.evaluation import PROTOCOLS, evaluate, open_benchmark
+from lavida.evaluation import PROTOCOLS, Protocol, Workers, evaluate, open_benchmark
 from lavida.evaluation.baselines import BASELINES
 from lavida.evaluation.exposure import evaluate_exposure, exposure_tables
 from lavida.evaluation.tables import print_comparison
@@ -24,44 +27,92 @@ def evaluate_command(
     anomalies: list[str],
     motion: bool,
     device: str,
+    settings: Sequence[str] = (),
+    workers: int | None = None,
+    ray: str | None = None,
+    save_maps: bool = False,
+    report: bool = False,
 ) -> None:
     """Measure and print the table. Raises InputError for names that do not exist and data that is not there."""
+    places = Workers(count=workers, ray=ray)
     if name == "exposure":
-        _refuse_benchmark_options(baseline=baseline, videos=videos, anomalies=anomalies)
+        _refuse_benchmark_options(baseline=baseline, videos=videos, anomalies=anomalies, settings=settings)
+        if save_maps or report or not places.is_this_process:
+            raise InputError("--workers, --ray, --save-maps, --report: the exposure test has no videos; leave them out")
         result = evaluate_exposure(_detector(model, device=device, motion=motion), root=root, out=out)
         Console().print(*exposure_tables(result))
         return
-    if protocol not in PROTOCOLS:
-        raise InputError(f"unknown protocol {protocol}: choose {', '.join(PROTOCOLS)}")
-    if baseline is not None and baseline not in BASELINES:
-        raise InputError(f"unknown baseline {baseline}: choose {', '.join(BASELINES)}")
-    benchmark = open_benchmark(name, root)
+    chosen = _protocol(protocol, settings, benchmark=name)
     if baseline is not None:
-        if anomalies or not motion:
-            raise InputError(
-                f"--baseline {baseline} knows no words and has no other setting: leave -a and --no-motion out"
-            )
-        scorer = {"baseline": BASELINES[baseline]()}
+        _check_baseline(baseline, anomalies=anomalies, motion=motion)
+        start, key = BASELINES[baseline], baseline
     else:
-        scorer = {
-            "detector": _detector(model, device=device, motion=motion),
-            "categories": anomalies and check_categories(anomalies),
-        }
-    result = evaluate(benchmark, **scorer, protocol=PROTOCOLS[protocol], videos=videos, out=out)
+        start = partial(_detector, model, device=device, motion=motion, folder=_absolute(model))
+        key = _weights_key(model, device=device, motion=motion)
+    # workers may have another current folder
+    benchmark = open_benchmark(name, root if places.is_this_process else root.resolve())
+    result = evaluate(
+        benchmark,
+        start_scorer=start,
+        categories=anomalies and check_categories(anomalies),
+        protocol=chosen,
+        videos=videos,
+        out=out,
+        save_maps=save_maps,
+        workers=places,
+        resume_key=key,
+    )
     siblings = sorted(p for p in out.resolve().parent.glob("*/metrics.json") if p.parent != out.resolve())
     print_comparison(result, siblings=siblings)
+    if report:
+        from lavida.evaluation.report import read_result, write_report  # brings the drawing libraries
+
+        page = write_report(
+            read_result(out), benchmark=benchmark, detector=None if baseline else start(), siblings=siblings
+        )
+        tell(f"report: {page}")
 
 
-def _detector(model: str, *, device: str, motion: bool) -> Detector:
-    detector = load(model, device=device)
+def _protocol(name: str, settings: Sequence[str], *, benchmark: str) -> Protocol:
+    if name not in PROTOCOLS:
+        raise InputError(f"unknown protocol {name}: choose {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name].on(benchmark).changed(settings)
+
+
+def _check_baseline(name: str, *, anomalies: list[str], motion: bool) -> None:
+    if name not in BASELINES:
+        raise InputError(f"unknown baseline {name}: choose {', '.join(BASELINES)}")
+    if anomalies or not motion:
+        raise InputError(f"--baseline {name} knows no words and has no other setting: leave -a and --no-motion out")
+
+
+def _absolute(model: str) -> Path | None:
+    """The model's folder for workers that have another current folder; None where it is no folder."""
+    return Path(model).resolve() if model != "nano" and Path(model).is_dir() else None
+
+
+def _detector(model: str, *, device: str, motion: bool, folder: Path | None = None) -> Detector:
+    detector = load(folder or model, device=device)
+    detector.name = model
     detector.motion = detector.motion and motion
     return detector
 
 
-def _refuse_benchmark_options(*, baseline: str | None, videos: str | None, anomalies: list[str]) -> None:
+def _weights_key(model: str, *, device: str, motion: bool) -> str:
+    """Changes when the model's files do, so that an interrupted evaluation never goes on with other weights."""
+    folder = EMBEDDED if model == "nano" else Path(model)
+    files = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(folder.glob("*")) if p.is_file()]
+    return repr((model, device, motion, files))
+
+
+def _refuse_benchmark_options(
+    *, baseline: str | None, videos: str | None, anomalies: list[str], settings: Sequence[str]
+) -> None:
     if anomalies:
         raise InputError("-a: the exposure test asks for the classes of its data sets; leave it out")
     if baseline is not None:
         raise InputError(f"--baseline {baseline}: the exposure test always shows its own baselines; leave it out")
     if videos is not None:
         raise InputError(f"--videos {videos}: the exposure test has no videos to choose from; leave it out")
+    if settings:
+        raise InputError(f"--set {settings[0]}: the exposure test has no protocol to change; leave it out")

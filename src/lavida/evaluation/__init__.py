@@ -1,7 +1,16 @@
 """Evaluation: benchmarks, protocols, metrics, trivial baselines and tables."""
 
 from lavida.evaluation.benchmarks import BENCHMARKS, open_benchmark
-from lavida.evaluation.protocols import PROTOCOLS, STANDARD
-from lavida.evaluation.run import evaluate
+from lavida.evaluation.protocols import LAVIDA_UPSTREAM, PROTOCOLS, STANDARD, Protocol
+from lavida.evaluation.run import Workers, evaluate
 
-__all__ = ["BENCHMARKS", "PROTOCOLS", "STANDARD", "evaluate", "open_benchmark"]
+__all__ = [
+    "BENCHMARKS",
+    "LAVIDA_UPSTREAM",
+    "PROTOCOLS",
+    "STANDARD",
+    "Protocol",
+    "Workers",
+    "evaluate",
+    "open_benchmark",
+]

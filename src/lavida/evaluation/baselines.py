@@ -1,10 +1,11 @@
-"""Trivial baselines that a trained system has to beat: what moves, and what was not there before."""
+"""Trivial baselines that a trained system has to beat: what moves, what was not there before, and chance."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import repeat
 from pathlib import Path
+from zlib import crc32
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ _FLOW = FlowSettings(window=3.0, smoothing=2.0, rest=20.0)  # the strongest of t
 _MAX_HEIGHT = 240  # pixels; larger frames are shrunk, which bounds the cost of a frame
 _BLUR = 3.0  # pixels, sigma
 _BACKGROUND_FRAMES = 64
+_NO_PICTURE = 2**31  # a stride that reads the first and the last picture only
 
 
 class BackgroundBaseline:
@@ -51,7 +53,21 @@ class MotionBaseline:
             yield _scored(_speed(frame, frame if before is None else before))
 
 
-BASELINES = {"motion": MotionBaseline, "background": BackgroundBaseline}
+class RandomBaseline:
+    """Uniform noise in [0, 1], scores and maps apart; the same in every run for a video of this name and size."""
+
+    name = "random-baseline"
+
+    def score(self, source: Path) -> Iterator[ScoredFrame]:
+        """One frame after the other: a score, and a map `[h, w]` float32 that is at most 240 high."""
+        random = np.random.default_rng(crc32(Path(source).name.encode()))
+        video = open_source(source)
+        height, width = _shrunk_size(video.info.height, video.info.width)
+        for _ in video.read(stride=_NO_PICTURE):
+            yield ScoredFrame(float(random.random()), random.random((height, width), dtype=np.float32))
+
+
+BASELINES = {"motion": MotionBaseline, "background": BackgroundBaseline, "random": RandomBaseline}
 
 
 def _speed(frame: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -78,11 +94,16 @@ def _gray_frames(source: Path) -> Iterator[NDArray[np.float32]]:
 
 def _shrunk_gray(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)  # [H, W]
-    height, width = gray.shape
-    if height <= _MAX_HEIGHT:
+    height, width = _shrunk_size(*gray.shape)
+    if (height, width) == gray.shape:
         return gray
-    size = (max(1, round(width * _MAX_HEIGHT / height)), _MAX_HEIGHT)
-    return cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
+
+
+def _shrunk_size(height: int, width: int) -> tuple[int, int]:
+    if height <= _MAX_HEIGHT:
+        return height, width
+    return _MAX_HEIGHT, max(1, round(width * _MAX_HEIGHT / height))
 
 
 def _median_frame(source: Path) -> NDArray[np.float32]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
 
 from lavida.errors import InputError
 
@@ -17,11 +19,18 @@ _STEPS = _LAST - _FIRST + 1  # bins on either side of zero
 class FrameMetrics:
     """Frame ROC AUC, micro (all frames in one list) and macro (mean over videos), and frame AP.
 
-    Macro pads each video with (label 0, its lowest score) and (label 1, its highest), so that a video of
-    a single class counts. AP is the step-wise one (no interpolation between points).
+    Args:
+        average_precision: `step-wise` (no interpolation between points) or `trapezoid`.
+        auc_padding: `none`, or `zero-one`: (label 0, score 0) and (label 1, score 1) are added to the list of all
+            frames.
+        macro_padding: `extremes`: each video gets (label 0, its lowest score) and (label 1, its highest), so that a
+            video of a single class counts; `zero-one`; or `none`, and a video of a single class does not count.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, average_precision: str = "step-wise", auc_padding: str = "none", macro_padding: str = "extremes"
+    ) -> None:
+        self._average_precision, self._auc_padding, self._macro_padding = average_precision, auc_padding, macro_padding
         self._scores: list[NDArray[np.float64]] = []
         self._labels: list[NDArray[np.uint8]] = []
 
@@ -32,15 +41,7 @@ class FrameMetrics:
             InputError: the lengths differ, the video is empty, a score is not finite, a label is not 0 or 1.
         """
         score, label = np.asarray(scores, dtype=np.float64), np.asarray(labels)
-        if score.ndim != 1 or score.shape != label.shape or not len(score):
-            raise InputError(
-                f"{video}: {score.size} scores for {label.size} labels; every labelled frame needs one score"
-            )
-        if not np.isfinite(score).all():
-            at = int(np.argmin(np.isfinite(score)))
-            raise InputError(f"{video}: the score of frame {at} is {score[at]}; check the model's output")
-        if not np.isin(label, (0, 1)).all():
-            raise InputError(f"{video}: labels other than 0 and 1; check the annotation")
+        check_scores(video, score, label)
         self._scores.append(score)
         self._labels.append(label.astype(np.uint8))
 
@@ -49,17 +50,59 @@ class FrameMetrics:
         labels = np.concatenate(self._labels) if self._labels else np.zeros(0, dtype=np.uint8)
         if len(np.unique(labels)) < 2:
             return {"frame_auc_micro": None, "frame_auc_macro": None, "frame_ap": None}
-        scores = np.concatenate(self._scores)
-        per_video = [_padded_auc(s, y) for s, y in zip(self._scores, self._labels, strict=True)]
+        scores, labels = _padded(np.concatenate(self._scores), labels, self._auc_padding)
         return {
             "frame_auc_micro": float(roc_auc_score(labels, scores)),
-            "frame_auc_macro": float(np.mean(per_video)),
-            "frame_ap": float(average_precision_score(labels, scores)),
+            "frame_auc_macro": self._macro(),
+            "frame_ap": _frame_ap(scores, labels, self._average_precision),
         }
 
+    def _macro(self) -> float | None:
+        padded = [_padded(s, y, self._macro_padding) for s, y in zip(self._scores, self._labels, strict=True)]
+        per_video = [roc_auc_score(labels, scores) for scores, labels in padded if len(np.unique(labels)) == 2]
+        return float(np.mean(per_video)) if per_video else None
 
-def _padded_auc(scores: NDArray[np.float64], labels: NDArray[np.uint8]) -> float:
-    return float(roc_auc_score([0, *labels, 1], [scores.min(), *scores, scores.max()]))
+
+def check_scores(video: str, scores: NDArray[np.floating], labels: NDArray[np.integer]) -> None:
+    """Raises InputError, which names the video, unless every frame has a finite score and a label 0 or 1."""
+    if scores.ndim != 1 or scores.shape != labels.shape or not len(scores):
+        raise InputError(
+            f"{video}: {scores.size} scores for {labels.size} labels; every labelled frame needs one score"
+        )
+    if not np.isfinite(scores).all():
+        at = int(np.argmin(np.isfinite(scores)))
+        raise InputError(f"{video}: the score of frame {at} is {scores[at]}; check the model's output")
+    if not np.isin(labels, (0, 1)).all():
+        raise InputError(f"{video}: labels other than 0 and 1; check the annotation")
+
+
+def _padded(
+    scores: NDArray[np.float64], labels: NDArray[np.uint8], padding: str
+) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
+    if padding == "none":
+        return scores, labels
+    low, high = (scores.min(), scores.max()) if padding == "extremes" else (0.0, 1.0)
+    return np.array([low, *scores, high]), np.array([0, *labels, 1], dtype=np.uint8)
+
+
+def _frame_ap(scores: NDArray[np.float64], labels: NDArray[np.uint8], rule: str) -> float:
+    if rule == "step-wise":
+        return float(average_precision_score(labels, scores))
+    precision, recall, _ = precision_recall_curve(labels, scores)
+    return float(auc(recall, precision))
+
+
+@dataclass(frozen=True)
+class PixelCounts:
+    """How many pixels fell into which bin, without the empty ones.
+
+    Attributes:
+        bins: int32 `[n]`, ascending.
+        counts: int64 `[2, n]`, normal and abnormal pixels.
+    """
+
+    bins: NDArray[np.int32]
+    counts: NDArray[np.int64]
 
 
 class PixelMetrics:
@@ -70,9 +113,13 @@ class PixelMetrics:
     all that is larger. Every float16 value has a bin of its own, so the float16 logits of
     `Detection.pixel_maps` are measured exactly; others to about 1e-5. Probabilities crowd at 1, where the
     AP can be off by 1e-3: give logits.
+
+    Args:
+        average_precision: `step-wise` (no interpolation between points) or `trapezoid`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, average_precision: str = "step-wise") -> None:
+        self._average_precision = average_precision
         self._counts = np.zeros((2, 2 * _STEPS + 1), dtype=np.int64)  # [normal / abnormal, score ascending]
 
     def update(self, score_map: ArrayLike, label: ArrayLike, *, video: str = "pixel map") -> None:
@@ -91,19 +138,30 @@ class PixelMetrics:
             raise InputError(f"{video}: NaN in the score map; check the model's output")
         np.add.at(self._counts, (labels.astype(np.intp), _bins(scores)), 1)
 
+    def counts(self) -> PixelCounts:
+        """What has been counted so far, small enough to send."""
+        filled = np.flatnonzero(self._counts.any(axis=0))
+        return PixelCounts(filled.astype(np.int32), self._counts[:, filled])
+
+    def merge(self, counts: PixelCounts) -> None:
+        """Adds what was counted elsewhere."""
+        self._counts[:, counts.bins] += counts.counts
+
     def compute(self) -> dict[str, float | None]:
         """The two metrics in [0, 1]; both None while all pixels are of one class."""
-        normal, abnormal = self._counts[:, ::-1]  # from the highest score down
+        filled = self._counts.any(axis=0)
+        normal, abnormal = self._counts[:, filled][:, ::-1]  # from the highest score down
         if not normal.any() or not abnormal.any():
             return {"pixel_auc": None, "pixel_ap": None}
         true, false = np.cumsum(abnormal), np.cumsum(normal)
         # Pairs in which the abnormal pixel ranks above the normal one; a tie is half a win.
         wins = (normal * (true - abnormal / 2)).sum()
-        filled = abnormal > 0
-        precision = true[filled] / (true[filled] + false[filled])
+        precision, gained = true / (true + false), abnormal / true[-1]
+        if self._average_precision == "trapezoid":
+            precision = (np.concatenate([[1.0], precision[:-1]]) + precision) / 2
         return {
             "pixel_auc": float(wins / true[-1] / false[-1]),
-            "pixel_ap": float((abnormal[filled] * precision).sum() / true[-1]),
+            "pixel_ap": float((gained * precision).sum()),
         }
 
 

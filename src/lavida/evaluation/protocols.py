@@ -1,44 +1,195 @@
-"""Named evaluation protocols: every choice between scores and numbers, written next to the numbers."""
+"""Named evaluation protocols: every choice between scores and numbers, as data, written next to the numbers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+import cv2
+import numpy as np
 from numpy.typing import NDArray
 
+from lavida.errors import InputError
+from lavida.evaluation.choices import CHOICE, Choice, choice, count, fraction, sigma, size, words
 from lavida.resizing import nearest
+
+OFFICIAL = "official"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """The choices that turn scores into numbers.
+    """The choices that turn scores into numbers. `on` gives those of one benchmark.
 
     Attributes:
-        name: the name on the command line and in `metrics.json`.
-        stride: the model analyses frames 0, stride, 2 * stride, ... and the last; 1 is every frame.
-        pixel_size: (height, width) to which pixel maps and masks are brought, by nearest neighbour.
-        pixel_resize: how they are brought there.
-        smoothing: smoothing of frame scores over time; None is off (it looks into the future).
-        normalisation: rescaling of frame scores within a video; None is off (it looks at the whole video).
-        average_precision: which area under the precision-recall curve.
-        macro_padding: what is added to each video for the macro AUC.
+        name: on the command line and in `metrics.json`.
+        videos: `all`, or only those with an `abnormal` frame.
+        short_videos: videos of fewer than `clip_length` * `stride` frames are `kept` or `skipped`.
+        tails: frames behind the last whole clip of `clip_length` * `stride` frames are `kept` or `dropped` (those
+            of a short video stay). Dropped tails also leave out the last frame that no stride reaches.
+        clip_length: analysed frames of a clip; says what is short and what is a tail, not what the model reads.
+        interval_start: an annotated interval counts frames from `zero`, from `one`, or as its benchmark's `official`
+            script does.
+        interval_ends: an annotated interval holds its last frame (`inclusive`), does not (`exclusive`), or `official`.
+        stride: frames 0, stride, 2 * stride, ... and the last are analysed; 1 is every frame.
+        fill: scores between analysed frames: `linear`, `nearest`, or `hold` of the one before.
+        scale: scores of a detector are its `probability` or its `logit`; baselines have neither and stay as they are.
+        smoothing: Gaussian over the frames of a video, sigma in frames; None is off (it looks into the future).
+        normalisation: `min-max` of each video; None is off (it looks at the whole video).
+        metric: the number that counts: `frame_auc`, `frame_ap` or `pixel_auc`.
+        averaging: of the frame AUC that counts: `micro` (all frames in one list) or `macro` (mean over videos).
+        average_precision: area under the precision-recall curve, `step-wise` or by the `trapezoid` rule.
+        auc_padding: added to the list of all frames, for micro AUC and frame AP: `none`, or one normal frame of
+            score 0 and one abnormal of score 1 (`zero-one`).
+        macro_padding: added to each video for the macro AUC: one normal frame at its lowest score and one abnormal
+            at its highest (`extremes`), `zero-one`, or `none`, which leaves videos of one class out.
+        pixel_size: (height, width) to which maps, masks and tracks are brought; None is the masks' own size.
+        pixel_resize: how maps are brought there, `nearest` or `bilinear`; masks and tracks always by nearest.
+        region_iou: least intersection over union of a detected region with an annotated one (RBDC, TBDC).
+        track_overlap: least share of a track's regions that must be detected (TBDC).
+        region_steps: thresholds an octave at which regions are cut out of the maps (RBDC, TBDC).
+        prompt_template: the `paper`'s prompt for each clip, or a `random` one of the training templates.
+        per_benchmark: what differs on some benchmarks: name of the benchmark -> choices.
     """
 
     name: str
-    stride: int
-    pixel_size: tuple[int, int]
-    pixel_resize: str = "nearest"
-    smoothing: str | None = None
-    normalisation: str | None = None
-    average_precision: str = "step-wise"
-    macro_padding: str = "one normal frame at the lowest score, one abnormal at the highest"
+    videos: str = choice("all", words("all", "abnormal"))
+    short_videos: str = choice("kept", words("kept", "skipped"))
+    tails: str = choice("kept", words("kept", "dropped"))
+    clip_length: int = choice(8, count)
+    interval_start: str = choice(OFFICIAL, words(OFFICIAL, "zero", "one"))
+    interval_ends: str = choice(OFFICIAL, words(OFFICIAL, "inclusive", "exclusive"))
+    stride: int = choice(1, count)
+    fill: str = choice("linear", words("linear", "nearest", "hold"))
+    scale: str = choice("probability", words("probability", "logit"))
+    smoothing: float | None = choice(None, sigma, empty="off")
+    normalisation: str | None = choice(None, words("min-max"), empty="off")
+    metric: str = choice("frame_auc", words("frame_auc", "frame_ap", "pixel_auc"))
+    averaging: str = choice("micro", words("micro", "macro"))
+    average_precision: str = choice("step-wise", words("step-wise", "trapezoid"))
+    auc_padding: str = choice("none", words("none", "zero-one"))
+    macro_padding: str = choice("extremes", words("extremes", "zero-one", "none"))
+    pixel_size: tuple[int, int] | None = choice((240, 428), size, empty="native")
+    pixel_resize: str = choice("nearest", words("nearest", "bilinear"))
+    region_iou: float = choice(0.1, fraction)
+    track_overlap: float = choice(0.1, fraction)
+    region_steps: int = choice(4, count)
+    prompt_template: str = choice("paper", words("paper", "random"))
+    per_benchmark: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    def resize(self, image: NDArray[Any]) -> NDArray[Any]:
-        """Brings a map or mask `[H, W]` to `pixel_size`."""
-        return nearest(image, self.pixel_size)  # [h, w]
+    def __post_init__(self) -> None:
+        for key, rule in _RULES.items():
+            rule.check(key, getattr(self, key))
+        if self.averaging == "macro" and self.metric != "frame_auc":
+            raise InputError(
+                f"averaging=macro with metric={self.metric}: only the frame AUC is averaged over videos; "
+                "set metric=frame_auc too"
+            )
+
+    def on(self, benchmark: str) -> Protocol:
+        """The choices for this benchmark, with nothing left in `per_benchmark`."""
+        return replace(self, **{**self.per_benchmark.get(benchmark, {}), "per_benchmark": {}})
+
+    def changed(self, settings: Sequence[str]) -> Protocol:
+        """With `key=value` settings, as on the command line; named custom if any of them changes something.
+
+        Raises:
+            InputError: there is no such choice, or it has no such value.
+        """
+        changes: dict[str, Any] = {}
+        for setting in settings:
+            key, equals, text = setting.partition("=")
+            if not equals or key not in _RULES:
+                raise InputError(f"--set {setting}: no such choice; give key=value with one of {', '.join(_RULES)}")
+            changes[key] = _RULES[key].read(key, text)
+        kept = [self, *(replace(self, **own) for own in self.per_benchmark.values())]
+        changes = {key: value for key, value in changes.items() if any(value != getattr(p, key) for p in kept)}
+        if not changes:
+            return self
+        return replace(
+            self,
+            **changes,
+            name=f"custom ({self.name}, {', '.join(f'{k}={_RULES[k].shown(v)}' for k, v in changes.items())})",
+            per_benchmark={
+                name: {key: value for key, value in own.items() if key not in changes}
+                for name, own in self.per_benchmark.items()
+            },
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Every choice by name, as `metrics.json` keeps it."""
+        return {key: rule.stored(getattr(self, key)) for key, rule in _RULES.items()}
+
+    @property
+    def headline(self) -> str:
+        """The key in `metrics.json` of the number that counts."""
+        return f"frame_auc_{self.averaging}" if self.metric == "frame_auc" else self.metric
+
+    def used_frames(self, frames: int) -> int:
+        """How many of a video's frames count, from its first; 0 for a video that is skipped."""
+        clip = self.clip_length * self.stride
+        if frames < clip:
+            return 0 if self.short_videos == "skipped" else frames
+        return frames if self.tails == "kept" else frames - frames % clip
+
+    def analyses(self, index: int, *, is_last: bool) -> bool:
+        """Whether frame `index` of a video is one that its scores come from."""
+        return index % self.stride == 0 or (is_last and self.tails == "kept")
+
+    def resize_map(self, image: NDArray[np.floating], *, native: tuple[int, int]) -> NDArray[np.floating]:
+        """Brings a score map `[H, W]` to `pixel_size`, or to the masks' `native` size."""
+        height, width = self.pixel_size or native
+        if self.pixel_resize == "nearest":
+            return nearest(image, (height, width))
+        return cv2.resize(np.asarray(image, dtype=np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+
+    def resize_labels(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Brings a mask or tracks `[H, W]` to `pixel_size`, by nearest neighbour."""
+        return nearest(image, self.pixel_size or image.shape)
 
 
-STANDARD = Protocol(name="standard", stride=1, pixel_size=(158, 238))
+_RULES: dict[str, Choice] = {f.name: f.metadata[CHOICE] for f in fields(Protocol) if CHOICE in f.metadata}
 
-PROTOCOLS = {STANDARD.name: STANDARD}
+_UCSD_SIZE = (158, 238)
+
+STANDARD = Protocol(
+    name="standard",
+    per_benchmark={
+        "ucsd-ped1": {"pixel_size": _UCSD_SIZE},
+        "ucsd-ped2": {"pixel_size": _UCSD_SIZE, "metric": "pixel_auc"},
+        "xd-violence": {"metric": "frame_ap"},
+    },
+)
+"""What the literature compares: every frame of every video, nothing smoothed, no look into the future.
+
+XD-Violence counts frame AP; UCSD Ped2 pixel AUC, as in the paper's Table 2; the others micro frame AUC.
+"""
+
+LAVIDA_UPSTREAM = Protocol(
+    name="lavida-upstream",
+    short_videos="skipped",
+    tails="dropped",
+    fill="hold",
+    scale="logit",
+    auc_padding="zero-one",
+    macro_padding="zero-one",
+    pixel_size=_UCSD_SIZE,
+    prompt_template="random",
+    per_benchmark={
+        "ubnormal": {"stride": 4, "videos": "abnormal"},
+        "shanghaitech": {"stride": 2},
+        "ucf-crime": {"stride": 128, "interval_start": "zero", "interval_ends": "inclusive"},
+        "xd-violence": {"stride": 128, "interval_start": "zero", "interval_ends": "inclusive"},
+        "ucsd-ped2": {"metric": "pixel_auc"},
+    },
+)
+"""What the evaluation in the code published with the paper does (commit 56b3058).
+
+Each deviates from the literature: UBnormal without its normal videos; sparse frames, each score held until the next;
+videos shorter than a clip skipped (71 of 290 in UCF-Crime, 162 of 800 in XD-Violence) and tails dropped; AUC where
+XD-Violence is compared by AP (a comparison in that code is never true); a normal frame of score 0 and an abnormal one
+of score 1 added to scores that are logits, in every list; a random prompt for each clip; intervals counted from 0 with
+their last frame, which is off by one in UCF-Crime and XD-Violence.
+"""
+
+PROTOCOLS = {protocol.name: protocol for protocol in (STANDARD, LAVIDA_UPSTREAM)}

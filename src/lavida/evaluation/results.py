@@ -1,12 +1,14 @@
-"""The folder of one evaluation: `metrics.json` and `scores/<video>.npz`."""
+"""The folder of one evaluation: `metrics.json`, `scores/<video>.npz`, and `maps/` where they were asked for."""
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+import uuid
+import zipfile
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,7 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lavida.errors import InputError
+from lavida.evaluation.measure import VideoMeasure
+from lavida.evaluation.metrics import PixelCounts
+from lavida.evaluation.regions import RegionCounts
+from lavida.evaluation.scoring import ScorerRecord
+from lavida.evaluation.writing import mendable
+
+UNFINISHED = ".unfinished"
 
 
 class ResultFolder:
@@ -24,51 +32,107 @@ class ResultFolder:
     removed first and written last: where it exists, the scores beside it are its own. Other files stay, since
     this folder, unlike that of a detection, may hold the folders of other results.
 
+    What was measured before an interruption lies in `.unfinished/<hash of key>/` and is given back by `finished`
+    to an evaluation of the same key.
+
     Args:
         out: the folder; made when missing.
+        key: everything that the measures depend on; None: an interrupted evaluation leaves nothing.
 
     Raises:
         InputError: it cannot be written, or the disk is full.
     """
 
-    def __init__(self, out: Path) -> None:
-        self._out = out
+    def __init__(self, out: Path, *, key: str | None = None) -> None:
+        self._out, self._resumable = out, key is not None
+        name = uuid.uuid4().hex if key is None else sha256(key.encode()).hexdigest()
+        self._staging = out / UNFINISHED / name[:16]
+        self._scores, self.maps = self._staging / "scores", self._staging / "maps"
 
     def __enter__(self) -> ResultFolder:
-        with _mendable(self._out):
-            self._out.mkdir(parents=True, exist_ok=True)
-            self._staging = tempfile.TemporaryDirectory(dir=self._out, prefix=".unfinished-")
+        with mendable(self._out):
+            self._staging.mkdir(parents=True, exist_ok=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._staging.cleanup()
+        if not self._resumable:
+            shutil.rmtree(self._staging, ignore_errors=True)
+        for folder in (self._staging, self._staging.parent):  # those that hold nothing
+            with suppress(OSError):
+                folder.rmdir()
+
+    def add(self, measure: VideoMeasure) -> None:
+        """Stages what one video gave, in one step."""
+        path = self._measure_path(measure.video)
+        with mendable(self._out):
+            partial = path.with_suffix(".partial")
+            with partial.open("wb") as file:
+                np.savez(file, **_arrays(measure))
+            os.replace(partial, path)
+
+    def finished(self, video: str) -> VideoMeasure | None:
+        """What an interrupted evaluation had staged for this video."""
+        try:
+            with np.load(self._measure_path(video)) as arrays:
+                return _measure(dict(arrays))
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+            return None
+
+    def _measure_path(self, video: str) -> Path:
+        return self._staging / f"{video}.measure.npz"
 
     def write_scores(self, video: str, *, scores: NDArray[np.float32], labels: NDArray[np.uint8]) -> None:
         """Stages `scores/<video>.npz` with `score` float32 `[frames]` and `label` uint8 `[frames]`."""
-        with _mendable(self._out):
-            path = Path(self._staging.name) / f"{video}.npz"
-            np.savez(path, score=scores.astype(np.float32), label=labels.astype(np.uint8))
+        with mendable(self._out):
+            self._scores.mkdir(exist_ok=True)
+            np.savez(self._scores / f"{video}.npz", score=scores.astype(np.float32), label=labels.astype(np.uint8))
 
     def publish(self, metrics: dict[str, Any]) -> None:
-        """Puts the staged scores and `metrics.json` in place of an earlier result."""
-        staging, shown = Path(self._staging.name), self._out / "scores"
-        with _mendable(self._out):
-            (staging / "metrics.json").write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+        """Puts the staged scores, maps and `metrics.json` in place of an earlier result."""
+        with mendable(self._out):
+            text = json.dumps(metrics, indent=2, allow_nan=False) + "\n"
+            (self._staging / "metrics.json").write_text(text)
             (self._out / "metrics.json").unlink(missing_ok=True)
-            shown.mkdir(exist_ok=True)
-            for stale in shown.glob("*.npz"):
-                stale.unlink()
-            for path in staging.glob("*.npz"):
-                os.replace(path, shown / path.name)
-            os.replace(staging / "metrics.json", self._out / "metrics.json")
+            _replace_files(self._scores, self._out / self._scores.name, "*.npz")
+            _replace_files(self.maps, self._out / self.maps.name, "*.npy")
+            os.replace(self._staging / "metrics.json", self._out / "metrics.json")
+            shutil.rmtree(self._out / UNFINISHED, ignore_errors=True)
 
 
-@contextmanager
-def _mendable(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"cannot write: {out}: {reason}; make room there or choose another folder") from error
+def _replace_files(new: Path, shown: Path, pattern: str) -> None:
+    """Puts the files of `new` into `shown` in place of those that match; leaves no empty folder."""
+    if new.is_dir():
+        shown.mkdir(exist_ok=True)
+    for stale in shown.glob(pattern):
+        stale.unlink()
+    for path in new.glob(pattern):
+        os.replace(path, shown / path.name)
+    if not new.is_dir():
+        with suppress(OSError):
+            shown.rmdir()
+
+
+def _arrays(measure: VideoMeasure) -> dict[str, Any]:
+    """The measure as arrays that `np.savez` takes."""
+    words = {"video": measure.video, "scorer": list(measure.scorer), "skipped": measure.skipped, "read": measure.read}
+    words |= {"analysed": measure.analysed, "pixel_frames": measure.pixel_frames}
+    arrays = {"scores": measure.scores, "labels": measure.labels, "latencies": measure.latencies}
+    if measure.pixels is not None:
+        arrays |= {"bins": measure.pixels.bins, "counts": measure.pixels.counts}
+    if measure.regions is not None:
+        regions = measure.regions
+        words["regions"] = [regions.frames, regions.regions, regions.tracks]
+        arrays["by_threshold"] = np.stack([regions.false_positives, regions.detected_regions, regions.detected_tracks])
+    return {"words": np.array(json.dumps(words)), **arrays}
+
+
+def _measure(arrays: dict[str, Any]) -> VideoMeasure:
+    words = json.loads(str(arrays.pop("words")))
+    pixels = regions = None
+    if "bins" in arrays:
+        pixels = PixelCounts(arrays.pop("bins"), arrays.pop("counts"))
+    if "by_threshold" in arrays:
+        regions = RegionCounts(*words.pop("regions"), *arrays.pop("by_threshold"))
+    return VideoMeasure(**{**words, "scorer": ScorerRecord(*words["scorer"])}, pixels=pixels, regions=regions, **arrays)

@@ -1,27 +1,43 @@
-"""The engine: one benchmark, one scorer, one protocol -> `metrics.json` and the scores of every video."""
+"""One benchmark, one scorer, one protocol -> `metrics.json` and the scores of every video."""
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
-from lavida import __version__
+from lavida import __version__, engine
 from lavida.errors import InputError
 from lavida.evaluation.benchmarks import Benchmark, Video
-from lavida.evaluation.metrics import FrameMetrics, PixelMetrics
+from lavida.evaluation.measure import StartMeasuring, VideoMeasure
 from lavida.evaluation.protocols import STANDARD, Protocol
 from lavida.evaluation.results import ResultFolder
-from lavida.evaluation.scoring import Baseline, DetectorLike, ScoredFrame, baseline_frames, detector_frames
+from lavida.evaluation.scoring import Baseline, DetectorLike, Scorer
+from lavida.evaluation.tally import Tally
 from lavida.progress import progress_bar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Where videos are measured.
+
+    Attributes:
+        count: how many at a time; None lets Ray choose, and is one without Ray.
+        ray: None, `local`, or the address of a cluster, as `lavida.engine.run` takes it.
+    """
+
+    count: int | None = None
+    ray: str | None = None
+
+    @property
+    def is_this_process(self) -> bool:
+        return self.ray is None and self.count in (None, 1)
 
 
 def evaluate(
@@ -29,88 +45,79 @@ def evaluate(
     *,
     detector: DetectorLike | None = None,
     baseline: Baseline | None = None,
+    start_scorer: Callable[[], Scorer] | None = None,
     protocol: Protocol = STANDARD,
     videos: str | None = None,
     categories: Sequence[str] | None = None,
     out: Path | str,
+    save_maps: bool = False,
+    workers: Workers = Workers(),
+    resume_key: str | None = None,
 ) -> dict[str, Any]:
     """Scores the videos of a benchmark and writes `out/metrics.json` and `out/scores/<video>.npz`.
 
-    Maps are consumed video by video, so memory does not grow with the benchmark. An earlier result in `out`
-    is replaced only when all videos are done. Progress goes to stderr.
+    Maps are consumed frame by frame, so memory grows neither with a video nor with the benchmark, but for a few
+    numbers a frame. An earlier result in `out` is replaced only when all videos are done. Progress goes to stderr.
 
     Args:
         benchmark: the videos and their labels.
-        detector: the model to measure; this or `baseline`.
-        baseline: the trivial method to measure; this or `detector`.
+        detector: the model to measure; this, `baseline` or `start_scorer`.
+        baseline: the trivial method to measure.
+        start_scorer: loads either in each worker; several workers need it. It is pickled then.
         protocol: the named choices between scores and numbers.
         videos: a glob over official video names; None is all of them.
         categories: what the detector looks for instead of the benchmark's own categories.
-        out: the folder to write to; made when missing.
+        out: the folder to write to; made when missing. Several machines must share it if maps are saved.
+        save_maps: also write `out/maps/<video>.npy` and `<video>.mask.npy`, as they were measured.
+        workers: where videos are measured.
+        resume_key: says which weights the scorer has. Measures of an interrupted evaluation with the same key and
+            the same settings are taken from `out`; None starts anew.
 
     Returns:
         What `metrics.json` holds. Metrics lie in [0, 1]; None where the benchmark has no such labels.
 
     Raises:
-        InputError: no video matches, scores and labels do not fit, or `out` cannot be written.
+        InputError: no video matches or counts, a video cannot be measured, or `out` cannot be written.
     """
-    if (detector is None) == (baseline is None):
-        raise ValueError("give either a detector or a baseline")
-
-    if baseline is not None:
-        frames_of = partial(baseline_frames, baseline)
-    else:
-        maps = benchmark.has_pixel_labels
-        frames_of = partial(detector_frames, detector, stride=protocol.stride, pixel_maps=maps)
-
+    start_scorer = _start_of(detector, baseline, start_scorer, workers)
+    protocol = protocol.on(benchmark.name)
     selected = _select(benchmark, videos)
     if categories:
         selected = [replace(video, categories=tuple(categories)) for video in selected]
-    tally = _Tally(protocol)
-    with ResultFolder(Path(out)) as folder:
+    _tell(benchmark)
+    key = None if resume_key is None else _whole_key(resume_key, benchmark, protocol, selected, save_maps)
+    tally = Tally(protocol)
+    with ResultFolder(Path(out), key=key) as folder:
+        start = StartMeasuring(
+            benchmark=benchmark,
+            start_scorer=start_scorer,
+            protocol=protocol,
+            maps_to=folder.maps.resolve() if save_maps else None,
+        )
         started = time.perf_counter()
-        _measure(benchmark, selected, frames_of=frames_of, tally=tally, folder=folder)
+        _measure_all(selected, start, tally=tally, folder=folder, workers=workers)
         seconds = time.perf_counter() - started
-        result = {
-            "benchmark": benchmark.name,
-            "protocol": protocol.name,
-            "model": (detector if baseline is None else baseline).name,
-            "videos": len(selected),
-            "frames": tally.frames,
-            **tally.frame.compute(),
-            **tally.pixel.compute(),
-            "rbdc": None,
-            "tbdc": None,
-            "settings": {
-                "scorer": "detector" if baseline is None else "baseline",
-                "motion": getattr(detector, "motion", None),
-                "categories": list(categories or benchmark.categories),
-                "own_categories": not categories,
-                **_settings(benchmark, selected, tally=tally, seconds=seconds),
-            },
-        }
+        result = tally.result(benchmark, selected, own_categories=not categories, seconds=seconds)
+        for measure in tally.counted(selected):
+            folder.write_scores(measure.video, scores=measure.scores, labels=measure.labels)
         folder.publish(result)
     return result
 
 
-@dataclass
-class _Tally:
-    """What has been measured so far."""
-
-    protocol: Protocol
-    frame: FrameMetrics = field(default_factory=FrameMetrics)
-    pixel: PixelMetrics = field(default_factory=PixelMetrics)
-    frames: int = 0
-    analysed: int = 0
-    pixel_frames: int = 0
-
-    def add(self, frame: ScoredFrame, mask: NDArray[np.bool_] | None, *, video: str) -> None:
-        self.frames += 1
-        self.analysed += frame.analysed
-        if frame.pixel_map is not None and mask is not None:
-            self.pixel_frames += 1
-            resize = self.protocol.resize
-            self.pixel.update(resize(frame.pixel_map), resize(mask), video=video)
+def _start_of(
+    detector: DetectorLike | None,
+    baseline: Baseline | None,
+    start_scorer: Callable[[], Scorer] | None,
+    workers: Workers,
+) -> Callable[[], Scorer]:
+    given = [scorer for scorer in (detector, baseline, start_scorer) if scorer is not None]
+    if len(given) != 1:
+        raise ValueError("give either a detector or a baseline or start_scorer")
+    if start_scorer is not None:
+        return start_scorer
+    if not workers.is_this_process:
+        raise ValueError("several workers load the scorer themselves: give start_scorer")
+    return lambda: given[0]
 
 
 def _select(benchmark: Benchmark, pattern: str | None) -> list[Video]:
@@ -122,27 +129,52 @@ def _select(benchmark: Benchmark, pattern: str | None) -> list[Video]:
     return selected
 
 
-def _measure(
-    benchmark: Benchmark,
-    videos: list[Video],
-    *,
-    frames_of: Callable[..., Iterator[ScoredFrame]],
-    tally: _Tally,
-    folder: ResultFolder,
-) -> None:
+def _tell(benchmark: Benchmark) -> None:
     console = Console(stderr=True)
     for note in benchmark.notes:
-        console.print(f"{benchmark.name}: {note}", style="yellow", highlight=False)
-    with progress_bar(benchmark.name, total=sum(v.frames for v in videos)) as advance:
-        for video in videos:
-            labels = benchmark.frame_labels(video)
-            masks = benchmark.pixel_labels(video) if benchmark.has_pixel_labels else iter(())
-            scores = []
-            for frame in frames_of(video, progress=_Steps(advance, video.name)):
-                tally.add(frame, next(masks, None), video=video.name)
-                scores.append(frame.score)
-            tally.frame.update(video.name, scores, labels)
-            folder.write_scores(video.name, scores=np.array(scores, dtype=np.float32), labels=labels)
+        console.print(f"{benchmark.name}: {note}", style="yellow", highlight=False, markup=False)
+
+
+def _whole_key(resume_key: str, benchmark: Benchmark, protocol: Protocol, videos: list[Video], save_maps: bool) -> str:
+    """Everything that a measure depends on, as text."""
+    sources = [[v.name, str(v.source), v.frames, *v.categories] for v in videos]
+    return json.dumps([__version__, resume_key, benchmark.name, protocol.settings(), sources, save_maps])
+
+
+def _measure_all(
+    videos: list[Video], start: StartMeasuring, *, tally: Tally, folder: ResultFolder, workers: Workers
+) -> None:
+    """Measures what an interrupted evaluation has not, and adds all to the tally."""
+    waiting = []
+    for video in videos:
+        measure = folder.finished(video.name)
+        if measure is None:
+            waiting.append(video)
+        else:
+            tally.add(measure, resumed=True)
+    if len(waiting) < len(videos):
+        said = f"{len(videos) - len(waiting)} of {len(videos)} videos were measured before an interruption"
+        Console(stderr=True).print(said, highlight=False)
+    total = sum(video.frames for video in videos)
+    before = total - sum(video.frames for video in waiting)
+    with progress_bar(start.benchmark.name, total=total, done=before) as advance:
+        if workers.is_this_process:
+            start = replace(start, progress_of=lambda video: _Steps(advance, video.name))
+        for measure in _measured(waiting, start, workers):
+            folder.add(measure)
+            tally.add(measure)
+            if not workers.is_this_process:
+                advance(measure.read, measure.video)
+
+
+def _measured(videos: list[Video], start: StartMeasuring, workers: Workers) -> Iterator[VideoMeasure]:
+    """In the order in which they are done. Raises InputError for the first video that cannot be measured."""
+    for video, measure in engine.run(videos, start, workers=workers.count, ray=workers.ray):
+        if isinstance(measure, engine.Failure):
+            if measure.defect is not None:
+                raise RuntimeError(f"{video.name}: {measure.defect}")
+            raise InputError(measure.reason if video.name in measure.reason else f"{video.name}: {measure.reason}")
+        yield measure
 
 
 class _Steps:
@@ -154,19 +186,3 @@ class _Steps:
     def __call__(self, done: int) -> None:
         self._advance(done - self._done, self._video)
         self._done = done
-
-
-def _settings(benchmark: Benchmark, videos: list[Video], *, tally: _Tally, seconds: float) -> dict[str, Any]:
-    """Everything a reader needs to repeat or to distrust the numbers."""
-    return {
-        "lavida": __version__,
-        "protocol": {**asdict(tally.protocol), "pixel_size": list(tally.protocol.pixel_size)},
-        "video_names": [v.name for v in videos],
-        "official_videos": benchmark.official_videos,
-        "notes": benchmark.notes,
-        "analysed_frames": tally.analysed,
-        "interpolated_frames": tally.frames - tally.analysed,
-        "pixel_frames": tally.pixel_frames,
-        "seconds": round(seconds, 3),
-        "frames_per_second": round(tally.frames / max(seconds, 1e-9), 3),
-    }

@@ -1,30 +1,34 @@
-"""The one form in which the engine takes scores, whatever gave them: a stream of frames."""
+"""The one form in which an evaluation takes scores, whatever gave them: a stream of frames."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lavida.errors import InputError
 from lavida.evaluation.benchmarks.contract import Video
+from lavida.evaluation.protocols import Protocol as Choices
 
 
 class ScoredFrame(NamedTuple):
     """One frame as a scorer saw it.
 
     Attributes:
-        score: any real number, higher is more abnormal.
+        score: any real number, higher is more abnormal; nothing where `analysed` is false.
         pixel_map: `[H, W]` logits or any real numbers; None where there is none.
-        analysed: false where the score was interpolated from other frames.
+        analysed: false where the scorer did not look; the score is then filled in from other frames.
+        seconds: how long it took to read and score the frame, its share of the clip where several go together.
     """
 
     score: float
     pixel_map: NDArray[np.floating] | None
     analysed: bool = True
+    seconds: float = 0.0
 
 
 class Baseline(Protocol):
@@ -42,55 +46,104 @@ class DetectorLike(Protocol):
 
     name: str
 
-    def detect(
+    def stream(
         self,
         source: Path,
         anomalies: Sequence[str],
         *,
         stride: int,
-        pixel_maps: bool,
+        templates: Iterable[int] | None = None,
         progress: Callable[[int], None],
-    ) -> Any:
-        """A `Detection` with `scores`, `sampled` and, when asked, `pixel_maps`."""
+    ) -> Iterator[Any]:
+        """Clips in order, each with `indices`, `scores` and `pixel_map(t)`, as `lavida.scored_clip.ScoredClip`.
+
+        `templates` is given only where the protocol asks for random prompts; `progress` takes the number of frames
+        read so far, at the end of all.
+        """
         ...
 
 
-def baseline_frames(baseline: Baseline, video: Video, *, progress: Callable[[int], None]) -> Iterator[ScoredFrame]:
-    """The frames of one video; `progress` is called with the number of frames done so far."""
-    for done, frame in enumerate(baseline.score(video.source), start=1):
-        yield frame
-        progress(done)
+Scorer = Baseline | DetectorLike
 
 
-def detector_frames(
-    detector: DetectorLike, video: Video, *, stride: int, pixel_maps: bool, progress: Callable[[int], None]
+class ScorerRecord(NamedTuple):
+    """What is written about a scorer.
+
+    Attributes:
+        name: as it calls itself.
+        kind: `detector` or `baseline`.
+        motion: whether a detector sees what moves; None where that is no question.
+    """
+
+    name: str
+    kind: str
+    motion: bool | None
+
+
+def record_of(scorer: Scorer) -> ScorerRecord:
+    """What is written about this scorer."""
+    kind = "detector" if hasattr(scorer, "stream") else "baseline"
+    return ScorerRecord(scorer.name, kind, getattr(scorer, "motion", None))
+
+
+def scored_frames(
+    scorer: Scorer, video: Video, *, protocol: Choices, maps: bool, progress: Callable[[int], None]
 ) -> Iterator[ScoredFrame]:
-    """Runs the detector on a whole video and hands out its frames one by one.
+    """One `ScoredFrame` for each frame of the video, in order.
 
     Args:
-        detector: a `lavida.Detector`.
-        video: what to run it on; its categories are what the detector looks for.
-        stride: as `Detector.detect` takes it.
-        pixel_maps: whether the frames shall carry maps.
-        progress: called with the number of frames read so far.
-
-    Raises:
-        InputError: there is not one pixel map for each analysed frame.
+        scorer: a detector (it has `stream`) or a baseline.
+        video: what is scored.
+        protocol: says the stride and the prompts of a detector.
+        maps: whether a detector's maps are wanted.
+        progress: called with the number of frames done so far.
     """
-    detection = detector.detect(
-        video.source,
-        anomalies=list(video.categories),
-        stride=stride,
-        pixel_maps=pixel_maps,
-        progress=progress,
-    )
-    maps = detection.pixel_maps if pixel_maps else [None] * len(detection.sampled)
-    if len(maps) != len(detection.sampled):
-        raise InputError(
-            f"{video.name}: {len(maps)} pixel maps for {len(detection.sampled)} analysed frames; "
-            "the model must give one for each"
-        )
-    row_of = {int(frame): row for row, frame in enumerate(detection.sampled)}
-    for frame, score in enumerate(detection.scores):
-        row = row_of.get(frame)
-        yield ScoredFrame(float(score), None if row is None else maps[row], analysed=row is not None)
+    if record_of(scorer).kind == "detector":
+        return _detector_frames(scorer, video, protocol=protocol, maps=maps, progress=progress)
+    return _baseline_frames(scorer, video, progress=progress)
+
+
+def _baseline_frames(baseline: Baseline, video: Video, *, progress: Callable[[int], None]) -> Iterator[ScoredFrame]:
+    started = time.perf_counter()
+    for done, frame in enumerate(baseline.score(video.source), start=1):
+        yield frame._replace(seconds=time.perf_counter() - started)
+        progress(done)
+        started = time.perf_counter()
+
+
+def _detector_frames(
+    detector: DetectorLike, video: Video, *, protocol: Choices, maps: bool, progress: Callable[[int], None]
+) -> Iterator[ScoredFrame]:
+    between = ScoredFrame(float("nan"), None, analysed=False)
+    read = _Latest(progress)
+    prompts = {"templates": random_templates(video.name)} if protocol.prompt_template == "random" else {}
+    clips = detector.stream(video.source, list(video.categories), stride=protocol.stride, progress=read.note, **prompts)
+    done, started = 0, time.perf_counter()
+    for clip in clips:
+        seconds = (time.perf_counter() - started) / len(clip.indices)
+        for t, index in enumerate(clip.indices.tolist()):
+            yield from (between for _ in range(done, index))
+            yield ScoredFrame(float(clip.scores[t]), clip.pixel_map(t) if maps else None, seconds=seconds)
+            done = index + 1
+        started = time.perf_counter()
+    yield from (between for _ in range(done, read.value))
+
+
+def random_templates(video: str) -> Iterator[int]:
+    """For each clip of a video one of the training templates, the same ones in every run."""
+    from lavida.model.prompt import TEMPLATES  # brings the language model's libraries, which baselines do without
+
+    random = np.random.default_rng(crc32(video.encode()))
+    while True:
+        yield int(random.integers(len(TEMPLATES)))
+
+
+class _Latest:
+    """Keeps the last number that was passed on."""
+
+    def __init__(self, passed_on: Callable[[int], None]) -> None:
+        self.value, self._passed_on = 0, passed_on
+
+    def note(self, value: int) -> None:
+        self.value = value
+        self._passed_on(value)

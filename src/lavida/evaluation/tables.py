@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,41 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lavida.errors import InputError
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishedRow:
-    """A row of a paper's table.
-
-    Attributes:
-        method: as the paper calls it.
-        training: the training regime, in the paper's words.
-        metrics: key of `metrics.json` -> value in percent, as printed.
-        source: the table it was read from.
-    """
-
-    method: str
-    training: str
-    metrics: Mapping[str, float]
-    source: str
-
-
-def _ped2(method: str, training: str, pixel_auc: float) -> PublishedRow:
-    source = "Table 2 of the LAVIDA paper"
-    return PublishedRow(method=method, training=training, metrics={"pixel_auc": pixel_auc}, source=source)
-
-
-PUBLISHED: dict[str, tuple[PublishedRow, ...]] = {
-    "ucsd-ped2": (
-        _ped2("AdaCLIP", "finetune", 53.06),
-        _ped2("AnomalyCLIP", "finetune", 54.25),
-        _ped2("DDAD", "supervised", 55.87),
-        _ped2("SimpleNet", "supervised", 52.49),
-        _ped2("DRAEM", "supervised", 69.58),
-        _ped2("TAO", "finetune", 75.11),
-        _ped2("LAVIDA (paper)", "zero-shot", 87.68),
-    ),
-}
+from lavida.evaluation.published import PUBLISHED, PublishedRow
 
 _HEADINGS = {
     "pixel_auc": "pixel\nAUC",
@@ -63,7 +28,7 @@ _TRAINING = {"baseline": "none", "detector": "zero-shot"}
 
 
 def comparison_table(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()) -> Table:
-    """Published rows, results found in `siblings`, and last this result; values in percent.
+    """Published rows, then results found in `siblings`, baselines first, and last this result; values in percent.
 
     Args:
         result: what `evaluate` returned.
@@ -75,18 +40,24 @@ def comparison_table(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()
     benchmark = result["benchmark"]
     published = PUBLISHED.get(benchmark, ())
     others = [other for other in map(_read, siblings) if other["benchmark"] == benchmark]
+    others.sort(key=lambda other: other["settings"]["scorer"] != "baseline")
     measured = [*others, result]
+    headline = result["settings"].get("headline")
     keys = [k for k in _HEADINGS if _shown(k, [row.metrics for row in published], measured)]
+    keys.sort(key=lambda key: key != headline)
 
-    caption = _caption(published, measured)
+    caption = _caption(published, measured, headline=headline)
     table = Table(title=f"{benchmark} (%)", caption=caption, box=box.SIMPLE_HEAD, padding=0)
     table.add_column("method", overflow="fold", min_width=19)  # a model may be a long path
-    for heading in ("training", "protocol", "videos"):
-        table.add_column(heading, no_wrap=True)
+    table.add_column("training", no_wrap=True)
+    table.add_column("protocol", overflow="fold", min_width=len("lavida-upstream"))  # a custom one lists its changes
+    table.add_column("videos", no_wrap=True)
     for key in keys:
-        table.add_column(_HEADINGS[key], justify="right", no_wrap=True)
+        table.add_column(_HEADINGS[key] + "*" * (key == headline), justify="right", no_wrap=True)
     for row in published:
-        table.add_row(row.method, row.training, "paper", "-", *(_percent(row.metrics.get(k)) for k in keys))
+        method = f"{row.method}, {row.venue}" if row.venue else row.method
+        table.add_row(method, row.training, "paper", "-", *(_percent(row.metrics.get(k)) for k in keys))
+    table.add_section()
     for other in others:
         table.add_row(*_measured_cells(other, keys))
     table.add_section()
@@ -95,12 +66,22 @@ def comparison_table(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()
 
 
 def print_comparison(result: Mapping[str, Any], *, siblings: Sequence[Path] = (), file: TextIO | None = None) -> None:
-    """Prints `comparison_table` to stdout, or to the file given; whole, however narrow the terminal is."""
+    """Prints `comparison_table` and the protocol to stdout, or to the file; whole, however narrow the terminal is."""
     console = Console(file=file)
     table = comparison_table(result, siblings=siblings)
     needed = console.measure(table, options=console.options.update(width=1000)).minimum
     console.width = max(console.width, needed)
     console.print(table)
+    console.print(protocol_line(result), markup=False, highlight=False)
+
+
+def protocol_line(result: Mapping[str, Any]) -> str:
+    """The name of the protocol and each of its choices, as `--set` takes them."""
+    choices = {key: value for key, value in result["settings"].get("protocol", {}).items() if key != "name"}
+    said = (
+        f"{key}={'x'.join(map(str, value)) if isinstance(value, list) else value}" for key, value in choices.items()
+    )
+    return f"Protocol {result['protocol']}: {' '.join(said)}"
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -144,8 +125,10 @@ def _is_partial(result: Mapping[str, Any]) -> bool:
     return result["videos"] < settings["official_videos"] or bool(settings["notes"])
 
 
-def _caption(published: Sequence[PublishedRow], measured: Sequence[Mapping[str, Any]]) -> str:
+def _caption(published: Sequence[PublishedRow], measured: Sequence[Mapping[str, Any]], *, headline: str | None) -> str:
     lines = []
+    if headline is not None:
+        lines.append("* what counts here.")
     if sources := sorted({row.source for row in published}):
         lines.append(f"Paper rows: {', '.join(sources)}.")
     if any(_is_partial(row) for row in measured):

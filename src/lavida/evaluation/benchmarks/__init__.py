@@ -1,24 +1,53 @@
-"""The benchmarks by name. A new one is a class with the shape of `Benchmark`, entered in `BENCHMARKS`."""
+"""The benchmarks by name. A new one is a class with the shape of `OfficialBenchmark`, entered in `BENCHMARKS`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from lavida.errors import InputError
-from lavida.evaluation.benchmarks.contract import Benchmark, Video
+from lavida.evaluation.benchmarks.avenue import Avenue
+from lavida.evaluation.benchmarks.contract import Benchmark, Expected, Video
+from lavida.evaluation.benchmarks.intervals import Interval, IntervalRule
+from lavida.evaluation.benchmarks.official import OfficialBenchmark
+from lavida.evaluation.benchmarks.shanghaitech import ShanghaiTech
+from lavida.evaluation.benchmarks.ubnormal import Ubnormal
+from lavida.evaluation.benchmarks.ucf_crime import UcfCrime
+from lavida.evaluation.benchmarks.ucsd_ped1 import UcsdPed1
 from lavida.evaluation.benchmarks.ucsd_ped2 import UcsdPed2
+from lavida.evaluation.benchmarks.xd_violence import XdViolence
 
-__all__ = ["BENCHMARKS", "Benchmark", "UcsdPed2", "Video", "open_benchmark"]
+__all__ = [
+    "BENCHMARKS",
+    "Benchmark",
+    "Expected",
+    "Interval",
+    "IntervalRule",
+    "OfficialBenchmark",
+    "Video",
+    "open_benchmark",
+]
 
-BENCHMARKS: dict[str, Callable[[Path], Benchmark]] = {UcsdPed2.name: UcsdPed2}
+BENCHMARKS: dict[str, type[OfficialBenchmark]] = {
+    kind.name: kind for kind in (UcsdPed1, UcsdPed2, Avenue, ShanghaiTech, Ubnormal, UcfCrime, XdViolence)
+}
 
 
 def open_benchmark(name: str, root: Path | str) -> Benchmark:
-    """Opens the benchmark `name` whose files lie under `root`.
+    """Opens the benchmark `name` whose files lie under `root`, to evaluate what is there of it.
 
     Raises:
-        InputError: the name is unknown, or the files are missing or incomplete.
+        InputError: the name is unknown, no video is there, or one that is there lacks its annotation.
+    """
+    benchmark = read_benchmark(name, root)
+    benchmark.require_usable()
+    return benchmark
+
+
+def read_benchmark(name: str, root: Path | str) -> OfficialBenchmark:
+    """What the official annotation of the benchmark says, with or without videos.
+
+    Raises:
+        InputError: the name is unknown, or nothing of the benchmark is under `root`.
     """
     if name not in BENCHMARKS:
         raise InputError(f"unknown benchmark: {name}; choose one of {', '.join(sorted(BENCHMARKS))}")

@@ -1,0 +1,104 @@
+"""UCF-Crime: surveillance videos of 13 crimes and accidents from the web (Sultani, Chen and Shah, CVPR 2018)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lavida.errors import InputError
+from lavida.evaluation.benchmarks.contract import Expected
+from lavida.evaluation.benchmarks.intervals import FROM_ONE_INCLUSIVE, Interval, paired
+from lavida.evaluation.benchmarks.official import Listed, OfficialBenchmark, not_here
+from lavida.evaluation.benchmarks.places import first, homes, numbered_lines, searched
+
+# class in the annotation -> plain words
+CLASSES = {
+    "Abuse": "abuse", "Arrest": "arrest", "Arson": "arson", "Assault": "assault", "Burglary": "burglary",
+    "Explosion": "explosion", "Fighting": "fighting", "RoadAccidents": "road accident", "Robbery": "robbery",
+    "Shooting": "shooting", "Shoplifting": "shoplifting", "Stealing": "stealing", "Vandalism": "vandalism",
+}  # fmt: skip
+NORMAL = "Normal"
+NORMAL_FOLDER = "Testing_Normal_Videos_Anomaly"
+SPLIT = "Anomaly_Test.txt"
+
+_NAMES = ("Temporal_Anomaly_Annotation.txt", "Temporal_Anomaly_Annotation_for_Testing_Videos.txt")
+_PACKED = "Temporal_Anomaly_Annotation_For_Testing_Videos/Txt_formate/Temporal_Anomaly_Annotation.txt"
+_SPLITS = (SPLIT, f"Anomaly_Detection_splits/{SPLIT}", f"UCF_Crimes-Train-Test-Split/Anomaly_Detection_splits/{SPLIT}")
+_HOMES = {"ucfcrime", "ucfcrimes"}
+
+Entries = dict[str, tuple[str, tuple[Interval, ...]]]  # video file -> its class and abnormal stretches
+
+
+class UcfCrime(OfficialBenchmark):
+    """UCF-Crime: `Temporal_Anomaly_Annotation.txt` names 290 videos with up to two abnormal stretches each.
+
+    The official evaluation script counts frames from 1 and includes the last. Videos lie anywhere below the root:
+    in folders by class as `Anomaly_Test.txt` lists them, in the parts of the download, or all in one.
+    """
+
+    name = "ucf-crime"
+    title = "UCF-Crime"
+    layout = "Temporal_Anomaly_Annotation.txt, Abuse/Abuse028_x264.mp4 and Testing_Normal_Videos_Anomaly/*.mp4"
+    categories = tuple(CLASSES.values())
+    expected = Expected(videos=290, abnormal_videos=140)
+    interval_rule = FROM_ONE_INCLUSIVE
+
+    def _list(self, root: Path) -> list[Listed]:
+        folders = homes(root, _HOMES)
+        annotation = first(folders, [*_NAMES, _PACKED], is_folder=False)
+        if annotation is None:
+            raise not_here(self, root, [_NAMES[0]])
+        entries = read_annotation(annotation)
+        split = first(folders, _SPLITS, is_folder=False)
+        if split is not None:
+            _compare(entries, annotation=annotation, split=split)
+        self._stretches = {Path(name).stem: stretches for name, (_, stretches) in entries.items()}
+        there: dict[str, Path] = {}
+        for path in searched(root, _HOMES, {Path(name).suffix for name in entries}):
+            there.setdefault(path.name, path)
+        return [
+            Listed(
+                name=Path(name).stem,
+                source=there.get(name) or root / (NORMAL_FOLDER if kind == NORMAL else kind) / name,
+                abnormal=kind != NORMAL,
+            )
+            for name, (kind, _) in entries.items()
+        ]
+
+    def _intervals(self, name: str) -> tuple[Interval, ...]:
+        return self._stretches[name]
+
+
+def read_annotation(path: Path) -> Entries:
+    """Its entries, from lines such as `Vandalism017_x264.mp4  Vandalism  270  330  780  840`.
+
+    Raises:
+        InputError: a line is not in this format, has an unknown class or names a video again.
+    """
+    entries: Entries = {}
+    for number, line in numbered_lines(path):
+        name, *fields = line.split()
+        try:
+            if name in entries:
+                raise ValueError(f"{name} for the second time")
+            entries[name] = _entry(fields)
+        except ValueError as error:
+            raise InputError(f"{error}: line {number} of {path}; restore the official file") from error
+    return entries
+
+
+def _entry(fields: list[str]) -> tuple[str, tuple[Interval, ...]]:
+    kind, stretches = fields[0] if fields else "", paired(fields[1:])
+    if kind not in CLASSES and kind != NORMAL:
+        raise ValueError(f"unknown class {kind!r}")
+    if bool(stretches) != (kind in CLASSES):
+        raise ValueError(f"a video of class {kind} with {len(stretches)} abnormal stretches")
+    return kind, stretches
+
+
+def _compare(entries: Entries, *, annotation: Path, split: Path) -> None:
+    """Raises InputError unless both official files name the same videos."""
+    listed = {line.strip().rpartition("/")[2] for _, line in numbered_lines(split)}
+    differing = sorted(listed ^ entries.keys())
+    if differing:
+        lists, lacks = (split, annotation) if differing[0] in listed else (annotation, split)
+        raise InputError(f"{differing[0]} is in {lists} but not in {lacks}; restore the official files")

@@ -1,0 +1,246 @@
+"""The measuring of ONE video: scorer and labels in, counts that add up out. Maps are dropped frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lavida.errors import InputError
+from lavida.evaluation.benchmarks.contract import Benchmark, Video
+from lavida.evaluation.frame_scores import frame_scores
+from lavida.evaluation.labels import frame_labels, has_intervals, tracks
+from lavida.evaluation.metrics import PixelCounts, PixelMetrics, check_scores
+from lavida.evaluation.protocols import Protocol
+from lavida.evaluation.regions import RegionCounts, RegionMetrics
+from lavida.evaluation.saved_maps import MapWriter
+from lavida.evaluation.scoring import ScoredFrame, Scorer, ScorerRecord, record_of, scored_frames
+
+# headers announce a few frames more or less than there are; more than this is a damaged video
+_FRAMES_OFF, _SHARE_OFF = 30, 0.01
+_HALF = np.finfo(np.float16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoMeasure:
+    """What one video adds to the numbers of a benchmark. Small, and fit to be sent between processes.
+
+    Attributes:
+        video: its name.
+        scorer: what scored it.
+        skipped: why the protocol leaves it out; None where it counts. All counts are then empty.
+        read: how many frames the video has.
+        scores: float32 `[frames]`, as they are measured; `frames` are fewer than `read` where a tail is dropped.
+        labels: uint8 `[frames]`, 0 or 1.
+        analysed: how many of these frames the scorer looked at.
+        pixel_frames: how many of them had a map and a mask.
+        pixels: the counted pixels; None where there are no masks.
+        regions: the counted regions and tracks; None where there are none.
+        latencies: float32 `[analysed]`, seconds for each analysed frame.
+    """
+
+    video: str
+    scorer: ScorerRecord
+    skipped: str | None = None
+    read: int
+    scores: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    analysed: int = 0
+    pixel_frames: int = 0
+    pixels: PixelCounts | None = None
+    regions: RegionCounts | None = None
+    latencies: NDArray[np.float32]
+
+    def without_counts(self) -> VideoMeasure:
+        """What has to be kept when pixels and regions have been added up."""
+        return replace(self, pixels=None, regions=None)
+
+
+def measure_video(
+    benchmark: Benchmark,
+    video: Video,
+    scorer: Scorer,
+    protocol: Protocol,
+    *,
+    maps_to: Path | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> VideoMeasure:
+    """Score one video and count.
+
+    Memory: two maps at a time, a few numbers for each frame, and 10 MiB for the pixel counts.
+
+    Args:
+        benchmark: where the video belongs.
+        video: what is measured.
+        scorer: a detector or a baseline.
+        protocol: the choices on this benchmark, as `Protocol.on` gives them.
+        maps_to: a folder for `<video>.npy` and `<video>.mask.npy`, the maps and masks as they are measured.
+        progress: called with the number of frames done so far.
+
+    Raises:
+        InputError: labels and frames do not fit, or a score or a map is not a number; it names the video.
+    """
+    labels = frame_labels(benchmark, video, protocol)
+    reason = _reason_to_skip(labels, protocol)
+    if reason is not None:
+        return _skipped(video, scorer, read=len(labels), reason=reason)
+    counter = _Counter(video.name, protocol, announced=len(labels), tracks=tracks(benchmark, video))
+    frames = scored_frames(scorer, video, protocol=protocol, maps=benchmark.has_pixel_labels, progress=progress)
+    read = 0
+    with ExitStack() as stack:
+        if maps_to is not None and benchmark.has_pixel_labels:
+            counter.writer = stack.enter_context(MapWriter(maps_to, video.name))
+        for read, (frame, is_last) in enumerate(_told_the_last(frames), start=1):
+            counter.add(read - 1, frame, is_last=is_last)
+    if read != len(labels):
+        labels = _labels_of_read(benchmark, video, protocol, announced=len(labels), read=read)
+        if _reason_to_skip(labels, protocol) is not None:
+            return _skipped(video, scorer, read=read, reason=_reason_to_skip(labels, protocol))
+    return _whole(counter, labels, record=record_of(scorer), protocol=protocol)
+
+
+def _reason_to_skip(labels: NDArray[np.uint8], protocol: Protocol) -> str | None:
+    if protocol.videos == "abnormal" and not labels.any():
+        return "it is normal"
+    if not protocol.used_frames(len(labels)):
+        return f"its {len(labels)} frames are fewer than {protocol.clip_length} x {protocol.stride}"
+    return None
+
+
+def _skipped(video: Video, scorer: Scorer, *, read: int, reason: str) -> VideoMeasure:
+    nothing = np.zeros(0, dtype=np.float32)
+    return VideoMeasure(
+        video=video.name,
+        scorer=record_of(scorer),
+        skipped=reason,
+        read=read,
+        scores=nothing,
+        labels=nothing.astype(np.uint8),
+        latencies=nothing,
+    )
+
+
+def _labels_of_read(
+    benchmark: Benchmark, video: Video, protocol: Protocol, *, announced: int, read: int
+) -> NDArray[np.uint8]:
+    """Labels for the frames that were decoded where the header announced others."""
+    if not has_intervals(benchmark) or abs(read - announced) > max(_FRAMES_OFF, _SHARE_OFF * announced):
+        raise InputError(
+            f"{video.name}: {read} scores for {announced} labels; the video and its annotation do not fit, restore both"
+        )
+    return frame_labels(benchmark, video, protocol, frames=read)
+
+
+def _told_the_last(frames: Iterator[ScoredFrame]) -> Iterator[tuple[ScoredFrame, bool]]:
+    before = None
+    for frame in frames:
+        if before is not None:
+            yield before, False
+        before = frame
+    if before is not None:
+        yield before, True
+
+
+def _whole(counter: _Counter, labels: NDArray[np.uint8], *, record: ScorerRecord, protocol: Protocol) -> VideoMeasure:
+    used = protocol.used_frames(len(labels))
+    sampled = np.array(counter.sampled, dtype=np.int64)
+    kept = sampled < used
+    if not kept.any():
+        raise InputError(f"{counter.video}: none of its frames could be analysed; restore the video")
+    scores = frame_scores(
+        np.array(counter.scores, dtype=np.float64)[kept],
+        sampled[kept],
+        frames=used,
+        probabilities=record.kind == "detector",
+        protocol=protocol,
+    )
+    check_scores(counter.video, scores, labels[:used])
+    return VideoMeasure(
+        video=counter.video,
+        scorer=record,
+        read=len(labels),
+        scores=scores,
+        labels=labels[:used],
+        analysed=int(kept.sum()),
+        pixel_frames=counter.pixel_frames,
+        pixels=counter.pixels.counts() if counter.pixel_frames else None,
+        regions=counter.regions.counts() if counter.pixel_frames else None,
+        latencies=np.array(counter.latencies, dtype=np.float32)[kept],
+    )
+
+
+class _Counter:
+    """Takes the frames of a video one by one, and their tracks with them."""
+
+    def __init__(
+        self, video: str, protocol: Protocol, *, announced: int, tracks: Iterator[NDArray[np.integer]]
+    ) -> None:
+        self.video, self._protocol, self._tracks = video, protocol, tracks
+        # pixels of a dropped tail cannot be taken back: where it begins follows from the announced length
+        self._used = protocol.used_frames(announced)
+        self._in_tail = protocol.tails == "dropped"
+        self.writer: MapWriter | None = None
+        self.sampled: list[int] = []
+        self.scores: list[float] = []
+        self.latencies: list[float] = []
+        self.pixel_frames = 0
+        self.pixels = PixelMetrics()
+        self.regions = RegionMetrics(
+            steps=protocol.region_steps, region_iou=protocol.region_iou, track_overlap=protocol.track_overlap
+        )
+
+    def add(self, index: int, frame: ScoredFrame, *, is_last: bool) -> None:
+        track = next(self._tracks, None)
+        if not (frame.analysed and self._protocol.analyses(index, is_last=is_last)):
+            return
+        if not np.isfinite(frame.score):
+            raise InputError(f"{self.video}: the score of frame {index} is {frame.score}; check the model's output")
+        self.sampled.append(index)
+        self.scores.append(frame.score)
+        self.latencies.append(frame.seconds)
+        dropped = index >= self._used and self._in_tail
+        if frame.pixel_map is not None and track is not None and not dropped:
+            self._add_pixels(frame.pixel_map, track)
+
+    def _add_pixels(self, pixel_map: NDArray[np.floating], track: NDArray[np.integer]) -> None:
+        resized = self._protocol.resize_map(pixel_map, native=track.shape)
+        # half precision, as a detector gives its maps: each value has a bin, and saved maps give the same numbers
+        half = np.clip(resized, _HALF.min, _HALF.max).astype(np.float16)
+        track = self._protocol.resize_labels(track)
+        self.pixel_frames += 1
+        self.pixels.update(half, track > 0, video=self.video)
+        self.regions.update(half, track, video=self.video)
+        if self.writer is not None:
+            self.writer.add(half, track > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StartMeasuring:
+    """Begins the work of one worker: loads the scorer there and gives what measures a video. Can be pickled.
+
+    Attributes:
+        benchmark: where the videos belong.
+        start_scorer: loads the scorer; called once in each worker.
+        protocol: the choices on this benchmark.
+        maps_to: as for `measure_video`.
+        progress_of: for a video, what `measure_video` reports to; only within one process.
+    """
+
+    benchmark: Benchmark
+    start_scorer: Callable[[], Scorer]
+    protocol: Protocol
+    maps_to: Path | None = None
+    progress_of: Callable[[Video], Callable[[int], None]] | None = None
+
+    def __call__(self) -> Callable[[Video], VideoMeasure]:
+        scorer = self.start_scorer()
+
+        def measure(video: Video) -> VideoMeasure:
+            told = {} if self.progress_of is None else {"progress": self.progress_of(video)}
+            return measure_video(self.benchmark, video, scorer, self.protocol, maps_to=self.maps_to, **told)
+
+        return measure

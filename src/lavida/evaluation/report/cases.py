@@ -1,0 +1,99 @@
+"""The frames of a result that are worth looking at: false alarms, misses and hits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lavida.evaluation.report.result import Result, ScoredVideo
+
+_LEAST_GAP = 25  # frames between two cases of one video; neighbours look alike
+_GAP_SHARE = 0.2  # of the video
+
+
+@dataclass(frozen=True)
+class Case:
+    """One frame.
+
+    Attributes:
+        video: its official name.
+        frame: its number.
+        score: as measured.
+    """
+
+    video: str
+    frame: int
+    score: float
+
+
+@dataclass(frozen=True)
+class CaseGroup:
+    """Cases of one kind, the most telling first."""
+
+    title: str
+    explanation: str
+    cases: list[Case]
+
+
+def choose_cases(result: Result, *, count: int = 4) -> list[CaseGroup]:
+    """The highest-scored normal frames, the lowest-scored abnormal ones and the highest-scored abnormal ones.
+
+    Only frames that were analysed, not interpolated; of one video only frames that lie well apart, and those of other
+    videos first.
+
+    Args:
+        result: what was measured.
+        count: at most so many of a kind.
+    """
+
+    def group(title: str, explanation: str, *, label: int, sign: int) -> CaseGroup:
+        return CaseGroup(title, explanation, _most_extreme(result, label=label, sign=sign, count=count))
+
+    groups = [
+        group("False alarms", "Normal frames with the highest scores.", label=0, sign=1),
+        group("Misses", "Abnormal frames with the lowest scores.", label=1, sign=-1),
+        group("Hits", "Abnormal frames with the highest scores.", label=1, sign=1),
+    ]
+    return [group for group in groups if group.cases]
+
+
+def _most_extreme(result: Result, *, label: int, sign: int, count: int) -> list[Case]:
+    rounds: list[list[Case]] = [[] for _ in range(count)]
+    for video in result.videos:
+        for cases, case in zip(rounds, _apart(video, result, label=label, sign=sign, count=count), strict=False):
+            cases.append(case)
+    ordered = [case for cases in rounds for case in sorted(cases, key=lambda case: -sign * case.score)]
+    return sorted(ordered[:count], key=lambda case: -sign * case.score)
+
+
+def _apart(video: ScoredVideo, result: Result, *, label: int, sign: int, count: int) -> list[Case]:
+    """The most extreme frames of one video, none near another."""
+    frames = analysed_in(video, result)
+    frames = frames[video.labels[frames] == label]
+    gap = max(_LEAST_GAP, round(_GAP_SHARE * len(video.scores)))
+    chosen: list[int] = []
+    while len(frames) and len(chosen) < count:
+        best = int(frames[(sign * video.scores[frames]).argmax()])
+        chosen.append(best)
+        frames = frames[np.abs(frames - best) >= gap]
+    return [Case(video.name, frame, float(video.scores[frame])) for frame in chosen]
+
+
+def analysed_in(video: ScoredVideo, result: Result) -> np.ndarray:
+    """The frames of a video whose scores come from the scorer itself, int64, ascending."""
+    stride = int(result.protocol.get("stride", 1))
+    frames = np.arange(0, len(video.scores), stride)
+    last = len(video.scores) - 1
+    whole = result.protocol.get("tails", "kept") == "kept"
+    return np.union1d(frames, [last]) if whole else frames
+
+
+def frames_by_video(groups: Sequence[CaseGroup]) -> dict[str, list[int]]:
+    """Every frame that is shown, once, by video."""
+    frames: dict[str, set[int]] = {}
+    for group in groups:
+        for case in group.cases:
+            frames.setdefault(case.video, set()).add(case.frame)
+    return {video: sorted(numbers) for video, numbers in frames.items()}

@@ -1,0 +1,190 @@
+"""`report.html`: one page that holds everything, without scripts and without a network."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from rich.table import Table
+from rich.text import Text
+
+from lavida.detector import Detector
+from lavida.errors import InputError
+from lavida.evaluation.benchmarks import Benchmark
+from lavida.evaluation.report.cases import choose_cases, frames_by_video
+from lavida.evaluation.report.curve import HEIGHT, WIDTH, curve, score_range
+from lavida.evaluation.report.pictures import FOUND, Shown, show
+from lavida.evaluation.report.result import Result
+from lavida.evaluation.tables import comparison_table
+from lavida.evaluation.writing import mendable
+from lavida.figures.painting import TRUTH
+from lavida.progress import progress_bar
+
+NAME, TEMPLATE = "report.html", "page.html.jinja"
+METRICS = {
+    "frame_auc_micro": "frame AUC, micro",
+    "frame_auc_macro": "frame AUC, macro",
+    "frame_ap": "frame AP",
+    "pixel_auc": "pixel AUC",
+    "pixel_ap": "pixel AP",
+    "rbdc": "RBDC",
+    "tbdc": "TBDC",
+}
+SPEED = {"frames_per_second": "frames a second", "latency_ms_mean": "ms an analysed frame"}
+_APART = ("protocol", "notes", "video_names", "speed")  # settings that have a place of their own on the page
+
+
+def write_report(
+    result: Result,
+    *,
+    benchmark: Benchmark | None = None,
+    detector: Detector | None = None,
+    siblings: Sequence[Path] = (),
+) -> Path:
+    """Write `report.html` into the result's folder, in one step.
+
+    Args:
+        result: what was measured.
+        benchmark: the frames and annotated pixels; None: a page without pictures.
+        detector: the model that was measured, for its outlines in the pictures; None: without them.
+        siblings: the `metrics.json` of other results, for the table.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        InputError: the benchmark is another one, a video cannot be read, or the page cannot be written.
+    """
+    if benchmark is not None and benchmark.name != result.metrics["benchmark"]:
+        raise InputError(
+            f"{result.folder} holds a result on {result.metrics['benchmark']}, not on {benchmark.name}; "
+            "give that benchmark's folder"
+        )
+    groups = choose_cases(result)
+    pictures = {} if benchmark is None else _pictures(result, benchmark, detector, frames_by_video(groups))
+    template = _environment().get_template(TEMPLATE)
+    page = template.render(
+        result=result,
+        metrics=result.metrics,
+        numbers=_numbers(result.metrics),
+        table=_plain(comparison_table(result.metrics, siblings=siblings)),
+        curves=_curves(result),
+        size={"width": WIDTH, "height": HEIGHT},
+        groups=groups,
+        pictures=pictures,
+        settings={key: value for key, value in result.settings.items() if key not in _APART},
+        speed=result.settings.get("speed", {}),
+        choices={key: value for key, value in result.protocol.items() if key != "name"},
+        colours={"found": _css(FOUND), "truth": _css(TRUTH)},
+    )
+    return _write(result.folder / NAME, page)
+
+
+def _pictures(
+    result: Result,
+    benchmark: Benchmark,
+    detector: Detector | None,
+    frames: Mapping[str, Sequence[int]],
+) -> dict[tuple[str, int], Shown]:
+    there = {video.name: video for video in benchmark.videos}
+    if missing := [name for name in frames if name not in there]:
+        raise InputError(f"the benchmark's folder has no video {missing[0]}; give the folder that was evaluated")
+    pictures: dict[tuple[str, int], Shown] = {}
+    with progress_bar("pictures for the report", total=len(frames)) as advance:
+        for name, numbers in frames.items():
+            video = there[name]
+            if not result.settings.get("own_categories", True):
+                video = replace(video, categories=tuple(result.settings["categories"]))
+            decoded = result.settings.get("decoded_frames", {}).get(name)  # where the header was wrong
+            if decoded is not None:
+                video = replace(video, frames=decoded)
+            stride = int(result.protocol.get("stride", 1))
+            shown = show(benchmark, video, numbers, detector=detector, stride=stride)
+            pictures |= {(name, frame): picture for frame, picture in shown.items()}
+            advance()
+    return pictures
+
+
+def _numbers(metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(name, value) of what was measured, in percent, what counts first, and the speed."""
+    settings = metrics["settings"]
+    keys = sorted(METRICS, key=lambda key: key != settings.get("headline"))
+    numbers = [(METRICS[key], f"{100 * metrics[key]:.2f}") for key in keys if metrics.get(key) is not None]
+    speed = settings.get("speed", {})
+    return numbers + [(label, f"{speed[key]:.1f}") for key, label in SPEED.items() if key in speed]
+
+
+def _curves(result: Result) -> list[dict[str, Any]]:
+    low, high = score_range(result)
+    return [
+        {
+            "video": video,
+            "drawing": curve(video, low=low, high=high, threshold=result.threshold),
+            "low": f"{low:.3g}",
+            "high": f"{high:.3g}",
+            "abnormal": int(video.labels.sum()),
+        }
+        for video in result.videos
+    ]
+
+
+def _plain(table: Table) -> dict[str, Any]:
+    """The table that the command prints, as text."""
+    columns = [[_text(cell) for cell in column.cells] for column in table.columns]
+    return {
+        "title": _text(table.title),
+        "headings": [" ".join(_text(column.header).split()) for column in table.columns],
+        "right": [column.justify == "right" for column in table.columns],
+        "rows": [list(row) for row in zip(*columns, strict=True)],
+        "caption": _text(table.caption),
+    }
+
+
+def _text(cell: Any) -> str:
+    if cell is None:
+        return ""
+    return cell.plain if isinstance(cell, Text) else Text.from_markup(str(cell)).plain
+
+
+def _css(colour: tuple[int, int, int]) -> str:
+    return "#" + "".join(f"{value:02x}" for value in colour)
+
+
+def _said(value: Any) -> str:
+    """A setting as people read it."""
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_said(item)}" for key, item in value.items()) or "none"
+    if isinstance(value, list | tuple):
+        return ", ".join(_said(item) for item in value) or "none"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader(__package__, "."),
+        autoescape=True,  # names and categories come from outside
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["said"] = _said
+    environment.filters["words"] = lambda key: str(key).replace("_", " ")
+    return environment
+
+
+def _write(path: Path, page: str) -> Path:
+    with mendable(path.parent), tempfile.TemporaryDirectory(dir=path.parent, prefix=".unfinished-") as folder:
+        partial = Path(folder) / path.name
+        # a lone surrogate of an odd file name is no UTF-8
+        partial.write_text(page, encoding="utf-8", errors="replace")
+        os.replace(partial, path)
+    return path

@@ -1,0 +1,79 @@
+"""`lavida eval` below the command line: protocols, baselines, workers, and one line for what does not fit."""
+
+import json
+
+import pytest
+
+from lavida.commands.evaluate import evaluate_command
+from lavida.errors import InputError
+
+
+@pytest.fixture
+def ped2(tmp_path):
+    from evaluation.benchmark_trees import ped1
+
+    return ped1(tmp_path / "data")
+
+
+def _run(root, out, **changes) -> dict:
+    options = {
+        "model": "nano", "protocol": "standard", "baseline": "random", "videos": None, "anomalies": [], "motion": True,
+        "device": "cpu",
+    }  # fmt: skip
+    evaluate_command("ucsd-ped1", root=root, out=out, **(options | changes))
+    return json.loads((out / "metrics.json").read_text())
+
+
+def test_a_protocol_is_chosen_changed_and_printed_with_the_table(ped2, tmp_path, capsys):
+    result = _run(ped2, tmp_path / "r" / "random", protocol="lavida-upstream", settings=["fill=linear", "stride=8"])
+    assert result["protocol"] == "custom (lavida-upstream, fill=linear, stride=8)"
+    assert result["settings"]["analysed_frames"] == 48  # of two videos of 200 frames, less their tails
+    text = capsys.readouterr().out
+    assert "random-baseline" in text and "fill=linear" in text
+    _run(ped2, tmp_path / "r" / "again", videos="Test036")
+    text = capsys.readouterr().out
+    assert text.count("random-baseline") == 2  # the result beside it is found
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"protocol": "standart"}, "unknown protocol standart.*lavida-upstream"),
+        ({"settings": ["smothing=2"]}, "--set smothing=2: no such choice"),
+        ({"settings": ["smoothing=high"]}, "smoothing=high"),
+        ({"baseline": "chance"}, "unknown baseline chance.*random"),
+        ({"anomalies": ["dog"]}, "--baseline random knows no words"),
+        ({"workers": 0}, "--workers 0"),
+        ({"baseline": None, "model": "no/such/model"}, "no such model"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(ped2, tmp_path, changes, message):
+    with pytest.raises(InputError, match=message) as error:
+        _run(ped2, tmp_path / "out", **changes)
+    assert "\n" not in str(error.value)
+    assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+@pytest.mark.parametrize("option", [{"settings": ["stride=2"]}, {"workers": 2}, {"ray": "local"}, {"save_maps": True}])
+def test_the_exposure_test_refuses_what_concerns_videos(tmp_path, option):
+    options = {
+        "model": "nano", "protocol": "standard", "baseline": None, "videos": None, "anomalies": [], "motion": True,
+        "device": "cpu",
+    }  # fmt: skip
+    with pytest.raises(InputError, match="leave (it|them) out"):
+        evaluate_command("exposure", root=tmp_path, out=tmp_path, **options, **option)
+
+
+def test_a_model_is_measured_and_another_set_of_weights_never_goes_on_with_its_scores(ped2, tmp_path, tiny_model_dir):
+    import os
+
+    from lavida.commands.evaluate import _weights_key
+
+    result = _run(
+        ped2, tmp_path / "out", baseline=None, model=str(tiny_model_dir), settings=["stride=50"], videos="*36"
+    )
+    assert result["model"] == str(tiny_model_dir) and result["settings"]["scorer"] == "detector"
+    assert 0 < result["pixel_auc"] < 1
+    before = _weights_key(str(tiny_model_dir), device="cpu", motion=True)
+    os.utime(tiny_model_dir / "model.safetensors")
+    assert _weights_key(str(tiny_model_dir), device="cpu", motion=True) != before

@@ -1,0 +1,114 @@
+"""An evaluation that was interrupted goes on where it stopped, and only if nothing has changed."""
+
+import json
+from functools import partial
+
+import numpy as np
+import pytest
+
+from evaluation.toy_benchmark import Given, Toy
+from lavida.evaluation import STANDARD, evaluate
+from lavida.evaluation.benchmarks import Video
+from lavida.evaluation.measure import measure_video
+from lavida.evaluation.results import UNFINISHED, ResultFolder
+
+LABELS = {"a": [0, 1, 1], "b": [0, 0, 1, 0], "c": [1, 0]}
+SCORES = {"a": [0.1, 0.9, 0.3], "b": [0.2, 0.1, 0.8, 0.3], "c": [0.4, 0.6]}
+
+
+class Stopping(Given):
+    """Is interrupted at one video; keeps which ones it was asked for."""
+
+    def __init__(self, at: str | None, asked: list[str]) -> None:
+        super().__init__(SCORES)
+        self.at, self.asked = at, asked
+
+    def score(self, source):
+        if str(source) == self.at:
+            raise KeyboardInterrupt
+        self.asked.append(str(source))
+        return super().score(source)
+
+
+def _evaluate(out, *, at=None, key="weights 1", protocol=STANDARD, videos=None, **options) -> tuple[dict, list[str]]:
+    asked: list[str] = []
+    start = partial(Stopping, at, asked)
+    result = evaluate(
+        Toy(LABELS), start_scorer=start, out=out, resume_key=key, protocol=protocol, videos=videos, **options
+    )
+    return result, asked
+
+
+def _interrupt(out, **options) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        _evaluate(out, at="c", **options)
+
+
+def test_finished_videos_are_not_scored_again_and_the_result_is_the_same(tmp_path, capsys):
+    whole, asked = _evaluate(tmp_path / "whole", save_maps=True)
+    assert asked == ["a", "b", "c"]
+    _interrupt(tmp_path / "cut", save_maps=True)
+    assert not (tmp_path / "cut" / "metrics.json").exists()
+    result, asked = _evaluate(tmp_path / "cut", save_maps=True)
+    assert asked == ["c"] and "2 of 3 videos were measured before" in capsys.readouterr().err
+    assert result["settings"].pop("resumed_videos") == 2 and whole["settings"].pop("resumed_videos") == 0
+    assert result["settings"].pop("speed")["frames_per_second"] > 0 and whole["settings"].pop("speed")
+    assert result == whole
+    for path in (tmp_path / "whole").glob("*/*.np[yz]"):
+        other = tmp_path / "cut" / path.relative_to(tmp_path / "whole")
+        assert other.read_bytes() == path.read_bytes() or path.suffix == ".npz"
+    assert not (tmp_path / "cut" / UNFINISHED).exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"key": "weights 2"}, {"protocol": STANDARD.changed(["stride=2"])}, {"categories": ["florp"]}, {"key": None}],
+)
+def test_with_other_settings_everything_is_scored_anew(tmp_path, change):
+    _interrupt(tmp_path)
+    _, asked = _evaluate(tmp_path, **change)
+    assert asked == ["a", "b", "c"]
+
+
+def test_without_a_key_nothing_is_left_behind(tmp_path):
+    _interrupt(tmp_path, key=None)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_half_written_measure_is_scored_again(tmp_path):
+    _interrupt(tmp_path)
+    (path,) = tmp_path.rglob("a.measure.npz")
+    path.write_bytes(path.read_bytes()[:100])
+    _, asked = _evaluate(tmp_path)
+    assert asked == ["a", "c"]
+
+
+def test_a_measure_comes_back_as_it_was(tmp_path):
+    toy = Toy(LABELS)
+    with ResultFolder(tmp_path, key="k") as folder:
+        for video in toy.videos:
+            measure = measure_video(toy, video, Given(SCORES), STANDARD.on("toy"))
+            folder.add(measure)
+            back = folder.finished(video.name)
+            assert np.array_equal(back.scores, measure.scores) and back.scores.dtype == np.float32
+            assert np.array_equal(back.pixels.counts, measure.pixels.counts)
+            assert np.array_equal(back.regions.false_positives, measure.regions.false_positives)
+            assert (back.regions.frames, back.regions.tracks) == (measure.regions.frames, measure.regions.tracks)
+            assert (back.scorer, back.read, back.skipped) == (measure.scorer, measure.read, None)
+
+
+def test_a_skipped_video_comes_back_as_skipped(tmp_path):
+    toy = Toy({"v": [0, 0]})
+    measure = measure_video(toy, toy.videos[0], Given({}), STANDARD.changed(["videos=abnormal"]))
+    with ResultFolder(tmp_path, key="k") as folder:
+        folder.add(measure)
+        assert folder.finished("v").skipped == "it is normal" and folder.finished("w") is None
+
+
+def test_a_video_name_may_hold_dots(tmp_path):
+    toy = Toy({"v1.0_label_G-0-0": [0, 1], "v1.5_label_A": [0, 0]})
+    scores = {name: [0.1, 0.2] for name in toy.labels}
+    evaluate(toy, baseline=Given(scores), out=tmp_path)
+    assert {path.name for path in (tmp_path / "scores").iterdir()} == {f"{name}.npz" for name in toy.labels}
+    assert json.loads((tmp_path / "metrics.json").read_text())["videos"] == len(toy.videos)
+    assert isinstance(toy.videos[0], Video)

@@ -1,0 +1,59 @@
+"""The script that computes the numbers of an evaluation again with scikit-learn alone."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lavida.evaluation import PROTOCOLS, evaluate, open_benchmark
+from lavida.evaluation.baselines import BASELINES
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "check_metrics.py"
+CHANGES = {
+    "standard": ["pixel_size=60x80"],
+    "lavida-upstream": ["short_videos=kept", "tails=kept", "stride=3", "pixel_size=native"],
+    "trapezoid": [
+        "average_precision=trapezoid",
+        "macro_padding=none",
+        "smoothing=1.5",
+        "normalisation=min-max",
+        "pixel_size=native",
+    ],
+}
+
+
+def _run(*folders: Path) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, SCRIPT, *folders], capture_output=True, text=True, timeout=60)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> list[Path]:
+    from evaluation.benchmark_trees import ubnormal
+
+    root = tmp_path_factory.mktemp("results")
+    benchmark = open_benchmark("ubnormal", ubnormal(root / "data"))
+    for name, changes in CHANGES.items():
+        protocol = PROTOCOLS.get(name, PROTOCOLS["standard"]).on(benchmark.name).changed(changes)
+        for baseline in ("background", "random"):
+            out = root / "out" / f"{name}-{baseline}"
+            evaluate(benchmark, baseline=BASELINES[baseline](), protocol=protocol, out=out, save_maps=True)
+    return sorted((root / "out").iterdir())
+
+
+def test_frame_and_pixel_metrics_agree_with_scikit_learn(results):
+    checked = _run(*results)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert len(checked.stdout.splitlines()) == 5 * len(results)
+
+
+def test_a_number_that_differs_is_found(results, tmp_path):
+    metrics = json.loads((results[0] / "metrics.json").read_text())
+    metrics["frame_ap"] += 1e-5
+    copy = tmp_path / "out"
+    copy.mkdir()
+    (copy / "metrics.json").write_text(json.dumps(metrics))
+    (copy / "scores").symlink_to(results[0] / "scores")
+    checked = _run(copy)
+    assert checked.returncode == 1 and "frame_ap" in checked.stdout and checked.stdout.count("DIFFERS") == 1

@@ -53,7 +53,7 @@ def test_a_row_stands_beside_the_default_and_the_paper(recipe):
 
 def test_the_budget_and_the_noise_are_said(recipe):
     text = markdown(content(recipe, "queries", {"default": DEFAULT}))
-    assert "400 steps of 16 pictures at 192x256" in text
+    assert "300 steps of 16 pictures at 192x256" in text
     assert "at most 100 pictures of a set; prompts: camvid 7" in text
     assert "seeds 0, 1 has a mean AUC of 0.800, 0.820 (range 0.020, standard deviation 0.014)" in text
     assert "Noise: unknown" in markdown(content(recipe, "queries", {"default": DEFAULT[:1]}))

@@ -30,7 +30,7 @@ def draw(content: Mapping[str, Any], path: Path) -> None:
     _draw_auc(axes[0], content)
     _draw_metrics(axes[1], content)
     if content["costs"]:
-        _draw_costs(axes[2], content["costs"])
+        draw_costs(axes[2], content["costs"])
     figure.savefig(path, format="png")
 
 
@@ -48,7 +48,7 @@ def _draw_auc(axes: Axes, content: Mapping[str, Any]) -> None:
     if content["noise"]:
         values = content["noise"]["auc"]
         axes.axhspan(min(values), max(values), color="C3", alpha=0.15, label="default, its seeds")
-    _name_rows(axes, rows)
+    name_rows(axes, rows)
     axes.set_ylabel("frame AUC, held-out pictures")
     axes.legend(frameon=False, fontsize=7, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
 
@@ -57,18 +57,18 @@ def _draw_metrics(axes: Axes, content: Mapping[str, Any]) -> None:
     rows = content["rows"]
     for key, label in {"mask_iou": "mask IoU", "category_accuracy": "right category"}.items():
         axes.plot(_means(rows, key), linestyle=_line(content), marker="o", label=label)
-    _name_rows(axes, rows)
+    name_rows(axes, rows)
     axes.set(ylim=(0, 1), ylabel="held-out pictures")
     axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
 
 
-def _draw_costs(axes: Axes, costs: Sequence[Mapping[str, Any]]) -> None:
-    """Each cost as a share of that without compression."""
+def draw_costs(axes: Axes, costs: Sequence[Mapping[str, Any]]) -> None:
+    """Each cost over the compression ratio, as a share of that without compression (Figure 7b)."""
     whole = max(costs, key=lambda cost: cost["ratio"])
+    ratios = [cost["ratio"] for cost in costs]
     for key, label in COSTS.items():
-        axes.plot([cost[key] / whole[key] for cost in costs], marker="o", label=label)
-    axes.set_xticks(range(len(costs)), [f"{cost['ratio']:g}" for cost in costs])
-    axes.set(ylim=(0, None), ylabel=f"share of ratio {whole['ratio']:g}")
+        axes.plot(ratios, [cost[key] / whole[key] for cost in costs], marker="o", label=label)
+    axes.set(ylim=(0, None), xlabel="compression ratio", ylabel=f"share of ratio {whole['ratio']:g}")
     axes.legend(frameon=False, fontsize=7, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
 
 
@@ -84,5 +84,6 @@ def _means(rows: Sequence[Mapping[str, Any]], key: str) -> list[float]:
     return [float("nan") if one is None else one["mean"] for one in statistics]
 
 
-def _name_rows(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+def name_rows(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write the rows' labels below an axis on which they lie at 0, 1, 2, ..."""
     axes.set_xticks(range(len(rows)), [row["label"] for row in rows], rotation=25, ha="right")

@@ -72,7 +72,7 @@ def markdown(content: Mapping[str, Any]) -> str:
     """The table of a `summary`, with its budget, its noise and the paper's rows."""
     parts = [f"# {content['title']}", _rows_table(content)]
     if content["costs"]:
-        parts.append(_cost_table(content["costs"]))
+        parts.append(cost_table(content["costs"]))
     return "\n\n".join([*parts, *_remarks(content)]) + "\n"
 
 
@@ -134,10 +134,11 @@ def _rows_table(content: Mapping[str, Any]) -> str:
                 cells.append(_versus(row["versus_default"]))
         numbers = row["paper"] or (None,) * len(paper["columns"])
         body.append([*cells, *(NONE if number is None else f"{number:.2f}" for number in numbers)])
-    return _table(head, body)
+    return table(head, body)
 
 
-def _cost_table(costs: Sequence[Mapping[str, Any]]) -> str:
+def cost_table(costs: Sequence[Mapping[str, Any]]) -> str:
+    """`compression_costs` as Markdown, with what the numbers are."""
     most = costs[0]["visual_tokens"]
     head = ["ratio", f"kept of {most} visual tokens", "tokens read", "key-value cache (kB)"]
     head += ["attention (million multiply-adds)", "semantics stage (ms)"]
@@ -156,7 +157,7 @@ def _cost_table(costs: Sequence[Mapping[str, Any]]) -> str:
         "One clip: tokens as they are; cache (half precision) and attention of the language model's prefill from "
         "shapes; time measured, median of the vision tower, compression and the prefill together."
     )
-    return f"{_table(head, body)}\n\n{said}"
+    return f"{table(head, body)}\n\n{said}"
 
 
 def _remarks(content: Mapping[str, Any]) -> list[str]:
@@ -192,7 +193,8 @@ def _remarks(content: Mapping[str, Any]) -> list[str]:
     return remarks
 
 
-def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, all columns but the first aligned to the right."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *body]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 

@@ -4,7 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lavida.ablations import ablate
+from lavida.ablations.trained import ablate_trained
 from lavida.console import complain, tell
+from lavida.detector import load
+from lavida.errors import InputError
+from lavida.evaluation import PROTOCOLS, open_benchmark
 
 
 def ablate_command(
@@ -35,5 +39,37 @@ def ablate_command(
         say=complain,
     )
     for table in tables:
-        tell(table.read_text(encoding="utf-8"))
-        tell(f"Files: {table}, {table.with_suffix('.json').name}, {table.with_suffix('.png').name}\n")
+        _print_table(table)
+
+
+def ablate_benchmark_command(
+    name: str,
+    *,
+    benchmark: str,
+    root: Path,
+    model: str,
+    out: Path,
+    protocol: str,
+    settings: Sequence[str],
+    videos: str | None,
+    device: str,
+) -> None:
+    """Change a trained model at inference, measure it on a benchmark, and print the table. Raises InputError."""
+    if protocol not in PROTOCOLS:
+        raise InputError(f"unknown protocol {protocol}: choose {', '.join(PROTOCOLS)}")
+    opened = open_benchmark(benchmark, root)
+    table = ablate_trained(
+        name,
+        benchmark=opened,
+        detector=load(model, device=device),
+        out=out,
+        protocol=PROTOCOLS[protocol].on(opened.name).changed(settings),
+        videos=videos,
+        say=complain,
+    )
+    _print_table(table)
+
+
+def _print_table(table: Path) -> None:
+    tell(table.read_text(encoding="utf-8"))
+    tell(f"Files: {table}, {table.with_suffix('.json').name}, {table.with_suffix('.png').name}\n")

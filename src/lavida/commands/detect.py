@@ -11,6 +11,7 @@ from lavida.errors import InputError
 from lavida.export.folder import check_target, unique_stems
 from lavida.export.palette import shorten
 from lavida.progress import progress_bar
+from lavida.video.ahead import ReadAhead
 from lavida.video.decode import open_source
 
 # what is printed stays readable, however long or many the categories
@@ -67,12 +68,13 @@ class DetectCommand:
 
     def _one(self, detector: Detector, path: str, folder: Path) -> tuple[Detection, Path]:
         check_target(folder)
-        source = open_source(path)
-        with progress_bar(f"{source.info.path.name}: looking", total=source.info.frames_hint) as advance:
-            detection = detector.detect(
-                source, self.anomalies, stride=self.stride, threshold=self._threshold, progress=advance.to
-            )
-        with progress_bar(f"{source.info.path.name}: writing", total=len(detection.times)) as advance:
+        with ReadAhead(open_source(path)) as source:
+            name = source.info.path.name
+            with progress_bar(f"{name}: looking", total=source.info.frames_hint) as advance:
+                detection = detector.detect(
+                    source, self.anomalies, stride=self.stride, threshold=self._threshold, progress=advance.to
+                )
+        with progress_bar(f"{name}: writing", total=len(detection.times)) as advance:
             return detection, detection.save(folder, overlay=self.overlay, progress=advance.to)
 
 

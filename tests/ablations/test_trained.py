@@ -1,0 +1,148 @@
+"""Ablations of a trained model on a benchmark, with a tiny random model: what is varied, what is kept, what is said."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from bright_scenes import bright_ped2
+from PIL import Image
+from tiny import tiny_lavida
+
+from lavida.ablations import trained
+from lavida.ablations.trained import ablate_trained, changed_detector, trained_rows
+from lavida.commands import ablate as command
+from lavida.detector import Detector
+from lavida.errors import InputError
+from lavida.evaluation import STANDARD, open_benchmark
+
+SPARSE = STANDARD.changed(["stride=6"])
+SWITCHES = {"model.compression_ratio", "model.keep_positions", "model.use_f_sem", "model.use_f_a", "model.motion"}
+
+
+@pytest.fixture(scope="module")
+def detector() -> Detector:
+    return Detector(tiny_lavida(motion=True, tokens_per_pair=24), name="tiny", device=torch.device("cpu"))
+
+
+@pytest.fixture(scope="module")
+def benchmark(tmp_path_factory):
+    return open_benchmark("ucsd-ped2", bright_ped2(tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture(scope="module")
+def compression(detector, benchmark, tmp_path_factory) -> Path:
+    return ablate_trained(
+        "compression", benchmark=benchmark, detector=detector, out=tmp_path_factory.mktemp("out"), protocol=SPARSE
+    )
+
+
+def settings(detector: Detector) -> dict:
+    semantics, config = detector.model.semantics, detector.model.config
+    return {
+        "model.compression_ratio": semantics.ratio,
+        "model.keep_positions": semantics.keep_positions,
+        "model.use_f_sem": config.use_f_sem,
+        "model.use_f_a": config.use_f_a,
+        "model.motion": detector.motion,
+    }
+
+
+def said(table: Path) -> dict:
+    return json.loads(table.with_suffix(".json").read_text())
+
+
+def test_only_what_needs_no_training_is_varied(detector):
+    assert [row.level for row in trained_rows("compression", detector)] == [1.0, 0.5, 0.2, 0.1, 0.05]
+    rows = trained_rows("components", detector)
+    assert [row.name for row in rows] == ["default", "no-f_sem", "no-f_a", "no-positions", "no-motion"]
+    assert {key for row in rows for key in row.changes} <= SWITCHES
+    with pytest.raises(InputError, match="queries needs training; on a benchmark choose compression or components"):
+        trained_rows("queries", detector)
+
+
+def test_what_the_model_lacks_is_no_row(detector):
+    with changed_detector(detector, {"model.motion": False, "model.compression_ratio": 0.3}):
+        assert "no-motion" not in [row.name for row in trained_rows("components", detector)]
+        levels = [row.level for row in trained_rows("compression", detector)]
+        names = [row.name for row in trained_rows("compression", detector)]
+    assert levels == [1.0, 0.5, 0.3, 0.2, 0.1, 0.05] and names[2] == "default"
+
+
+def test_a_change_reaches_the_model_and_goes_away(detector):
+    before = settings(detector)
+    frames = torch.randint(0, 256, (1, 2, 3, 64, 96), dtype=torch.uint8)
+
+    @torch.inference_mode()
+    def answer() -> torch.Tensor:
+        return detector.model(frames, [["dog"]]).frame_logits
+
+    as_it_is = answer()
+    for key, value in {"model.use_f_sem": False, "model.use_f_a": False, "model.compression_ratio": 0.1}.items():
+        with changed_detector(detector, {key: value}):
+            assert settings(detector) == before | {key: value}
+            assert not torch.equal(answer(), as_it_is), key
+    with pytest.raises(RuntimeError), changed_detector(detector, {"model.motion": False}):
+        raise RuntimeError
+    assert settings(detector) == before and torch.equal(answer(), as_it_is)
+
+
+def test_compression_shows_accuracy_and_what_it_costs(compression):
+    content = said(compression)
+    assert [row["level"] for row in content["rows"]] == [1.0, 0.5, 0.2, 0.1, 0.05] and content["not_run"] == []
+    kept = [cost["kept_tokens"] for cost in content["costs"]]
+    assert kept == sorted(kept, reverse=True) and kept[0] == content["costs"][0]["visual_tokens"] > kept[-1]
+    for row in content["rows"]:
+        own = json.loads((compression.parent / row["row"] / "metrics.json").read_text())
+        assert row["metrics"]["pixel_auc"] == own["pixel_auc"] and row["metrics"]["frame_ap"] == own["frame_ap"]
+    assert len({row["metrics"]["pixel_auc"] for row in content["rows"]}) > 1
+    text = compression.read_text(encoding="utf-8")
+    assert "| 0.5 (default) | " in text and f"kept of {kept[0]} visual tokens" in text
+    assert "54.1 %" in text and "Protocol custom (standard, stride=6)" in text and "2 of 12 official videos" in text
+    with Image.open(compression.with_suffix(".png")) as picture:
+        assert picture.format == "PNG" and picture.width > 1000
+
+
+def test_finished_rows_are_kept_and_the_rest_is_measured(detector, benchmark, tmp_path, monkeypatch):
+    real, asked = trained.evaluate, []
+
+    def evaluate(*args, **options):
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        asked.append(options["out"].name)
+        return real(*args, **options)
+
+    monkeypatch.setattr(trained, "evaluate", evaluate)
+    options = {"benchmark": benchmark, "detector": detector, "out": tmp_path, "protocol": SPARSE, "videos": "Test001"}
+    with pytest.raises(KeyboardInterrupt):
+        ablate_trained("components", **options)
+    assert "Not run: without f_a, without positions, without motion." in (tmp_path / "components.md").read_text()
+    asked.clear()
+    monkeypatch.setattr(trained, "evaluate", lambda *a, **o: asked.append(o["out"].name) or real(*a, **o))
+    content = said(ablate_trained("components", **options))
+    assert asked == ["no-f_a", "no-positions", "no-motion"] and len(content["rows"]) == 5
+    assert content["costs"] is None and detector.motion
+
+
+def test_rows_of_another_question_are_refused(detector, benchmark, compression):
+    options = {"benchmark": benchmark, "detector": detector, "out": compression.parent}
+    with pytest.raises(
+        InputError, match="compression.json is of another ablation: other protocol; choose another --out"
+    ):
+        ablate_trained("compression", **options)
+    other = Detector(tiny_lavida(seed=1, motion=True), name="tiny", device=torch.device("cpu"))
+    with pytest.raises(InputError, match="other weights"):
+        ablate_trained("compression", **options | {"detector": other}, protocol=SPARSE)
+
+
+def test_the_command_prints_the_table(detector, benchmark, compression, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(command, "load", lambda name, *, device: detector)
+    root = benchmark.videos[0].source.parents[1]
+    given = {"benchmark": "ucsd-ped2", "root": root, "model": "tiny", "videos": None, "device": "cpu"}
+    command.ablate_benchmark_command(
+        "compression", **given, out=compression.parent, protocol="standard", settings=["stride=6"]
+    )
+    printed = capsys.readouterr()
+    assert printed.out.startswith("# Share of the visual tokens") and str(compression) in printed.out
+    with pytest.raises(InputError, match="unknown protocol strict"):
+        command.ablate_benchmark_command("compression", **given, out=tmp_path, protocol="strict", settings=[])

@@ -20,7 +20,9 @@ class BrightModel(nn.Module):
 
     def __init__(self, *, tells_categories: bool = True, broken: bool = False) -> None:
         super().__init__()
-        self.config = SimpleNamespace(clip_length=CLIP_LENGTH, frame_side=64, frame_multiple=16, motion=False)
+        self.config = SimpleNamespace(
+            clip_length=CLIP_LENGTH, frame_side=64, frame_multiple=16, motion=False, expected_maps=False
+        )
         self.tells_categories, self.broken = tells_categories, broken
 
     def forward(self, frames: torch.Tensor, categories: list[list[str]], *, motion=None) -> LavidaOutput:
@@ -46,6 +48,7 @@ class BrightModel(nn.Module):
         return logits
 
     category_scores = LavidaModel.category_scores
+    pixel_maps = LavidaModel.pixel_maps
 
 
 def bright_detector(**model) -> Detector:

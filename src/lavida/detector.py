@@ -1,7 +1,7 @@
 """The detector: source and categories -> Detection, clip by clip, with flat memory."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -14,9 +14,11 @@ from lavida.errors import InputError
 from lavida.gatherer import Gatherer
 from lavida.model.lavida import LavidaModel, LavidaOutput
 from lavida.model.prompt import clean_category
+from lavida.scored_clip import ScoredClip
 from lavida.stages import StageClock, peak_memory_mb
+from lavida.video.ahead import ReadAhead
 from lavida.video.clips import Clip, analysis_size, clips
-from lavida.video.decode import Source, default_stride, open_source
+from lavida.video.decode import Frame, Source, default_stride, open_source
 from lavida.video.motion import PAIR_SHRINK
 
 DEFAULT_THRESHOLD = 0.5  # scores are calibrated: more likely than not
@@ -101,17 +103,67 @@ class Detector:
         stride = stride or default_stride(source.info.fps)
         clock = StageClock()
         gather = Gatherer(source.info, anomalies, threshold=threshold, keep_maps=pixel_maps)
+        read = self._read(source, stride)
+        frames = gather.watch(clock.iterate("decode", read), progress)
+        for clip in self._scored(frames, source, anomalies, clock=clock):
+            with clock.stage("masks"):
+                gather.add(clip)
+        return gather.finish(self._run_record(source, anomalies, stride, threshold, clock, gather))
+
+    def stream(
+        self,
+        source: str | Path | Source,
+        anomalies: Sequence[str],
+        *,
+        stride: int | None = None,
+        templates: Iterable[int] | None = None,
+        progress: Callable[[int], None] | None = None,
+    ) -> Iterator[ScoredClip]:
+        """Score a source clip by clip, holding no more than two: for maps of videos of any length.
+
+        A path is decoded in a thread while the model works.
+
+        Args:
+            source: A video file, a folder of images, or an opened source.
+            anomalies: What counts as abnormal, 1 to 200 texts.
+            stride: As in `detect`.
+            templates: For each clip an index into `lavida.model.prompt.TEMPLATES`; the paper's by default.
+            progress: Called with the number of frames read so far; at the end, of all the source's frames.
+
+        Raises:
+            InputError: The source, the categories or a setting cannot be used.
+        """
+        anomalies = check_categories(anomalies)
+        check_settings(stride=stride, threshold=DEFAULT_THRESHOLD)
+        with ExitStack() as stack:
+            if isinstance(source, str | Path):  # decoded ahead; what the caller opened is the caller's to read ahead
+                source = stack.enter_context(ReadAhead(open_source(source)))
+            frames = self._read(source, stride or default_stride(source.info.fps))
+            if progress is not None:
+                frames = _counted(frames, progress)
+            yield from self._scored(frames, source, anomalies, clock=StageClock(), templates=templates)
+
+    def _read(self, source: Source, stride: int) -> Iterator[Frame]:
         size = self._size(source)
         pair_size = tuple(side // PAIR_SHRINK for side in size) if self.motion else None
-        read = source.read(stride=stride, size=size, pair_size=pair_size)
-        frames = gather.watch(clock.iterate("decode", read), progress)
-        with torch.inference_mode():
-            for clip in clips(frames, length=self.model.config.clip_length):
-                with clock.stage("model"):
-                    output = self._forward(clip, anomalies)
-                with clock.stage("masks"):
-                    gather.add(clip, output, self.model)
-        return gather.finish(self._run_record(source, anomalies, stride, threshold, clock, gather))
+        return source.read(stride=stride, size=size, pair_size=pair_size)
+
+    def _scored(
+        self,
+        frames: Iterable[Frame],
+        source: Source,
+        anomalies: Sequence[str],
+        *,
+        clock: StageClock,
+        templates: Iterable[int] | None = None,
+    ) -> Iterator[ScoredClip]:
+        template = None if templates is None else iter(templates)
+        size = (source.info.height, source.info.width)
+        for clip in clips(frames, length=self.model.config.clip_length):
+            with clock.stage("model"), torch.inference_mode():
+                output = self._forward(clip, anomalies, None if template is None else next(template))
+                scored = ScoredClip.of(clip, output, model=self.model, categories=anomalies, size=size)
+            yield scored
 
     def _size(self, source: Source) -> tuple[int, int]:
         config = self.model.config
@@ -119,11 +171,12 @@ class Detector:
             source.info.width, source.info.height, long_side=config.frame_side, multiple=config.frame_multiple
         )
 
-    def _forward(self, clip: Clip, anomalies: Sequence[str]) -> LavidaOutput:
+    def _forward(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> LavidaOutput:
+        asked = {} if template is None else {"template": [template]}
         try:
             with self.autocast():
                 motion = None if clip.motion is None else clip.motion[None].to(self.device)
-                return self.model(clip.frames[None].to(self.device), [list(anomalies)], motion=motion)
+                return self.model(clip.frames[None].to(self.device), [list(anomalies)], motion=motion, **asked)
         except torch.OutOfMemoryError as error:
             raise InputError(
                 f"not enough memory on {self.device} for {len(anomalies)} categories: "
@@ -160,6 +213,12 @@ class Detector:
             "peak_memory_mb": peak_memory_mb(),
             "warnings": list(source.warnings),
         }
+
+
+def _counted(frames: Iterable[Frame], progress: Callable[[int], None]) -> Iterator[Frame]:
+    for done, frame in enumerate(frames, start=1):
+        progress(done)
+        yield frame
 
 
 def check_categories(anomalies: Sequence[str]) -> tuple[str, ...]:

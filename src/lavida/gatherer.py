@@ -1,16 +1,14 @@
 """From the model's output, clip by clip, to a Detection; memory does not grow with pixels."""
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
 from lavida.detection import Detection, Mask
-from lavida.errors import InputError
-from lavida.model.lavida import LavidaModel, LavidaOutput
 from lavida.resizing import nearest
-from lavida.video.clips import Clip
+from lavida.scored_clip import ScoredClip
 from lavida.video.decode import Frame, SourceInfo
 
 MASK_LOGIT = 0.0  # a pixel is abnormal when that is more likely than not
@@ -22,10 +20,9 @@ class Gatherer:
 
     def __init__(self, info: SourceInfo, categories: tuple[str, ...], *, threshold: float, keep_maps: bool):
         self.info, self.categories, self.threshold = info, categories, threshold
-        self.times: list[float] = []
-        self.sampled: list[int] = []
-        self.scores: list[np.ndarray] = []
-        self.category_scores: list[np.ndarray] = []
+        # Flat arrays: thousands of small tensors, held between the large ones of each step, would fragment the heap.
+        self.times, self.sampled = array("d"), array("q")
+        self.scores, self.category_scores = array("f"), array("f")
         self.masks: list[Mask] = []
         self.maps: list[np.ndarray] | None = [] if keep_maps else None
 
@@ -37,45 +34,34 @@ class Gatherer:
                 progress(len(self.times))
             yield frame
 
-    def add(self, clip: Clip, output: LavidaOutput, model: LavidaModel) -> None:
+    def add(self, clip: ScoredClip) -> None:
         """Take the scores of a clip, and masks where a score is over the threshold."""
-        scores = model.calibrated(output.frame_logits[0]).sigmoid().float().cpu().numpy()  # [T]
-        per_category = model.category_scores(output, count=len(self.categories))[0].float().cpu().numpy()  # [T, K]
-        if not (np.isfinite(scores).all() and np.isfinite(per_category).all()):
-            raise InputError("the model's scores are not numbers: its weights are damaged; save or train it again")
-        self.sampled.extend(clip.indices.tolist())
-        self.scores.append(scores)
-        self.category_scores.append(per_category)
-        for t, score in enumerate(scores):
-            wanted = score >= self.threshold
-            if not (wanted or self.maps is not None):
-                continue
-            logits = self._at_display_size(output.pixel_logits[:, t : t + 1])
+        self.sampled.frombytes(clip.indices.tobytes())
+        self.scores.frombytes(clip.scores.tobytes())
+        self.category_scores.frombytes(clip.category_scores.tobytes())
+        for t, score in enumerate(clip.scores):
             if self.maps is not None:
-                self.maps.append(logits.half().cpu().numpy())
-            if wanted:
-                self._add_masks(int(clip.indices[t]), logits, output, t, per_category[t])
+                self.maps.append(clip.pixel_map(t))
+            if score >= self.threshold:
+                self._add_masks(clip, t)
 
-    def _at_display_size(self, logits: torch.Tensor) -> torch.Tensor:
-        """`[1,1,h,w]` -> `[H,W]`."""
-        size = (self.info.height, self.info.width)
-        return F.interpolate(logits.float(), size=size, mode="bilinear", align_corners=False)[0, 0]
-
-    def _add_masks(
-        self, frame: int, logits: torch.Tensor, output: LavidaOutput, t: int, per_category: np.ndarray
-    ) -> None:
+    def _add_masks(self, clip: ScoredClip, t: int) -> None:
         """One mask a category that is over the threshold: each pixel goes to the one with the most evidence there."""
-        abnormal = (logits >= MASK_LOGIT).cpu().numpy()  # [H, W]
-        if output.evidence is None or len(self.categories) == 1:
+        per_category, evidence = clip.category_scores[t], clip.output.evidence
+        abnormal = (clip.logits(t) >= MASK_LOGIT).cpu().numpy()  # [H, W]
+        if evidence is None or len(self.categories) == 1:
             shares = {int(per_category.argmax()): abnormal}
         else:
-            owner = nearest(output.evidence[0, t].argmax(0).to(torch.uint8).cpu().numpy(), abnormal.shape)
+            owner = nearest(evidence[0, t].argmax(0).to(torch.uint8).cpu().numpy(), abnormal.shape)
             shares = {index: abnormal & (owner == index) for index in np.unique(owner).tolist()}
         for index, pixels in shares.items():
             if per_category[index] >= self.threshold and pixels.mean() >= LEAST_MASK_SHARE:
                 self.masks.append(
                     Mask.from_pixels(
-                        pixels, frame=frame, category=self.categories[index], score=float(per_category[index])
+                        pixels,
+                        frame=int(clip.indices[t]),
+                        category=self.categories[index],
+                        score=float(per_category[index]),
                     )
                 )
 
@@ -86,8 +72,8 @@ class Gatherer:
             categories=self.categories,
             times=np.array(self.times),
             sampled=np.array(self.sampled),
-            sampled_scores=np.concatenate(self.scores),
-            sampled_category_scores=np.concatenate(self.category_scores),
+            sampled_scores=np.array(self.scores),
+            sampled_category_scores=np.array(self.category_scores).reshape(-1, len(self.categories)),
             threshold=self.threshold,
             masks=self.masks,
             run=run,

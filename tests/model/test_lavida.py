@@ -162,6 +162,16 @@ def test_residual_evidence_is_added_to_what_the_decoder_says():
 
 
 @torch.no_grad()
+def test_pixel_maps_are_the_best_mask_or_the_expected_one():
+    frames, categories = clips(1, 2), [CATEGORIES[:3]]
+    model = tiny_lavida()
+    output = model(frames, categories)
+    assert model.pixel_maps(output) is output.pixel_logits
+    model.config.expected_maps = True
+    assert torch.equal(model.pixel_maps(output)[0], output.decoded.expected_mask())
+
+
+@torch.no_grad()
 def test_the_strongest_category_has_the_score_of_its_frame(lavida):
     output = lavida(clips(1, 2), [CATEGORIES[:3]])
     scores = lavida.category_scores(output, count=3)

@@ -1,3 +1,5 @@
+import cv2
+import numpy as np
 import pytest
 import torch
 from tiny import WIDTH, clips, tiny_sam2_config
@@ -139,6 +141,23 @@ def test_positions_span_wide_frames_from_edge_to_edge(vision, decoder, sam2):
         for column in range(6):
             point = torch.tensor([[(column + 0.5) / 6, (row + 0.5) / 4]])  # (x, y)
             torch.testing.assert_close(ours[:, row, column], sam2.shared_image_embedding(point)[0])
+
+
+def test_the_expected_mask_is_the_mean_of_the_three_smoothed():
+    masks = torch.full((1, 3, 32, 40), -20.0)
+    masks[0, :2, 10:20, 10:20] = 20.0  # two of three say so
+    expected = Decoded(torch.zeros(1), masks, torch.rand(1, 3)).expected_mask()[0].sigmoid()
+    mean = np.zeros((32, 40), np.float32)
+    mean[10:20, 10:20] = 2 / 3
+    smooth = cv2.GaussianBlur(mean, (13, 13), 2.0, borderType=cv2.BORDER_REPLICATE)
+    np.testing.assert_allclose(expected, smooth, atol=1e-5)
+
+
+def test_an_expected_mask_keeps_its_order_far_from_zero():
+    ramp = torch.linspace(-60, 60, 48).view(1, 1, 1, 48).expand(1, 3, 20, 48)
+    expected = Decoded(torch.zeros(1), ramp, torch.rand(1, 3)).expected_mask()[0, 10]
+    assert expected.isfinite().all() and (expected.diff() >= 0).all() and (expected[8:24].diff() > 0).all()
+    assert Decoded(torch.zeros(1), ramp - 500, torch.rand(1, 3)).expected_mask().isfinite().all()
 
 
 def test_the_best_mask_is_the_one_with_the_highest_predicted_iou():

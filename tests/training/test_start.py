@@ -2,6 +2,7 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+import torch
 from tiny import tiny_lavida
 
 from lavida.cli import run
@@ -121,3 +122,16 @@ def test_deepspeed_without_the_package_is_one_line(tmp_path, capsys, monkeypatch
     assert run(["train", str(CONFIGS / "nano.yaml")]) == 2
     told = capsys.readouterr().err
     assert told.startswith("lavida: DeepSpeed is not installed") and told.count("\n") == 1
+
+
+def test_training_can_go_on_from_a_saved_model(tmp_path):
+    saved = tiny_lavida(calibration_bias=1.5, removed_categories=["dog"])
+    saved.save_pretrained(tmp_path, weights=torch.float16)
+    recipe = Recipe(model={"preset": "nano", "start": str(tmp_path)})
+    model = build_model(recipe)
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+    for (name, weight), (_, before) in zip(model.named_parameters(), saved.named_parameters(), strict=True):
+        torch.testing.assert_close(weight, before.half().float(), msg=name)
+    assert model.config.removed_categories == recipe.data.removed == []
+    assert "leave it out" in refusal({"preset": "nano", "start": str(tmp_path), "motion": True})
+    assert "config.json is missing" in refusal({"preset": "nano", "start": str(tmp_path / "nowhere")})

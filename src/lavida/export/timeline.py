@@ -50,11 +50,16 @@ def draw_timeline(detection: Detection) -> Figure:
 
 
 def _set_up(axes: Axes, detection: Detection) -> None:
-    start, end = float(detection.times[0]), float(detection.times[-1] + 1 / detection.info.fps)
+    score_axes(axes, start=float(detection.times[0]), end=float(detection.times[-1] + 1 / detection.info.fps))
+    axes.set_title(shorten(detection.info.path.name, length=110), loc="left", fontsize=12, parse_math=False)
+
+
+def score_axes(axes: Axes, *, start: float, end: float, most_ticks: int = 12) -> None:
+    """Prepare axes for scores of 0 to 1 over the seconds from `start` to `end`."""
     axes.set_xlim(start, end)
     axes.set_yticks(np.linspace(0, 1, 6))
     axes.set_ylabel("score")
-    step = next((step for step in _TICK_STEPS_S if (end - start) / step <= 12), (end - start) / 8)
+    step = next((step for step in _TICK_STEPS_S if (end - start) / step <= most_ticks), (end - start) / 8)
     axes.xaxis.set_major_locator(MultipleLocator(step))
     clock = end >= 120
     form = _clock if clock else "{:g}".format
@@ -64,7 +69,6 @@ def _set_up(axes: Axes, detection: Detection) -> None:
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines["left"].set_bounds(0, 1)
-    axes.set_title(shorten(detection.info.path.name, length=110), loc="left", fontsize=12, parse_math=False)
 
 
 def _clock(second: float) -> str:
@@ -76,13 +80,13 @@ def _clock(second: float) -> str:
 def _draw_scores(axes: Axes, detection: Detection, rgb: dict[str, tuple[float, ...]]) -> None:
     names = ["score", f"threshold {detection.threshold:.2f}"]
     width = 1.6 if len(detection.times) <= _MOST_POINTS else 0.8
-    lines: list[Line2D] = axes.plot(*_thin(detection.times, detection.scores), color="0.15", lw=width, zorder=4)
+    lines: list[Line2D] = axes.plot(*thin(detection.times, detection.scores), color="0.15", lw=width, zorder=4)
     if len(detection.times) == 1:
         lines[0].set_marker("o")
     lines.append(axes.axhline(detection.threshold, color="0.4", lw=1, ls="--", zorder=2))
     if len(detection.categories) <= _MOST_CATEGORY_LINES:
         for name, scores in zip(detection.categories, detection.category_scores.T, strict=True):
-            lines += axes.plot(*_thin(detection.times, scores), color=rgb[name], lw=0.9, zorder=3)
+            lines += axes.plot(*thin(detection.times, scores), color=rgb[name], lw=0.9, zorder=3)
             names.append(shorten(name, length=22))
     # the legend would leave out names with a leading underscore and read $ as mathematics
     legend = axes.legend(
@@ -92,11 +96,11 @@ def _draw_scores(axes: Axes, detection: Detection, rgb: dict[str, tuple[float, .
         text.set(text=name, parse_math=False)
 
 
-def _thin(times: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the lowest and the highest value of every stretch, which looks the same at this width."""
-    if len(values) <= _MOST_POINTS:
+def thin(times: np.ndarray, values: np.ndarray, *, most: int = _MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
+    """Keep the lowest and the highest value of every stretch, at most `most`, which looks the same when drawn."""
+    if len(values) <= most:
         return times, values
-    bounds = np.linspace(0, len(values), _MOST_POINTS // 2 + 1).astype(int)
+    bounds = np.linspace(0, len(values), most // 2 + 1).astype(int)
     kept = []
     for first, stop in zip(bounds[:-1], bounds[1:], strict=True):
         part = values[first:stop]

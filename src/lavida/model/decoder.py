@@ -9,6 +9,8 @@ from transformers import Sam2Model
 
 from lavida.model.vision import VisionFeatures
 
+EDGE_CELLS = 2.0  # how sure the edge of a mask is, in cells of 4 x 4 analysed pixels; chosen on held-out pictures
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -22,6 +24,15 @@ class Decoded:
         """`[N,H/4,W/4]`: the mask with the highest predicted IoU."""
         best = self.iou_scores.argmax(-1)
         return self.mask_logits[torch.arange(len(best), device=best.device), best]
+
+    def expected_mask(self) -> torch.Tensor:
+        """`[N,H/4,W/4]`: logits of the mean probability of the three masks, smoothed.
+
+        Which of them is meant is not sure, nor where exactly they end (beyond the paper; docs/decisions.md).
+        """
+        mean = self.mask_logits.float().sigmoid().mean(1)  # [N, H/4, W/4]
+        expected = smooth(mean, sigma=EDGE_CELLS).clamp(torch.finfo(mean.dtype).tiny, 1 - 1e-6)
+        return expected.log() - torch.log1p(-expected)
 
     def plus_evidence(self, evidence: torch.Tensor) -> "Decoded":
         """The same with `evidence` `[N,1,h,w]` added to every mask, so that the decoder only refines it."""
@@ -66,3 +77,12 @@ class MultiLevelMaskDecoder(nn.Module):
         y, x = (torch.arange(n, device=like.device, dtype=like.dtype).add(0.5).div(n) for n in grid)
         points = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)  # [h, w, 2] as (x, y)
         return embed(points).permute(2, 0, 1)[None]
+
+
+def smooth(maps: torch.Tensor, *, sigma: float) -> torch.Tensor:
+    """Gaussian over `[N,h,w]`, sigma in cells, cut off at 3 sigma; the border's values go on outside."""
+    reach = round(3 * sigma)
+    at = torch.arange(-reach, reach + 1, device=maps.device, dtype=maps.dtype)
+    kernel = (-(at**2) / (2 * sigma**2)).softmax(0)
+    padded = F.pad(maps[:, None], (reach, reach, reach, reach), mode="replicate")
+    return F.conv2d(F.conv2d(padded, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1))[:, 0]

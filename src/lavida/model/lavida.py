@@ -173,6 +173,16 @@ class LavidaModel(PreTrainedModel):
         """Logits whose sigmoid is the probability seen on held-out exposure data."""
         return (logits - self.config.calibration_bias) / self.config.calibration_temperature
 
+    def pixel_maps(self, output: LavidaOutput) -> torch.Tensor:
+        """`[B,T,H/4,W/4]`, logits by which pixels of different frames are compared.
+
+        The paper's are those of the best mask, `output.pixel_logits`; with `config.expected_maps` those of
+        `Decoded.expected_mask`.
+        """
+        if not self.config.expected_maps:
+            return output.pixel_logits
+        return output.decoded.expected_mask().unflatten(0, output.frame_logits.shape)
+
     def category_scores(self, output: LavidaOutput, *, count: int) -> torch.Tensor:
         """`[B,T,K]` in [0, 1]: the strongest category has the frame's own score, others as much less as they are.
 

@@ -113,6 +113,7 @@ def build_nano(corpus: Iterable[str], *, backbone: str = "efficientnet-lite2", *
         "alignment": True,
         "classifier_evidence": True,
         "residual_evidence": True,
+        "expected_maps": True,
         "motion": True,
         "frozen_parts": [
             describe("sam2.vision_encoder.backbone", package, file),

@@ -9,7 +9,14 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from lavida.model.compression import compress
+from lavida.model.compression import (
+    assign,
+    background_references,
+    compress,
+    local_density,
+    reference_count,
+    reverse_attention_weights,
+)
 from lavida.model.mllm import QwenVL
 from lavida.model.prompt import IGNORED, EncodedPrompt, encode_prompt
 
@@ -31,6 +38,23 @@ class SemanticsOutput:
     text_loss: Tensor | None
     kept: list[Tensor]
     lengths: list[int]
+
+
+@dataclass(frozen=True)
+class TokenMap:
+    """What compression does to the visual tokens of one clip, on their grid of G groups of frames, h rows, w columns.
+
+    Attributes:
+        density: `[G, h, w]`, rho of Eq. 3.
+        weight: `[G, h, w]`, each token's reverse-attention weight in the one it is merged into (Eq. 4).
+        merged: int64 `[G, h, w]`, how many tokens share those weights, which sum to 1; the token itself is one.
+        kept: bool `[G, h, w]`, the places at which the merged tokens stand.
+    """
+
+    density: Tensor
+    weight: Tensor
+    merged: Tensor
+    kept: Tensor
 
 
 @dataclass(frozen=True)
@@ -116,6 +140,26 @@ class Semantics(nn.Module):
             kept=kept,
             lengths=[len(sequence) for sequence in sequences],
         )
+
+    @torch.no_grad()
+    def token_map(self, frames: Tensor) -> list[TokenMap]:
+        """The numbers behind compression, for pictures of it (Figure 6); one for each of B clips.
+
+        Args:
+            frames: As in `forward`.
+        """
+        grid = self.family.grid(frames)
+        shape = grid[0], grid[1] // self.family.merge, grid[2] // self.family.merge
+        maps = []
+        for tokens in self.family.visual_tokens(self.mllm, frames, grid):
+            density = local_density(tokens, self.k)
+            keep = background_references(density, reference_count(len(tokens), self.ratio))
+            assignment = assign(tokens, keep)
+            weight = reverse_attention_weights(tokens, keep, assignment)
+            merged = assignment.bincount(minlength=len(keep))[assignment]
+            kept = torch.zeros_like(assignment, dtype=torch.bool).index_fill(0, keep, True)
+            maps.append(TokenMap(*(values.unflatten(0, shape) for values in (density, weight, merged, kept))))
+        return maps
 
     def _prompt(self, categories: tuple[str, ...], template: int, grid: tuple[int, int, int]) -> _Prompt:
         """Remembered, since the clips of a video share it."""

@@ -1,4 +1,4 @@
-"""The model that a recipe starts from: `model.preset` and what differs from it."""
+"""The model that a recipe starts from: `model.preset` and what differs from it, or a saved model, `model.start`."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -17,6 +17,7 @@ from lavida.training.recipe import Recipe
 from lavida.training.stream import prompt_corpus
 
 T = TypeVar("T")
+START = "start"  # key of `model`: the folder of a saved model
 SOURCES = ("mllm", "vision", "text")  # hub id or folder of each pretrained part
 
 
@@ -27,6 +28,8 @@ def build_model(recipe: Recipe) -> LavidaModel:
         InputError: a setting does not exist or does not fit, or pretrained weights are not on this machine.
     """
     check_model(recipe)
+    if START in recipe.model:
+        return _saved(recipe)
     _, settings, _ = _settings(recipe)
     settings["removed_categories"] = list(recipe.data.removed)
     return _built(lambda: build_nano(prompt_corpus(Vocabulary.builtin()), **settings))
@@ -34,6 +37,10 @@ def build_model(recipe: Recipe) -> LavidaModel:
 
 def check_model(recipe: Recipe) -> None:
     """Raise InputError, before anything is built, for what `build_model` would refuse."""
+    if START in recipe.model:
+        if unknown := sorted(recipe.model.keys() - {START, "preset"}):
+            raise InputError(f"model.{unknown[0]} in the recipe: model.start takes a model as it is; leave it out")
+        return
     preset, settings, sources = _settings(recipe)
     if preset in PRETRAINED:
         _config(preset, settings)
@@ -42,8 +49,17 @@ def check_model(recipe: Recipe) -> None:
 
 def build_shape(recipe: Recipe) -> LavidaModel:
     """The same for looking at: `small` and `paper` on the `meta` device, without weights and tokenizers."""
+    if START in recipe.model:
+        return build_model(recipe)
     preset, settings, _ = _settings(recipe)
     return build_model(recipe) if preset == "nano" else shape_only(_config(preset, settings))
+
+
+def _saved(recipe: Recipe) -> LavidaModel:
+    """A saved model whose training goes on, by this recipe."""
+    model = LavidaModel.from_pretrained(recipe.model[START])
+    model.config.removed_categories = list(recipe.data.removed)
+    return model
 
 
 def _settings(recipe: Recipe) -> tuple[str, dict[str, Any], dict[str, str]]:

@@ -61,7 +61,7 @@ def test_without_truth_nothing_is_shaded_and_the_legend_does_not_name_it(case_of
         for known in (True, False)
     )  # fmt: skip
     assert "annotated as abnormal" in with_truth and "annotated as abnormal" not in without
-    assert "bicycle" in without and "1 not found" in without
+    assert "bicycle" in without and "car: not found" in without
 
 
 def test_several_videos_stand_beside_each_other(case_of):

@@ -116,7 +116,7 @@ def _link(sheet: Sheet, picture: Axes, plot: Axes, second: float, score: float) 
 
 
 def _draw_legend(sheet: Sheet, case: Case, rgb: dict, left: float, top: float, *, annotated: bool) -> None:
-    """What the colours mean, and how many categories were not found."""
+    """What the colours mean, and what was not found."""
     detection = case.detection
     found = {mask.category for mask in detection.masks} | {event.category for event in detection.events()}
     names = [name for name in detection.categories if name in found][:_MOST_NAMES]
@@ -126,8 +126,9 @@ def _draw_legend(sheet: Sheet, case: Case, rgb: dict, left: float, top: float, *
     entries.append((Line2D([], [], color="0.45", lw=0.8, ls="--"), f"threshold {detection.threshold:g}"))
     if annotated:
         entries.append((Patch(facecolor=_SHADE, edgecolor=_TRUTH_RGB, linewidth=0.8), "annotated as abnormal"))
-    if silent := len(detection.categories) - len(found):
-        entries.append((Patch(facecolor="none", edgecolor="none"), f"{silent} not found"))
+    if silent := [name for name in detection.categories if name not in found]:
+        said = shorten(silent[0], length=_NAME_LENGTH) if len(silent) == 1 else f"{len(silent)} categories"
+        entries.append((Patch(facecolor="none", edgecolor="none"), f"{said}: not found"))
     axes = sheet.axes((left + _AXIS_LEFT, top, _PANEL_WIDTH - _MARGIN - _AXIS_LEFT, _LEGEND))
     axes.set_axis_off()
     legend = axes.legend(

@@ -19,8 +19,9 @@ from lavida.commands.report import report_command
 from lavida.errors import InputError
 from lavida.evaluation import STANDARD, evaluate, open_benchmark
 from lavida.evaluation.baselines import BackgroundBaseline
-from lavida.evaluation.report import read_result, sibling_results, write_report
+from lavida.evaluation.report import read_result, write_report
 from lavida.evaluation.report.cases import choose_cases
+from lavida.evaluation.tables import sibling_results
 from lavida.figures.painting import TRUTH
 
 VOID = {"meta", "img", "br", "link", "input", "rect", "line", "path"}

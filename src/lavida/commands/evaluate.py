@@ -12,7 +12,7 @@ from lavida.errors import InputError
 from lavida.evaluation import PROTOCOLS, Protocol, Workers, evaluate, open_benchmark
 from lavida.evaluation.baselines import BASELINES
 from lavida.evaluation.exposure import evaluate_exposure, exposure_tables
-from lavida.evaluation.tables import print_comparison
+from lavida.evaluation.tables import print_comparison, sibling_results
 
 
 def evaluate_command(
@@ -62,7 +62,7 @@ def evaluate_command(
         workers=places,
         resume_key=key,
     )
-    siblings = sorted(p for p in out.resolve().parent.glob("*/metrics.json") if p.parent != out.resolve())
+    siblings = sibling_results(out)
     print_comparison(result, siblings=siblings)
     if report:
         from lavida.evaluation.report import read_result, write_report  # brings the drawing libraries

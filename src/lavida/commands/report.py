@@ -5,7 +5,8 @@ from pathlib import Path
 from lavida.console import tell
 from lavida.detector import Detector, load
 from lavida.evaluation import open_benchmark
-from lavida.evaluation.report import Result, read_result, sibling_results, write_report
+from lavida.evaluation.report import Result, read_result, write_report
+from lavida.evaluation.tables import sibling_results
 
 
 def report_command(out: Path, *, root: Path | None, model: str | None, masks: bool, device: str) -> None:

@@ -98,8 +98,9 @@ def measure_video(
             counter.add(read - 1, frame, is_last=is_last)
     if read != len(labels):
         labels = _labels_of_read(benchmark, video, protocol, announced=len(labels), read=read)
-        if _reason_to_skip(labels, protocol) is not None:
-            return _skipped(video, scorer, read=read, reason=_reason_to_skip(labels, protocol))
+        reason = _reason_to_skip(labels, protocol)
+        if reason is not None:
+            return _skipped(video, scorer, read=read, reason=reason)
     return _whole(counter, labels, record=record_of(scorer), protocol=protocol)
 
 

@@ -27,6 +27,12 @@ _HEADINGS = {
 _TRAINING = {"baseline": "none", "detector": "zero-shot"}
 
 
+def sibling_results(folder: Path) -> list[Path]:
+    """The `metrics.json` of the result folders beside this one."""
+    own = folder.resolve()
+    return sorted(path for path in own.parent.glob("*/metrics.json") if path.parent != own)
+
+
 def comparison_table(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()) -> Table:
     """Published rows, then results found in `siblings`, baselines first, and last this result; values in percent.
 

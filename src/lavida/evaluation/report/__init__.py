@@ -1,6 +1,6 @@
 """The result of one evaluation as a single HTML page that needs nothing but a browser."""
 
 from lavida.evaluation.report.page import write_report
-from lavida.evaluation.report.result import Result, read_result, sibling_results
+from lavida.evaluation.report.result import Result, read_result
 
-__all__ = ["Result", "read_result", "sibling_results", "write_report"]
+__all__ = ["Result", "read_result", "write_report"]

@@ -94,12 +94,6 @@ def read_result(folder: Path) -> Result:
     return Result(folder, metrics, [_read_scores(folder, name) for name in names])
 
 
-def sibling_results(folder: Path) -> list[Path]:
-    """The `metrics.json` of the result folders beside this one."""
-    own = folder.resolve()
-    return sorted(path for path in own.parent.glob("*/metrics.json") if path.parent != own)
-
-
 def _read_scores(folder: Path, name: str) -> ScoredVideo:
     path = folder / "scores" / f"{name}.npz"
     try:

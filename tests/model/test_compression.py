@@ -3,16 +3,19 @@ import numpy as np
 import pytest
 import torch
 
-from lavida.model import compression
 from lavida.model.compression import (
     assign,
     background_references,
     compress,
+    compress_clips,
+    distances,
     local_density,
+    neighbours,
     reference_count,
     reverse_attention,
     reverse_attention_weights,
 )
+from lavida.model.compression.subspace import Subspace
 
 RATIOS = [0.01, 0.1, 0.2, 0.29, 0.5, 0.8, 0.99, 1.0]
 
@@ -45,7 +48,8 @@ KINDS = [random_tokens, duplicated_tokens, lattice_tokens, partly_duplicated_tok
 
 @pytest.fixture(params=[2**22, 50], ids=["one-block", "many-blocks"])
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compression, "_BLOCK_ELEMENTS", request.param)
+    for name in ("BLOCK_ELEMENTS", "PAIR_ELEMENTS"):
+        monkeypatch.setitem(getattr(distances, name), "cpu", request.param)
 
 
 @pytest.mark.parametrize("ratio", RATIOS)
@@ -216,3 +220,153 @@ def test_wrong_arguments_are_named(arguments: dict, named: str) -> None:
 def test_only_a_sequence_of_tokens_is_taken(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"\[L, D\]"):
         compress(torch.zeros(shape), 0.5)
+
+
+# Long sequences: candidates from lower bounds
+
+
+def scene_tokens(length: int = 600, width: int = 64, *, noise: float = 0.05, seed: int = 0) -> torch.Tensor:
+    """Views of few things, as neighbouring frames have them: a few directions hold nearly all of the variance."""
+    generator = torch.Generator().manual_seed(seed)
+    things = 4 * torch.randn(8, width, generator=generator)
+    mixture = torch.randn(length, 8, generator=generator)
+    return mixture @ things + noise * torch.randn(length, width, generator=generator) + 3
+
+
+def repeated_scene_tokens(seed: int = 0) -> torch.Tensor:
+    """A still camera: patches come back bit for bit, more often than there are candidates."""
+    tokens = scene_tokens(seed=seed)
+    tokens[200:300] = tokens[7]
+    tokens[300:420] = tokens[:120]
+    return tokens
+
+
+def noise_tokens(seed: int = 0) -> torch.Tensor:
+    return random_tokens(600, 64, seed=seed)
+
+
+LONG = [scene_tokens, repeated_scene_tokens, noise_tokens]
+
+
+@pytest.fixture
+def long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Treats short, narrow tokens as long, wide ones."""
+    monkeypatch.setattr(neighbours, "SUBSPACE_LENGTH", 500)
+    for name in ("_EXACT_DIMENSIONS", "_APPROXIMATE_DIMENSIONS"):
+        monkeypatch.setattr(neighbours, name, 12)
+
+
+@pytest.mark.parametrize("make", LONG)
+def test_long_sequences_follow_the_paper(long: None, blocks: None, make) -> None:
+    tokens = make()
+    merged, keep = compress(tokens, 0.2)
+    expected, expected_keep = literal.compress(tokens.numpy(), 0.2, 8)
+    assert keep.tolist() == expected_keep
+    np.testing.assert_allclose(merged.numpy(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_only_what_bounds_cannot_prove_is_compared_to_all(long: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+    others = neighbours.Pairwise.others
+    monkeypatch.setattr(
+        neighbours.Pairwise, "others", lambda self, rows, k: (compared.append(len(rows)), others(self, rows, k))[1]
+    )
+    for make, fewest, most in ((scene_tokens, 0, 60), (noise_tokens, 600, 600)):
+        compared.clear()
+        compress(make(), 0.2)
+        assert fewest <= sum(compared) <= most
+
+
+@pytest.mark.parametrize("make", LONG)
+def test_bounds_are_lower_bounds(make) -> None:
+    tokens = make()
+    subspace = Subspace(tokens, dimensions=12)
+    found = subspace.candidates(torch.arange(600), 16)
+    distances = torch.cdist(tokens.double(), tokens.double()).square()
+    distances.fill_diagonal_(torch.inf)
+    assert (found.columns != torch.arange(600)[:, None]).all()
+    others = distances.scatter(1, found.columns, torch.inf).amin(1)
+    assert (found.beyond <= others).all()
+
+
+@pytest.mark.parametrize("make", [scene_tokens, repeated_scene_tokens])
+def test_approximate_mode_agrees_on_scenes(long: None, make) -> None:
+    tokens = make()
+    density = local_density(tokens)
+    keep = background_references(density, 120)
+    found = compress(tokens, 0.2, mode="approximate")[1]
+    assert (density[found] >= density[keep].min()).float().mean() >= 0.95
+
+
+def test_approximate_mode_says_the_same_every_time(long: None) -> None:
+    tokens = noise_tokens()
+    first, second = (compress(tokens, 0.2, mode="approximate") for _ in range(2))
+    assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
+
+
+def test_short_sequences_are_exact_in_either_mode() -> None:
+    tokens = random_tokens()
+    assert torch.equal(compress(tokens, 0.3, mode="approximate")[0], compress(tokens, 0.3)[0])
+
+
+def test_neighbours_of_the_density_give_the_same_assignment_as_a_search(blocks: None) -> None:
+    for make in KINDS:
+        tokens = make()
+        merged, keep = compress(tokens, 0.5, k=4)
+        torch.testing.assert_close(merged, reverse_attention(tokens, keep, assign(tokens, keep)))
+
+
+# Clips side by side
+
+
+@pytest.mark.parametrize("ratio", [0.3, 1.0])
+@pytest.mark.parametrize("make", KINDS)
+def test_clips_side_by_side_are_as_one_by_one(blocks: None, make, ratio: float) -> None:
+    clips = torch.stack([make(seed=seed) for seed in range(3)])
+    together = compress_clips(clips, ratio, k=4)
+    for i, tokens in enumerate(clips):
+        merged, keep = compress(tokens, ratio, k=4)
+        torch.testing.assert_close(together.merged[i], merged)
+        assert torch.equal(together.keep[i], keep)
+        assert torch.equal(together.assignment[i], assign(tokens, keep))
+        weights = reverse_attention_weights(tokens, keep, together.assignment[i])
+        torch.testing.assert_close(together.weights[i], weights)
+
+
+def test_clips_of_one_token_pass() -> None:
+    clips = random_tokens(3)[:, None]
+    together = compress_clips(clips, 0.5)
+    assert torch.equal(together.merged, clips)
+    assert together.keep.tolist() == [[0], [0], [0]]
+
+
+def test_gradient_flows_to_every_clip() -> None:
+    clips = random_tokens(28, 4, dtype=torch.float64).view(2, 14, 4).requires_grad_()
+    assert torch.autograd.gradcheck(lambda z: compress_clips(z, 0.3, k=3).merged, (clips,))
+
+
+def test_a_clip_of_two_dimensions_is_no_batch() -> None:
+    with pytest.raises(ValueError, match=r"\[B, L, D\]"):
+        compress_clips(random_tokens(), 0.5)
+
+
+def test_smallest_are_those_of_topk() -> None:
+    values = random_tokens(20, 1037)
+    values[3, 500:900] = values[3].min() - 1
+    found, columns = distances.smallest(values, 7)
+    assert torch.equal(found, values.topk(7, largest=False).values)
+    assert torch.equal(values.gather(1, columns), found)
+    assert all(len(set(row)) == 7 for row in columns.tolist())
+
+
+def test_half_precision_matmul_settings_change_nothing() -> None:
+    tokens = random_tokens(200, 64) + 5
+    expected = compress(tokens, 0.3)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        merged, keep = compress(tokens, 0.3)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert torch.equal(keep, expected[1])
+    torch.testing.assert_close(merged, expected[0])

@@ -1,6 +1,6 @@
 """Memory of `lavida scan` against the length of a video and against the number of videos.
 
-    python benchmarks/memory.py CLIP [--minutes 1 60] [--videos 10 60] [--anomaly car] [--out DIR]
+    python benchmarks/scan_memory.py CLIP [--minutes 1 60] [--videos 10 60] [--anomaly car] [--out DIR]
 
 A clip is brought to 640x360 at 25 frames a second and looped to each length; then so many videos of one second are
 scanned. The resident memory of the process is read every second while it works, and given for each quarter of the time.
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--anomaly", default="car")
     parser.add_argument("--model", default="nano")
     parser.add_argument("--stride", type=int)
-    add_out(parser, "memory")
+    add_out(parser, "scan_memory")
     options = parser.parse_args()
     rows = []
     with tempfile.TemporaryDirectory() as name:
@@ -78,7 +78,7 @@ def main() -> None:
             for number in range(1, count):
                 shutil.copy(many / "0.mp4", many / f"{number}.mp4")
             rows.append({"scan": f"{count} videos of 1 s"} | scan(many, folder / f"many{count}-out", options))
-    publish("memory", rows, out=options.out, about={"model": options.model})
+    publish("scan_memory", rows, out=options.out, about={"model": options.model})
 
 
 if __name__ == "__main__":

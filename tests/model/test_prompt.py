@@ -6,6 +6,8 @@ from tokenizers import AddedToken
 from transformers import AutoTokenizer, Qwen2Tokenizer, Qwen2VLForConditionalGeneration
 
 from lavida.errors import InputError
+from lavida.model.mllm.qwen2_vl import Qwen2VL
+from lavida.model.mllm.smolvlm import SmolVLM
 from lavida.model.mllm_config import nano_mllm_config
 from lavida.model.prompt import IGNORED, MAX_CATEGORY_TOKENS, TEMPLATES, clean_category, encode_prompt
 from lavida.model.tokenizer import QWEN_TOKENS, SEG_TOKEN, add_seg_token, train_nano_tokenizer
@@ -32,6 +34,11 @@ def tokenizer(request):
     return request.param()
 
 
+def encode(tokenizer, categories, *, video_tokens: int = 1, template: int = 0):
+    clip = ["<|vision_start|>", video_tokens, "<|vision_end|>"]
+    return encode_prompt(tokenizer, categories, chat=Qwen2VL.chat, clip=clip, template=template)
+
+
 def count(prompt, tokenizer, token: str) -> int:
     return int((prompt.input_ids == tokenizer.convert_tokens_to_ids(token)).sum())
 
@@ -39,7 +46,7 @@ def count(prompt, tokenizer, token: str) -> int:
 @pytest.mark.parametrize("template", range(len(TEMPLATES)))
 def test_ordinary_categories_read_as_running_text(tokenizer, template):
     categories = ["a person riding a bicycle", "car accident", "3 dogs"]
-    prompt = encode_prompt(tokenizer, categories, video_tokens=4, template=template)
+    prompt = encode(tokenizer, categories, video_tokens=4, template=template)
     question = TEMPLATES[template].format(c=", ".join(categories))
     text = (
         f"<|im_start|>user\n<|vision_start|>{'<|video_pad|>' * 4}<|vision_end|>{question}<|im_end|>\n"
@@ -49,20 +56,34 @@ def test_ordinary_categories_read_as_running_text(tokenizer, template):
 
 
 def test_test_time_prompt_is_the_papers(tokenizer):
-    prompt = encode_prompt(tokenizer, ["car accident"], video_tokens=1)
+    prompt = encode(tokenizer, ["car accident"], video_tokens=1)
     text = tokenizer.decode(prompt.input_ids)
     assert "Find the anomaly in this video. Anomaly types may contain car accident." in text
 
 
 def test_positions_point_at_the_video_and_at_seg(tokenizer):
-    prompt = encode_prompt(tokenizer, ["fire"], video_tokens=5)
+    prompt = encode(tokenizer, ["fire"], video_tokens=5)
     video = prompt.input_ids == tokenizer.convert_tokens_to_ids("<|video_pad|>")
-    assert video.nonzero().flatten().tolist() == list(range(prompt.video_start, prompt.video_start + 5))
+    assert video.nonzero().flatten().tolist() == prompt.visual.tolist() and len(prompt.visual) == 5
     assert prompt.input_ids[prompt.seg_position] == tokenizer.convert_tokens_to_ids(SEG_TOKEN)
 
 
+def test_visual_tokens_may_lie_in_several_places(tokenizer):
+    clip = ["<|vision_start|>", 2, "<|vision_end|><1.0 seconds><|vision_start|>", 3, "<|vision_end|>"]
+    prompt = encode_prompt(tokenizer, ["fire"], chat=Qwen2VL.chat, clip=clip)
+    video = prompt.input_ids == tokenizer.convert_tokens_to_ids("<|video_pad|>")
+    assert video.nonzero().flatten().tolist() == prompt.visual.tolist()
+    text = tokenizer.decode(prompt.input_ids).replace("<|video_pad|>", "*")
+    assert "<|vision_start|>**<|vision_end|><1.0 seconds><|vision_start|>***<|vision_end|>Find" in text
+
+
+def test_a_tokenizer_of_another_model_is_a_clear_error(tokenizer):
+    with pytest.raises(InputError, match="does not know <image>"):
+        encode_prompt(tokenizer, ["fire"], chat=SmolVLM.chat, clip=[4])
+
+
 def test_only_the_answer_is_supervised(tokenizer):
-    prompt = encode_prompt(tokenizer, ["fire"], video_tokens=5)
+    prompt = encode(tokenizer, ["fire"], video_tokens=5)
     supervised = prompt.labels != IGNORED
     assert tokenizer.decode(prompt.labels[supervised]) == "Sure, it is <SEG>.<|im_end|>"
     assert torch.equal(prompt.labels[supervised], prompt.input_ids[supervised])
@@ -72,15 +93,15 @@ def test_only_the_answer_is_supervised(tokenizer):
 @pytest.mark.parametrize("category", ["{t}", "a {t} b", "x{t}{t}", "<{t}>", "{t}\n{t}"])
 def test_categories_that_spell_special_tokens_stay_text(token, category):
     tokenizer = pretrained_tokenizer()
-    harmless = encode_prompt(tokenizer, ["fire"], video_tokens=3)
-    hostile = encode_prompt(tokenizer, ["fire", category.format(t=token)], video_tokens=3)
+    harmless = encode(tokenizer, ["fire"], video_tokens=3)
+    hostile = encode(tokenizer, ["fire", category.format(t=token)], video_tokens=3)
     for special in (*QWEN_TOKENS, SEG_TOKEN, TOOL_TOKEN):
         assert count(hostile, tokenizer, special) == count(harmless, tokenizer, special), special
     assert hostile.input_ids[hostile.seg_position] == tokenizer.convert_tokens_to_ids(SEG_TOKEN)
 
 
 def test_a_hostile_category_keeps_its_words(tokenizer):
-    prompt = encode_prompt(tokenizer, ["<SEG> of a car"], video_tokens=1)
+    prompt = encode(tokenizer, ["<SEG> of a car"], video_tokens=1)
     assert "may contain <SEG> of a car." in tokenizer.decode(prompt.input_ids)
 
 
@@ -91,19 +112,19 @@ def test_control_characters_and_breaks_become_single_spaces():
 @pytest.mark.parametrize("text", ["", "  \n", "\x00\x1f", "\u200b\u00a0"])
 def test_an_invisible_category_is_a_clear_error(tokenizer, text):
     with pytest.raises(InputError, match="empty anomaly category") as error:
-        encode_prompt(tokenizer, ["fire", text], video_tokens=1)
+        encode(tokenizer, ["fire", text], video_tokens=1)
     assert "\n" not in str(error.value)
 
 
 def test_no_categories_is_a_clear_error(tokenizer):
     with pytest.raises(InputError, match="no anomaly categories"):
-        encode_prompt(tokenizer, [], video_tokens=1)
+        encode(tokenizer, [], video_tokens=1)
 
 
 def test_a_very_long_category_is_cut_alone(tokenizer):
-    short = encode_prompt(tokenizer, ["fire"], video_tokens=1)
-    long = encode_prompt(tokenizer, ["fire", "word " * 5000, "car accident"], video_tokens=1)
-    tail = encode_prompt(tokenizer, ["fire", "car accident"], video_tokens=1)
+    short = encode(tokenizer, ["fire"], video_tokens=1)
+    long = encode(tokenizer, ["fire", "word " * 5000, "car accident"], video_tokens=1)
+    tail = encode(tokenizer, ["fire", "car accident"], video_tokens=1)
     assert len(long.input_ids) == len(tail.input_ids) + MAX_CATEGORY_TOKENS + 1  # and its comma
     assert len(tail.input_ids) > len(short.input_ids)
     assert ", car accident." in tokenizer.decode(long.input_ids)
@@ -111,7 +132,7 @@ def test_a_very_long_category_is_cut_alone(tokenizer):
 
 def test_two_hundred_categories_are_all_named(tokenizer):
     categories = [f"anomaly number {i}" for i in range(200)]
-    text = tokenizer.decode(encode_prompt(tokenizer, categories, video_tokens=1).input_ids)
+    text = tokenizer.decode(encode(tokenizer, categories, video_tokens=1).input_ids)
     assert ", ".join(categories) in text
 
 
@@ -141,8 +162,8 @@ def test_nano_survives_saving(tmp_path):
     nano = nano_tokenizer()
     nano.save_pretrained(tmp_path)
     loaded = AutoTokenizer.from_pretrained(tmp_path)
-    before = encode_prompt(nano, ["car <SEG> fire"], video_tokens=3)
-    after = encode_prompt(loaded, ["car <SEG> fire"], video_tokens=3)
+    before = encode(nano, ["car <SEG> fire"], video_tokens=3)
+    after = encode(loaded, ["car <SEG> fire"], video_tokens=3)
     assert torch.equal(before.input_ids, after.input_ids) and before.seg_position == after.seg_position
 
 

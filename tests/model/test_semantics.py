@@ -3,10 +3,10 @@ import copy
 import pytest
 import torch
 from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from lavida.errors import InputError
-from lavida.model.mllm import CLIP_MEAN, CLIP_STD, fit_grid, patchify
+from lavida.model.mllm import CLIP_MEAN, CLIP_STD, patchify
+from lavida.model.mllm.qwen2_vl import Qwen2VL
 from lavida.model.mllm_config import nano_mllm_config
 from lavida.model.prompt import TEMPLATES, encode_prompt
 from lavida.model.semantics import Semantics
@@ -53,44 +53,9 @@ def call_of(module: torch.nn.Module, run) -> tuple[tuple, dict]:
     return call
 
 
-def test_patches_lie_in_qwens_order():
-    frames = torch.randn(1, 4, 3, 56, 84)
-    expected = []
-    for group in range(2):
-        for row in range(2):
-            for col in range(3):
-                for y in (2 * row * 14, (2 * row + 1) * 14):
-                    for x in (2 * col * 14, (2 * col + 1) * 14):
-                        cube = frames[0, 2 * group : 2 * group + 2, :, y : y + 14, x : x + 14]
-                        expected.append(cube.transpose(0, 1).flatten())  # channel, time, patch, patch
-    assert torch.equal(patchify(frames, patch=14, merge=2, temporal=2)[0], torch.stack(expected))
-
-
-@torch.no_grad()
-def test_one_frame_gives_the_patches_of_transformers_image_processor(mllm, tokenizer):
-    image = clips(1, 1, 3, 56, 84)
-    processor = Qwen2VLImageProcessorPil()
-    reference = processor(images=[image[0, 0].permute(1, 2, 0).numpy()], return_tensors="pt")
-    (patches,), call = call_of(mllm.model.visual, lambda: build(mllm, tokenizer)(image, [CATEGORIES]))
-    assert call["grid_thw"].tolist() == reference["image_grid_thw"].tolist()
-    torch.testing.assert_close(patches, reference["pixel_values"], atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize(
-    ("size", "grid"),
-    [
-        ((240, 360), (5, 8)),  # reduced to the budget, the aspect kept
-        ((720, 1280), (5, 9)),
-        ((56, 84), (2, 3)),  # never enlarged
-        ((4, 4), (1, 1)),
-        ((8, 4000), (1, 48)),
-        ((4000, 8), (48, 1)),
-        ((195, 195), (6, 6)),
-    ],
-)
-def test_frames_keep_their_aspect_within_the_budget(size, grid):
-    rows, cols = fit_grid(*size, cell=28, max_cells=48)
-    assert (rows, cols) == grid and rows * cols <= 48
+def encode(tokenizer, *, video_tokens: int):
+    clip = ["<|vision_start|>", video_tokens, "<|vision_end|>"]
+    return encode_prompt(tokenizer, CATEGORIES, chat=Qwen2VL.chat, clip=clip)
 
 
 def plain_forward(mllm, tokenizer, frames, **outputs):
@@ -98,7 +63,7 @@ def plain_forward(mllm, tokenizer, frames, **outputs):
     pixels = frames.float() / 255
     pixels = (pixels - torch.tensor(CLIP_MEAN).view(3, 1, 1)) / torch.tensor(CLIP_STD).view(3, 1, 1)
     grid = torch.tensor([[frames.shape[1] // 2, frames.shape[3] // 14, frames.shape[4] // 14]])
-    prompt = encode_prompt(tokenizer, CATEGORIES, video_tokens=int(grid.prod()) // 4)
+    prompt = encode(tokenizer, video_tokens=int(grid.prod()) // 4)
     result = mllm(
         input_ids=prompt.input_ids[None],
         labels=prompt.labels[None],
@@ -125,15 +90,15 @@ def test_compressed_tokens_keep_their_rotary_positions(mllm, tokenizer):
     semantics, frames = build(mllm, tokenizer, ratio=0.4), clips(1, 4, 3, 84, 112)
     out = semantics(frames, [CATEGORIES])
     _, call = call_of(mllm.model.language_model, lambda: semantics(frames, [CATEGORIES]))
-    prompt = encode_prompt(tokenizer, CATEGORIES, video_tokens=24)
+    prompt = encode(tokenizer, video_tokens=24)
     full, _ = mllm.model.get_rope_index(
         input_ids=prompt.input_ids[None],
         mm_token_type_ids=2 * (prompt.input_ids == mllm.config.video_token_id).long()[None],
         video_grid_thw=torch.tensor([[2, 6, 8]]),
     )
     text = torch.ones(len(prompt.input_ids), dtype=torch.bool)
-    text[prompt.video_start : prompt.video_start + 24] = False
-    survivors = torch.cat([text.nonzero().flatten(), prompt.video_start + out.kept[0]]).sort().values
+    text[prompt.visual] = False
+    survivors = torch.cat([text.nonzero().flatten(), prompt.visual[out.kept[0]]]).sort().values
     assert len(out.kept[0]) == int(0.4 * 24)
     assert torch.equal(call["position_ids"][:, 0], full[:, 0, survivors])
 

@@ -28,7 +28,7 @@ def test_the_map_is_what_compression_did(model):
 def test_the_weights_make_the_merged_tokens(model):
     frames = clips(1, 4, size=(96, 128))
     semantics = model.semantics
-    (tokens,) = semantics.family.visual_tokens(semantics.mllm, frames, semantics.family.grid(frames))
+    (tokens,) = semantics.family.visual_tokens(semantics.mllm, frames, semantics.family.grid(frames)).tokens
     merged, keep = compress(tokens, semantics.ratio, k=semantics.k)
     (one,) = semantics.token_map(frames)
     alone = keep[one.merged.flatten()[keep] == 1]

@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -27,22 +28,23 @@ IGNORED = -100
 
 @dataclass(frozen=True)
 class ChatFormat:
-    """How one family of MLLMs writes a conversation with one video: its markup, special tokens included."""
+    """How one family of MLLMs writes a conversation about one video: its markup, special tokens included.
+
+    Attributes:
+        before_video: From the start to the clip.
+        video_token: The placeholder that visual tokens replace.
+        after_video: Between the clip and the question.
+        before_answer: From the question to the answer, the prompt for generation.
+        answer_start: What the answer begins with and the prompt for generation does not end with.
+        after_answer: The end of the assistant's turn.
+    """
 
     before_video: str
     video_token: str
-    after_video: str
     before_answer: str
     after_answer: str
-
-
-QWEN_CHAT = ChatFormat(
-    before_video="<|im_start|>user\n<|vision_start|>",
-    video_token="<|video_pad|>",
-    after_video="<|vision_end|>",
-    before_answer="<|im_end|>\n<|im_start|>assistant\n",
-    after_answer="<|im_end|>",
-)
+    after_video: str = ""
+    answer_start: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,14 @@ class EncodedPrompt:
     Attributes:
         input_ids: `[L]` int64.
         labels: `[L]` int64, the ids of the assistant's answer, -100 elsewhere.
-        seg_position: Index of `<SEG>` in `input_ids`.
-        video_start: Index of the first video token; the video tokens are consecutive.
-        video_tokens: How many video tokens there are.
+        seg_position: Index of `<SEG>` in `input_ids`, behind all visual tokens.
+        visual: `[L_z]` int64, ascending: where the visual tokens stand; there may be text between them.
     """
 
     input_ids: Tensor
     labels: Tensor
     seg_position: int
-    video_start: int
-    video_tokens: int
+    visual: Tensor
 
 
 def clean_category(text: str) -> str:
@@ -96,54 +96,64 @@ def encode_prompt(
     tokenizer: PreTrainedTokenizerBase,
     categories: Sequence[str],
     *,
-    video_tokens: int,
+    chat: ChatFormat,
+    clip: Sequence[str | int],
     template: int = 0,
-    chat: ChatFormat = QWEN_CHAT,
 ) -> EncodedPrompt:
     """Fill the categories into a template and encode the conversation (the text half of Eq. 5).
 
-    Category text is data. The ids are put together from pieces, so whatever a category spells, there are
-    exactly `video_tokens` video tokens and one `<SEG>`, at positions known by construction.
+    Category text is data. The ids are put together from pieces, so whatever a category spells, the visual tokens
+    and the one `<SEG>` stand at positions known by construction.
 
     Args:
         tokenizer: A fast tokenizer that knows `<SEG>` and the tokens of `chat`.
         categories: K anomaly descriptions; each is cut after 32 tokens.
-        video_tokens: Number of visual tokens before compression.
-        template: Index into `TEMPLATES`.
         chat: The conversation format of the MLLM's family.
+        clip: How the family writes the clip: text, and numbers of visual tokens before compression.
+        template: Index into `TEMPLATES`.
 
     Raises:
-        InputError: If there is no category or one is empty.
+        InputError: If there is no category or one is empty, or the tokenizer does not know a special token.
     """
     if not categories:
         raise InputError("no anomaly categories: give at least one, for example 'a person falling'")
-    video_id = tokenizer.convert_tokens_to_ids(chat.video_token)
-    seg_id = tokenizer.convert_tokens_to_ids(SEG_TOKEN)
-
-    head = _encode_markup(tokenizer, chat.before_video)
-    before_answer = head + [video_id] * video_tokens
-    before_answer += _encode_markup(tokenizer, chat.after_video)
-    before_answer += _encode_question(tokenizer, categories, TEMPLATES[template])
-    before_answer += _encode_markup(tokenizer, chat.before_answer)
-    answer = _encode_markup(tokenizer, ANSWER + chat.after_answer)
+    video_id, seg_id = _token_id(tokenizer, chat.video_token), _token_id(tokenizer, SEG_TOKEN)
+    before, after = TEMPLATES[template].split(" {c}")  # the space goes with the category, as in running text
+    pieces: list[str | int] = [chat.before_video, *clip, chat.after_video + before]
+    ids: list[int] = []
+    visual: list[int] = []
+    for is_text, run in groupby(pieces, key=lambda piece: isinstance(piece, str)):
+        if is_text:
+            ids += _encode_markup(tokenizer, "".join(run))
+        else:
+            count = sum(run)
+            visual += range(len(ids), len(ids) + count)
+            ids += [video_id] * count
+    ids += _encode_categories(tokenizer, categories)
+    ids += _encode_markup(tokenizer, after + chat.before_answer)
+    answer = _encode_markup(tokenizer, chat.answer_start + ANSWER + chat.after_answer)
     return EncodedPrompt(
-        input_ids=torch.tensor(before_answer + answer),
-        labels=torch.tensor([IGNORED] * len(before_answer) + answer),
-        seg_position=len(before_answer) + answer.index(seg_id),
-        video_start=len(head),
-        video_tokens=video_tokens,
+        input_ids=torch.tensor(ids + answer),
+        labels=torch.tensor([IGNORED] * len(ids) + answer),
+        seg_position=len(ids) + answer.index(seg_id),
+        visual=torch.tensor(visual),
     )
+
+
+def _token_id(tokenizer: PreTrainedTokenizerBase, token: str) -> int:
+    token_id = tokenizer.convert_tokens_to_ids(token)
+    if token_id is None or tokenizer.convert_ids_to_tokens(token_id) != token:
+        raise InputError(f"the tokenizer does not know {token}: it belongs to another model, or <SEG> was not added")
+    return token_id
 
 
 def _encode_markup(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-def _encode_question(tokenizer: PreTrainedTokenizerBase, categories: Sequence[str], template: str) -> list[int]:
-    # The space goes with the word behind it, as in running text, so pieces and running text encode alike.
-    before, after = template.split(" {c}")
-    ids = encode_plain(tokenizer, before)
+def _encode_categories(tokenizer: PreTrainedTokenizerBase, categories: Sequence[str]) -> list[int]:
+    ids: list[int] = []
     for i, category in enumerate(categories):
         ids += encode_plain(tokenizer, ",") if i else []
         ids += encode_plain(tokenizer, " " + clean_category(category))[:MAX_CATEGORY_TOKENS]
-    return ids + encode_plain(tokenizer, after)
+    return ids

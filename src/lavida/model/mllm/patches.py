@@ -1,0 +1,91 @@
+"""Frames to what vision towers read: grids, resizing, normalisation, patches. Own torch code, no torchvision."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+HALF = (0.5, 0.5, 0.5)  # mean and standard deviation of SigLIP's inputs: pixels in [-1, 1]
+RESIZE_CHUNK = 2  # frames held as float32 at full size at a time
+
+
+def fit_grid(height: int, width: int, *, cell: int, max_cells: int) -> tuple[int, int]:
+    """Rows and columns of `cell`-pixel squares for a frame: its aspect, at most `max_cells`, no enlarging."""
+    scale = min(1.0, math.sqrt(max_cells * cell * cell / (height * width)))
+    fit = round if scale == 1.0 else math.floor
+    rows = min(max(1, fit(height * scale / cell)), max_cells)
+    cols = min(max(1, fit(width * scale / cell)), max_cells)
+    if rows * cols > max_cells:  # a very long frame, or both sides rounded up: shorten the longer side
+        rows, cols = (max_cells // cols, cols) if rows > cols else (rows, max_cells // rows)
+    return rows, cols
+
+
+def fit_square(side: int, *, max_cells: int) -> int:
+    """Rows (and columns) of the largest square of at most `max_cells` cells, no larger than `side`, at least 1."""
+    return max(1, min(side, math.isqrt(max(1, max_cells))))
+
+
+def resize_frames(frames: Tensor, size: tuple[int, int]) -> Tensor:
+    """Antialiased bilinear resize of `[N, 3, H, W]` frames in 0..255 to float32 `[N, 3, h, w]`."""
+    resize = {"size": size, "mode": "bilinear", "antialias": True, "align_corners": False}
+    if frames.dtype == torch.uint8 and frames.device.type == "cpu":  # 5 times faster, within 1 grey level
+        return F.interpolate(frames, **resize).float()
+    return torch.cat([F.interpolate(part.float(), **resize) for part in frames.split(RESIZE_CHUNK)])
+
+
+def pixel_values(frames: Tensor, size: tuple[int, int], *, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """Resized and normalised clips: `[B, T, 3, H, W]` in 0..255 to float32 `[B, T, 3, *size]`."""
+    small = resize_frames(frames.flatten(0, 1), size)  # [B*T, 3, h, w]
+    scaled = (small / 255 - small.new_tensor(mean).view(3, 1, 1)) / small.new_tensor(std).view(3, 1, 1)
+    return scaled.unflatten(0, frames.shape[:2])
+
+
+def fill_group(frames: Tensor, temporal: int) -> Tensor:
+    """Clips `[B, T, ...]` whose T is a multiple of `temporal`: the last frame is repeated where it is not."""
+    if short := -frames.shape[1] % temporal:
+        last = frames[:, -1:].expand(-1, short, *frames.shape[2:])
+        frames = torch.cat([frames, last], dim=1)
+    return frames
+
+
+def patchify(frames: Tensor, *, patch: int, merge: int, temporal: int) -> Tensor:
+    """Cut normalised frames into Qwen-VL's flat patches; too short a last group of frames repeats its last.
+
+    Args:
+        frames: `[B, T, C, H, W]`, H and W multiples of `patch * merge`.
+        patch: Side of a patch in pixels.
+        merge: Patches per side that the vision tower merges to one token; these are neighbours in the output.
+        temporal: Frames per patch.
+
+    Returns:
+        `[B, N, C * temporal * patch * patch]`.
+    """
+    frames = fill_group(frames, temporal)
+    b, t, c, h, w = frames.shape
+    groups, rows, cols = t // temporal, h // (patch * merge), w // (patch * merge)
+    x = frames.reshape(b, groups, temporal, c, rows, merge, patch, cols, merge, patch)
+    x = x.permute(0, 1, 4, 7, 5, 8, 3, 2, 6, 9)  # [B, group, row, col, merge, merge, C, time, patch, patch]
+    return x.reshape(b, groups * rows * cols * merge**2, c * temporal * patch**2)
+
+
+def static_cells(pixels: Tensor, *, cell: int, temporal: int, threshold: float) -> Tensor:
+    """Which cells of a clip look as they do in its first group of frames.
+
+    Args:
+        pixels: Normalised clips `[B, T, 3, h, w]`, h and w multiples of `cell`.
+        cell: Pixels a side that become one visual token.
+        temporal: Frames that become one visual token.
+        threshold: Cosine distance of the pixels below which a cell is static.
+
+    Returns:
+        Bool `[B, groups * rows * cols]`; never true in the first group.
+    """
+    cells = patchify(pixels, patch=cell, merge=1, temporal=temporal)  # [B, L, values]
+    groups = -(-pixels.shape[1] // temporal)
+    cells = cells.unflatten(1, (groups, -1))  # [B, groups, rows * cols, values]
+    static = 1 - F.cosine_similarity(cells, cells[:, :1], dim=-1) < threshold
+    static[:, 0] = False
+    return static.flatten(1)

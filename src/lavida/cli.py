@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from lavida.commands.models import models
 from lavida.console import complain, settle_stdout, tell
 from lavida.errors import InputError
 
@@ -20,6 +21,7 @@ _UsageError: type[Exception] = typer.BadParameter.__base__
 app = typer.Typer(name="lavida", add_completion=False, pretty_exceptions_enable=False)
 data = typer.Typer(help="Training data sets and benchmarks: what there is, and whether a copy is complete.")
 app.add_typer(data, name="data")
+app.add_typer(models, name="models")
 
 
 @app.callback(invoke_without_command=True)
@@ -43,7 +45,7 @@ def detect(
     anomalies: Annotated[
         list[str], typer.Option("--anomaly", "-a", help="What counts as abnormal, in words; repeat for more.")
     ],
-    model: Annotated[str, typer.Option(help="nano, or the folder of a saved model.")] = "nano",
+    model: Annotated[str, typer.Option(help="nano, or the folder or hub id of a saved model.")] = "nano",
     out: Annotated[Path, typer.Option(help="Folder for the results, one folder a source.")] = Path("lavida-out"),
     stride: Annotated[
         int | None, typer.Option(help="Analyse every N-th frame and the last; default: at least 5 a second.")
@@ -78,7 +80,7 @@ def scan(
         list[str], typer.Option("--anomaly", "-a", help="What counts as abnormal, in words; repeat for more.")
     ],
     out: Annotated[str, typer.Option(help="Folder or address of the data set; the same command goes on in it.")],
-    model: Annotated[str, typer.Option(help="nano, or the folder of a saved model.")] = "nano",
+    model: Annotated[str, typer.Option(help="nano, or the folder or hub id of a saved model.")] = "nano",
     stride: Annotated[int | None, typer.Option(help="Analyse every N-th frame; default: at least 5 a second.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Score from which a frame is abnormal, 0 to 1.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
@@ -132,7 +134,7 @@ def evaluate(
     ],
     root: Annotated[Path, typer.Option(help="The benchmark's folder.")],
     out: Annotated[Path, typer.Option(help="Folder for metrics.json and the scores.")],
-    model: Annotated[str, typer.Option(help="nano, or the folder of a saved model.")] = "nano",
+    model: Annotated[str, typer.Option(help="nano, or the folder or hub id of a saved model.")] = "nano",
     protocol: Annotated[str, typer.Option(help="standard or lavida-upstream.")] = "standard",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change a choice of the protocol: key=value; repeat for more.")
@@ -196,7 +198,9 @@ def ablate(
         str | None, typer.Option(help="Train nothing: change --model at inference and measure it on this benchmark.")
     ] = None,
     benchmark_root: Annotated[Path | None, typer.Option(help="The benchmark's folder.")] = None,
-    model: Annotated[str, typer.Option(help="With --benchmark: nano, or the folder of a saved model.")] = "nano",
+    model: Annotated[
+        str, typer.Option(help="With --benchmark: nano, or the folder or hub id of a saved model.")
+    ] = "nano",
     protocol: Annotated[str, typer.Option(help="With --benchmark: standard or lavida-upstream.")] = "standard",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change a choice of the protocol: key=value; repeat for more.")
@@ -249,7 +253,7 @@ def figure(
         list[str] | None, typer.Option("--anomaly", "-a", help="What counts as abnormal, in words; repeat for more.")
     ] = None,
     out: Annotated[Path, typer.Option(help="The picture: PNG, PDF or SVG.")] = Path("figure.png"),
-    model: Annotated[str, typer.Option(help="nano, or the folder of a saved model.")] = "nano",
+    model: Annotated[str, typer.Option(help="nano, or the folder or hub id of a saved model.")] = "nano",
     stride: Annotated[int | None, typer.Option(help="Analyse every N-th frame; default: at least 5 a second.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Score from which a frame is abnormal, 0 to 1.")] = None,
     moments: Annotated[int | None, typer.Option(help="Frames shown of each video; default: 5, 3 for tokens.")] = None,

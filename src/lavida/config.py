@@ -34,11 +34,15 @@ class LavidaConfig(PreTrainedConfig):
     image_mean: list[float] | None = None
     image_std: list[float] | None = None
 
-    # MLLM: visual tokens a frame pair, compression ratio L_r / L_z and k of Eq. 3
+    # MLLM: precision of its weights, visual tokens a frame pair, compression ratio L_r / L_z and k of Eq. 3
+    mllm_dtype: str = "float32"  # or "bfloat16", "float16"
     tokens_per_pair: int = 192
     compression_ratio: float = 0.5
     compression_k: int = 8
     compression_mode: str = "exact"
+    # at test time first drop tokens within this cosine distance of the first frames: the published code does it with
+    # 0.01, the paper does not mention it
+    static_patch_drop: float | None = None
 
     # text: how the encoder's tokens become f_c ("mean" over tokens, or "projection" for CLIP)
     text_pooling: str = "projection"
@@ -72,6 +76,10 @@ class LavidaConfig(PreTrainedConfig):
     # score = sigmoid((logit - calibration_bias) / calibration_temperature), fitted on held-out exposure data
     calibration_temperature: float = 1.0
     calibration_bias: float = 0.0
+
+    # what the pretrained parts were made from: hub ids or names of folders, and whether the other parts are untrained
+    sources: dict[str, str] | None = None
+    untrained: bool = False
 
     # weights that stay in the registry package that carries them: [{module, package, file, sha256}]
     frozen_parts: list[dict] | None = None

@@ -3,13 +3,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from checkpoints import SIZES, save_mllm, save_sources
+from hub_cache import use_cache
 from tiny import tiny_lavida
+from toy_run import ToyStream, log, toy_recipe
 
 from lavida.cli import run
+from lavida.detector import load
 from lavida.errors import InputError
+from lavida.model.assemble import assemble
 from lavida.training.launch import check_launch
 from lavida.training.recipe import Recipe
-from lavida.training.start import build_model, build_shape, check_model
+from lavida.training.start import build_model, build_shape
+from lavida.training.trainable import make_trainable
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 
@@ -68,23 +74,50 @@ def test_settings_change_the_shape_of_a_preset():
 
 
 def test_missing_weights_are_named_in_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("lavida.training.start.try_to_load_from_cache", lambda *_: None)
-    told = refusal({"preset": "paper", "vision": str(tmp_path)})
-    assert "model.mllm=Qwen/Qwen2-VL-7B-Instruct" in told and f"model.vision={tmp_path}" in told
+    use_cache(tmp_path, monkeypatch)
+    assert "Qwen/Qwen2-VL-7B-Instruct is no folder, the hub cannot be reached" in refusal({"preset": "paper"})
+    assert "no such vision model: nowhere" in refusal(
+        {"preset": "paper", "mllm": str(save_mllm(tmp_path / "mllm")), "vision": "nowhere"}
+    )
 
 
 def test_training_on_missing_weights_ends_before_anything_is_made(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("lavida.training.start.try_to_load_from_cache", lambda *_: None)
+    use_cache(tmp_path, monkeypatch)
     assert run(["train", str(CONFIGS / "paper.yaml")]) == 2
     assert capsys.readouterr().err.count("\n") == 1 and not any(tmp_path.iterdir())
 
 
-def test_weights_that_are_there_are_not_called_missing(tmp_path):
-    tiny_lavida().config.save_pretrained(tmp_path)
-    with pytest.raises(InputError, match="cannot put together") as caught:
-        check_model(Recipe(model={"preset": "small"} | dict.fromkeys(("mllm", "vision", "text"), str(tmp_path))))
-    assert "not on this machine" not in str(caught.value)
+@pytest.mark.parametrize("precision", ["bf16", "float32"])
+def test_a_preset_is_put_together_from_its_sources(precision, tmp_path):
+    sources = save_sources(tmp_path, dtype=torch.bfloat16)
+    settings = {"preset": "small"} | {part: str(folder) for part, folder in sources.items()} | SIZES
+    recipe = toy_recipe("nowhere", model=settings, precision=precision)
+    recipe.data.removed = ["zebra"]
+    model = build_model(recipe)
+    assert model.config.alignment and model.config.projector_dim == SIZES["projector_dim"]  # small's, the recipe's
+    assert model.config.removed_categories == ["zebra"]
+    held = torch.bfloat16 if precision == "bf16" else torch.float32
+    assert {weight.dtype for weight in model.semantics.parameters()} == {held}
+    make_trainable(model, recipe)
+    assert {weight.dtype for weight in model.parameters() if weight.requires_grad} == {torch.float32}
+
+
+def test_looking_at_a_recipe_with_other_sources_shows_their_shapes(tmp_path):
+    sources = save_sources(tmp_path, "smolvlm")
+    model = build_shape(
+        Recipe(model={"preset": "paper"} | {part: str(folder) for part, folder in sources.items()} | SIZES)
+    )
+    assert all(weight.is_meta for weight in model.parameters())
+    assert model.config.mllm_config.model_type == "smolvlm" and model.semantics.hidden_size == 32
+
+
+def test_a_built_model_goes_on_by_its_presets_recipe(tmp_path):
+    assemble(save_sources(tmp_path / "sources"), alignment=True, **SIZES).save_pretrained(tmp_path / "model")
+    start = {"preset": "small", "start": str(tmp_path / "model")}
+    model = build_model(toy_recipe("nowhere", model=start | {"alignment": True}, precision="bf16"))
+    assert model.config.sources and model.config.alignment
+    assert "model.residual_evidence" in refusal(start | {"residual_evidence": True})
 
 
 @pytest.mark.parametrize("name", ["ddp", "fsdp", "deepspeed_zero2"])
@@ -134,4 +167,25 @@ def test_training_can_go_on_from_a_saved_model(tmp_path):
         torch.testing.assert_close(weight, before.half().float(), msg=name)
     assert model.config.removed_categories == recipe.data.removed == []
     assert "leave it out" in refusal({"preset": "nano", "start": str(tmp_path), "motion": True})
-    assert "config.json is missing" in refusal({"preset": "nano", "start": str(tmp_path / "nowhere")})
+    assert "no such model" in refusal({"preset": "nano", "start": str(tmp_path / "nowhere")})
+
+
+def test_the_papers_recipe_trains_on_small_checkpoints(tmp_path, capsys, monkeypatch, fresh_accelerator):
+    """All of configs/paper.yaml but its sizes and data: LoRA, bf16, accumulation, checkpointing, whole vocabulary."""
+    monkeypatch.setattr("lavida.training.loop.ExposureStream", ToyStream)
+    sources = save_sources(tmp_path / "sources", dtype=torch.bfloat16)
+    changes = {f"model.{key}": value for key, value in (sources | SIZES).items()} | {
+        "data.clip_length": 2,
+        "train.steps": 2,
+        "train.log_every": 1,
+        "train.batch_size": 4,
+        "train.workers": 0,
+        "train.evaluate_every": 0,
+        "out": tmp_path / "run",
+    }
+    given = [f"{key}={value}" for key, value in changes.items()]
+    assert run(["train", str(CONFIGS / "paper.yaml"), *given]) == 0
+    assert "model saved in" in capsys.readouterr().out
+    assert len(log(tmp_path / "run")) == 2
+    assert (tmp_path / "run" / "model" / "adapter" / "adapter_config.json").is_file()
+    assert load(tmp_path / "run" / "model", device="cpu").model.config.mllm_dtype == "bfloat16"

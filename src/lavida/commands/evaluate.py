@@ -7,12 +7,13 @@ from pathlib import Path
 from rich.console import Console
 
 from lavida.console import tell
-from lavida.detector import EMBEDDED, Detector, check_categories, load
+from lavida.detector import Detector, check_categories, load, model_folder
 from lavida.errors import InputError
 from lavida.evaluation import PROTOCOLS, Protocol, Workers, evaluate, open_benchmark
 from lavida.evaluation.baselines import BASELINES
 from lavida.evaluation.exposure import evaluate_exposure, exposure_tables
 from lavida.evaluation.tables import print_comparison, sibling_results
+from lavida.model.saved import fingerprint
 
 
 def evaluate_command(
@@ -47,9 +48,9 @@ def evaluate_command(
         _check_baseline(baseline, anomalies=anomalies, motion=motion)
         start, key = BASELINES[baseline], baseline
     else:
-        start = partial(_detector, model, device=device, motion=motion, folder=_absolute(model))
-        key = _weights_key(model, device=device, motion=motion)
-    # workers may have another current folder
+        folder = model_folder(model).resolve()  # workers may have another current folder
+        start = partial(_detector, model, device=device, motion=motion, folder=folder)
+        key = repr((fingerprint(folder), device, motion))  # never goes on with other weights
     benchmark = open_benchmark(name, root if places.is_this_process else root.resolve())
     result = evaluate(
         benchmark,
@@ -86,23 +87,11 @@ def _check_baseline(name: str, *, anomalies: list[str], motion: bool) -> None:
         raise InputError(f"--baseline {name} knows no words and has no other setting: leave -a and --no-motion out")
 
 
-def _absolute(model: str) -> Path | None:
-    """The model's folder for workers that have another current folder; None where it is no folder."""
-    return Path(model).resolve() if model != "nano" and Path(model).is_dir() else None
-
-
 def _detector(model: str, *, device: str, motion: bool, folder: Path | None = None) -> Detector:
     detector = load(folder or model, device=device)
     detector.name = model
     detector.motion = detector.motion and motion
     return detector
-
-
-def _weights_key(model: str, *, device: str, motion: bool) -> str:
-    """Changes when the model's files do, so that an interrupted evaluation never goes on with other weights."""
-    folder = EMBEDDED if model == "nano" else Path(model)
-    files = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(folder.glob("*")) if p.is_file()]
-    return repr((model, device, motion, files))
 
 
 def _refuse_benchmark_options(

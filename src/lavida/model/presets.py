@@ -37,6 +37,7 @@ class PretrainedParts:
     """Where a preset's weights come from (hub ids) and the shapes in which its checkpoints differ from others.
 
     `language`: of the language model; `hiera`: of SAM 2.1's image encoder. CLIP's text encoder is the same in all.
+    `settings`: fields of `LavidaConfig` that differ from the published ones.
     """
 
     mllm: str
@@ -44,6 +45,12 @@ class PretrainedParts:
     text: str
     language: dict
     hiera: dict
+    settings: dict
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """As `assemble` takes them."""
+        return {"mllm": self.mllm, "vision": self.vision, "text": self.text}
 
 
 CLIP_TEXT = "openai/clip-vit-base-patch32"
@@ -61,6 +68,7 @@ PRETRAINED = {
             "tie_word_embeddings": True,
         },
         hiera={"blocks_per_stage": [1, 2, 7, 2], "global_attention_blocks": [5, 7, 9]},
+        settings={"alignment": True, "residual_evidence": True},
     ),
     "paper": PretrainedParts(
         mllm="Qwen/Qwen2-VL-7B-Instruct",
@@ -75,6 +83,7 @@ PRETRAINED = {
             "tie_word_embeddings": False,
         },
         hiera={"blocks_per_stage": [1, 2, 11, 2], "global_attention_blocks": [7, 10, 13]},
+        settings={},
     ),
 }
 PRESETS = ("nano", *PRETRAINED)
@@ -159,7 +168,7 @@ def pretrained_config(preset: str, **changes) -> LavidaConfig:
         "text_config": CLIPTextConfig(),
         "text_pooling": "projection",
     }
-    return LavidaConfig(**(settings | changes))
+    return LavidaConfig(**(settings | parts.settings | changes))
 
 
 def shape_only(config: LavidaConfig) -> LavidaModel:

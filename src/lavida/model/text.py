@@ -3,24 +3,43 @@
 import torch
 from torch import nn
 from torch.nn import functional as F
-from transformers import AutoModel, CLIPTextModelWithProjection, PreTrainedConfig, PreTrainedTokenizerBase
+from transformers import (
+    AutoModel,
+    CLIPTextModelWithProjection,
+    PreTrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 MAX_TOKENS = 64
 CACHE_SIZE = 20_000
+
+
+def random_encoder(config: PreTrainedConfig, *, pooling: str) -> PreTrainedModel:
+    """The text encoder that `pooling` reads, without trained weights."""
+    if pooling not in ("mean", "projection"):
+        raise ValueError(f"unknown text pooling {pooling!r}: choose mean or projection")
+    # AutoModel would give CLIP's text model without the projection
+    return CLIPTextModelWithProjection(config) if pooling == "projection" else AutoModel.from_config(config)
 
 
 class CategoryEncoder(nn.Module):
     """A frozen sentence or CLIP text encoder; each text is encoded once and remembered.
 
     `pooling`: `mean` over tokens, L2-normalised (MiniLM), or `projection` (CLIP's pooled output, D_t = 512).
+    `encoder`: of the shape in `config`; a random one without it.
     """
 
-    def __init__(self, config: PreTrainedConfig, tokenizer: PreTrainedTokenizerBase, *, pooling: str):
+    def __init__(
+        self,
+        config: PreTrainedConfig,
+        tokenizer: PreTrainedTokenizerBase,
+        *,
+        pooling: str,
+        encoder: PreTrainedModel | None = None,
+    ):
         super().__init__()
-        if pooling not in ("mean", "projection"):
-            raise ValueError(f"unknown text pooling {pooling!r}: choose mean or projection")
-        # AutoModel would give CLIP's text model without the projection
-        self.encoder = CLIPTextModelWithProjection(config) if pooling == "projection" else AutoModel.from_config(config)
+        self.encoder = random_encoder(config, pooling=pooling) if encoder is None else encoder
         self.encoder.requires_grad_(False)
         self.tokenizer = tokenizer
         self.pooling = pooling

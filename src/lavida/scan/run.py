@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import time
@@ -15,10 +14,11 @@ from typing import Any
 import torch
 
 from lavida import __version__, engine
-from lavida.detector import DEFAULT_THRESHOLD, EMBEDDED, check_categories, check_settings
+from lavida.detector import DEFAULT_THRESHOLD, EMBEDDED, check_categories, check_settings, model_folder
 from lavida.device import choose_device
 from lavida.engine import Failure
 from lavida.errors import InputError
+from lavida.model.saved import fingerprint
 from lavida.progress import progress_bar
 from lavida.scan.addresses import absolute, partition, printable
 from lavida.scan.dataset import DataSet
@@ -99,13 +99,13 @@ def scan(
     engine.check_workers(workers)
     on_ray = ray is not None or (workers or 1) > 1
     _check_device(device, on_ray=on_ray)
-    folder = _model_folder(model)
+    folder = Path(os.path.abspath(model_folder(model)))
     data = DataSet(absolute(str(out), base=os.getcwd()))
     listing = list_videos([str(source) for source in sources])
     identity = {
         "root": printable(listing.root),
         "model": model if folder == EMBEDDED else str(folder),
-        "model_sha256": _digest(folder),
+        "model_sha256": fingerprint(folder),
         "categories": list(categories),
         "settings": {"stride": stride, "threshold": threshold},
     }
@@ -254,23 +254,6 @@ def _shown(value: Any) -> str:
         return ", ".join(f"{name} {'default' if part is None else part}" for name, part in value.items())
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
-
-
-def _model_folder(model: str) -> Path:
-    folder = EMBEDDED if model == "nano" else Path(os.path.abspath(model))
-    if not folder.is_dir():
-        raise InputError(f"no such model: {model}; give nano or the folder of a saved model")
-    return folder
-
-
-def _digest(folder: Path) -> str:
-    """SHA-256 over the files of a model: a folder may be trained anew under its old name."""
-    whole = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        whole.update(f"{path.relative_to(folder).as_posix()} {digest}\n".encode())
-    return whole.hexdigest()
 
 
 def _check_device(device: str, *, on_ray: bool) -> None:

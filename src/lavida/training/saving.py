@@ -11,6 +11,7 @@ from torch import nn
 from lavida.detector import Detector
 from lavida.export.folder import finished_folder
 from lavida.model.lavida import LavidaModel
+from lavida.training.adapter import SHARED_PRECISION, write_adapter
 from lavida.training.calibration import calibrate
 from lavida.training.trainable import plain_state
 
@@ -32,7 +33,9 @@ def save_model(
     if accelerator.is_main_process:
         plain: LavidaModel = accelerator.unwrap_model(model)
         with finished_folder(folder, replaces=CONFIG) as partial:
-            plain.save_pretrained(partial, state_dict=plain_state(plain, state), weights=torch.float16)
+            plain.config.untrained = False
+            plain.save_pretrained(partial, state_dict=plain_state(plain, state), weights=SHARED_PRECISION)
+            write_adapter(plain, state, partial)
             if then is not None:
                 then(partial)
 

@@ -1,76 +1,96 @@
 """The model that a recipe starts from: `model.preset` and what differs from it, or a saved model, `model.start`."""
 
+import json
 from collections.abc import Callable
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, TypeVar
 
-from huggingface_hub import try_to_load_from_cache
-from huggingface_hub.errors import HFValidationError, StrictDataclassError
+from huggingface_hub.errors import StrictDataclassError
 
 from lavida.config import LavidaConfig
 from lavida.errors import InputError
 from lavida.exposure.vocabulary import Vocabulary
+from lavida.model.assemble import assemble, assembled_config, locate
+from lavida.model.hub import CONFIG, find
 from lavida.model.lavida import LavidaModel
 from lavida.model.presets import PRESETS, PRETRAINED, build_nano, pretrained_config, shape_only
+from lavida.model.saved import GIVE
 from lavida.training.recipe import Recipe
 from lavida.training.stream import prompt_corpus
 
 T = TypeVar("T")
-START = "start"  # key of `model`: the folder of a saved model
-SOURCES = ("mllm", "vision", "text")  # hub id or folder of each pretrained part
+START = "start"  # key of `model`: the folder or hub id of a saved model
 
 
 def build_model(recipe: Recipe) -> LavidaModel:
     """The model with the weights that training starts from.
 
     Raises:
-        InputError: a setting does not exist or does not fit, or pretrained weights are not on this machine.
+        InputError: a setting does not exist or does not fit, or pretrained weights cannot be had or used.
     """
     check_model(recipe)
     if START in recipe.model:
-        return _saved(recipe)
-    _, settings, _ = _settings(recipe)
-    settings["removed_categories"] = list(recipe.data.removed)
-    return _built(lambda: build_nano(prompt_corpus(Vocabulary.builtin()), **settings))
+        model = LavidaModel.from_pretrained(recipe.model[START])
+    else:
+        preset, settings, sources = _settings(recipe)
+        if preset in PRETRAINED:
+            model = assemble(sources, **settings)
+        else:
+            model = _built(lambda: build_nano(prompt_corpus(Vocabulary.builtin()), **settings))
+    model.config.removed_categories = list(recipe.data.removed)
+    if recipe.train.precision == "float32" or recipe.model.get("preset") not in PRETRAINED:
+        # else `make_trainable` sees to what is held in which precision
+        model.float()
+        model.config.mllm_dtype = "float32"
+    return model
 
 
 def check_model(recipe: Recipe) -> None:
-    """Raise InputError, before anything is built, for what `build_model` would refuse."""
+    """Raise InputError, before anything is built, for what `build_model` would refuse; fetches what is on the hub."""
     if START in recipe.model:
-        if unknown := sorted(recipe.model.keys() - {START, "preset"}):
-            raise InputError(f"model.{unknown[0]} in the recipe: model.start takes a model as it is; leave it out")
+        _check_start(recipe.model)
         return
     preset, settings, sources = _settings(recipe)
     if preset in PRETRAINED:
         _config(preset, settings)
-        _check_weights(preset, sources)
+        locate(sources)
 
 
 def build_shape(recipe: Recipe) -> LavidaModel:
     """The same for looking at: `small` and `paper` on the `meta` device, without weights and tokenizers."""
     if START in recipe.model:
         return build_model(recipe)
-    preset, settings, _ = _settings(recipe)
-    return build_model(recipe) if preset == "nano" else shape_only(_config(preset, settings))
+    preset, settings, sources = _settings(recipe)
+    if preset == "nano":
+        return build_model(recipe)
+    if sources != PRETRAINED[preset].sources:  # other shapes
+        return shape_only(_built(lambda: assembled_config(locate(sources), **settings)))
+    return shape_only(_config(preset, settings))
 
 
-def _saved(recipe: Recipe) -> LavidaModel:
-    """A saved model whose training goes on, by this recipe."""
-    model = LavidaModel.from_pretrained(recipe.model[START])
-    model.config.removed_categories = list(recipe.data.removed)
-    return model
+def _check_start(model: dict[str, Any]) -> None:
+    """What a saved model already is may be said again, as the recipes of the presets do."""
+    folder = find(model[START], give=GIVE)
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return  # what is wrong with it is told when it is loaded
+    for key in sorted(model.keys() - {START, "preset"}):
+        if key not in config or config[key] != model[key]:
+            raise InputError(f"model.{key} in the recipe: model.start takes a model as it is; leave it out")
 
 
 def _settings(recipe: Recipe) -> tuple[str, dict[str, Any], dict[str, str]]:
-    """Preset, fields of `LavidaConfig` that differ from it, and sources of pretrained parts."""
+    """Preset, fields of `LavidaConfig` that differ from the default, and sources of pretrained parts."""
     settings = dict(recipe.model)
     preset = settings.pop("preset", None)
     if preset not in PRESETS:
         raise InputError(f"unknown model.preset {preset!r} in the recipe: choose one of {', '.join(PRESETS)}")
     sources = {}
     if preset in PRETRAINED:
-        sources = {name: str(settings.pop(name, None) or getattr(PRETRAINED[preset], name)) for name in SOURCES}
+        parts = PRETRAINED[preset]
+        sources = {name: str(settings.pop(name, None) or source) for name, source in parts.sources.items()}
+        settings = parts.settings | settings
     known = {field.name for field in fields(LavidaConfig)} | ({"backbone"} if preset == "nano" else set())
     if unknown := sorted(settings.keys() - known):
         raise InputError(f"unknown key model.{unknown[0]} in the recipe; it takes the fields of LavidaConfig")
@@ -86,27 +106,3 @@ def _built(build: Callable[[], T]) -> T:
         return build()
     except (ValueError, StrictDataclassError) as error:
         raise InputError(f"model in the recipe: {' '.join(str(error).split())}") from error
-
-
-def _check_weights(preset: str, sources: dict[str, str]) -> None:
-    missing = {name: source for name, source in sources.items() if not _is_here(source)}
-    if missing:
-        what = ", ".join(f"model.{name}={source}" for name, source in missing.items())
-        raise InputError(
-            f"preset {preset} starts from pretrained weights that are not on this machine: {what}; fetch each with "
-            "`hf download ID` or give its folder (lavida train RECIPE --dry-run needs none)"
-        )
-    raise InputError(
-        f"preset {preset}: this version cannot put together {', '.join(sources.values())} yet; "
-        "train configs/nano.yaml, or look at the recipe with --dry-run"
-    )
-
-
-def _is_here(source: str) -> bool:
-    """Whether a folder or the hub's cache holds it."""
-    if (Path(source) / "config.json").is_file():
-        return True
-    try:
-        return isinstance(try_to_load_from_cache(source, "config.json"), str)
-    except HFValidationError:  # a path that does not exist
-        return False

@@ -17,7 +17,8 @@ from lavida.model.tokenizer import SEG_TOKEN
 from lavida.training.recipe import LoraRecipe, Recipe
 
 ADAPTER = "default"
-VISION_TOWER = "semantics.mllm.model.visual"
+VISION_TOWER = "semantics.mllm.model.visual"  # Qwen's name; other families' are found too
+OTHER_TOWERS = ("semantics.mllm.model.vision_tower", "semantics.mllm.model.vision_model")
 # `train.freeze` of each preset; nano's pretrained parts come frozen from their packages
 FROZEN = {"nano": (), **dict.fromkeys(PRETRAINED, (VISION_TOWER, "sam2.vision_encoder", "text"))}
 # frozen modules of a pretrained preset that are held in bf16 where the training computes in it
@@ -83,11 +84,21 @@ def _with_rows(layer: TrainableTokensLayer, weight: torch.Tensor, own: dict[str,
 def _freeze(model: LavidaModel, names: list[str] | tuple[str, ...]) -> None:
     for name in names:
         try:
-            model.get_submodule(name).requires_grad_(False)
+            _part(model, name).requires_grad_(False)
         except AttributeError:
             raise InputError(
                 f"train.freeze: the model has no module {name}; give names such as {VISION_TOWER} or sam2.mask_decoder"
             ) from None
+
+
+def _part(model: LavidaModel, name: str) -> nn.Module:
+    try:
+        return model.get_submodule(name)
+    except AttributeError:
+        if name != VISION_TOWER:
+            raise
+    tower = next(name for name in OTHER_TOWERS if hasattr(model.semantics.mllm.model, name.rpartition(".")[2]))
+    return model.get_submodule(tower)
 
 
 def _seg_id(model: LavidaModel) -> int:

@@ -1,0 +1,118 @@
+"""`lavida models`: assemble a model of pretrained checkpoints, merge and share what LoRA has learnt."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lavida.console import tell
+from lavida.errors import InputError
+
+models = typer.Typer(help="Models of pretrained checkpoints: put together, merged with an adapter, shared.")
+
+
+@models.callback(invoke_without_command=True)
+def models_help(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        tell(context.get_help())
+
+
+@models.command("list")
+def list_command() -> None:
+    """List the presets with their parts, and the architectures that a model can be built of."""
+    from lavida.model.assemble import PARTS, SUPPORTED
+    from lavida.model.presets import PRETRAINED
+
+    tell("nano\n  embedded, ready to use")
+    for name, preset in PRETRAINED.items():
+        tell("\n".join([name, *(f"  {part:<7} {getattr(preset, part)}" for part in PARTS)]))
+    tell("supported")
+    for part, kinds in SUPPORTED.items():
+        tell(f"  {part:<7} {', '.join(kinds)}")
+
+
+@models.command()
+def build(
+    out: Annotated[Path, typer.Option(help="Folder for the model.")],
+    preset: Annotated[str | None, typer.Argument(help="small or paper: where the parts come from by default.")] = None,
+    mllm: Annotated[str | None, typer.Option(help="Hub id or folder of the multimodal language model.")] = None,
+    vision: Annotated[str | None, typer.Option(help="Hub id or folder of SAM 2.")] = None,
+    text: Annotated[str | None, typer.Option(help="Hub id or folder of CLIP or a BERT sentence encoder.")] = None,
+    dtype: Annotated[str, typer.Option(help="Of the language model: auto (as stored), bfloat16, float16, float32.")] = (
+        "auto"
+    ),
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a field of the configuration: key=value; repeat for more.")
+    ] = None,
+) -> None:
+    """Put pretrained checkpoints together to one model that train, detect, eval and scan take as --model."""
+    import torch
+
+    from lavida.export.folder import check_target, finished_folder
+    from lavida.model.assemble import assemble
+    from lavida.model.saved import TEXT_TOKENIZER
+
+    check_target(out, replaces=TEXT_TOKENIZER)  # which checkpoints of other kinds do not have
+    sources, changes = _sources(preset, {"mllm": mllm, "vision": vision, "text": text})
+    torch.manual_seed(0)  # of the new parts: the same command gives the same model
+    model = assemble(sources, dtype=dtype, **(changes | _key_values(settings or [])))
+    with finished_folder(out, replaces=TEXT_TOKENIZER) as partial:
+        model.save_pretrained(partial, max_shard_size="5GB")
+    count = sum(weight.numel() for weight in model.parameters())
+    tell(f"model saved in {out}: {count:,} parameters, the language model in {model.config.mllm_dtype}")
+    recipe = "configs/small.yaml" if preset == "small" else "configs/paper.yaml"
+    tell(f"its projector is untrained and finds nothing yet: lavida train {recipe} model.start={out} data.root=DIR")
+
+
+@models.command()
+def share(
+    model: Annotated[Path, typer.Argument(help="Folder of a model that `lavida train` saved with LoRA.")],
+    out: Annotated[Path, typer.Option(help="Folder for the adapter: what was trained, without the base.")],
+) -> None:
+    """Write what a training with LoRA has changed, a small part of the model, in peft's format."""
+    from lavida.training.adapter import share_adapter
+
+    size = share_adapter(model, out)
+    tell(f"adapter saved in {out}: {size / 2**20:,.1f} MiB; lavida models merge {out} --base DIR --out DIR")
+
+
+@models.command()
+def merge(
+    adapter: Annotated[str, typer.Argument(help="Folder or hub id of an adapter.")],
+    base: Annotated[str, typer.Option(help="Folder or hub id of the model it was trained from.")],
+    out: Annotated[Path, typer.Option(help="Folder for the merged model.")],
+) -> None:
+    """Put an adapter and its base together to one model."""
+    from lavida.training.adapter import merge_adapter
+
+    merge_adapter(adapter, base=base, out=out)
+    tell(f"model saved in {out}")
+
+
+def _sources(preset: str | None, given: dict[str, str | None]) -> tuple[dict[str, str], dict[str, Any]]:
+    """Where the parts come from, and the preset's settings."""
+    from lavida.model.presets import PRETRAINED
+
+    if preset is not None and preset not in PRETRAINED:
+        raise InputError(
+            f"unknown preset {preset}: choose one of {', '.join(PRETRAINED)}, or give --mllm and the others"
+        )
+    default = {} if preset is None else PRETRAINED[preset].sources
+    sources = default | {part: source for part, source in given.items() if source is not None}
+    if missing := [part for part in given if part not in sources]:
+        raise InputError(
+            f"--{missing[0]} is missing: give a folder or a hub id, or a preset, {' or '.join(PRETRAINED)}"
+        )
+    return sources, {} if preset is None else PRETRAINED[preset].settings
+
+
+def _key_values(settings: list[str]) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    if wrong := [setting for setting in settings if "=" not in setting]:
+        raise InputError(f"--set {wrong[0]}: write key=value, for example --set alignment=true")
+    try:
+        return OmegaConf.to_container(OmegaConf.from_dotlist(settings))
+    except OmegaConfBaseException as error:
+        raise InputError(f"--set {' '.join(settings)}: {str(error).splitlines()[0]}") from error

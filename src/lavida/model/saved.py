@@ -1,0 +1,204 @@
+"""A `LavidaModel` on disk and on the hub. Frozen parts stay in the package that carries them."""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from huggingface_hub import HfApi
+from safetensors import SafetensorError
+from transformers import AutoTokenizer, PreTrainedModel
+
+from lavida.config import LavidaConfig
+from lavida.errors import InputError
+from lavida.model.card import model_card
+from lavida.model.frozen import FrozenPart
+from lavida.model.hub import CONFIG, check_weights, find
+from lavida.model.quiet import quiet_transformers
+
+TOKENIZER, TEXT_TOKENIZER, PROCESSORS, CARD = "tokenizer", "text_tokenizer", "processors", "README.md"
+ADAPTER_CONFIG = "adapter_config.json"  # peft's name
+GIVE = "nano, a saved model's folder or its hub id"
+DISK_FULL = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b")
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over the files of a saved model, its card aside: a folder may be trained anew under its old name."""
+    whole = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{path.relative_to(folder).as_posix()} {digest}\n".encode())
+    return whole.hexdigest()
+
+
+class SavedModel(PreTrainedModel):
+    """Saving, loading and sharing; the model itself is `LavidaModel`.
+
+    Attributes:
+        processors: Text files of the pretrained parts that describe their preprocessing, by their place below
+            `processors/`. Kept for users of those parts; lavida reads what it needs when it assembles a model.
+    """
+
+    config_class = LavidaConfig
+
+    def __init__(self, config: LavidaConfig):
+        super().__init__(config)
+        self.processors: dict[str, str] = {}
+        self._keys_to_ignore_on_load_missing = [re.escape(prefix) for prefix in self._frozen_prefixes()]
+
+    def load_frozen_parts(self) -> None:
+        """Fill the parts named in `config.frozen_parts` from their packages."""
+        for part in self.config.frozen_parts:
+            FrozenPart(**part).load_into(self)
+        self.text.forget()
+
+    def save_pretrained(self, save_directory: str | Path, *, weights: torch.dtype | None = None, **kwargs) -> None:
+        """Write config, tokenizers, processor files, model card and the weights that no package carries.
+
+        Args:
+            save_directory: The folder, made if need be.
+            weights: Write weights that are held in float32 in this precision.
+            kwargs: Of `PreTrainedModel.save_pretrained`, such as `state_dict` and `max_shard_size`.
+        """
+        state = kwargs.pop("state_dict", None) or self.state_dict()
+        state = {
+            key: value.to(weights) if weights is not None and value.dtype == torch.float32 else value
+            for key, value in state.items()
+            if not key.startswith(self._frozen_prefixes())
+        }
+        with quiet_transformers(), disk_errors(save_directory):
+            super().save_pretrained(save_directory, state_dict=state, **kwargs)
+        folder = Path(save_directory)
+        self.semantics.tokenizer.save_pretrained(folder / TOKENIZER)
+        self.text.tokenizer.save_pretrained(folder / TEXT_TOKENIZER)
+        for place, text in self.processors.items():
+            path = folder / PROCESSORS / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        (folder / CARD).write_text(model_card(self.config), encoding="utf-8")
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, **kwargs) -> "SavedModel":
+        """Load what `save_pretrained` wrote: a folder or a hub id. Raises InputError if it is not a whole LAVIDA model.
+
+        The language model comes in `config.mllm_dtype`, everything else in float32 (or `dtype`).
+        """
+        folder = find(source, give=GIVE)
+        _check_folder(folder)
+        with quiet_transformers():
+            model = cls._loaded(folder, **kwargs)
+        return model.eval()
+
+    @classmethod
+    def _loaded(cls, folder: Path, **kwargs) -> "SavedModel":
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder / TOKENIZER, local_files_only=True)
+            text_tokenizer = AutoTokenizer.from_pretrained(folder / TEXT_TOKENIZER, local_files_only=True)
+            model, report = super().from_pretrained(
+                folder,
+                tokenizer,
+                text_tokenizer,
+                output_loading_info=True,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,  # told below, by name
+                **({"dtype": torch.float32} | kwargs),
+            )
+            if wrong := sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}):
+                raise InputError(
+                    f"the model in {folder} lacks {len(wrong)} weights or has them in another size "
+                    f"(first: {wrong[0]}); the file is incomplete or of another version"
+                )
+            model.load_frozen_parts()
+            model.text.requires_grad_(False)  # loading gives every parameter a gradient
+            model.processors = _read_texts(folder / PROCESSORS)
+        except InputError:
+            raise
+        except Exception as error:  # transformers and safetensors raise many types for a broken folder
+            raise InputError(
+                f"cannot load the model in {folder}: {first_line(error)}; "
+                "its files are damaged or do not belong together, copy or train it again"
+            ) from error
+        return model
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: bool | str | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        commit_message: str = "Upload LavidaModel",
+        max_shard_size: int | str = "5GB",
+    ) -> str:
+        """Put all of the model on the hub, as `transformers` does for its models; returns the address of the commit.
+
+        A model card that is there already is left as it is.
+        """
+        api = HfApi(token=token)
+        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, max_shard_size=max_shard_size)
+            if api.file_exists(repo_id, CARD, revision=revision):
+                (Path(folder) / CARD).unlink()
+            return api.upload_folder(
+                repo_id=repo_id,
+                folder_path=folder,
+                revision=revision,
+                create_pr=create_pr,
+                commit_message=commit_message,
+            )
+
+    def _frozen_prefixes(self) -> tuple[str, ...]:
+        return tuple(part["module"] + "." for part in self.config.frozen_parts)
+
+
+@contextmanager
+def disk_errors(place: str | Path) -> Iterator[None]:
+    """safetensors has an error of its own for a full disk: make it the `OSError` that everybody expects."""
+    try:
+        yield
+    except SafetensorError as error:
+        if (full := DISK_FULL.search(str(error))) is None:
+            raise
+        code = int(full[1])
+        raise OSError(code, os.strerror(code), str(place)) from error
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse what is no saved `LavidaModel` before `transformers` says it in its own words."""
+    config = folder / CONFIG
+    if not config.is_file() and (folder / ADAPTER_CONFIG).is_file():
+        raise InputError(
+            f"{folder} holds an adapter: `lavida models merge {folder} --base DIR --out MODEL` makes a model of it"
+        )
+    if not config.is_file():
+        raise InputError(f"no model in {folder}: config.json is missing; give {GIVE}")
+    try:
+        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
+    except (ValueError, AttributeError) as error:
+        raise InputError(f"damaged model in {folder}: config.json cannot be read; copy or train it again") from error
+    if kind != LavidaConfig.model_type:
+        build = "" if kind is None else "; `lavida models build` makes a LAVIDA model of pretrained ones"
+        raise InputError(f"not a LAVIDA model: {folder} holds {kind or 'another'}; give {GIVE}{build}")
+    for part in (TOKENIZER, TEXT_TOKENIZER):
+        if not (folder / part).is_dir():
+            raise InputError(f"incomplete model in {folder}: the folder {part} is missing; copy all of it")
+    check_weights(folder)
+
+
+def _read_texts(folder: Path) -> dict[str, str]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in files}
+
+
+def first_line(error: Exception) -> str:
+    """Of a message that may have many."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:!")

@@ -1,0 +1,139 @@
+import errno
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from checkpoints import save_clip, save_mllm
+from hub_cache import NOBODY, put_into_cache, use_cache
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+from lavida.detector import load
+from lavida.errors import InputError
+from lavida.model import hub
+from lavida.model.hub import find
+
+ID = "somebody/some-model"
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory) -> Path:
+    return save_clip(tmp_path_factory.mktemp("clip"))
+
+
+def refusal(source: str | Path, **how) -> str:
+    with pytest.raises(InputError) as caught:
+        find(source, **how)
+    assert "\n" not in str(caught.value) and NOBODY.partition("//")[2] not in str(caught.value)
+    return str(caught.value)
+
+
+def test_a_folder_is_taken_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.setattr(hub, "HfApi", None)  # nobody is asked
+    assert find(tmp_path) == tmp_path
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert find("a/b") == Path("a/b")
+
+
+@pytest.mark.parametrize(
+    "source", ["nowhere", "no/such/folder", "/no/folder", "./model", "../x/y", "a b/c", "", "-x/y"]
+)
+def test_what_is_no_hub_id_is_looked_for_in_folders_alone(source, tmp_path, monkeypatch):
+    monkeypatch.setattr(hub, "HfApi", None)
+    monkeypatch.chdir(tmp_path)
+    if source:  # "" is the folder itself
+        assert refusal(source, what="text encoder", give="another") == f"no such text encoder: {source}; give another"
+
+
+def test_no_hub_and_no_copy(tmp_path, monkeypatch):
+    use_cache(tmp_path, monkeypatch)
+    assert (told := refusal(ID)).startswith(f"{ID} is no folder, the hub cannot be reached, and no copy of it")
+    assert "try again with a connection" in told
+
+
+def test_no_hub_but_a_copy(tmp_path, monkeypatch, capsys, clip):
+    use_cache(tmp_path, monkeypatch)
+    snapshot = put_into_cache(tmp_path, ID, clip)
+    assert find(ID) == snapshot
+    assert capsys.readouterr().err == f"lavida: the hub cannot be reached: using the copy of {ID} in its cache\n"
+
+
+def test_switched_off(tmp_path, monkeypatch, capsys, clip):
+    use_cache(tmp_path, monkeypatch, offline=True)
+    assert "HF_HUB_OFFLINE" in refusal(ID)
+    put_into_cache(tmp_path, ID, clip)
+    assert find(ID).is_dir() and "HF_HUB_OFFLINE" in capsys.readouterr().err
+
+
+def test_half_a_copy_is_not_used(tmp_path, monkeypatch):
+    use_cache(tmp_path / "cache", monkeypatch)
+    snapshot = put_into_cache(tmp_path / "cache", ID, save_mllm(tmp_path / "mllm"))
+    (snapshot / "model-00002-of-00003.safetensors").unlink()
+    assert "incomplete (model-00002-of-00003.safetensors is missing)" in refusal(ID)
+    for path in snapshot.glob("model*"):
+        path.unlink()
+    assert "incomplete (model.safetensors is missing)" in refusal(ID)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"), [(RepositoryNotFoundError, "the hub has no such model"), (GatedRepoError, "accepted its terms")]
+)
+def test_the_hub_refuses(error, words, tmp_path, monkeypatch, capsys, clip):
+    class Refusing:
+        def model_info(self, hub_id, timeout):
+            raise error("no", response=SimpleNamespace(headers={}, request=None, status_code=404))
+
+    use_cache(tmp_path, monkeypatch)
+    monkeypatch.setattr(hub, "HfApi", Refusing)
+    assert words in refusal(ID)
+    put_into_cache(tmp_path, ID, clip)
+    assert find(ID).is_dir() and words in capsys.readouterr().err
+
+
+class Answering:
+    """A hub that has `files`."""
+
+    files = ["config.json", "model.safetensors", "pytorch_model.bin", "tf_model.h5", "model.pt"]
+
+    def model_info(self, hub_id, timeout):
+        assert timeout < 10
+
+    def list_repo_files(self, hub_id):
+        return self.files
+
+
+@pytest.mark.parametrize(("files", "left_out"), [(Answering.files, "*.bin"), (["pytorch_model.bin"], "*.safetensors")])
+def test_what_is_on_the_hub_is_fetched_without_second_copies(files, left_out, tmp_path, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(Answering, "files", files)
+    monkeypatch.setattr(hub, "HfApi", Answering)
+    monkeypatch.setattr(hub, "snapshot_download", lambda name, **how: asked.update(how) or str(tmp_path))
+    assert find(ID) == tmp_path
+    assert "*.json" in asked["allow_patterns"] and not {left_out, "*.pt", "*.h5"} & set(asked["allow_patterns"])
+    assert asked["etag_timeout"] < 10
+
+
+def test_a_download_that_breaks_off(monkeypatch):
+    def broken(*_, **__):
+        raise ConnectionError(f"{NOBODY} has gone")
+
+    monkeypatch.setattr(hub, "HfApi", Answering)
+    monkeypatch.setattr(hub, "snapshot_download", broken)
+    assert "run the same command to go on" in refusal(ID)
+
+
+def test_a_disk_that_is_full_is_not_the_hubs_fault(monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(hub, "HfApi", Answering)
+    monkeypatch.setattr(hub, "snapshot_download", full)
+    with pytest.raises(OSError, match="No space"):
+        find(ID)
+
+
+def test_a_saved_model_is_loaded_by_its_hub_id(tmp_path, monkeypatch, tiny_model_dir, capsys):
+    use_cache(tmp_path, monkeypatch)
+    put_into_cache(tmp_path, ID, tiny_model_dir)
+    assert load(ID, device="cpu").name == ID
+    assert capsys.readouterr().err.count("\n") == 1

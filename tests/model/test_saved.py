@@ -1,0 +1,105 @@
+"""A saved model for others: the card, and what goes up to the hub."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from tiny import tiny_lavida
+
+from lavida.errors import InputError
+from lavida.model import saved
+from lavida.model.card import adapter_card, model_card
+from lavida.model.lavida import LavidaModel
+from lavida.model.saved import fingerprint
+
+SOURCES = {"mllm": "Qwen/Qwen2-VL-7B-Instruct", "vision": "facebook/sam2.1-hiera-small", "text": "my-clip"}
+
+
+class Hub:
+    """Keeps what it is sent."""
+
+    def __init__(self, root: Path, *, has_card: bool = False):
+        self.root, self.has_card, self.calls = root, has_card, []
+
+    def __call__(self, token=None) -> "Hub":
+        return self
+
+    def create_repo(self, repo_id, *, private, exist_ok):
+        self.calls.append((repo_id, private, exist_ok))
+        return SimpleNamespace(repo_id=f"me/{repo_id}")
+
+    def file_exists(self, repo_id, name, *, revision):
+        return self.has_card and name == "README.md"
+
+    def upload_folder(self, *, repo_id, folder_path, revision, create_pr, commit_message):
+        shutil.copytree(folder_path, self.root)
+        return f"commit to {repo_id}"
+
+
+def test_all_of_a_model_goes_to_the_hub_and_comes_back(tmp_path, monkeypatch):
+    hub = Hub(tmp_path / "there")
+    monkeypatch.setattr(saved, "HfApi", hub)
+    model = tiny_lavida(sources=SOURCES)
+    model.processors = {"mllm/preprocessor_config.json": "{}"}
+    assert model.push_to_hub("model", private=True) == "commit to me/model"
+    assert hub.calls == [("model", True, True)]
+    for name in ("config.json", "model.safetensors", "README.md", "processors/mllm/preprocessor_config.json"):
+        assert (hub.root / name).is_file(), name
+    for folder in ("tokenizer", "text_tokenizer"):
+        assert (hub.root / folder / "tokenizer.json").is_file()
+    back = LavidaModel.from_pretrained(hub.root)
+    assert back.config.sources == SOURCES and back.processors == model.processors
+
+
+def test_a_card_that_somebody_wrote_on_the_hub_stays(tmp_path, monkeypatch):
+    hub = Hub(tmp_path / "there", has_card=True)
+    monkeypatch.setattr(saved, "HfApi", hub)
+    tiny_lavida().push_to_hub("model")
+    assert (hub.root / "config.json").is_file() and not (hub.root / "README.md").exists()
+
+
+@pytest.mark.parametrize("write", [model_card, adapter_card])
+def test_the_card_has_the_hubs_metadata(write):
+    config = tiny_lavida(sources=SOURCES).config
+    _, metadata, text = write(config).split("---\n", 2)
+    metadata = yaml.safe_load(metadata)
+    assert metadata["library_name"] == "lavida" and "zero-shot" in metadata["tags"]
+    assert metadata["base_model"] == sorted([SOURCES["mllm"], SOURCES["vision"]])  # a folder is no id
+    assert all(source in text for source in SOURCES.values())
+
+
+def test_untrained_models_say_so():
+    config = tiny_lavida(untrained=True).config
+    assert "**Untrained**" in model_card(config)
+    config.untrained = False
+    assert "**Untrained**" not in model_card(config)
+
+
+def test_an_adapter_is_not_taken_for_a_model(tmp_path):
+    (tmp_path / "adapter_config.json").touch()
+    with pytest.raises(InputError, match="lavida models merge"):
+        LavidaModel.from_pretrained(tmp_path)
+
+
+def test_a_model_that_was_not_copied_whole(tmp_path):
+    tiny_lavida().save_pretrained(tmp_path, max_shard_size="10MB")
+    shards = sorted(tmp_path.glob("model-*.safetensors"))
+    content = shards[1].read_bytes()
+    shards[1].write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=f"{shards[1].name} is damaged or cut short; copy or download it again"):
+        LavidaModel.from_pretrained(tmp_path)
+    shards[1].unlink()
+    with pytest.raises(InputError, match=f"{shards[1].name} is missing"):
+        LavidaModel.from_pretrained(tmp_path)
+
+
+def test_the_fingerprint_of_a_folder_is_that_of_its_weights_wherever_it_lies(tmp_path, tiny_model_dir):
+    copy = Path(shutil.copytree(tiny_model_dir, tmp_path / "copy"))
+    (copy / "README.md").write_text("another card")
+    assert fingerprint(copy) == fingerprint(tiny_model_dir)
+    weights = bytearray((copy / "model.safetensors").read_bytes())
+    weights[-1] ^= 1
+    (copy / "model.safetensors").write_bytes(weights)
+    assert fingerprint(copy) != fingerprint(tiny_model_dir)

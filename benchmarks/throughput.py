@@ -1,9 +1,12 @@
-"""End-to-end speed and memory of `lavida detect`, against decoding alone.
+"""End-to-end speed and memory of `lavida detect` against decoding alone, and of each preset's forward pass.
 
-A real clip is brought to 640x360 at 25 frames a second and looped to 10 seconds and to 10 minutes. Each length is
-run once through the command line; the last row decodes the long video and does nothing else.
+A real clip is brought to 640x360 at 25 frames a second and looped. Each length is run through the command line, with
+and without the overlay, the start of the process included; then the longest is decoded and nothing else is done. The
+forward passes are of random weights at a preset's exact shape, one clip of frames of that size at a time; their frames
+a second are those of a video at the default stride, if all else were free.
 
-    python benchmarks/throughput.py CLIP --anomaly car --out throughput
+    python benchmarks/throughput.py CLIP                 # 10 s and 600 s
+    python benchmarks/throughput.py CLIP --seconds 60 --out throughput
 """
 
 import argparse
@@ -12,14 +15,26 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
+import torch
+from random_models import CATEGORIES, random_config, random_lavida, synchronize
+from results import NEEDS_GPU, add_out, publish
 
-from lavida.video.decode import open_source
+from lavida.device import autocast, choose_device
+from lavida.model.inference import prepared_for_inference
+from lavida.model.presets import PRESETS
+from lavida.video.clips import analysis_size
+from lavida.video.decode import default_stride, open_source
+from lavida.video.motion import CHANNELS, STRIDE
 
 SIZE, RATE = (640, 360), 25
+PASSES = 5
+FPS = "frames/s"
 
 
 def make_video(clip: Path, path: Path, seconds: int) -> None:
@@ -69,18 +84,30 @@ def detect(video: Path, anomaly: str, out: Path, *, overlay: bool) -> dict:
     return {"seconds": seconds, **run}
 
 
-def row(name: str, video_seconds: int, result: dict) -> dict:
+def detect_rows(video: Path, seconds: int, anomaly: str, folder: Path) -> Iterator[dict[str, Any]]:
+    """With the overlay and without it."""
+    with_overlay, plain = (detect(video, anomaly, folder / "out", overlay=overlay) for overlay in (True, False))
+    cost = (with_overlay["seconds"] - plain["seconds"]) * 1000 / plain["frames"]
+    yield row("detect", seconds, with_overlay) | {"overlay, ms a frame": round(cost, 2)}
+    yield row("detect --no-overlay", seconds, plain)
+
+
+def row(name: str, video_seconds: int, result: dict) -> dict[str, Any]:
+    """One row of the table; what no run of `detect` gave is left out."""
     frames = result["frames"]
-    return {
+    columns = {
         "run": name,
-        "video_s": video_seconds,
+        "video s": video_seconds,
         "frames": frames,
-        "wall_s": round(result["seconds"], 2),
-        "frames_per_second": round(frames / result["seconds"], 1),
-        "detect_frames_per_second": result.get("frames_per_second"),
-        "peak_memory_mb": result.get("peak_memory_mb"),
-        "stage_ms": result.get("stage_ms"),
+        "wall s": round(result["seconds"], 2),
+        FPS: round(frames / result["seconds"], 1),
+        "without start and writing": result.get("frames_per_second"),
+        "peak MB": result.get("peak_memory_mb"),
     }
+    stages = result.get("stage_ms", {}).items()
+    analysed = result.get("analysed_frames", 1)
+    columns |= {f"{stage}, ms an analysed frame": round(ms / analysed, 2) for stage, ms in stages}
+    return {name: value for name, value in columns.items() if value is not None}
 
 
 def decode_only(video: Path) -> dict:
@@ -89,40 +116,66 @@ def decode_only(video: Path) -> dict:
     return {"frames": frames, "seconds": time.perf_counter() - started}
 
 
+@torch.inference_mode()
+def forward_row(preset: str, device: torch.device) -> dict[str, Any]:
+    """The forward pass of one clip with random weights; of nano wherever there is a machine."""
+    row = {"run": f"forward pass of {preset}"}
+    if device.type == "cpu" and preset != "nano":
+        return row | {FPS: NEEDS_GPU}
+    config = random_config(preset)
+    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32  # of the MLLM
+    model = prepared_for_inference(random_lavida(config, device=device, dtype=dtype), device=device)
+    height, width = analysis_size(*SIZE, long_side=config.frame_side, multiple=config.frame_multiple)
+    frames = torch.randint(256, (1, config.clip_length, 3, height, width), dtype=torch.uint8, device=device)
+    motion = None
+    if config.motion:
+        shape = (1, config.clip_length, CHANNELS, height // STRIDE, width // STRIDE)
+        motion = torch.ones(shape, dtype=torch.float16, device=device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    seconds = []
+    for _ in range(PASSES + 2):  # the first ones make room and choose kernels
+        synchronize(device)
+        started = time.perf_counter()
+        with autocast(device)():
+            model(frames, [list(CATEGORIES)], motion=motion)
+        synchronize(device)
+        seconds.append(time.perf_counter() - started)
+    best = min(seconds)
+    row |= {FPS: round(config.clip_length * default_stride(RATE) / best, 1), "ms a clip": round(best * 1000, 1)}
+    if device.type == "cuda":
+        row["peak MB"] = round(torch.cuda.max_memory_allocated(device) / 2**20)
+    return row | {"device": str(device)}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("clip", type=Path)
+    parser.add_argument("clip", type=Path, nargs="?", help="a real clip to be looped; default: forward passes only")
     parser.add_argument("--anomaly", default="car")
-    parser.add_argument("--out", type=Path, default=Path("throughput"))
+    parser.add_argument("--seconds", type=int, nargs="+", default=[10, 600], help="lengths of the video")
+    parser.add_argument("--presets", nargs="*", default=PRESETS, choices=PRESETS, help="whose forward passes")
+    parser.add_argument("--device", default="auto", help="of the forward passes")
+    add_out(parser, "throughput")
     options = parser.parse_args()
+    device = choose_device(options.device)
+    rows = [] if options.clip is None else list(end_to_end(options.clip, options.seconds, options.anomaly))
+    rows += [forward_row(preset, device) for preset in options.presets]
+    publish("throughput", rows, out=options.out, about={"video": f"{SIZE[0]}x{SIZE[1]}, {RATE} frames/s"})
+
+
+def end_to_end(clip: Path, lengths: list[int], anomaly: str) -> list[dict[str, Any]]:
+    """Rows of the command at each length, and of decoding the last one alone, of which each is a share."""
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for seconds in (10, 600):
+        for seconds in lengths:
             video = Path(folder) / f"loop{seconds}.mp4"
-            make_video(options.clip, video, seconds)
-            for overlay in (True, False):
-                name = "detect" if overlay else "detect --no-overlay"
-                rows.append(row(name, seconds, detect(video, options.anomaly, Path(folder) / "out", overlay=overlay)))
-                print(rows[-1], file=sys.stderr)
+            make_video(clip, video, seconds)
+            for each in detect_rows(video, seconds, anomaly, Path(folder)):
+                print(each, file=sys.stderr)  # long runs: what is known is told
+                rows.append(each)
         rows.append(row("decode only", seconds, decode_only(video)))
-    options.out.mkdir(parents=True, exist_ok=True)
-    (options.out / "throughput.json").write_text(json.dumps(rows, indent=2) + "\n")
-    table = markdown(rows)
-    (options.out / "throughput.md").write_text(table)
-    print(table)
-
-
-def markdown(rows: list[dict]) -> str:
-    base = rows[-1]["frames_per_second"]
-    lines = [
-        "| run | video | frames a second | share of decoding speed | peak memory |",
-        "|---|---|---|---|---|",
-    ]
-    for r in rows:
-        memory = "-" if r["peak_memory_mb"] is None else f"{r['peak_memory_mb']:.0f} MB"
-        fps = r["frames_per_second"]
-        lines.append(f"| {r['run']} | {r['video_s']} s | {fps:.0f} | {fps / base:.2f} | {memory} |")
-    return "\n".join(lines) + "\n"
+    decoding = rows[-1][FPS]
+    return [each | {"share of decoding": round(each[FPS] / decoding, 3)} for each in rows]
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The detector in Python: what is analysed, what comes back, and what stays in memory."""
 
 import sys
+import threading
 import weakref
 from pathlib import Path
 
@@ -202,6 +203,17 @@ def test_the_run_says_how_the_result_came_about():
     assert run["frames_per_second"] > 0
     assert sys.platform == "win32" or 10 < run["peak_memory_mb"] < 1e6
     assert run["warnings"] == ["a little damaged"]
+
+
+def test_a_path_is_decoded_beside_the_model_and_what_that_took_is_told(tmp_path):
+    path = make.video(tmp_path / "a.mp4", frames=30)
+    detector = bright_detector()
+    ahead = detector.detect(path, ["light"], stride=5)
+    inline = detector.detect(open_source(path), ["light"], stride=5)
+    assert np.array_equal(ahead.scores, inline.scores) and np.array_equal(ahead.times, inline.times)
+    assert set(ahead.run["stage_ms"]) == {"waiting", "decode", "model", "masks"}
+    assert set(inline.run["stage_ms"]) == {"decode", "model", "masks"}
+    assert not any(thread.name == "lavida-decode" for thread in threading.enumerate())
 
 
 def test_progress_counts_the_frames_read():

@@ -1,25 +1,27 @@
 """The detector: source and categories -> Detection, clip by clip, with flat memory."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from transformers.utils import logging as transformers_logging
 
 from lavida import __version__
 from lavida.detection import Detection
 from lavida.device import autocast, choose_device, has_fast_bf16
 from lavida.errors import InputError
 from lavida.gatherer import Gatherer
+from lavida.model.hub import find
+from lavida.model.inference import Answer, prepared_for_inference
 from lavida.model.lavida import LavidaModel, LavidaOutput
 from lavida.model.prompt import clean_category
+from lavida.model.saved import GIVE
 from lavida.scored_clip import ScoredClip
 from lavida.stages import StageClock, peak_memory_mb
 from lavida.video.ahead import ReadAhead
 from lavida.video.clips import Clip, analysis_size, clips
 from lavida.video.decode import Frame, Source, default_stride, open_source
-from lavida.video.motion import PAIR_SHRINK
+from lavida.video.motion import PAIR_SHRINK, with_motion
 
 DEFAULT_THRESHOLD = 0.5  # scores are calibrated: more likely than not
 MOST_CATEGORIES = 200
@@ -30,34 +32,26 @@ def load(model: str | Path = "nano", *, device: str = "auto") -> "Detector":
     """Load a detector.
 
     Args:
-        model: `nano` (embedded), or the folder of a saved model.
+        model: `nano` (embedded), the folder of a saved model, or its hub id.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
 
     Raises:
         InputError: There is no such model or device.
     """
-    folder = EMBEDDED if str(model) == "nano" else Path(model)
-    if not folder.is_dir():
-        if folder is EMBEDDED:
-            raise InputError(f"the embedded model is missing: {folder}; install lavida again, or give a model's folder")
-        raise InputError(f"no such model: {model}; give nano or the folder of a saved model")
-    chosen = choose_device(device)
-    with _quiet_transformers():
-        return Detector(LavidaModel.from_pretrained(folder), name=str(model), device=chosen)
+    folder = model_folder(model)
+    chosen = choose_device(device)  # before the long part
+    detector = Detector(LavidaModel.from_pretrained(folder), name=str(model), device=chosen)
+    detector.prepare()
+    return detector
 
 
-@contextmanager
-def _quiet_transformers() -> Iterator[None]:
-    """No progress bar and no warning from transformers: what matters to the user is raised as one line."""
-    verbosity, bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
-    transformers_logging.set_verbosity_error()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-        if bars:
-            transformers_logging.enable_progress_bar()
+def model_folder(model: str | Path) -> Path:
+    """Where a model is that `load` takes. Raises InputError if it is nowhere."""
+    if str(model) != "nano":
+        return find(model, give=GIVE)
+    if not EMBEDDED.is_dir():
+        raise InputError(f"the embedded model is missing: {EMBEDDED}; install lavida again, or give a model's folder")
+    return EMBEDDED
 
 
 class Detector:
@@ -72,6 +66,11 @@ class Detector:
         self.name = name
         self.device = device
         self.autocast = autocast(device)
+        self._answer: Answer = self.model
+
+    def prepare(self) -> None:
+        """Make answers faster (`prepared_for_inference`); later changes of the model's weights are then not seen."""
+        self._answer = prepared_for_inference(self.model, device=self.device)
 
     def detect(
         self,
@@ -83,7 +82,7 @@ class Detector:
         pixel_maps: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> Detection:
-        """Find when and where the described anomalies happen.
+        """Find when and where the described anomalies happen. A path is decoded in a thread while the model works.
 
         Args:
             source: A video file, a folder of images, or an opened source.
@@ -98,17 +97,15 @@ class Detector:
         """
         anomalies = check_categories(anomalies)
         check_settings(stride=stride, threshold=threshold)
-        if isinstance(source, str | Path):
-            source = open_source(source)
-        stride = stride or default_stride(source.info.fps)
-        clock = StageClock()
-        gather = Gatherer(source.info, anomalies, threshold=threshold, keep_maps=pixel_maps)
-        read = self._read(source, stride)
-        frames = gather.watch(clock.iterate("decode", read), progress)
-        for clip in self._scored(frames, source, anomalies, clock=clock):
-            with clock.stage("masks"):
-                gather.add(clip)
-        return gather.finish(self._run_record(source, anomalies, stride, threshold, clock, gather))
+        with _read_ahead(source) as source:
+            stride = stride or default_stride(source.info.fps)
+            clock = StageClock()
+            gather = Gatherer(source.info, anomalies, threshold=threshold, keep_maps=pixel_maps)
+            frames = gather.watch(self._read(source, stride, clock=clock), progress)
+            for clip in self._scored(frames, source, anomalies, clock=clock):
+                with clock.stage("masks"):
+                    gather.add(clip)
+            return gather.finish(self._run_record(source, anomalies, stride, threshold, clock, gather))
 
     def stream(
         self,
@@ -135,18 +132,20 @@ class Detector:
         """
         anomalies = check_categories(anomalies)
         check_settings(stride=stride, threshold=DEFAULT_THRESHOLD)
-        with ExitStack() as stack:
-            if isinstance(source, str | Path):  # decoded ahead; what the caller opened is the caller's to read ahead
-                source = stack.enter_context(ReadAhead(open_source(source)))
-            frames = self._read(source, stride or default_stride(source.info.fps))
+        clock = StageClock()
+        with _read_ahead(source) as source:
+            frames = self._read(source, stride or default_stride(source.info.fps), clock=clock)
             if progress is not None:
                 frames = _counted(frames, progress)
-            yield from self._scored(frames, source, anomalies, clock=StageClock(), templates=templates)
+            yield from self._scored(frames, source, anomalies, clock=clock, templates=templates)
 
-    def _read(self, source: Source, stride: int) -> Iterator[Frame]:
+    def _read(self, source: Source, stride: int, *, clock: StageClock) -> Iterator[Frame]:
         size = self._size(source)
         pair_size = tuple(side // PAIR_SHRINK for side in size) if self.motion else None
-        return source.read(stride=stride, size=size, pair_size=pair_size)
+        frames = source.read(stride=stride, size=size, pair_size=pair_size)
+        if isinstance(source, ReadAhead):  # has a clock of its own for what its thread does
+            return clock.iterate("waiting", frames)
+        return with_motion(clock.iterate("decode", frames), clock)
 
     def _scored(
         self,
@@ -176,7 +175,7 @@ class Detector:
         try:
             with self.autocast():
                 motion = None if clip.motion is None else clip.motion[None].to(self.device)
-                return self.model(clip.frames[None].to(self.device), [list(anomalies)], motion=motion, **asked)
+                return self._answer(clip.frames[None].to(self.device), [list(anomalies)], motion=motion, **asked)
         except torch.OutOfMemoryError as error:
             raise InputError(
                 f"not enough memory on {self.device} for {len(anomalies)} categories: "
@@ -208,11 +207,21 @@ class Detector:
             "versions": {"lavida": __version__, "torch": torch.__version__},
             "frames": len(gather.times),
             "analysed_frames": len(gather.sampled),
-            "stage_ms": clock.milliseconds(),
+            "stage_ms": clock.milliseconds() | (source.clock.milliseconds() if isinstance(source, ReadAhead) else {}),
             "frames_per_second": round(len(gather.times) / seconds, 2),
             "peak_memory_mb": peak_memory_mb(),
             "warnings": list(source.warnings),
         }
+
+
+@contextmanager
+def _read_ahead(source: str | Path | Source) -> Iterator[Source]:
+    """A path opened and decoded ahead; what the caller opened is the caller's to read ahead."""
+    if not isinstance(source, str | Path):
+        yield source
+        return
+    with ReadAhead(open_source(source)) as ahead:
+        yield ahead
 
 
 def _counted(frames: Iterable[Frame], progress: Callable[[int], None]) -> Iterator[Frame]:

@@ -60,3 +60,22 @@ def test_training_mode_changes_nothing(backbone, pictures):
     after = backbone.train()(pictures).class_logits
     backbone.eval()
     assert torch.equal(before, after)
+
+
+def test_gradients_are_those_of_the_library(library_network, backbone, pictures):
+    block = library_network._blocks[3]
+    expected = torch.autograd.grad(library_network(pictures).square().sum(), block._project_conv.weight)
+    scale = block._bn2
+    scale = (scale.weight / (scale.running_var + scale.eps).sqrt()).view(-1, 1, 1, 1)  # what folding multiplied it by
+    means = backbone(pictures).class_logits.mean((2, 3))
+    given = torch.autograd.grad(means.square().sum(), backbone.network._blocks[3]._project_conv.weight)
+    torch.testing.assert_close(given[0] * scale, expected[0], atol=1e-3 * expected[0].abs().max().item(), rtol=1e-3)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("size", [(32, 32), (32, 160), (96, 64)])
+def test_borders_are_those_of_the_library_at_any_size(library_network, backbone, size):
+    pictures = torch.randn(1, 3, *size, generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(
+        backbone(pictures).class_logits.mean((2, 3)), library_network(pictures), atol=1e-4, rtol=1e-4
+    )

@@ -229,7 +229,7 @@ def test_no_config(damaged):
 
 
 def test_no_such_folder(tmp_path):
-    assert "no model in" in refusal(tmp_path / "nowhere")
+    assert "no such model" in refusal(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("content", [b"{ 'not': json", b'["a", "list"]', b"\xff\xfe", b""])

@@ -68,6 +68,18 @@ def test_the_pyramid_has_strides_4_8_and_16(vision, light):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("top_down", [[0, 1, 2], [2]])
+def test_the_pyramid_is_that_of_sam2s_neck(sam2, vision, monkeypatch, top_down):
+    neck = sam2.vision_encoder.neck
+    monkeypatch.setattr(neck, "fpn_top_down_levels", top_down)
+    frames = clips(1, 2)[0]
+    pixels = (frames.float() / 255 - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
+    expected, _ = neck(sam2.vision_encoder.backbone(pixels).intermediate_hidden_states)  # coarsest first
+    for level, own in zip(vision(frames).levels[::-1], expected[-3:], strict=True):
+        torch.testing.assert_close(level, own, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
 def test_uint8_and_float_frames_are_the_same_frames(vision):
     frames = clips(1, 2)[0]
     whole, floating = vision(frames), vision(frames.float())

@@ -9,6 +9,7 @@ import pytest
 from lavida.errors import InputError
 from lavida.video.ahead import ReadAhead, produced_ahead
 from lavida.video.decode import open_source
+from lavida.video.motion import with_motion
 from video import make
 
 
@@ -26,6 +27,19 @@ def test_the_frames_are_those_of_the_source(tmp_path, stride):
     for one, other in zip(ahead, plain, strict=True):
         np.testing.assert_array_equal(one.image, other.image)
         assert (one.pair is None) == (other.pair is None)
+    fields = [(f.motion, g.motion) for f, g in zip(ahead, with_motion(plain), strict=True)]
+    assert [one is None for one, _ in fields] == [f.pair is None for f in plain]
+    assert all(np.array_equal(one, other) for one, other in fields if other is not None)
+
+
+def test_the_clock_tells_what_the_thread_did_in_the_last_reading(tmp_path):
+    with ReadAhead(open_source(make.video(tmp_path / "a.mp4", frames=20))) as source:
+        assert source.clock.milliseconds() == {}
+        list(source.read(stride=5, size=(64, 64), pair_size=(32, 32)))
+        spent = source.clock.milliseconds()
+        assert set(spent) == {"decode", "motion"} and min(spent.values()) > 0
+        list(source.read(stride=5))
+        assert set(source.clock.milliseconds()) == {"decode"}
 
 
 def test_it_can_be_read_again_and_passes_on_what_is_known(tmp_path):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
@@ -58,17 +59,41 @@ class EfficientNetLiteBackbone(PreTrainedModel):
         """`pixel_values` `[N,3,H,W]`, both sides multiples of 32."""
         net = self.network
         height = pixel_values.shape[-2]
-        x = net._swish(net._conv_stem(pixel_values.contiguous(memory_format=torch.channels_last)))
+        x = _active(net._conv_stem, pixel_values.contiguous(memory_format=torch.channels_last))
         maps: dict[int, torch.Tensor] = {}
         for block in net._blocks:
-            x = block(x)
+            x = _inverted_bottleneck(block, x)
             maps[height // x.shape[-2]] = x  # the last map of each stride stays
-        x = net._swish(net._conv_head(x))
-        logits = nn.functional.conv2d(x, net._fc.weight[:, :, None, None], net._fc.bias)  # [N,1000,H/32,W/32]
+        x = _active(net._conv_head, x)
+        logits = F.conv2d(x, net._fc.weight[:, :, None, None], net._fc.bias)  # [N,1000,H/32,W/32]
         levels = tuple(maps[stride].permute(0, 2, 3, 1) for stride in STRIDES)
         return EfficientNetLiteOutput(
             last_hidden_state=levels[-1], intermediate_hidden_states=levels, class_logits=logits
         )
+
+
+def _inverted_bottleneck(block: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    """A block of the library, without its copies of the widest maps: they cost more time than the convolutions."""
+    wide = _active(block._expand_conv, x) if hasattr(block, "_expand_conv") else x
+    narrow = _same_padded(block._project_conv, _active(block._depthwise_conv, wide))
+    same = block._depthwise_conv.stride[0] == 1 and narrow.shape == x.shape
+    return narrow + x if block.id_skip and same else narrow
+
+
+def _active(conv: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
+    return F.relu6(_same_padded(conv, x), inplace=True)
+
+
+def _same_padded(conv: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
+    """TensorFlow's padding, left to the convolution, which needs no padded copy of a map for it.
+
+    It pads by one more after than before where the sum is odd. A row of zeros in front of the kernel makes both even.
+    """
+    kernel, stride = conv.kernel_size[0], conv.stride[0]
+    height, width = (max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[-2:])
+    weight = F.pad(conv.weight, (width % 2, 0, height % 2, 0)) if height % 2 or width % 2 else conv.weight
+    padding = (height + 1) // 2, (width + 1) // 2
+    return F.conv2d(x, weight, conv.bias, conv.stride, padding, groups=conv.groups)
 
 
 def _library_network(variant: str) -> nn.Module:

@@ -1,34 +1,23 @@
 """LAVIDA's forward pass on one screen: clip and categories -> frame scores and pixel logits (Eq. 3-9)."""
 
-import json
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
-from transformers import (
-    AutoModelForImageTextToText,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-    Sam2Model,
-)
+from transformers import PreTrainedTokenizerBase
 
 from lavida.config import LavidaConfig
-from lavida.errors import InputError
 from lavida.model.alignment import Alignment, ClassifierEvidence, presence
 from lavida.model.decoder import Decoded, MultiLevelMaskDecoder
 from lavida.model.frame_semantics import FrameSemantics
-from lavida.model.frozen import FrozenPart
 from lavida.model.motion import MotionEncoder
+from lavida.model.parts import Parts
 from lavida.model.projector import SemanticProjector, build_projector
+from lavida.model.saved import SavedModel
 from lavida.model.semantics import Semantics
 from lavida.model.text import CategoryEncoder
 from lavida.model.vision import VisionEncoder, VisionFeatures
-
-TOKENIZER, TEXT_TOKENIZER = "tokenizer", "text_tokenizer"  # sub-folders of a saved model
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +41,12 @@ class LavidaOutput:
     text_loss: torch.Tensor | None
 
 
-class LavidaModel(PreTrainedModel):
-    """The whole of section 3, assembled from `transformers` parts by a `LavidaConfig`."""
+class LavidaModel(SavedModel):
+    """The whole of section 3, assembled from `transformers` parts by a `LavidaConfig`.
 
-    config_class = LavidaConfig
+    `parts`: pretrained models of the shapes in `config`, taken as they are; without them random ones are made.
+    """
+
     main_input_name = "frames"
 
     def __init__(
@@ -63,21 +54,24 @@ class LavidaModel(PreTrainedModel):
         config: LavidaConfig,
         tokenizer: PreTrainedTokenizerBase,
         text_tokenizer: PreTrainedTokenizerBase,
+        *,
+        parts: Parts | None = None,
     ):
         super().__init__(config)
-        mllm = AutoModelForImageTextToText.from_config(config.mllm_config)
-        self.sam2 = Sam2Model(config.sam2_config)
+        parts = Parts.random(config) if parts is None else parts
+        self.sam2 = parts.sam2
         vision_dim = config.sam2_config.vision_config.fpn_hidden_size
         self.semantics = Semantics(
-            mllm,
+            parts.mllm,
             tokenizer,
             ratio=config.compression_ratio,
             k=config.compression_k,
             tokens_per_pair=config.tokens_per_pair,
             compression=config.compression_mode,
             keep_positions=config.keep_positions,
+            static_patch_drop=config.static_patch_drop,
         )
-        self.text = CategoryEncoder(config.text_config, text_tokenizer, pooling=config.text_pooling)
+        self.text = CategoryEncoder(config.text_config, text_tokenizer, pooling=config.text_pooling, encoder=parts.text)
         self.vision = VisionEncoder(self.sam2, mean=config.image_mean, std=config.image_std)
         if config.motion:
             self.motion = MotionEncoder(vision_dim=vision_dim)
@@ -110,10 +104,9 @@ class LavidaModel(PreTrainedModel):
                 classifier=classifier,
             )
             self.presence_to_semantics = nn.Linear(1, config.projector_dim)
-        self._keys_to_ignore_on_load_missing = [re.escape(prefix) for prefix in self._frozen_prefixes()]
         self.post_init()
         # post_init finds tied weights of direct children only
-        tied = mllm.all_tied_weights_keys.items()
+        tied = parts.mllm.all_tied_weights_keys.items()
         self.all_tied_weights_keys |= {f"semantics.mllm.{a}": f"semantics.mllm.{b}" for a, b in tied}
 
     def forward(
@@ -134,8 +127,21 @@ class LavidaModel(PreTrainedModel):
             template: For each clip an index into `prompt.TEMPLATES`; the paper's by default.
             with_text_loss: Also compute L_txt.
         """
+        f_sem, text_loss = self.clip_semantics(
+            frames, categories, template=template, with_text_loss=with_text_loss
+        )  # [B, D_llm]
+        return replace(self.look(frames, f_sem, categories, motion=motion), text_loss=text_loss)
+
+    def look(
+        self,
+        frames: torch.Tensor,
+        f_sem: torch.Tensor,
+        categories: Sequence[Sequence[str]],
+        *,
+        motion: torch.Tensor | None = None,
+    ) -> LavidaOutput:
+        """Eq. 6-9: all that `forward` does after the MLLM. No frame depends on another, f_sem is that of the clip."""
         batch, length = frames.shape[:2]
-        f_sem, text_loss = self._semantics(frames, categories, template, with_text_loss)  # [B, D_llm]
         f_v = self.vision(frames.flatten(0, 1))
         if self.config.motion and motion is not None:
             f_v = self.motion(f_v, motion.flatten(0, 1))
@@ -166,7 +172,7 @@ class LavidaModel(PreTrainedModel):
             category_logits=category_logits,
             evidence=evidence,
             decoded=decoded,
-            text_loss=text_loss,
+            text_loss=None,
         )
 
     def calibrated(self, logits: torch.Tensor) -> torch.Tensor:
@@ -195,19 +201,20 @@ class LavidaModel(PreTrainedModel):
         below = output.category_logits - output.category_logits.amax(-1, keepdim=True)
         return self.calibrated(frame_logits + below).sigmoid()
 
-    def _semantics(
+    def clip_semantics(
         self,
         frames: torch.Tensor,
         categories: Sequence[Sequence[str]],
-        template: Sequence[int] | None,
-        with_text_loss: bool,
+        *,
+        template: Sequence[int] | None = None,
+        with_text_loss: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """f_sem `[B,D_llm]` and L_txt; zeros without the MLLM, which leaves Eq. 8 the bias of W_LLM."""
         if not self.config.use_f_sem:
             nothing = frames.new_zeros(len(frames), self.semantics.hidden_size, dtype=torch.float32)
             return nothing, nothing.sum() if with_text_loss else None
         read = self.semantics(frames, categories, template=template, with_text_loss=with_text_loss)
-        return read.f_sem, read.text_loss
+        return read.f_sem.float(), read.text_loss  # the MLLM may be held in half precision, Eq. 8 is not
 
     def _category_features(self, categories: Sequence[Sequence[str]]) -> tuple[torch.Tensor, torch.Tensor]:
         """f_c `[B, K, D_t]`, zero-padded to the longest list, and where it is not padding `[B, K]`."""
@@ -222,79 +229,3 @@ class LavidaModel(PreTrainedModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         """Parts of `transformers` initialise themselves; the rest keeps PyTorch's defaults."""
-
-    # --- saving and loading: frozen parts stay in the package that carries them -----------------------------
-
-    def _frozen_prefixes(self) -> tuple[str, ...]:
-        return tuple(part["module"] + "." for part in self.config.frozen_parts)
-
-    def load_frozen_parts(self) -> None:
-        """Fill the parts named in `config.frozen_parts` from their packages."""
-        for part in self.config.frozen_parts:
-            FrozenPart(**part).load_into(self)
-        self.text.forget()
-
-    def save_pretrained(self, save_directory: str | Path, *, weights: torch.dtype | None = None, **kwargs) -> None:
-        """Write config, both tokenizers and the weights that no package carries, as they are or in `weights`."""
-        state = kwargs.pop("state_dict", None) or self.state_dict()
-        state = {
-            key: value.to(weights) if weights is not None and value.is_floating_point() else value
-            for key, value in state.items()
-            if not key.startswith(self._frozen_prefixes())
-        }
-        super().save_pretrained(save_directory, state_dict=state, **kwargs)
-        self.semantics.tokenizer.save_pretrained(Path(save_directory) / TOKENIZER)
-        self.text.tokenizer.save_pretrained(Path(save_directory) / TEXT_TOKENIZER)
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path, **kwargs) -> "LavidaModel":
-        """Load a folder written by `save_pretrained`. Raises InputError if it is not a whole LAVIDA model."""
-        folder = Path(folder)
-        _check_folder(folder)
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(folder / TOKENIZER, local_files_only=True)
-            text_tokenizer = AutoTokenizer.from_pretrained(folder / TEXT_TOKENIZER, local_files_only=True)
-            model, report = super().from_pretrained(
-                folder,
-                tokenizer,
-                text_tokenizer,
-                output_loading_info=True,
-                local_files_only=True,
-                ignore_mismatched_sizes=True,  # told below, by name
-                **kwargs,
-            )
-            if wrong := sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}):
-                raise InputError(
-                    f"the model in {folder} lacks {len(wrong)} weights or has them in another size "
-                    f"(first: {wrong[0]}); the file is incomplete or of another version"
-                )
-            model.load_frozen_parts()
-            model.text.requires_grad_(False)  # loading gives every parameter a gradient
-        except InputError:
-            raise
-        except Exception as error:  # transformers and safetensors raise many types for a broken folder
-            raise InputError(
-                f"cannot load the model in {folder}: {_first_line(error)}; "
-                "its files are damaged or do not belong together, copy or train it again"
-            ) from error
-        return model.eval()
-
-
-def _check_folder(folder: Path) -> None:
-    """Refuse what is no saved `LavidaModel` before `transformers` says it in its own words."""
-    config = folder / "config.json"
-    if not config.is_file():
-        raise InputError(f"no model in {folder}: config.json is missing; give nano or a saved model's folder")
-    try:
-        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
-    except (ValueError, AttributeError) as error:
-        raise InputError(f"damaged model in {folder}: config.json cannot be read; copy or train it again") from error
-    if kind != LavidaConfig.model_type:
-        raise InputError(f"not a LAVIDA model: {folder} holds {kind or 'another'}; give nano or a saved model's folder")
-    for part in (TOKENIZER, TEXT_TOKENIZER):
-        if not (folder / part).is_dir():
-            raise InputError(f"incomplete model in {folder}: the folder {part} is missing; copy all of it")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:!")

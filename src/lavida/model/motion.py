@@ -32,11 +32,11 @@ class MotionEncoder(nn.Module):
     def forward(self, f_v: VisionFeatures, motion: torch.Tensor) -> VisionFeatures:
         """`motion` `[N,4,H/4,W/4]` of `video.motion.motion_field` -> f_v with motion."""
         known = motion[:, 3:].amax((2, 3), keepdim=True).to(f_v.coarsest.dtype)  # [N, 1, 1, 1]
-        x = motion_features(motion)
+        x = motion_features(motion).contiguous(memory_format=torch.channels_last)
         levels = []
         for level, stage, to_level in zip(f_v.levels, self.stages, self.to_levels, strict=True):
             x = stage(x)
-            levels.append(level + known * to_level(x))
+            levels.append(torch.addcmul(level, known, to_level(x)))
         return VisionFeatures(tuple(levels), f_v.class_logits)
 
 

@@ -1,10 +1,13 @@
 """Vision features f_v (Eq. 6): frames -> the feature pyramid of SAM 2's encoder."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 from transformers import Sam2Model
+from transformers.models.sam2.modeling_sam2 import Sam2VisionNeck
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,20 @@ class VisionEncoder(nn.Module):
         mean = torch.tensor(self.mean, device=frames.device).view(1, 3, 1, 1) * 255
         std = torch.tensor(self.std, device=frames.device).view(1, 3, 1, 1) * 255
         output = encoder.backbone((frames.float() - mean) / std)
-        pyramid, _ = encoder.neck(output.intermediate_hidden_states)  # coarsest first
+        pyramid = _pyramid(encoder.neck, output.intermediate_hidden_states)  # coarsest first
         levels = pyramid[-encoder.num_feature_levels :][::-1]
         return VisionFeatures(tuple(levels), getattr(output, "class_logits", None))
+
+
+def _pyramid(neck: Sam2VisionNeck, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """SAM 2's feature pyramid from maps `[N,h,w,C]`, finest first -> `[N,D_v,h,w]`, coarsest first.
+
+    The neck's own `forward` also makes position encodings for every level, which nobody here reads.
+    """
+    levels: list[torch.Tensor] = []
+    for index, conv in zip(reversed(range(len(maps))), neck.convs, strict=True):
+        level = conv(maps[index].permute(0, 3, 1, 2))
+        if levels and index in neck.fpn_top_down_levels:
+            level = level + F.interpolate(levels[-1], scale_factor=2.0, mode="nearest")
+        levels.append(level)
+    return levels

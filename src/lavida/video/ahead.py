@@ -8,7 +8,9 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Any, TypeVar
 
+from lavida.stages import StageClock
 from lavida.video.decode import Frame, Source, SourceInfo
+from lavida.video.motion import with_motion
 
 T = TypeVar("T")
 
@@ -21,6 +23,9 @@ PATIENCE_S = 5.0  # a thread that hangs in a dead network disk must not hang the
 class ReadAhead:
     """A source (see `Source`) that is decoded up to 16 pictures ahead of whoever reads it; FFmpeg frees the GIL.
 
+    Frames come with their motion, if pairs are asked for. `clock` has the time that the thread took for "decode" and
+    "motion" in the last reading.
+
     Leaving its `with` block ends the thread, whether the source was read to its end or not:
 
         with ReadAhead(open_source(path)) as source:
@@ -29,6 +34,7 @@ class ReadAhead:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self.clock = StageClock()
         self._readings: list[Generator[Any, None, None]] = []
 
     @property
@@ -43,7 +49,9 @@ class ReadAhead:
         self, *, stride: int, size: tuple[int, int] | None = None, pair_size: tuple[int, int] | None = None
     ) -> Iterator[Frame]:
         """See `Source.read`; what goes wrong in the thread is raised here."""
-        frames = self._source.read(stride=stride, size=size, pair_size=pair_size)
+        self.clock = clock = StageClock()
+        frames = clock.iterate("decode", self._source.read(stride=stride, size=size, pair_size=pair_size))
+        frames = with_motion(frames, clock)
         runs = produced_ahead(_runs(frames), most=PICTURES_AHEAD)
         self._readings.append(runs)
         return (frame for run in runs for frame in run)

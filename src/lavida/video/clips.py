@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from lavida.video.decode import Frame
-from lavida.video.motion import motion_field
+from lavida.video.motion import with_motion
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,13 +49,10 @@ def clips(frames: Iterable[Frame], *, length: int) -> Iterator[Clip]:
 
 def _clip(selected: list[Frame]) -> Clip:
     images = np.stack([frame.image for frame in selected])  # [T, H, W, 3]
-    pairs = [frame.pair for frame in selected]
-    motion = None
-    if None not in pairs:
-        fields = [motion_field(pair.now, pair.before, seconds=pair.seconds) for pair in pairs]
-        motion = torch.from_numpy(np.stack(fields))
+    fields = [frame.motion for frame in with_motion(selected)]
+    known = all(field is not None for field in fields)
     return Clip(
-        motion=motion,
+        motion=torch.from_numpy(np.stack(fields)) if known else None,
         frames=torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(),  # [T, 3, H, W]
         indices=np.array([frame.index for frame in selected], dtype=np.int64),
         times=np.array([frame.time_s for frame in selected], dtype=np.float64),

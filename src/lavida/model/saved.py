@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import json
 import os
 import re
 import tempfile
@@ -19,7 +18,7 @@ from lavida.config import LavidaConfig
 from lavida.errors import InputError
 from lavida.model.card import model_card
 from lavida.model.frozen import FrozenPart
-from lavida.model.hub import CONFIG, check_weights, find
+from lavida.model.hub import CONFIG, check_weights, find, read_config
 from lavida.model.quiet import quiet_transformers
 
 TOKENIZER, TEXT_TOKENIZER, PROCESSORS, CARD = "tokenizer", "text_tokenizer", "processors", "README.md"
@@ -174,17 +173,11 @@ def disk_errors(place: str | Path) -> Iterator[None]:
 
 def _check_folder(folder: Path) -> None:
     """Refuse what is no saved `LavidaModel` before `transformers` says it in its own words."""
-    config = folder / CONFIG
-    if not config.is_file() and (folder / ADAPTER_CONFIG).is_file():
+    if not (folder / CONFIG).is_file() and (folder / ADAPTER_CONFIG).is_file():
         raise InputError(
             f"{folder} holds an adapter: `lavida models merge {folder} --base DIR --out MODEL` makes a model of it"
         )
-    if not config.is_file():
-        raise InputError(f"no model in {folder}: config.json is missing; give {GIVE}")
-    try:
-        kind = json.loads(config.read_text(encoding="utf-8")).get("model_type")
-    except (ValueError, AttributeError) as error:
-        raise InputError(f"damaged model in {folder}: config.json cannot be read; copy or train it again") from error
+    kind = read_config(folder, give=GIVE, mend="copy or train it again").get("model_type")
     if kind != LavidaConfig.model_type:
         build = "" if kind is None else "; `lavida models build` makes a LAVIDA model of pretrained ones"
         raise InputError(f"not a LAVIDA model: {folder} holds {kind or 'another'}; give {GIVE}{build}")

@@ -18,8 +18,6 @@ from lavida.errors import InputError
 from lavida.scan.addresses import file_system, is_remote, why
 from lavida.scan.dataset import DataSet
 from lavida.scan.videos import Video
-from lavida.video.ahead import ReadAhead
-from lavida.video.decode import open_source
 from lavida.video.image_folder import IMAGE_SUFFIXES
 
 LONGEST_SUFFIX = 10
@@ -69,13 +67,12 @@ class ScanWorker:
     def __call__(self, video: Video) -> Scored:
         with fetched(video.address) as path:
             try:
-                with ReadAhead(open_source(path)) as source:
-                    detection = self._detector.detect(
-                        source,
-                        self._settings.categories,
-                        stride=self._settings.stride,
-                        threshold=self._settings.threshold,
-                    )
+                detection = self._detector.detect(
+                    path,
+                    self._settings.categories,
+                    stride=self._settings.stride,
+                    threshold=self._settings.threshold,
+                )
             except InputError as error:
                 # a copy has a name that means nothing to the user
                 raise InputError(str(error).replace(str(path), video.address)) from error

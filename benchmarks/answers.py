@@ -11,7 +11,6 @@ projector and mask decoder, which also says where; the generating methods end wi
 """
 
 import argparse
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any
 
 import torch
 from random_models import CATEGORIES, DTYPES, Stopwatch, fastest, random_config, random_lavida, watched
-from results import NEEDS_GPU, add_out, publish
+from results import NEEDS_GPU, add_out, publish, run
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import DynamicCache, PreTrainedModel
@@ -32,6 +31,8 @@ from lavida.model.lavida import LavidaModel
 from lavida.model.presets import PRETRAINED
 from lavida.model.prompt import ANSWER
 from lavida.model.semantics import Semantics
+from lavida.video import default_stride, open_source
+from lavida.video.clips import analysis_size, clips
 
 ANSWER_TOKENS = 30
 CLIP_LENGTH = 8
@@ -246,9 +247,6 @@ def random_frames() -> Tensor:
 
 def first_frames(path: Path) -> Tensor:
     """The first clip of a video, frames as far apart as `lavida detect` takes them, `[T, 3, H, W]` uint8."""
-    from lavida.video.clips import clips  # these need PyAV, which random frames do without
-    from lavida.video.decode import default_stride, open_source
-
     source = open_source(path)
     size = source.info.height, source.info.width
     read = source.read(stride=default_stride(source.info.fps), size=size)
@@ -258,14 +256,9 @@ def first_frames(path: Path) -> Tensor:
 def analysed_clip(config: LavidaConfig, clip: Tensor) -> Tensor:
     """The clip at the size at which the vision encoder analyses it."""
     height, width = clip.shape[-2:]
-    scale = config.frame_side / max(height, width) / config.frame_multiple
-    size = [max(1, round(side * scale)) * config.frame_multiple for side in (height, width)]
+    size = analysis_size(width, height, long_side=config.frame_side, multiple=config.frame_multiple)
     return functional.interpolate(clip[0].float(), size, mode="bilinear").round().byte()[None]
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    run(main)

@@ -1,4 +1,4 @@
-"""Peak memory of one call, above what the process holds before it."""
+"""Peak memory of a step, above what is held before it."""
 
 import resource
 from collections.abc import Callable
@@ -7,10 +7,12 @@ from typing import TypeVar
 
 import torch
 
+MB = 2**20
+
 Result = TypeVar("Result")
 
 
-def peak_extra_mb(call: Callable[[], Result], *, device: torch.device, most_gb: float) -> tuple[Result, float]:
+def peak_extra_mb(call: Callable[[], Result], *, device: torch.device, most_gb: float) -> tuple[Result, float | None]:
     """Run `call` once and measure it.
 
     Args:
@@ -19,27 +21,51 @@ def peak_extra_mb(call: Callable[[], Result], *, device: torch.device, most_gb: 
         most_gb: what it may take on a CPU; beyond that an allocation fails with a RuntimeError.
 
     Returns:
-        What the call returns, and its peak in MB.
+        What the call returns, and its peak in MB; None where the system does not tell.
     """
-    if device.type == "cuda":
-        torch.cuda.synchronize()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        result = call()
-        torch.cuda.synchronize()
-        return result, (torch.cuda.max_memory_allocated() - before) / 1e6
-    addresses = _status_kb("VmSize") * 1024 + int(most_gb * 1e9)
+    before = reset_peak(device)
     limit = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (addresses, limit[1]))
-    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
-    before = _status_kb("VmRSS")
+    if device.type == "cpu" and (addresses := _process_status("VmSize")) is not None:
+        resource.setrlimit(resource.RLIMIT_AS, (addresses + int(most_gb * 1e9), limit[1]))
     try:
         result = call()
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limit)
-    return result, max(0, _status_kb("VmHWM") - before) * 1024 / 1e6
+    synchronize(device)
+    peak = peak_bytes(device)
+    return result, None if before is None or peak is None else max(0, peak - before) / MB
 
 
-def _status_kb(field: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return int(next(line.split()[1] for line in lines if line.startswith(f"{field}:")))
+def synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def reset_peak(device: torch.device) -> int | None:
+    """Begin a new peak; bytes held now, None where the system does not tell."""
+    synchronize(device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        return torch.cuda.memory_allocated(device)
+    try:
+        Path("/proc/self/clear_refs").write_text("5")
+    except OSError:  # not Linux
+        return None
+    return _process_status("VmRSS")
+
+
+def peak_bytes(device: torch.device) -> int | None:
+    """Most bytes held since `reset_peak`."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    return _process_status("VmHWM")
+
+
+def _process_status(name: str) -> int | None:
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), None)

@@ -12,7 +12,6 @@ the growth of a fresh process. The paper's share of memory (54.1 % at ratio 0.2)
 import argparse
 import math
 import multiprocessing
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -33,7 +32,7 @@ from random_models import (
     random_lavida,
     watched,
 )
-from results import NEEDS_GPU, add_out, publish
+from results import NEEDS_GPU, add_out, publish, run
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
@@ -233,8 +232,4 @@ def clip_tokens(tokens: int, width: int) -> Tensor:
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except InputError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    run(main)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from peak_memory import MB, peak_bytes, reset_peak, synchronize
 from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel
 
@@ -27,7 +28,6 @@ CATEGORIES = ("bicycle", "cart", "car", "skateboard", "wheelchair")  # UCSD Ped2
 NANO = Path(lavida.__file__).parent / "weights" / "nano"
 NOISE_VALUES = 2**20
 DTYPES = {"float32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-MB = 2**20
 
 
 def random_config(model: str, *, layers: int | None = None) -> LavidaConfig:
@@ -198,38 +198,3 @@ def watched(
 def fastest(passes: Sequence[dict[str, float]]) -> dict[str, float]:
     """The steps of the pass that something else on the machine disturbed least."""
     return min(passes, key=lambda ms: sum(ms.values()))
-
-
-def synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    elif device.type == "mps":
-        torch.mps.synchronize()
-
-
-def reset_peak(device: torch.device) -> int | None:
-    """Begin a new peak; bytes held now, None where the system does not tell."""
-    synchronize(device)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        return torch.cuda.memory_allocated(device)
-    try:
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:  # not Linux
-        return None
-    return _process_status("VmRSS")
-
-
-def peak_bytes(device: torch.device) -> int | None:
-    """Most bytes held since `reset_peak`."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    return _process_status("VmHWM")
-
-
-def _process_status(name: str) -> int | None:
-    try:
-        lines = Path("/proc/self/status").read_text().splitlines()
-    except OSError:
-        return None
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:")), None)

@@ -4,13 +4,16 @@ import argparse
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 import transformers
+
+from lavida.errors import InputError
 
 NEEDS_GPU = "needs a GPU"  # in place of a row's numbers where there is none
 
@@ -20,6 +23,15 @@ Row = Mapping[str, Any]
 def add_out(parser: argparse.ArgumentParser, name: str) -> None:
     """The option that all benchmarks share: where the two files go."""
     parser.add_argument("--out", type=Path, help=f"folder for {name}.json and {name}.md; default: print only")
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a benchmark; bad input ends it as it ends the command line, with one line and code 2."""
+    try:
+        main()
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
 
 
 def machine(threads: int | None = None) -> dict[str, Any]:

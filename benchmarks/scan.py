@@ -1,6 +1,6 @@
 """`lavida scan` over many clips: how fast, and whether it survives being killed.
 
-    python benchmarks/scan.py ../shared/data/videos [--clips 60] [--seconds 2] [--anomaly person]
+    python benchmarks/scan.py ../shared/data/videos [--clips 60] [--seconds 2] [--anomaly person] [--out DIR]
 
 Clips are cut from the videos of a folder, and three broken files are put among them. They are scanned in one process,
 by one and by two Ray actors on this machine, and on a Ray cluster of two nodes, which are processes here. Every worker
@@ -18,18 +18,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import psutil
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from made_videos import RATE, encode, frames_for_ever
+from results import add_out, publish
 
-from lavida.video.decode import open_source
-
-SIZE, RATE = (640, 360), 25
 BROKEN = {
     "broken/empty.mp4": b"",
     "broken/text.mp4": b"not a video\n" * 99,
@@ -62,24 +59,6 @@ def cut(root: Path, folder: Path, *, clips: int, seconds: float) -> None:
     for name, content in BROKEN.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_bytes(content)
-
-
-def frames_for_ever(path: Path) -> Iterator[np.ndarray]:
-    while True:
-        for frame in open_source(path).read(stride=1, size=SIZE[::-1]):
-            if frame.image is not None:
-                yield frame.image
-
-
-def encode(frames: Iterator[np.ndarray], path: Path, *, count: int) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=RATE, options={"preset": "ultrafast"})
-        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-        stream.time_base = Fraction(1, RATE)
-        for _ in range(count):
-            out.mux(stream.encode(av.VideoFrame.from_ndarray(next(frames), format="rgb24")))
-        out.mux(stream.encode())
 
 
 def command(clips: Path, out: Path, setting: Setting, options: argparse.Namespace) -> list[str]:
@@ -194,18 +173,17 @@ def measure(setting: Setting, clips: Path, place: Path, options: argparse.Namesp
     )
 
 
-def markdown(rows: list[dict]) -> str:
-    lines = [
-        "| scan | clips a second | speed-up | whole command | killed after | changed by the kill | by the setting |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        speed = row["rate"] / rows[0]["rate"]
-        lines.append(
-            f"| {row['setting']} | {row['rate']:.2f} | {speed:.2f} | {row['seconds']:.0f} s | {row['at_the_kill']} | "
-            f"{row['after_kill']} | {row['to_one_process']} |"
-        )
-    return "\n".join(lines) + "\n"
+def row(measured: dict, first: dict) -> dict:
+    """A row of the table; `first`: what was measured in one process."""
+    return {
+        "scan": measured["setting"],
+        "clips a second": round(measured["rate"], 2),
+        "speed-up": round(measured["rate"] / first["rate"], 2),
+        "whole command, s": round(measured["seconds"]),
+        "killed after": measured["at_the_kill"],
+        "changed by the kill": measured["after_kill"],
+        "changed by the setting": measured["to_one_process"],
+    }
 
 
 def main() -> None:
@@ -215,6 +193,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--anomaly", default="person")
     parser.add_argument("--model", default="nano")
+    add_out(parser, "scan")
     options = parser.parse_args()
     rows: list[dict] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -232,8 +211,8 @@ def main() -> None:
         with cluster() as address:
             setting = Setting("two Ray nodes", ["--ray", address, "--workers", "2"])
             rows.append(measure(setting, clips, Path(folder), options, rows[0]["out"]))
-        print(f"{options.clips} clips of {options.seconds:g} s and {len(BROKEN)} broken files\n")
-        print(markdown(rows))
+    about = {"clips": f"{options.clips} of {options.seconds:g} s", "broken files": len(BROKEN), "model": options.model}
+    publish("scan", [row(each, rows[0]) for each in rows], out=options.out, about=about)
 
 
 if __name__ == "__main__":

@@ -16,8 +16,8 @@ from pathlib import Path
 
 import psutil
 import pyarrow.dataset as ds
+from made_videos import RATE, encode, frames_for_ever, loop
 from results import add_out, publish
-from throughput import RATE, encode, make_video
 
 EVERY_S = 1.0
 
@@ -68,13 +68,12 @@ def main() -> None:
         folder = Path(name)
         for minutes in options.minutes:
             video = folder / f"{minutes:g}.mp4"
-            make_video(options.clip, video, round(60 * minutes))
+            loop(options.clip, video, seconds=round(60 * minutes))
             rows.append({"scan": f"1 video of {minutes:g} min"} | scan(video, folder / f"{minutes:g}", options))
             video.unlink()
         for count in options.videos:
             many = folder / f"many{count}"
-            many.mkdir()
-            encode(options.clip, many / "0.mp4", frames=RATE)
+            encode(frames_for_ever(options.clip), many / "0.mp4", count=RATE)
             for number in range(1, count):
                 shutil.copy(many / "0.mp4", many / f"{number}.mp4")
             rows.append({"scan": f"{count} videos of 1 s"} | scan(many, folder / f"many{count}-out", options))

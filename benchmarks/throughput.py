@@ -16,62 +16,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import torch
-from random_models import CATEGORIES, random_config, random_lavida, synchronize
+from peak_memory import MB, peak_bytes, reset_peak, synchronize
+from random_models import CATEGORIES, random_config, random_lavida
 from results import NEEDS_GPU, add_out, publish
 
 from lavida.device import autocast, choose_device
 from lavida.model.inference import prepared_for_inference
 from lavida.model.presets import PRESETS
+from lavida.video import default_stride, open_source
 from lavida.video.clips import analysis_size
-from lavida.video.decode import default_stride, open_source
 from lavida.video.motion import CHANNELS, STRIDE
 
-SIZE, RATE = (640, 360), 25
+SIZE, RATE = (640, 360), 25  # those of `made_videos`
 PASSES = 5
 FPS = "frames/s"
-
-
-def make_video(clip: Path, path: Path, seconds: int) -> None:
-    """Loop `clip` to `seconds`: ten seconds are encoded once, their packets repeated."""
-    with tempfile.TemporaryDirectory() as folder:
-        short = Path(folder) / "short.mp4"
-        encode(clip, short, frames=10 * RATE)
-        with av.open(str(path), "w") as out:
-            target, shift = None, 0
-            for _ in range(-(-seconds // 10)):
-                with av.open(str(short)) as source:
-                    stream = source.streams.video[0]
-                    target = target or out.add_stream_from_template(stream)
-                    length = int(10 / stream.time_base)
-                    for packet in source.demux(stream):
-                        if packet.dts is None:
-                            continue
-                        packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, target
-                        out.mux(packet)
-                    shift += length
-
-
-def encode(clip: Path, path: Path, *, frames: int) -> None:
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("libx264", rate=RATE)
-        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-        stream.time_base = Fraction(1, RATE)
-        done = 0
-        while done < frames:
-            for frame in open_source(clip).read(stride=1, size=SIZE[::-1]):
-                if done == frames:
-                    break
-                for packet in stream.encode(av.VideoFrame.from_ndarray(frame.image, format="rgb24")):
-                    out.mux(packet)
-                done += 1
-        for packet in stream.encode():
-            out.mux(packet)
 
 
 def detect(video: Path, anomaly: str, out: Path, *, overlay: bool) -> dict:
@@ -131,8 +93,7 @@ def forward_row(preset: str, device: torch.device) -> dict[str, Any]:
     if config.motion:
         shape = (1, config.clip_length, CHANNELS, height // STRIDE, width // STRIDE)
         motion = torch.ones(shape, dtype=torch.float16, device=device)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
+    reset_peak(device)
     seconds = []
     for _ in range(PASSES + 2):  # the first ones make room and choose kernels
         synchronize(device)
@@ -144,7 +105,7 @@ def forward_row(preset: str, device: torch.device) -> dict[str, Any]:
     best = min(seconds)
     row |= {FPS: round(config.clip_length * default_stride(RATE) / best, 1), "ms a clip": round(best * 1000, 1)}
     if device.type == "cuda":
-        row["peak MB"] = round(torch.cuda.max_memory_allocated(device) / 2**20)
+        row["peak MB"] = round(peak_bytes(device) / MB)
     return row | {"device": str(device)}
 
 
@@ -165,11 +126,13 @@ def main() -> None:
 
 def end_to_end(clip: Path, lengths: list[int], anomaly: str) -> list[dict[str, Any]]:
     """Rows of the command at each length, and of decoding the last one alone, of which each is a share."""
+    from made_videos import loop  # needs PyAV, which the forward passes do without
+
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for seconds in lengths:
             video = Path(folder) / f"loop{seconds}.mp4"
-            make_video(clip, video, seconds)
+            loop(clip, video, seconds=seconds)
             for each in detect_rows(video, seconds, anomaly, Path(folder)):
                 print(each, file=sys.stderr)  # long runs: what is known is told
                 rows.append(each)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import made_videos
 import throughput
 from random_models import random_config
 from results import NEEDS_GPU
@@ -22,7 +23,7 @@ def quick(monkeypatch):
         stages = {"waiting": 10.0, "model": 400.0}
         return {"frames": 250, "analysed_frames": 50, "seconds": 10 if overlay else 5, "stage_ms": stages}
 
-    monkeypatch.setattr(throughput, "make_video", lambda clip, path, seconds: None)
+    monkeypatch.setattr(made_videos, "loop", lambda clip, path, *, seconds: None)
     monkeypatch.setattr(throughput, "detect", detect)
     monkeypatch.setattr(throughput, "decode_only", lambda video: {"frames": 250, "seconds": 0.5})
 
@@ -33,6 +34,10 @@ def test_each_run_is_compared_with_decoding_and_the_overlay_has_its_price(quick)
     assert [row["share of decoding"] for row in (overlaid, plain, decoding)] == [0.05, 0.1, 1]
     assert overlaid["overlay, ms a frame"] == 20 and "overlay, ms a frame" not in plain
     assert plain["model, ms an analysed frame"] == 8 and plain["waiting, ms an analysed frame"] == 0.2
+
+
+def test_the_forward_passes_are_of_frames_of_the_looped_video():
+    assert (throughput.SIZE, throughput.RATE) == (made_videos.SIZE, made_videos.RATE)
 
 
 def test_presets_that_need_a_gpu_say_so():

@@ -5,9 +5,8 @@ from pathlib import Path
 from lavida.errors import InputError
 from lavida.video.image_folder import FOLDER_FPS, ImageFolder
 from lavida.video.source import Frame, Source, SourceInfo, default_stride
-from lavida.video.video_file import VideoFile
 
-__all__ = ["Frame", "ImageFolder", "Source", "SourceInfo", "VideoFile", "default_stride", "open_source"]
+__all__ = ["Frame", "ImageFolder", "Source", "SourceInfo", "default_stride", "open_source"]
 
 
 def open_source(path: str | Path, *, fps: float | None = None) -> Source:
@@ -29,6 +28,8 @@ def open_source(path: str | Path, *, fps: float | None = None) -> Source:
         if path.is_dir():
             return ImageFolder(path, fps=FOLDER_FPS if fps is None else fps)
         if path.is_file():
+            from lavida.video.video_file import VideoFile  # needs PyAV, which pictures and training do without
+
             return VideoFile(path)
     except PermissionError as error:
         raise InputError(f"no permission to read: {path}; change its permissions or copy it") from error

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -94,6 +93,10 @@ def pipe(path: Path) -> None:
 def test_a_source_without_frames_is_named(refused, tmp_path, write):
     write(tmp_path / "given.mp4")
     assert "given.mp4" in refused("given.mp4")
+
+
+def test_a_path_too_long_for_any_disk_is_named(refused):
+    assert "cannot be read" in refused("a" * 300)  # as from "$(ls *.mp4)"
 
 
 def test_no_path_is_not_the_current_folder(refused, tmp_path):
@@ -224,6 +227,17 @@ def test_a_broken_model_is_named(refused, clip, model, breaking):
     assert "broken-model" in line and ";" in line  # where, and how to mend it
 
 
+@pytest.mark.parametrize("source", ["~nobody-of-this-name/model", "m" * 300, "a/" + "m" * 300])
+def test_a_model_at_an_impossible_path_is_named(refused, clip, source):
+    assert "no such model" in refused(clip, model=source)
+
+
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
+def test_a_model_that_may_not_be_read_is_named(refused, clip, model):
+    (model / "config.json").chmod(0)
+    assert "permissions" in refused(clip, model=model)
+
+
 def test_a_model_whose_frozen_part_is_not_installed_says_what_to_install(refused, clip, model):
     other_package(model)
     assert "pip install no-such-package" in refused(clip, model=model)
@@ -260,19 +274,6 @@ def test_a_disk_that_fails_in_the_middle_leaves_nothing(refused, clip, monkeypat
 
     monkeypatch.setattr(result, "write_overlay", fail)
     assert words in refused(clip)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path):
-    """A disk of 100 KB; only root can make one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    try:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=100k", "none", disk], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("no small disk can be mounted here")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
 
 
 def test_a_disk_that_really_fills_up_is_said_to_be_full(refused, small_disk, tmp_path):

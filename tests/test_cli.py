@@ -338,3 +338,14 @@ def test_results_go_on_when_nobody_reads_them(detect, tmp_path, monkeypatch):
         monkeypatch.setattr(sys, "stdout", nobody)
         assert detect("a.mp4", "b.mp4", "--no-overlay") == 0
     assert names(tmp_path / "lavida-out") == {"a", "b"}
+
+
+def test_the_work_goes_on_when_nobody_reads_its_complaints(tmp_path, tiny_model_dir):
+    make.video(tmp_path / "good.mp4", frames=2)
+    reader, writer = os.pipe()
+    os.close(reader)
+    sources = [tmp_path / "none.mp4", tmp_path / "good.mp4", tmp_path / "neither.mp4"]
+    arguments = ["detect", *sources, "-a", "x", "--model", tiny_model_dir, "--out", tmp_path / "out", "--no-overlay"]
+    with process(arguments, stdout=subprocess.DEVNULL, stderr=writer) as running:
+        os.close(writer)
+    assert running.returncode == 2 and names(tmp_path / "out") == {"good"}

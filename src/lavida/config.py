@@ -6,6 +6,7 @@ from transformers.configuration_utils import SubConfigSpec
 
 from lavida.errors import InputError
 from lavida.model import backbone as _registers_the_light_backbone  # noqa: F401
+from lavida.model.compression import MODES
 
 
 @strict
@@ -90,6 +91,14 @@ class LavidaConfig(PreTrainedConfig):
         self.frozen_parts = [] if self.frozen_parts is None else self.frozen_parts
         self.removed_categories = [] if self.removed_categories is None else self.removed_categories
         super().__post_init__(**kwargs)
+        if self.compression_mode not in MODES:
+            modes = " or ".join(MODES)
+            raise InputError(f"compression_mode {self.compression_mode!r} in the model's config: choose {modes}")
+        if not self.compression_ratio > 0:
+            raise InputError(f"compression_ratio {self.compression_ratio} in the model's config: choose one above 0")
+        for count in ("clip_length", "frame_side", "frame_multiple", "tokens_per_pair", "compression_k"):
+            if getattr(self, count) < 1:
+                raise InputError(f"{count} {getattr(self, count)} in the model's config: choose 1 or more")
         for switch in ("classifier_evidence", "residual_evidence"):
             if getattr(self, switch) and not self.alignment:
                 raise InputError(f"{switch} needs alignment: in the model's config; set {switch} to false too")

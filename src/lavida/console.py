@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import TextIO
 
 from lavida.errors import InputError
 
@@ -16,9 +17,13 @@ def tell(text: str) -> None:
 
 
 def complain(message: str) -> None:
-    """Print one line on stderr."""
-    if sys.stderr is not None:  # print would take stdout instead
-        print(f"lavida: {one_line(message)}", file=sys.stderr)
+    """Print one line on stderr. Where nobody can read it any more (`2>&1 | head -1`), the work goes on."""
+    if sys.stderr is None:  # print would take stdout instead
+        return
+    try:
+        print(f"lavida: {one_line(message)}", file=sys.stderr, flush=True)
+    except OSError:
+        _drop(sys.stderr)
 
 
 def one_line(text: str) -> str:
@@ -38,12 +43,12 @@ def _to_stdout(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        _drop_stdout()
+        _drop(sys.stdout)
     except OSError as error:
-        _drop_stdout()
+        _drop(sys.stdout)
         raise InputError(f"cannot print the result: stdout ({error.strerror}); send it somewhere else") from error
 
 
-def _drop_stdout() -> None:
+def _drop(stream: TextIO) -> None:
     # what is still in its buffer would fail again while the interpreter ends
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -70,3 +70,11 @@ def test_a_model_is_measured(ped2, tmp_path, tiny_model_dir):
     )
     assert result["model"] == str(tiny_model_dir) and result["settings"]["scorer"] == "detector"
     assert 0 < result["pixel_auc"] < 1
+
+
+def test_what_lies_beside_the_result_and_is_none_is_passed_over(ped2, tmp_path, capsys):
+    for name, text in (("broken", "{"), ("foreign", '{"benchmark": "ucsd-ped1", "accuracy": 1}')):
+        (tmp_path / "r" / name).mkdir(parents=True)
+        (tmp_path / "r" / name / "metrics.json").write_text(text)
+    _run(ped2, tmp_path / "r" / "random", settings=["stride=50"])
+    assert "random" in capsys.readouterr().out

@@ -135,7 +135,10 @@ def test_a_full_disk_leaves_nothing(error, sources, tmp_path, capsys, monkeypatc
     assert not any(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("setting", ["alignment", "nothing=1", "projector_dim=wide", "=1"])
+@pytest.mark.parametrize(
+    "setting",
+    ["alignment", "nothing=1", "projector_dim=wide", "=1", "image_mean=[0.5", "compression_mode=fast", "clip_length=0"],
+)
 def test_settings_that_do_not_fit(setting, sources, tmp_path, capsys):
     assert refusal(build(sources, tmp_path / "model", "--set", setting), capsys)
 

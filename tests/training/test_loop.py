@@ -186,3 +186,53 @@ def test_checkpointed_activations_change_nothing(uninterrupted, tmp_path):
     train(toy_recipe(tmp_path, gradient_checkpointing=True, steps=2, warmup=2))
     first, expected = log(tmp_path)[0], log(uninterrupted)[0]
     assert first["loss"] == pytest.approx(expected["loss"])
+
+
+def test_a_copied_checkpoint_is_no_checkpoint(uninterrupted, tmp_path):
+    out = tmp_path / "run"
+    shutil.copytree(uninterrupted, out)
+    shutil.copytree(out / "checkpoint-6", out / "checkpoint-6-backup")
+    train(toy_recipe(out))
+    assert log(out) == log(uninterrupted) and (out / "checkpoint-6-backup").is_dir()
+
+
+@pytest.mark.parametrize("out", ["file", "file/run"])
+def test_an_output_that_cannot_be_is_refused_before_the_work(tmp_path, monkeypatch, out):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(loop, "ExposureStream", None)
+    with pytest.raises(InputError, match="file"):
+        train(toy_recipe(tmp_path / out))
+
+
+def test_calibration_without_its_pictures_is_refused_before_the_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "ExposureStream", None)
+    with pytest.raises(InputError, match="camvid.*calibrate=false"):
+        train(replace(toy_recipe(tmp_path / "run"), calibrate=True))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_calibration_that_fails_does_not_lose_the_model(tmp_path, monkeypatch):
+    def fails(*_):
+        raise InputError("no pictures")
+
+    monkeypatch.setattr("lavida.training.check.check_pictures", lambda root: None)
+    monkeypatch.setattr("lavida.training.saving.calibrate", fails)
+    with pytest.raises(InputError, match="no pictures"):
+        train(replace(toy_recipe(tmp_path / "run", steps=1), calibrate=True))
+    assert LavidaModel.from_pretrained(tmp_path / "run" / "model")
+
+
+def test_a_full_disk_is_one_line(small_disk):
+    with pytest.raises(InputError, match="No space left on device"):
+        train(toy_recipe(small_disk / "run"))
+
+
+class WithoutAPicture(toy_run.ToyStream):
+    def __call__(self, length, rng):
+        raise InputError("cannot read image: 7.jpg")
+
+
+def test_a_picture_that_cannot_be_read_is_one_line_from_a_worker_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "ExposureStream", WithoutAPicture)
+    with pytest.raises(InputError, match="^cannot read image: 7.jpg$"):
+        train(toy_recipe(tmp_path / "run", workers=1))

@@ -115,3 +115,8 @@ def test_the_shipped_recipes_are_valid():
     configs = Path(__file__).resolve().parents[2] / "configs"
     recipes = [load_recipe(path, ["data.root=anywhere"]) for path in sorted(configs.glob("*.yaml"))]
     assert recipes and all(recipe.train.steps > 0 and recipe.data.sets for recipe in recipes)
+
+
+@pytest.mark.parametrize("size", ["[240,320]", "[0,320]", "[256,-32]"])
+def test_frames_that_no_backbone_takes_are_refused(recipe, size):
+    assert "data.size" in refusal(recipe, f"data.size={size}")

@@ -109,10 +109,11 @@ def _sources(preset: str | None, given: dict[str, str | None]) -> tuple[dict[str
 def _key_values(settings: list[str]) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
 
     if wrong := [setting for setting in settings if "=" not in setting]:
         raise InputError(f"--set {wrong[0]}: write key=value, for example --set alignment=true")
     try:
         return OmegaConf.to_container(OmegaConf.from_dotlist(settings))
-    except OmegaConfBaseException as error:
+    except (OmegaConfBaseException, YAMLError) as error:
         raise InputError(f"--set {' '.join(settings)}: {str(error).splitlines()[0]}") from error

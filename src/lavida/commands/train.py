@@ -21,10 +21,11 @@ def train_command(
         Console().print(*outlook.tables())
         outlook.check()
     elif launch is not None:
+        from lavida.training.check import check_data, check_training
         from lavida.training.launch import launch as become
-        from lavida.training.start import check_model
 
-        check_model(loaded)
+        check_training(loaded, resume=resume)
+        check_data(loaded)
         become(launch, ["train", str(recipe), *overrides, *([] if resume else ["--no-resume"])])
     else:
         from lavida.training.loop import train

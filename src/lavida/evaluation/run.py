@@ -10,9 +10,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from lavida import __version__, engine
+from lavida.console import complain
 from lavida.errors import InputError
 from lavida.evaluation.benchmarks import Benchmark, Video
 from lavida.evaluation.measure import StartMeasuring, VideoMeasure
@@ -130,9 +129,8 @@ def _select(benchmark: Benchmark, pattern: str | None) -> list[Video]:
 
 
 def _tell(benchmark: Benchmark) -> None:
-    console = Console(stderr=True)
     for note in benchmark.notes:
-        console.print(f"{benchmark.name}: {note}", style="yellow", highlight=False, markup=False)
+        complain(f"{benchmark.name}: {note}")
 
 
 def _whole_key(resume_key: str, benchmark: Benchmark, protocol: Protocol, videos: list[Video], save_maps: bool) -> str:
@@ -153,8 +151,7 @@ def _measure_all(
         else:
             tally.add(measure, resumed=True)
     if len(waiting) < len(videos):
-        said = f"{len(videos) - len(waiting)} of {len(videos)} videos were measured before an interruption"
-        Console(stderr=True).print(said, highlight=False)
+        complain(f"{len(videos) - len(waiting)} of {len(videos)} videos were measured before an interruption")
     total = sum(video.frames for video in videos)
     before = total - sum(video.frames for video in waiting)
     with progress_bar(start.benchmark.name, total=total, done=before) as advance:

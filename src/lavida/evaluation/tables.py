@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lavida.console import tell
 from lavida.errors import InputError
 from lavida.evaluation.published import PUBLISHED, PublishedRow
 
@@ -28,9 +29,9 @@ _TRAINING = {"baseline": "none", "detector": "zero-shot"}
 
 
 def sibling_results(folder: Path) -> list[Path]:
-    """The `metrics.json` of the result folders beside this one."""
+    """The `metrics.json` of the result folders beside this one; files of this name that others wrote are none."""
     own = folder.resolve()
-    return sorted(path for path in own.parent.glob("*/metrics.json") if path.parent != own)
+    return sorted(path for path in own.parent.glob("*/metrics.json") if path.parent != own and _is_result(path))
 
 
 def comparison_table(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()) -> Table:
@@ -77,8 +78,13 @@ def print_comparison(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()
     table = comparison_table(result, siblings=siblings)
     needed = console.measure(table, options=console.options.update(width=1000)).minimum
     console.width = max(console.width, needed)
-    console.print(table)
-    console.print(protocol_line(result), markup=False, highlight=False)
+    with console.capture() as printed:  # a reader who goes in the middle of it does not end the command
+        console.print(table)
+        console.print(protocol_line(result), markup=False, highlight=False)
+    if file is None:
+        tell(printed.get().rstrip("\n"))
+    else:
+        file.write(printed.get())
 
 
 def protocol_line(result: Mapping[str, Any]) -> str:
@@ -93,10 +99,19 @@ def protocol_line(result: Mapping[str, Any]) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         result = json.loads(Path(path).read_text())
-        result["benchmark"], result["settings"]["scorer"]
+        _ = [result[key] for key in ("benchmark", "model", "protocol", "videos")]
+        _ = [result["settings"][key] for key in ("scorer", "official_videos", "notes")]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"not a result: {path}; give the metrics.json of an evaluation") from error
     return result
+
+
+def _is_result(path: Path) -> bool:
+    try:
+        _read(path)
+    except InputError:
+        return False
+    return True
 
 
 def _shown(key: str, published: Iterable[Mapping[str, float]], measured: Iterable[Mapping[str, Any]]) -> bool:

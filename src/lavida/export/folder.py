@@ -90,7 +90,8 @@ def unique_stems(paths: Sequence[str | Path]) -> list[str]:
 
 
 def _stem(path: Path) -> str:
-    return (path.name if path.is_dir() else path.stem) or "video"
+    # os.path, because a path that cannot be looked at is a matter of that source alone
+    return (path.name if os.path.isdir(path) else path.stem) or "video"
 
 
 def _check_replaceable(target: Path, replaces: str) -> None:

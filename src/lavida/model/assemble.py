@@ -5,6 +5,7 @@ between them (frame semantics, projector, ...) is new and untrained.
 """
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import fields
@@ -226,4 +227,4 @@ def _side(size: int | list[int] | tuple[int, int]) -> int:
 
 def _public(source: str | Path) -> str:
     """A hub id as it is, of a folder no more than its name: it goes into a file that may be shared."""
-    return Path(source).resolve().name if Path(source).expanduser().is_dir() else str(source)
+    return Path(source).resolve().name if os.path.isdir(os.path.expanduser(source)) else str(source)

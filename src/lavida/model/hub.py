@@ -1,6 +1,7 @@
 """Where weights are: in a folder, in the hub's cache on this machine or on the hub; and whether they are whole."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Any
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
+    HFValidationError,
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
 )
+from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 
 from lavida.console import complain
@@ -66,10 +69,10 @@ def find(
         InputError: there is neither such a folder nor such a hub id, or the hub cannot be reached and no whole copy
             is in the cache.
     """
-    folder = Path(source).expanduser()
-    if folder.is_dir():
+    folder = Path(os.path.expanduser(source))  # os.path, because no path is too odd for it
+    if os.path.isdir(folder):
         return folder
-    if not HUB_ID.fullmatch(str(source)):
+    if not _is_hub_id(str(source)):
         raise InputError(f"no such {what}: {source}; give {give}")
     why, mend = _out_of_reach(str(source), what=what, give=give)
     if why is None:
@@ -81,6 +84,16 @@ def find(
         raise InputError(f"{why}, and the copy of {source} in its cache is incomplete ({fault}); {mend}")
     complain(f"{why}: using the copy of {source} in its cache")
     return copy
+
+
+def _is_hub_id(source: str) -> bool:
+    if not HUB_ID.fullmatch(source):
+        return False
+    try:
+        validate_repo_id(source)
+    except HFValidationError:
+        return False
+    return True
 
 
 def read_config(folder: Path, *, what: str = "model", give: str, mend: str = "copy it again") -> dict[str, Any]:
@@ -95,12 +108,14 @@ def read_config(folder: Path, *, what: str = "model", give: str, mend: str = "co
     Raises:
         InputError: there is none, or it cannot be read.
     """
-    if not (folder / CONFIG).is_file():
-        raise InputError(f"no {what} in {folder}: {CONFIG} is missing; give {give}")
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
         if not isinstance(config, dict):
             raise ValueError("not an object")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise InputError(f"no {what} in {folder}: {CONFIG} is missing; give {give}") from None
+    except OSError as error:
+        raise InputError(f"the {what} in {folder} cannot be read: {error.strerror}; check its permissions") from error
     except ValueError as error:
         raise InputError(f"damaged {what} in {folder}: {CONFIG} cannot be read; {mend}") from error
     return config

@@ -25,6 +25,7 @@ TOKENIZER, TEXT_TOKENIZER, PROCESSORS, CARD = "tokenizer", "text_tokenizer", "pr
 ADAPTER_CONFIG = "adapter_config.json"  # peft's name
 GIVE = "nano, a saved model's folder or its hub id"
 DISK_FULL = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b")
+TORCH_WRITER = "inline_container.cc"  # fails when fewer bytes than it wrote have arrived; it says no reason
 
 
 def fingerprint(folder: Path) -> str:
@@ -161,9 +162,13 @@ class SavedModel(PreTrainedModel):
 
 @contextmanager
 def disk_errors(place: str | Path) -> Iterator[None]:
-    """safetensors has an error of its own for a full disk: make it the `OSError` that everybody expects."""
+    """safetensors and torch have errors of their own for a full disk: make them the `OSError` that all expect."""
     try:
         yield
+    except RuntimeError as error:
+        if TORCH_WRITER not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place)) from error
     except SafetensorError as error:
         if (full := DISK_FULL.search(str(error))) is None:
             raise
@@ -173,7 +178,7 @@ def disk_errors(place: str | Path) -> Iterator[None]:
 
 def _check_folder(folder: Path) -> None:
     """Refuse what is no saved `LavidaModel` before `transformers` says it in its own words."""
-    if not (folder / CONFIG).is_file() and (folder / ADAPTER_CONFIG).is_file():
+    if not os.path.isfile(folder / CONFIG) and os.path.isfile(folder / ADAPTER_CONFIG):
         raise InputError(
             f"{folder} holds an adapter: `lavida models merge {folder} --base DIR --out MODEL` makes a model of it"
         )

@@ -8,13 +8,14 @@ from accelerate.utils import DistributedType
 from torch import nn
 
 from lavida.progress import progress_bar
+from lavida.training.check import check_training
 from lavida.training.held_out import HeldOutTest
 from lavida.training.monitor import Monitor
 from lavida.training.optimisation import build_accelerator, build_optimiser, fit_for_sharding
 from lavida.training.recipe import Recipe
 from lavida.training.run_folder import BEST, MODEL, RunFolder
-from lavida.training.saving import calibrate_in_place, calibrate_saved, save_model
-from lavida.training.start import build_model, check_model
+from lavida.training.saving import calibrate_saved, save_model
+from lavida.training.start import build_model
 from lavida.training.steps import TrainingStep, step_parts
 from lavida.training.stream import ExposureStream
 from lavida.training.trainable import make_trainable
@@ -29,9 +30,7 @@ def train(recipe: Recipe, *, resume: bool = True) -> Path:
     opt = recipe.train
     accelerator = build_accelerator(recipe)
     folder = RunFolder(Path(recipe.out), accelerator)
-    if resume:
-        folder.check(recipe)
-    check_model(recipe)
+    check_training(recipe, resume=resume)
     stream = ExposureStream(recipe)
     test = HeldOutTest(recipe) if opt.evaluate_every else None
     torch.manual_seed(opt.seed)
@@ -63,9 +62,10 @@ def train(recipe: Recipe, *, resume: bool = True) -> Path:
 
 def _finish(accelerator: Accelerator, model: nn.Module, recipe: Recipe) -> None:
     """Save what was learnt; calibrate it, and the best model where there is one."""
-    out, how = Path(recipe.out), {"root": Path(recipe.data.root), "device": accelerator.device}
+    out = Path(recipe.out)
     model.eval()
-    then = (lambda folder: calibrate_saved(folder, **how)) if recipe.calibrate else None
-    save_model(accelerator, model, out / MODEL, then=then)
-    if recipe.calibrate and accelerator.is_main_process and (out / BEST).is_dir():
-        calibrate_in_place(out / BEST, **how)
+    save_model(accelerator, model, out / MODEL)  # first: whatever becomes of its calibration, it is not lost
+    if recipe.calibrate and accelerator.is_main_process:
+        for folder in (out / MODEL, out / BEST):
+            if folder.is_dir():
+                calibrate_saved(folder, root=Path(recipe.data.root), device=accelerator.device)

@@ -26,6 +26,7 @@ COUNTS = (
     "train.tokens_per_pair",
 )
 COUNTS_OR_NONE = ("train.workers", "train.warmup", "train.evaluate_every", "train.show_pictures")
+FRAME_MULTIPLE = 32  # of the coarsest map of any backbone
 CHOICES = {
     "train.precision": tuple(PRECISIONS),
     "train.schedule": ("cosine", "linear"),
@@ -42,7 +43,7 @@ class SetRecipe:
     split: str = "train"
     weight: float = 1.0
     clips: bool = False  # consecutive frames: may be drawn as clips of `data.clip_length`
-    max_categories: int | None = None  # of this set; null: `sampler.max_categories`
+    max_categories: int | None = None  # of this set, if that is less than `sampler.max_categories`
 
 
 @dataclass
@@ -65,10 +66,13 @@ class SamplerRecipe:
 
     max_categories: int = 30
     names: str = "mixture"  # where irrelevant names come from; or "own", the sample's own data set alone (Eq. 1)
+    class_share: float | None = 0.5  # of irrelevant names from class names, not free texts; null: one pool of both
     further: float = 0.0  # share of the irrelevant names that come from words which no mask of the mixture shows
     probability: float = 0.5
+    several: float = 0.3  # share of the anomalous samples with more than one true category
+    ask_left: float = 0.5  # how likely a class that the view has lost is asked for
     labels: str = "observed"  # or "letter": Eq. 2 as written
-    phrases: bool = True
+    phrases: bool = True  # say classes in other words of the vocabulary, too
     even_words: bool = True  # draw names such that the words alone say little about the label
 
 
@@ -155,6 +159,10 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
 
 
 def _check_values(path: Path, recipe: DictConfig) -> None:
+    if any(side < 1 or side % FRAME_MULTIPLE for side in recipe.data.size):
+        raise InputError(
+            f"{path}: data.size: {list(recipe.data.size)}; choose a height and a width that {FRAME_MULTIPLE} divides"
+        )
     for key, choices in CHOICES.items():
         if (chosen := OmegaConf.select(recipe, key)) not in choices:
             names = ", ".join("null" if choice is None else choice for choice in choices)

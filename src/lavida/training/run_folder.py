@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -14,11 +15,14 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from lavida.errors import InputError
+from lavida.evaluation.writing import mendable
+from lavida.model.saved import disk_errors
 from lavida.training.checkpoint import hold_trained_weights
 from lavida.training.recipe import Recipe
 
 RECIPE, LOSSES, EVALUATIONS = "recipe.yaml", "losses.jsonl", "evaluations.jsonl"
 MODEL, BEST = "model", "best"
+CHECKPOINT = re.compile(r"checkpoint-\d+")
 # what may differ when a run goes on
 FREE = {"data.root", "calibrate"} | {
     f"train.{key}"
@@ -37,18 +41,6 @@ class RunFolder:
         self.root = root
         self._accelerator = accelerator
 
-    def check(self, recipe: Recipe) -> None:
-        """Raise InputError if the folder holds a run that this recipe would not continue."""
-        if not (self.root / RECIPE).is_file() or not self._checkpoints():
-            return
-        before, now = _settings(_recorded(self.root / RECIPE)), _settings(_plain(recipe))
-        for key in sorted((before.keys() | now.keys()) - FREE):
-            if before.get(key) != now.get(key):
-                raise InputError(
-                    f"{self.root} holds a run with {key} {before.get(key)}, not {now.get(key)}: "
-                    "choose another folder with out=..., or start over with --no-resume"
-                )
-
     def enter(self, recipe: Recipe, *, resume: bool) -> int:
         """Load the newest checkpoint into what the accelerator has prepared; return the step to go on from.
 
@@ -59,15 +51,11 @@ class RunFolder:
         """
         hold_trained_weights(self._accelerator)
         if self._accelerator.is_main_process:
-            self.root.mkdir(parents=True, exist_ok=True)
-            for left in self.root.glob(".checkpoint-*"):
-                shutil.rmtree(left)
-            for old in [] if resume else [*self._checkpoints(), self.root / BEST]:
-                _remove(old)
-            _replace(self.root / RECIPE, OmegaConf.to_yaml(OmegaConf.create(_plain(recipe))))
+            with mendable(self.root):
+                self._prepare(recipe, resume=resume)
         self._accelerator.wait_for_everyone()
         done = 0
-        if checkpoints := self._checkpoints():
+        if checkpoints := _checkpoints(self.root):
             self._load(checkpoints[-1])
             done = _step(checkpoints[-1])
         if self._accelerator.is_main_process:
@@ -75,6 +63,14 @@ class RunFolder:
                 _forget_after(done, self.root / name)
         self._accelerator.wait_for_everyone()
         return done
+
+    def _prepare(self, recipe: Recipe, *, resume: bool) -> None:
+        self.root.mkdir(parents=True, exist_ok=True)
+        for left in self.root.glob(".checkpoint-*"):
+            shutil.rmtree(left)
+        for old in [] if resume else [*_checkpoints(self.root), self.root / BEST]:
+            _remove(old)
+        _replace(self.root / RECIPE, OmegaConf.to_yaml(OmegaConf.create(_plain(recipe))))
 
     def log(self, step: int, values: dict[str, float]) -> None:
         """Append a line to `losses.jsonl` and tell the tracker, if there is one."""
@@ -93,11 +89,12 @@ class RunFolder:
         """Write `checkpoint-<step>` under another name and rename it, so that a killed run leaves whole ones only."""
         partial = self.root / f".checkpoint-{step}"
         deepspeed = self._accelerator.distributed_type == DistributedType.DEEPSPEED
-        self._accelerator.save_state(str(partial), **({"exclude_frozen_parameters": True} if deepspeed else {}))
+        with mendable(self.root), disk_errors(partial):
+            self._accelerator.save_state(str(partial), **({"exclude_frozen_parameters": True} if deepspeed else {}))
         self._accelerator.wait_for_everyone()
         if self._accelerator.is_main_process:
             partial.rename(self.root / f"checkpoint-{step}")
-            for old in self._checkpoints()[:-keep]:
+            for old in _checkpoints(self.root)[:-keep]:
                 _remove(old)
         self._accelerator.wait_for_everyone()
 
@@ -116,12 +113,26 @@ class RunFolder:
 
     def _append(self, name: str, line: dict[str, Any]) -> None:
         if self._accelerator.is_main_process:
-            with (self.root / name).open("a") as file:
+            with mendable(self.root), (self.root / name).open("a") as file:
                 file.write(json.dumps(line) + "\n")
 
-    def _checkpoints(self) -> list[Path]:
-        """Oldest first."""
-        return sorted(self.root.glob("checkpoint-*"), key=_step)
+
+def check_run(root: Path, recipe: Recipe) -> None:
+    """Raise InputError if the folder holds a run that this recipe would not continue."""
+    if not (root / RECIPE).is_file() or not _checkpoints(root):
+        return
+    before, now = _settings(_recorded(root / RECIPE)), _settings(_plain(recipe))
+    for key in sorted((before.keys() | now.keys()) - FREE):
+        if before.get(key) != now.get(key):
+            raise InputError(
+                f"{root} holds a run with {key} {before.get(key)}, not {now.get(key)}: "
+                "choose another folder with out=..., or start over with --no-resume"
+            )
+
+
+def _checkpoints(root: Path) -> list[Path]:
+    """Oldest first; copies that somebody has put beside them are none."""
+    return sorted((path for path in root.glob("checkpoint-*") if CHECKPOINT.fullmatch(path.name)), key=_step)
 
 
 def _step(checkpoint: Path) -> int:

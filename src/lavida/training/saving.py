@@ -1,7 +1,6 @@
 """Models as a training leaves them: adapters merged, in half precision, in folders that are whole or not there."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -10,24 +9,20 @@ from torch import nn
 
 from lavida.detector import Detector
 from lavida.export.folder import finished_folder
+from lavida.model.hub import CONFIG
 from lavida.model.lavida import LavidaModel
 from lavida.training.adapter import SHARED_PRECISION, write_adapter
 from lavida.training.calibration import calibrate
 from lavida.training.trainable import plain_state
 
-CONFIG = "config.json"
 
-
-def save_model(
-    accelerator: Accelerator, model: nn.Module, folder: Path, *, then: Callable[[Path], None] | None = None
-) -> None:
+def save_model(accelerator: Accelerator, model: nn.Module, folder: Path) -> None:
     """Write the model that is trained as a `LavidaModel`; called by all processes, of which the main one writes.
 
     Args:
         accelerator: has prepared `model`.
         model: what is trained.
         folder: an earlier model in it is replaced when the new one is whole.
-        then: called with the folder while it still is a hidden one.
     """
     state = accelerator.get_state_dict(model)
     if accelerator.is_main_process:
@@ -36,19 +31,12 @@ def save_model(
             plain.config.untrained = False
             plain.save_pretrained(partial, state_dict=plain_state(plain, state), weights=SHARED_PRECISION)
             write_adapter(plain, state, partial)
-            if then is not None:
-                then(partial)
 
 
 def calibrate_saved(folder: Path, *, root: Path, device: torch.device) -> None:
     """Calibrate a saved model, after its rounding to half precision, on the held-out sets below `root`."""
     detector = Detector(LavidaModel.from_pretrained(folder), name=str(folder), device=device)
     calibrate(detector, root)
-    detector.model.config.save_pretrained(folder)
-
-
-def calibrate_in_place(folder: Path, *, root: Path, device: torch.device) -> None:
-    """`calibrate_saved` for a finished folder, which is replaced as a whole."""
-    with finished_folder(folder, replaces=CONFIG) as partial:
+    with finished_folder(folder, replaces=CONFIG) as partial:  # never half of it
         shutil.copytree(folder, partial, dirs_exist_ok=True)
-        calibrate_saved(partial, root=root, device=device)
+        detector.model.config.save_pretrained(partial)

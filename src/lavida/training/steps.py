@@ -32,8 +32,11 @@ class StepParts(Dataset):
     def __len__(self) -> int:
         return len(self._parts[0])
 
-    def __getitem__(self, step: int) -> list[Batch]:
-        return [part[step] for part in self._parts]
+    def __getitem__(self, step: int) -> list[Batch] | InputError:
+        try:
+            return [part[step] for part in self._parts]
+        except InputError as error:
+            return error  # raised in a worker, it would come out with the worker's traceback as its message
 
 
 def step_parts(recipe: Recipe, stream: ExposureStream, *, first: int, rank: int, processes: int) -> Iterator[list]:
@@ -67,7 +70,14 @@ def step_parts(recipe: Recipe, stream: ExposureStream, *, first: int, rank: int,
         num_workers=opt.workers,
         prefetch_factor=4 if opt.workers else None,
     )
-    return iter(loader)
+    return _raised(iter(loader))
+
+
+def _raised(steps: Iterator[list[Batch] | InputError]) -> Iterator[list[Batch]]:
+    for parts in steps:
+        if isinstance(parts, InputError):
+            raise parts
+        yield parts
 
 
 class TrainingStep:

@@ -76,6 +76,12 @@ PICTURES = (
 )
 
 
+def check_pictures(root: Path) -> None:
+    """Raise InputError unless all of `PICTURES` are below `root`."""
+    for each in PICTURES:
+        load(each.dataset, root / each.folder, "heldout")
+
+
 def clip_sets(root: Path) -> list[HeldOut]:
     """Every data set of videos that is below `root`, in the kit's folder or in one of the data set's own name."""
     folders = {each.dataset: each.folder for each in PICTURES}

@@ -165,6 +165,31 @@ def test_finished_rows_are_shared_and_never_trained_again(projector, recipe, mon
     assert (projector / "compression-cost.json").read_text() == costs  # times are not measured again
 
 
+def test_the_costs_of_a_recipe_that_names_no_ratio(tmp_path):
+    path = tmp_path / "plain.yaml"
+    path.write_text(RECIPE.replace(", projector: two_way, projector_queries: 4, compression_ratio: 0.5", ""))
+    assert load_recipe(path, ["data.root=."]).model == {"preset": "nano"}
+    [table] = go("compression", path, tmp_path / "out", rows=["default"], seeds=1)
+    said = json.loads(table.with_suffix(".json").read_text())
+    assert [(row["row"], row["level"]) for row in said["rows"]] == [("default", 0.5)]
+    assert [cost["ratio"] for cost in said["costs"]] == [1.0, 0.5, 0.2, 0.1, 0.05]
+    assert said["not_run"] == ["compression-1", "compression-0.2", "compression-0.1", "compression-0.05"]
+    trained = OmegaConf.load(tmp_path / "out" / "runs" / "default-seed0" / "recipe.yaml").model
+    assert trained.compression_ratio == 0.5 and trained.projector_queries == 16  # nano's own
+
+
+def test_rows_that_a_saved_model_cannot_have_are_refused_before_anything_is_trained(recipe, tmp_path, monkeypatch):
+    (tmp_path / "config.json").write_text('{"projector": "mlp", "projector_queries": 4}')
+    path = tmp_path / "start.yaml"
+    path.write_text(RECIPE.replace("projector: two_way, projector_queries: 4", f"start: {tmp_path}"))
+    stop_after(monkeypatch, 0)
+    with pytest.raises(InputError, match="row projector-q_former changes the model, and the recipe's model.start"):
+        go("projector", path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(Stopped):  # nothing but the draw of the first step is in the way
+        go("max-categories", path, tmp_path / "out")
+
+
 def test_other_pictures_are_asked_without_training(projector, recipe, monkeypatch):
     stop_after(monkeypatch, 0)
     for pictures in (2, 3):
@@ -215,6 +240,7 @@ def test_ped2_adds_columns(projector, recipe, monkeypatch, tmp_path):
         (["projector", "--rows", "mlp"], "unknown row: mlp; choose from default"),
         (["projector", "--seeds", "0"], "--seeds is 0; give 1 or more"),
         (["projector", "train.stepz=3"], "train.stepz"),
+        (["projector", "model.preset=huge"], "unknown model.preset 'huge'"),
         (["projector", "--recipe", "nothing.yaml"], "no such recipe: nothing.yaml"),
         (["projector", "--out", "{file}/below"], "is or lies below a file"),
     ],

@@ -3,17 +3,44 @@ from pathlib import Path
 
 import pytest
 
-from lavida.ablations.studies import DEFAULT, STUDIES, changed, choose, setting, unique_rows
+from lavida.ablations.studies import DEFAULT, STUDIES, VARIED, Study, changed, choose, completed, setting, unique_rows
 from lavida.config import LavidaConfig
 from lavida.errors import InputError
+from lavida.training import start
 from lavida.training.recipe import Recipe, load_recipe
 
-CONFIG = Path(__file__).resolve().parents[2] / "configs" / "ablation.yaml"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIG = CONFIGS / "ablation.yaml"
+PARTS = {  # of the model that `components` takes out, by the switch that says whether it is there
+    "f_sem": "use_f_sem",
+    "f_a": "use_f_a",
+    "positions": "keep_positions",
+    "motion": "motion",
+    "alignment": "alignment",
+    "classifier": "classifier_evidence",
+}
 
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
     return load_recipe(CONFIG)
+
+
+@pytest.fixture(params=["ablation", "nano", "small", "paper"])
+def shipped(request, monkeypatch) -> Recipe:
+    """Each recipe, as `lavida ablate` sees it; nothing is built or looked for on the hub."""
+
+    def refuse(*args, **options):
+        raise AssertionError("only configurations are to be read")
+
+    for name in ("build_nano", "assemble", "locate", "find"):
+        monkeypatch.setattr(start, name, refuse)
+    return completed(load_recipe(CONFIGS / f"{request.param}.yaml", ["data.root=."]))
+
+
+def effective(recipe: Recipe) -> tuple:
+    """All that studies vary, as a model of this recipe has it."""
+    return (*start.model_settings(recipe, VARIED).items(), recipe.sampler.max_categories)
 
 
 def labels(study: str, recipe: Recipe) -> list[str]:
@@ -75,3 +102,64 @@ def test_unknown_names_say_which_there_are(recipe):
         choose("quries")
     with pytest.raises(InputError, match="unknown row: mlp; choose from default, projector-mlp"):
         unique_rows(choose("projector"), recipe, only=["mlp"])
+
+
+@pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES.keys())
+def test_whatever_the_recipe_one_row_is_the_default_and_no_two_are_the_same(shipped, study: Study):
+    rows = study.rows(shipped)
+    [default] = [row for row in rows if row.name == DEFAULT]
+    if study.key.startswith("model."):
+        name = study.key.removeprefix("model.")
+        assert default.level is not None
+        assert default.level == start.model_settings(shipped, [name])[name]
+        assert {row.level for row in rows} == {default.level, *study.levels}
+    elif study.key:
+        assert default.level == shipped.sampler.max_categories
+    settings = [effective(changed(shipped, row.changes)) for row in rows]
+    assert settings[rows.index(default)] == effective(shipped)
+    assert len(set(settings)) == len(rows) > 1
+
+
+def test_only_parts_that_are_on_are_taken_out(shipped):
+    has = start.model_settings(shipped, PARTS.values())
+    there = {f"no-{part}" for part, switch in PARTS.items() if has[switch]}
+    assert {row.name for row in STUDIES["components"].rows(shipped)} == {DEFAULT, *there}
+
+
+def test_the_parts_of_the_presets():
+    def parts(config: str) -> list[str]:
+        base = completed(load_recipe(CONFIGS / f"{config}.yaml", ["data.root=."]))
+        return [row.name.removeprefix("no-") for row in STUDIES["components"].rows(base)][1:]
+
+    assert parts("nano") == list(PARTS)
+    assert parts("small") == ["f_sem", "f_a", "positions", "alignment"]
+    assert parts("paper") == ["f_sem", "f_a", "positions"]
+
+
+def test_the_presets_own_levels_stand_beside_the_papers_numbers():
+    base = completed(load_recipe(CONFIGS / "paper.yaml", ["data.root=."]))
+    for name in ("max-categories", "projector", "queries"):
+        study = STUDIES[name]
+        [default] = [row for row in study.rows(base) if row.name == DEFAULT]
+        assert default.level in study.published.rows and len(study.rows(base)) == len(study.levels)
+
+
+def test_a_completed_recipe_keeps_what_it_says(recipe):
+    """Else finished runs of configs/ablation.yaml would be refused as those of another recipe."""
+    assert completed(recipe) is recipe and recipe.model.keys() == {"preset", *VARIED}
+    other = completed(Recipe(model={"preset": "nano", "motion": False, "projector_queries": 20}))
+    assert other.model["motion"] is False and other.model["projector_queries"] == 20
+    assert list(other.model)[:3] == ["preset", "motion", "projector_queries"]
+
+
+def test_settings_that_do_not_fit_are_refused_before_there_are_rows():
+    for model, said in (
+        ({"preset": "huge"}, "unknown model.preset 'huge'"),
+        ({"preset": "nano", "projektor": "mlp"}, "unknown key model.projektor"),
+        ({"preset": "paper", "motion": None}, "motion"),
+        ({"preset": "nano", "alignment": False}, "classifier_evidence needs alignment"),
+        ({"start": "nowhere"}, "no such model: nowhere"),
+    ):
+        with pytest.raises(InputError, match=said) as caught:
+            completed(Recipe(model=model))
+        assert "\n" not in str(caught.value)

@@ -12,7 +12,7 @@ from lavida.evaluation import evaluate, open_benchmark
 from lavida.evaluation.exposure.answers import Questions, ask_all
 from lavida.evaluation.exposure.measures import row_measures
 from lavida.evaluation.exposure.scenes import ACTORS, ROWS, MovingScenes
-from lavida.evaluation.exposure.sets import PICTURES
+from lavida.evaluation.exposure.sets import PICTURES, check_pictures
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, evenly_spread
 from lavida.exposure.vocabulary import Vocabulary
@@ -25,8 +25,7 @@ PED2_METRICS = {"pixel_auc": "ped2.pixel_auc", "frame_auc_micro": "ped2.frame_au
 
 def check_data(root: Path, ped2: Path | None) -> None:
     """Raise InputError before anything is trained if what rows are measured on is not there."""
-    for held_out in PICTURES:
-        load(held_out.dataset, root / held_out.folder, "heldout")
+    check_pictures(root)
     if ped2 is not None:
         open_benchmark(PED2, ped2)
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from lavida import __version__
 from lavida.ablations.heldout import held_out_sets, measure_ped2, overall, read_ped2
-from lavida.ablations.studies import Row, changed
+from lavida.ablations.studies import Row, changed, completed
 from lavida.detector import load
 from lavida.errors import InputError
 from lavida.training.loop import train
@@ -46,7 +46,7 @@ class Runs:
     """All runs of one recipe below `out/runs`.
 
     Args:
-        recipe: of the default row.
+        recipe: of the default row, `completed`.
         out: where `runs` lies.
         root: data for training and for the held-out test.
         pictures: at most so many held-out pictures of a set.
@@ -120,7 +120,7 @@ class Runs:
     def _check(self, folder: Path, recipe: Recipe) -> None:
         if not _has_model(folder) and not any(folder.glob("checkpoint-*")):
             return  # nothing of an earlier run would be used
-        before, now = _settings(load_recipe(folder / RECIPE)), _settings(recipe)
+        before, now = _settings(completed(load_recipe(folder / RECIPE))), _settings(recipe)
         for key in sorted((before.keys() | now.keys()) - FREE):
             if before.get(key) != now.get(key):
                 raise InputError(

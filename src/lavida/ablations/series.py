@@ -14,10 +14,11 @@ from lavida.ablations.cost import compression_costs
 from lavida.ablations.heldout import check_data
 from lavida.ablations.report import Measured, markdown, summary
 from lavida.ablations.runs import MODEL, Run, Runs
-from lavida.ablations.studies import DEFAULT, Row, Study, choose, unique_rows
+from lavida.ablations.studies import DEFAULT, Row, Study, choose, completed, unique_rows
 from lavida.detector import load
 from lavida.errors import InputError
-from lavida.training.recipe import load_recipe
+from lavida.training.recipe import Recipe, load_recipe
+from lavida.training.start import START
 
 COSTS = "compression-cost.json"
 
@@ -61,8 +62,9 @@ def ablate(
         if number < 1:
             raise InputError(f"{what} is {number}; give 1 or more")
     studies = choose(name)
-    base = load_recipe(recipe, ["data.root=.", *overrides])
+    base = completed(load_recipe(recipe, ["data.root=.", *overrides]))
     chosen = unique_rows(studies, base, only=rows)
+    _check_start(base, chosen)
     check_data(root, ped2)
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -72,6 +74,18 @@ def ablate(
     series = _Series(runs, studies, out=out, seeds=seeds, row_seeds=row_seeds, say=say)
     series.run(chosen)
     return series.write_tables()
+
+
+def _check_start(recipe: Recipe, rows: Sequence[Row]) -> None:
+    """Raise InputError for a row that would be refused only after the rows before it have been trained."""
+    if START not in recipe.model:
+        return
+    for row in rows:
+        if any(key.startswith("model.") for key in row.changes):
+            raise InputError(
+                f"row {row.name} changes the model, and the recipe's model.start takes a saved one as it is: leave it "
+                "out, choose max-categories, or change a trained model with --benchmark"
+            )
 
 
 class _Series:

@@ -9,6 +9,7 @@ from typing import Any
 from lavida.ablations.published import PUBLISHED, Published
 from lavida.errors import InputError
 from lavida.training.recipe import Recipe
+from lavida.training.start import model_settings
 
 DEFAULT = "default"
 
@@ -55,13 +56,18 @@ class Study:
         """The paper's numbers for the same rows."""
         return PUBLISHED.get(self.name)
 
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All dotted keys that its rows change."""
+        return (self.key,) if self.key else tuple(key for changes in self.parts.values() for key in changes)
+
     def rows(self, recipe: Recipe) -> list[Row]:
-        """The rows in the order of the table; what the recipe has already is the default row."""
+        """The rows in the order of the table; what the recipe, a `completed` one, has already is the default row."""
         if not self.key:
             without = [
                 Row(f"no-{part}", f"without {part}", changes=changes)
                 for part, changes in self.parts.items()
-                if changed(recipe, changes) != recipe
+                if any(setting(recipe, key) != value for key, value in changes.items())
             ]
             return [Row(DEFAULT, "all parts"), *without]
         own = setting(recipe, self.key)
@@ -123,6 +129,13 @@ STUDIES: dict[str, Study] = {
     )
 }
 
+# fields of the model
+VARIED = tuple(
+    dict.fromkeys(
+        key.removeprefix("model.") for study in STUDIES.values() for key in study.keys if key.startswith("model.")
+    )
+)
+
 
 def choose(name: str) -> list[Study]:
     """The studies that a name on the command line means. Raises InputError for an unknown one."""
@@ -144,11 +157,24 @@ def unique_rows(studies: Sequence[Study], recipe: Recipe, *, only: Sequence[str]
     return [rows[name] for name in names]
 
 
+def completed(recipe: Recipe) -> Recipe:
+    """The recipe with every field of the model that a study varies named in it, with the value that it has anyway.
+
+    Rows and tables then know what the default row is, whatever is left to the preset or to a saved model. A recipe
+    that names all of them stays as it is.
+
+    Raises:
+        InputError: the model's settings do not fit, or there is no such saved model.
+    """
+    missing = [name for name in VARIED if name not in recipe.model]
+    return replace(recipe, model=recipe.model | model_settings(recipe, missing)) if missing else recipe
+
+
 def setting(recipe: Recipe, key: str) -> Any:
-    """The value of a dotted key; None for a model field that the recipe leaves to its preset."""
+    """The value of a dotted key of a `completed` recipe."""
     section, _, name = key.partition(".")
     part = getattr(recipe, section)
-    return part.get(name) if isinstance(part, dict) else getattr(part, name)
+    return part[name] if isinstance(part, dict) else getattr(part, name)
 
 
 def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
@@ -171,6 +197,4 @@ def _with_own(levels: tuple[Any, ...], own: Any) -> list[Any]:
 
 
 def _said(level: Any) -> str:
-    if level is None:
-        return "the preset's"
     return f"{level:g}" if isinstance(level, float) else str(level)

@@ -14,7 +14,7 @@ import torch
 
 from lavida import __version__
 from lavida.ablations.cost import compression_costs
-from lavida.ablations.studies import STUDIES, Row
+from lavida.ablations.studies import STUDIES, VARIED, Row
 from lavida.ablations.trained_report import METRICS, draw, markdown
 from lavida.detector import Detector
 from lavida.errors import InputError
@@ -98,7 +98,8 @@ def trained_rows(name: str, detector: Detector) -> list[Row]:
         raise InputError(
             f"the ablation {name} needs training; on a benchmark choose {' or '.join(TITLES)}, or leave --benchmark out"
         )
-    own = {key.removeprefix("model."): getattr(*place) for key, place in _places(detector).items()}
+    own = {name: getattr(detector.model.config, name) for name in VARIED}
+    own |= {key.removeprefix("model."): getattr(*place) for key, place in _places(detector).items()}
     return [row for row in STUDIES[name].rows(Recipe(model=own)) if row.changes.keys() <= _places(detector).keys()]
 
 

@@ -87,6 +87,21 @@ PRETRAINED = {
     ),
 }
 PRESETS = ("nano", *PRETRAINED)
+# sizes and switches of nano that `LavidaConfig` has other defaults for
+NANO = {
+    "tokens_per_pair": 48,
+    "projector_dim": NANO_WIDTH,
+    "projector_layers": 2,
+    "projector_heads": 4,
+    "projector_mlp_dim": 256,
+    "projector_queries": 16,
+    "sparse_prompts": 4,
+    "alignment": True,
+    "classifier_evidence": True,
+    "residual_evidence": True,
+    "expected_maps": True,
+    "motion": True,
+}
 
 
 def build_nano(corpus: Iterable[str], *, backbone: str = "efficientnet-lite2", **changes) -> LavidaModel:
@@ -112,24 +127,12 @@ def build_nano(corpus: Iterable[str], *, backbone: str = "efficientnet-lite2", *
         "frame_side": 704,
         "image_mean": [127 / 255] * 3,  # the normalisation that EfficientNet-Lite was trained with
         "image_std": [128 / 255] * 3,
-        "tokens_per_pair": 48,
-        "projector_dim": NANO_WIDTH,
-        "projector_layers": 2,
-        "projector_heads": 4,
-        "projector_mlp_dim": 256,
-        "projector_queries": 16,
-        "sparse_prompts": 4,
-        "alignment": True,
-        "classifier_evidence": True,
-        "residual_evidence": True,
-        "expected_maps": True,
-        "motion": True,
         "frozen_parts": [
             describe("sam2.vision_encoder.backbone", package, file),
             describe("text.encoder", TEXT_PACKAGE, "model/model.safetensors"),
         ],
     }
-    config = LavidaConfig(**(settings | changes))
+    config = LavidaConfig(**(NANO | settings | changes))
     model = LavidaModel(config, tokenizer, AutoTokenizer.from_pretrained(text_folder))
     model.load_frozen_parts()
     if config.alignment and config.classifier_evidence:

@@ -1,7 +1,7 @@
 """The model that a recipe starts from: `model.preset` and what differs from it, or a saved model, `model.start`."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from typing import Any, TypeVar
 
@@ -11,9 +11,9 @@ from lavida.config import LavidaConfig
 from lavida.errors import InputError
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.model.assemble import assemble, assembled_config, locate
-from lavida.model.hub import CONFIG, find
+from lavida.model.hub import CONFIG, find, read_config
 from lavida.model.lavida import LavidaModel
-from lavida.model.presets import PRESETS, PRETRAINED, build_nano, pretrained_config, shape_only
+from lavida.model.presets import NANO, PRESETS, PRETRAINED, build_nano, pretrained_config, shape_only
 from lavida.model.saved import GIVE
 from lavida.training.recipe import Recipe
 from lavida.training.stream import prompt_corpus
@@ -56,6 +56,32 @@ def check_model(recipe: Recipe) -> None:
         locate(sources)
 
 
+def model_settings(recipe: Recipe, names: Iterable[str]) -> dict[str, Any]:
+    """What the recipe's model has in some fields of `LavidaConfig`, named in the recipe or left to its preset.
+
+    Nothing is built; of a model on the hub only `model.start` is looked for, to read its configuration.
+
+    Args:
+        recipe: its `model` counts.
+        names: sizes and switches; not what the files of its parts decide, as `frame_side` and `text_pooling`.
+
+    Raises:
+        InputError: a setting does not exist or does not fit, or there is no such saved model.
+    """
+    if START in recipe.model:
+        _check_start(recipe.model)
+        folder = find(recipe.model[START], give=GIVE)
+        config = _with_defaults(read_config(folder, give=GIVE))
+        return {name: config[name] for name in names}
+    preset, settings, _ = _settings(recipe)
+    if preset in PRETRAINED:
+        made = _config(preset, settings)
+    else:
+        settings.pop("backbone", None)  # of `build_nano`
+        made = _built(lambda: LavidaConfig(**(NANO | settings)))
+    return {name: getattr(made, name) for name in names}
+
+
 def build_shape(recipe: Recipe) -> LavidaModel:
     """The same for looking at: `small` and `paper` on the `meta` device, without weights and tokenizers."""
     if START in recipe.model:
@@ -72,12 +98,17 @@ def _check_start(model: dict[str, Any]) -> None:
     """What a saved model already is may be said again, as the recipes of the presets do."""
     folder = find(model[START], give=GIVE)
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        config = _with_defaults(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return  # what is wrong with it is told when it is loaded
     for key in sorted(model.keys() - {START, "preset"}):
         if key not in config or config[key] != model[key]:
             raise InputError(f"model.{key} in the recipe: model.start takes a model as it is; leave it out")
+
+
+def _with_defaults(config: dict[str, Any]) -> dict[str, Any]:
+    """A saved configuration with the fields that are younger than it, as loading fills them."""
+    return {field.name: field.default for field in fields(LavidaConfig)} | config
 
 
 def _settings(recipe: Recipe) -> tuple[str, dict[str, Any], dict[str, str]]:

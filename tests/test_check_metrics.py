@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from lavida.evaluation import PROTOCOLS, evaluate, open_benchmark
@@ -46,6 +47,19 @@ def test_frame_and_pixel_metrics_agree_with_scikit_learn(results):
     checked = _run(*results)
     assert checked.returncode == 0, checked.stdout + checked.stderr
     assert len(checked.stdout.splitlines()) == 5 * len(results)
+
+
+@pytest.mark.parametrize("scale", ["probability", "logit"])
+def test_frames_of_which_the_model_is_sure_agree(tmp_path, scale):
+    from evaluation.toy_benchmark import Guesser, Toy
+
+    random = np.random.default_rng(0)
+    toy = Toy({"v": random.integers(2, size=200).tolist()}, has_pixel_labels=False)
+    guesser = Guesser({"v": random.uniform(10, 30, size=200).tolist()})
+    protocol = PROTOCOLS["standard"].changed([f"scale={scale}", "stride=3"])
+    evaluate(toy, detector=guesser, protocol=protocol, out=tmp_path)
+    checked = _run(tmp_path)
+    assert checked.returncode == 0 and len(checked.stdout.splitlines()) == 3, checked.stdout + checked.stderr
 
 
 def test_a_number_that_differs_is_found(results, tmp_path):

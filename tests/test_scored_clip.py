@@ -35,6 +35,20 @@ def test_a_stream_says_what_detect_says(source, stride, opened):
     assert maps[0].dtype == np.float16 and np.array_equal(np.stack(maps), found.pixel_maps)
 
 
+def test_frames_with_the_same_score_have_their_own_logits(source):
+    class Sure(BrightModel):
+        def calibrated(self, logits):
+            return 10 * logits + 20  # light is -3 to 3
+
+    detector = bright_detector()
+    detector.model = Sure()
+    clips = list(detector.stream(source, ["light"], stride=1))
+    logits, scores = (np.concatenate([getattr(clip, name) for clip in clips]) for name in ("frame_logits", "scores"))
+    assert logits.dtype == scores.dtype == np.float32 and len(logits) == len(scores) == 11
+    np.testing.assert_allclose(scores, 1 / (1 + np.exp(-logits.astype(np.float64))), rtol=1e-6)
+    assert (logits > 18).all() and (scores == 1).all()
+
+
 def test_progress_ends_at_the_number_of_frames_though_few_are_analysed(source):
     seen = []
     for _ in bright_detector().stream(source, ["light"], stride=1000, progress=seen.append):

@@ -22,7 +22,8 @@ class ScoredClip:
     Attributes:
         indices: int64 `[T]`, each frame's index in the video, ascending.
         times: float64 `[T]`, seconds since the video's first frame.
-        scores: float32 `[T]` in [0, 1].
+        frame_logits: float32 `[T]`, calibrated; they tell frames apart whose scores are all 1.
+        scores: float32 `[T]` in [0, 1], their sigmoid.
         category_scores: float32 `[T, K]` in [0, 1].
         output: the model's own output; holds its masks.
         model: whose output it is.
@@ -31,6 +32,7 @@ class ScoredClip:
 
     indices: np.ndarray
     times: np.ndarray
+    frame_logits: np.ndarray
     scores: np.ndarray
     category_scores: np.ndarray
     output: LavidaOutput
@@ -48,11 +50,12 @@ class ScoredClip:
         size: tuple[int, int],
     ) -> ScoredClip:
         """Read the scores from the model's output. Raises InputError if they are not numbers."""
-        scores = model.calibrated(output.frame_logits[0]).sigmoid().float().cpu().numpy()  # [T]
+        logits = model.calibrated(output.frame_logits[0])  # [T]
+        frame_logits, scores = (values.float().cpu().numpy() for values in (logits, logits.sigmoid()))
         per_category = model.category_scores(output, count=len(categories))[0].float().cpu().numpy()  # [T, K]
         if not (np.isfinite(scores).all() and np.isfinite(per_category).all()):
             raise InputError("the model's scores are not numbers: its weights are damaged; save or train it again")
-        return cls(clip.indices, clip.times, scores, per_category, output, model, size)
+        return cls(clip.indices, clip.times, frame_logits, scores, per_category, output, model, size)
 
     @cached_property
     def _maps(self) -> torch.Tensor:

@@ -17,6 +17,7 @@ from lavida.ablations.studies import Row
 from lavida.cli import run as command_line
 from lavida.config import LavidaConfig
 from lavida.errors import InputError
+from lavida.evaluation.exposure import sets
 from lavida.evaluation.exposure.sets import HeldOut
 from lavida.exposure.sample import Segmented
 from lavida.training import loop
@@ -81,8 +82,9 @@ def toys():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "ExposureStream", ToyStream)
         patch.setattr(loop, "build_model", toy_model)
-        patch.setattr(heldout, "PICTURES", (HeldOut("toys", "toy", "toys"),))
-        patch.setattr(heldout, "load", lambda name, root, split: ToyPictures())
+        for module in (heldout, sets):
+            patch.setattr(module, "PICTURES", (HeldOut("toys", "toy", "toys"),))
+            patch.setattr(module, "load", lambda name, root, split: ToyPictures())
         yield
 
 
@@ -258,7 +260,7 @@ def test_missing_data_is_said_before_anything_is_trained(recipe, tmp_path, monke
     def load(name, root, split):
         raise InputError(f"{name} is not there")
 
-    monkeypatch.setattr(heldout, "load", load)
+    monkeypatch.setattr(sets, "load", load)
     monkeypatch.setattr(series, "Runs", None)
     with pytest.raises(InputError, match="toy is not there"):
         go("projector", recipe, tmp_path)

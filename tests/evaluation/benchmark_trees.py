@@ -49,7 +49,7 @@ class BrightSpot:
                 bright = np.where(frame.image.mean(-1) > 150, 4.0, -4.0).astype(np.float16)
                 yield SimpleNamespace(
                     indices=np.array([frame.index]),
-                    scores=np.array([0.9 if bright.max() > 0 else 0.1]),
+                    frame_logits=np.array([2.0 if bright.max() > 0 else -2.0], dtype=np.float32),
                     pixel_map=lambda t, bright=bright: bright,
                 )
 

@@ -6,13 +6,13 @@ from lavida.evaluation.frame_scores import frame_scores, smoothed
 from lavida.evaluation.protocols import Protocol
 
 
-def _scores(scores, sampled, frames, *, probabilities=True, **choices):
+def _scores(scores, sampled, frames, *, logits=False, **choices):
     protocol = Protocol(name="p", **choices)
     return frame_scores(
         np.array(scores, dtype=np.float64),
         np.array(sampled),
         frames=frames,
-        probabilities=probabilities,
+        logits=logits,
         protocol=protocol,
     )
 
@@ -34,15 +34,27 @@ def test_frames_before_the_first_readable_one_take_its_score(fill):
     assert _scores([0.3, 0.5], [2, 3], 4, fill=fill) == pytest.approx([0.3, 0.3, 0.3, 0.5])
 
 
-def test_logits_are_those_of_probabilities_and_finite():
-    logits = _scores([0.0, 0.5, 0.8, 1.0], range(4), 4, scale="logit")
-    assert logits[1:3] == pytest.approx([0, np.log(4)]) and np.isfinite(logits).all()
-    assert logits[0] == -logits[3] and logits[3] > 16
+def test_a_detectors_logits_stay_or_become_probabilities():
+    logits = [-800.0, 0.0, np.log(4), 800.0]
+    assert _scores(logits, range(4), 4, logits=True, scale="logit") == pytest.approx(logits)
+    assert _scores(logits, range(4), 4, logits=True, scale="probability") == pytest.approx([0, 0.5, 0.8, 1])
 
 
-def test_a_baseline_has_no_logits():
+def test_logits_tell_sure_frames_apart():
+    """The probabilities of both are 1 in single precision, of which the logit would be 16.6."""
+    assert _scores([18.0, 25.0], range(2), 2, logits=True, scale="logit").tolist() == [18, 25]
+
+
+@pytest.mark.parametrize(("scale", "between"), [("probability", (0.5 + 0.8) / 2), ("logit", np.log(4) / 2)])
+def test_frames_between_are_filled_on_the_scale_that_was_chosen(scale, between):
+    found = _scores([0.0, np.log(4)], [0, 2], 3, logits=True, scale=scale)
+    assert found[1] == pytest.approx(between)
+
+
+@pytest.mark.parametrize("scale", ["probability", "logit"])
+def test_a_baseline_keeps_its_scores(scale):
     levels = [3.0, 200.0]
-    assert _scores(levels, range(2), 2, probabilities=False, scale="logit").tolist() == levels
+    assert _scores(levels, range(2), 2, scale=scale).tolist() == levels
 
 
 @pytest.mark.parametrize("sigma", [0.4, 2.0, 15.0])

@@ -54,14 +54,14 @@ def test_a_benchmark_without_masks_has_no_counts():
 
 @pytest.mark.parametrize("scorer", [Given, Guesser])
 def test_stride_and_fill_hold_for_baselines_and_detectors_alike(scorer):
-    measure = _measure(scorer=scorer, stride=4, fill="hold")
+    measure = _measure(scorer=scorer, stride=4, fill="hold", scale="logit")
     assert measure.scores == pytest.approx([0.1] * 4 + [0.7] * 4 + [0.0, 0.05])
     assert (measure.analysed, measure.pixel_frames) == (4, 4)  # 0, 4, 8 and the last
 
 
 @pytest.mark.parametrize("scorer", [Given, Guesser])
 def test_a_dropped_tail_counts_nowhere(scorer):
-    measure = _measure(scorer=scorer, stride=2, clip_length=4, tails="dropped", fill="hold")
+    measure = _measure(scorer=scorer, stride=2, clip_length=4, tails="dropped", fill="hold", scale="logit")
     assert len(measure.scores) == len(measure.labels) == 8 and measure.read == 10
     assert (measure.analysed, measure.pixel_frames) == (4, 4)
     assert measure.scores == pytest.approx([0.1, 0.1, 0.9, 0.9, 0.7, 0.7, 0.2, 0.2])
@@ -84,9 +84,10 @@ def test_normal_videos_are_skipped_where_only_abnormal_ones_count():
     assert _measure(videos="abnormal").skipped is None
 
 
-def test_a_detectors_scores_can_be_logits():
-    measure = _measure([0.5, 0.8], [0, 1], scorer=Guesser, scale="logit")
-    assert measure.scores == pytest.approx([0, np.log(4)], abs=1e-5)
+@pytest.mark.parametrize(("scale", "expected"), [("probability", [0.5, 0.8]), ("logit", [0, np.log(4)])])
+def test_a_detectors_scores_are_probabilities_or_logits(scale, expected):
+    measure = _measure([0, np.log(4)], [0, 1], scorer=Guesser, scale=scale)
+    assert measure.scores == pytest.approx(expected)
 
 
 def test_scores_are_smoothed_and_normalised():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from evaluation.toy_benchmark import Given, Toy
-from lavida.evaluation import STANDARD, evaluate
+from lavida.evaluation import STANDARD, evaluate, results
 from lavida.evaluation.benchmarks import Video
 from lavida.evaluation.measure import measure_video
 from lavida.evaluation.results import UNFINISHED, ResultFolder
@@ -67,6 +67,14 @@ def test_finished_videos_are_not_scored_again_and_the_result_is_the_same(tmp_pat
 def test_with_other_settings_everything_is_scored_anew(tmp_path, change):
     _interrupt(tmp_path)
     _, asked = _evaluate(tmp_path, **change)
+    assert asked == ["a", "b", "c"]
+
+
+def test_measures_of_a_version_that_measured_otherwise_are_scored_anew(tmp_path, monkeypatch):
+    with monkeypatch.context() as earlier:
+        earlier.setattr(results, "_KIND", results._KIND - 1)
+        _interrupt(tmp_path)
+    _, asked = _evaluate(tmp_path)
     assert asked == ["a", "b", "c"]
 
 

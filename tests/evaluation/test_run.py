@@ -37,7 +37,9 @@ class Oracle:
             progress(index + 1)
             if index % stride == 0 or index == video.frames - 1:
                 yield SimpleNamespace(
-                    indices=np.array([index]), scores=labels[[index]], pixel_map=partial(self.map, mask)
+                    indices=np.array([index]),
+                    frame_logits=np.float32([8.0 if labels[index] else -8.0]),
+                    pixel_map=partial(self.map, mask),
                 )
 
     def map(self, mask, t):
@@ -124,18 +126,24 @@ def test_maps_and_masks_may_differ_in_size(benchmark, tmp_path):
 
 def test_the_published_protocol_and_its_deviations_are_said(tmp_path):
     labels = {"long": [0] * 9 + [1] * 11, "short": [0, 1, 1], "all of it": [1] * 16}
-    scores = {name: [0.88 + 0.1 * y for y in ys] for name, ys in labels.items()}
-    guesser = Guesser(scores)
+    logits = {name: [4.0 if y else 2.0 for y in ys] for name, ys in labels.items()}
+    guesser = Guesser(logits)
     toy = Toy(labels, has_pixel_labels=False)
     result = evaluate(toy, detector=guesser, protocol=replace(LAVIDA_UPSTREAM, prompt_template="paper"), out=tmp_path)
     assert result["protocol"] == "lavida-upstream" and result["videos"] == 2 and result["frames"] == 32
     assert "fewer than 8 x 1" in result["settings"]["skipped_videos"]["short"]
     assert result["settings"]["dropped_frames"] == 4
     with np.load(tmp_path / "scores" / "long.npz") as video:
-        assert np.unique(video["score"]) == pytest.approx([np.log(88 / 12), np.log(49)], abs=1e-4)
+        assert np.unique(video["score"]).tolist() == [2.0, 4.0]
     assert (
         result["frame_auc_micro"] < 1
     )  # the added abnormal frame of score 1 lies below the normal ones, whose logit is 2
+
+
+def test_frames_of_which_the_model_is_sure_are_no_ties_as_logits(tmp_path):
+    toy, guesser = Toy({"v": [0, 1] * 8}, has_pixel_labels=False), Guesser({"v": [18.0, 25.0] * 8})
+    result = evaluate(toy, detector=guesser, protocol=STANDARD.changed(["scale=logit"]), out=tmp_path)
+    assert result["frame_auc_micro"] == 1
 
 
 def test_the_headline_can_be_macro(tmp_path):

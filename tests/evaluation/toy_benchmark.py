@@ -61,20 +61,20 @@ class Given:
 
 @dataclass
 class Guesser:
-    """A detector with these probabilities for each video; keeps what it was asked."""
+    """A detector with these logits for each video; keeps what it was asked."""
 
-    probabilities: dict[str, list[float]]
+    logits: dict[str, list[float]]
     name: str = "guesser"
     asked: list[SimpleNamespace] = field(default_factory=list)
 
     def stream(self, source, anomalies, *, stride, templates=None, progress):
         self.asked.append(SimpleNamespace(source=source, anomalies=anomalies, stride=stride, templates=templates))
-        scores = self.probabilities[str(source)]
-        for index, score in enumerate(scores):
+        logits = self.logits[str(source)]
+        for index, logit in enumerate(logits):
             progress(index + 1)
-            if index % stride == 0 or index == len(scores) - 1:
+            if index % stride == 0 or index == len(logits) - 1:
                 yield SimpleNamespace(
                     indices=np.array([index]),
-                    scores=np.array([score], dtype=np.float32),
-                    pixel_map=lambda t, score=score: np.full((4, 6), score, dtype=np.float16),
+                    frame_logits=np.array([logit], dtype=np.float32),
+                    pixel_map=lambda t, logit=logit: np.full((4, 6), logit, dtype=np.float16),
                 )

@@ -98,6 +98,34 @@ def test_a_picture_with_classes_is_asked_for_expressions_of_things_that_it_lacks
     assert not {text for text, words in TEXTS.items() if "car" in words} & asked
 
 
+def test_every_text_of_another_sample_can_be_irrelevant_where_the_sample_alone_is_asked():
+    said = {"left zebra": ("zebra by itself", "them")}
+    sample = scene({"left zebra": HERE}, dataset="mevis", expressions=said, left=frozenset({"lost wug"}))
+    others = ("a runner", "the big one", "a zebra drinking", "puppy")
+    own = (*others, "left zebra", *said["left zebra"], "lost wug")
+    asked = set(drawn(sample, own, count=60, absent="unlisted", ask_left=0.0))
+    assert asked == set(others)
+    assert set(drawn(sample, own, count=60, ask_left=0.0)) == {"puppy"}  # people may be there without a label
+
+
+def test_a_lost_name_is_asked_for_as_often_as_wanted():
+    sample = scene({"zebra": HERE}, dataset="refcoco", left=frozenset({"a wug"}))
+    for share in (0.0, 0.2, 1.0):
+        names = drawn(sample, ("puppy",), count=400, max_categories=1, ask_left=share)
+        assert names.count("a wug") / 400 == pytest.approx(share, abs=0.06)
+
+
+@pytest.mark.parametrize("phrases", [True, False])
+def test_every_expression_of_an_object_is_its_name_equally_often(phrases):
+    sample = scene({"left zebra": HERE}, dataset="refcoco", expressions={"left zebra": ("one by itself", "this")})
+    sampler = AnomalyExposureSampler(vocabulary=Vocabulary.builtin(), names=(), phrases=phrases, probability=1.0)
+    rng = np.random.default_rng(0)
+    drawn_names = (sampler.sample(sample, ("puppy",), rng) for _ in range(900))
+    counts = Counter(e.categories[place] for e in drawn_names for place in e.category_masks)
+    assert set(counts) == {"left zebra", "one by itself", "this"}
+    assert all(count == pytest.approx(300, abs=60) for count in counts.values())
+
+
 def test_texts_without_a_known_word_are_compared_by_their_content():
     texts = ("shiny wug", "the wug on the right", "two wugs", "the big one", "left", "blarg", "shiny blarg")
     sample = scene({"the shiny wug": HERE}, dataset="refcoco", expressions={"the shiny wug": ("quox",)})

@@ -41,6 +41,8 @@ def test_a_data_set_has_a_maximum_of_its_own():
     assert set(counts) == {1, 2, 3}
     assert all(count == pytest.approx(300, abs=60) for count in counts.values())
     assert max(len(e.categories) for e in draw(300, scene(PRESENT), max_categories=5, limits={"few": 3})) == 5
+    many = scene(PRESENT, dataset="many")  # Table 3 varies max(K_E): a maximum of its own only lowers it
+    assert max(len(e.categories) for e in draw(300, many, max_categories=2, limits={"many": 7})) == 2
 
 
 def test_labels_agree_with_the_true_categories():
@@ -62,6 +64,8 @@ def test_a_normal_sample_names_only_absent_things():
 def test_some_anomalous_samples_have_several_true_categories():
     several = np.mean([len(e.category_masks) > 1 for e in draw(1000, probability=1.0)])
     assert 0.15 < several < 0.35
+    assert {len(e.category_masks) for e in draw(300, probability=1.0, several=0.0)} == {1}
+    assert np.mean([len(e.category_masks) > 1 for e in draw(300, probability=1.0, several=1.0)]) > 0.9
 
 
 def test_the_true_category_may_stand_anywhere():
@@ -189,7 +193,17 @@ def test_a_name_that_no_sample_shows_can_be_kept_out():
 
 @pytest.mark.parametrize(
     "bad",
-    [{"probability": 1.5}, {"max_categories": 0}, {"limits": {"x": 0}}, {"labels": "none"}, {"irrelevant": "all"}],
+    [
+        {"probability": 1.5},
+        {"max_categories": 0},
+        {"limits": {"x": 0}},
+        {"labels": "none"},
+        {"irrelevant": "all"},
+        {"absent": "maybe"},
+        {"class_share": 1.5},
+        {"several": -0.1},
+        {"ask_left": 2},
+    ],
 )
 def test_bad_settings_are_named(bad):
     with pytest.raises(InputError):
@@ -214,7 +228,7 @@ def test_no_conflict_over_the_real_data(train_sets):
                 true = [e.categories[i] for i in e.category_masks]
                 assert not conflicts & (set(e.categories) - set(true))
                 assert len(set(e.categories)) == len(e.categories) >= 1
-                assert all(segmented.masks[name].any() for name in true)
+                assert all(mask.any() for mask in e.category_masks.values())
 
 
 def test_even_weights_lift_rare_words_and_reproduce():
@@ -229,3 +243,15 @@ def test_even_weights_lift_rare_words_and_reproduce():
     view, rng = scene({"w1": box(0, 6, 0, 6), "w2": box(8, 12, 8, 12)}), np.random.default_rng(0)
     true = Counter(name for _ in range(300) for name in samplers[0].choose(view, mixture.names, rng).true[:1])
     assert true["w1"] > true["w2"]
+
+
+def test_even_weights_give_an_expression_its_part_of_what_is_true():
+    said = {"the glip": ("a fony", "that drobe")}
+    scenes = [scene({"the glip": box(2, 22, 2, 30)}, expressions=said), scene({"w1": box(2, 22, 2, 30)})]
+    texts = Scenes(scenes)
+    texts.vocabulary = ("the glip", "a fony", "that drobe", "w1")
+    mixture = Mixture([texts], [1.0])
+    sampler = AnomalyExposureSampler(vocabulary=toy_vocabulary(), names=mixture.names)
+    weights = even_weights(sampler, mixture, draws=300)
+    of_one = [weights[text] for text in texts.vocabulary[:3]]
+    assert max(of_one) < 1.6 * min(of_one)

@@ -187,6 +187,34 @@ def test_an_object_without_a_valid_pixel_is_not_supervised() -> None:
         torch.testing.assert_close(losses[name], expected[name])
 
 
+def test_a_frame_without_the_object_teaches_the_object_score_alone() -> None:
+    """Eq. 2 to the letter: the clip is anomalous, so each of its frames is, though one does not show the object."""
+    given = example()
+    given["target_masks"][1] = 0
+    observed = dict(given, target_present=torch.tensor([True, False, True]))
+    expected = segmentation_loss(**observed, weights=WEIGHTS)
+    for name in ("masks", "iou_scores", "object_logits"):
+        given[name].requires_grad_()
+    losses = segmentation_loss(**given, weights=WEIGHTS)
+    for name in ("mask", "dice", "iou"):
+        assert losses[name].item() == expected[name].item()
+    assert losses["object"] != expected["object"]
+    objective(torch.tensor(0.0), losses, WEIGHTS).backward()
+    assert not given["masks"].grad[1].any() and not given["iou_scores"].grad[1].any()
+    assert given["masks"].grad[[0, 2]].any() and given["iou_scores"].grad[[0, 2]].all()
+    assert (given["object_logits"].grad < 0).all()  # up, in the frame without the object too
+
+
+def test_an_object_whose_own_pixels_are_all_ignored_teaches_where_it_is_not() -> None:
+    given = example(n=1)
+    given["target_masks"][:, 3:] = 0
+    valid = torch.ones(1, 6, 6)
+    valid[:, :3] = 0
+    given["masks"].requires_grad_()
+    segmentation_loss(**given, valid=valid, weights=WEIGHTS)["mask"].backward()
+    assert (given["masks"].grad >= 0).all() and given["masks"].grad[:, :, 3:].any()  # only ever down
+
+
 def test_half_precision_is_widened_first() -> None:
     given = {name: value.bfloat16() for name, value in example().items()}
     wide = {name: value.float() for name, value in given.items()}

@@ -55,7 +55,8 @@ class Texts(Toys):
     """Expressions, each of one sample, and the class of what they speak of."""
 
     name = "toy_texts"
-    vocabulary = tuple(f"{thing} number {i}" for i in range(40) for thing in ("puppy", "black suv", "blarg"))
+    said = ("a wug", "a wug beside a dog")
+    vocabulary = (*(f"{thing} number {i}" for i in range(40) for thing in ("puppy", "black suv", "blarg")), *said)
 
     def __getitem__(self, index: int) -> Segmented:
         sample = super().__getitem__(index)
@@ -69,5 +70,5 @@ class Texts(Toys):
             ignore=None,
             dataset=self.name,
             key=sample.key,
-            expressions={f"blarg number {index}": ("a wug", "a wug beside a dog")},
+            expressions={f"blarg number {index}": self.said},
         )

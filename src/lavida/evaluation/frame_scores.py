@@ -5,15 +5,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from lavida.evaluation.protocols import Protocol
 
-_SURE = 1 - 2.0**-24  # the largest float32 probability below 1; its logit is 16.6
 _KERNEL_REACH = 4.0  # sigmas on either side
 
 
 def frame_scores(
-    scores: NDArray[np.float64], sampled: NDArray[np.int64], *, frames: int, probabilities: bool, protocol: Protocol
+    scores: NDArray[np.float64], sampled: NDArray[np.int64], *, frames: int, logits: bool, protocol: Protocol
 ) -> NDArray[np.float32]:
     """Scale, fill, smooth and normalise the scores of one video, in this order.
 
@@ -21,14 +21,15 @@ def frame_scores(
         scores: `[S]`, of the analysed frames.
         sampled: `[S]`, their indices, ascending, at least one.
         frames: N, how many frames get a score.
-        probabilities: whether `scores` are probabilities, so that they have a logit.
+        logits: whether `scores` are logits, so that they have a probability.
         protocol: which of the steps are done, and how.
 
     Returns:
-        float32 `[N]`, the precision in which scores are saved and measured.
+        float32 `[N]`, the precision in which scores are saved and measured. Probabilities of logits above 16.7 are
+        then all 1; the protocol's scale `logit` tells such frames apart.
     """
-    if probabilities and protocol.scale == "logit":
-        scores = _logits(scores)
+    if logits and protocol.scale == "probability":
+        scores = expit(scores)
     filled = _filled(scores, sampled, frames=frames, how=protocol.fill)
     if protocol.smoothing is not None:
         filled = smoothed(filled, sigma=protocol.smoothing)
@@ -42,11 +43,6 @@ def smoothed(scores: NDArray[np.float64], *, sigma: float) -> NDArray[np.float64
     reach = int(_KERNEL_REACH * sigma + 0.5)
     kernel = cv2.getGaussianKernel(2 * reach + 1, sigma, cv2.CV_64F)[:, 0]
     return np.convolve(np.pad(scores, reach, mode="edge"), kernel, mode="valid")
-
-
-def _logits(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    inside = np.clip(probabilities, 1 - _SURE, _SURE)
-    return np.log(inside) - np.log1p(-inside)
 
 
 def _filled(scores: NDArray[np.float64], sampled: NDArray[np.int64], *, frames: int, how: str) -> NDArray[np.float64]:

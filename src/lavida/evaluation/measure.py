@@ -156,7 +156,7 @@ def _whole(counter: _Counter, labels: NDArray[np.uint8], *, record: ScorerRecord
         np.array(counter.scores, dtype=np.float64)[kept],
         sampled[kept],
         frames=used,
-        probabilities=record.kind == "detector",
+        logits=record.kind == "detector",
         protocol=protocol,
     )
     check_scores(counter.video, scores, labels[:used])

@@ -23,6 +23,7 @@ from lavida.evaluation.scoring import ScorerRecord
 from lavida.evaluation.writing import mendable
 
 UNFINISHED = ".unfinished"
+_KIND = 2  # of staged measures; raised when they change, so that those of an older version are not gone on with
 
 
 class ResultFolder:
@@ -45,7 +46,7 @@ class ResultFolder:
 
     def __init__(self, out: Path, *, key: str | None = None) -> None:
         self._out, self._resumable = out, key is not None
-        name = uuid.uuid4().hex if key is None else sha256(key.encode()).hexdigest()
+        name = uuid.uuid4().hex if key is None else sha256(f"{_KIND} {key}".encode()).hexdigest()
         self._staging = out / UNFINISHED / name[:16]
         self._scores, self.maps = self._staging / "scores", self._staging / "maps"
 

@@ -19,7 +19,7 @@ class ScoredFrame(NamedTuple):
     """One frame as a scorer saw it.
 
     Attributes:
-        score: any real number, higher is more abnormal; nothing where `analysed` is false.
+        score: any real number, higher is more abnormal, of a detector the logit; nothing where `analysed` is false.
         pixel_map: `[H, W]` logits or any real numbers; None where there is none.
         analysed: false where the scorer did not look; the score is then filled in from other frames.
         seconds: how long it took to read and score the frame, its share of the clip where several go together.
@@ -55,7 +55,7 @@ class DetectorLike(Protocol):
         templates: Iterable[int] | None = None,
         progress: Callable[[int], None],
     ) -> Iterator[Any]:
-        """Clips in order, each with `indices`, `scores` and `pixel_map(t)`, as `lavida.scored_clip.ScoredClip`.
+        """Clips in order, each with `indices`, `frame_logits` and `pixel_map(t)`, as `lavida.scored_clip.ScoredClip`.
 
         `templates` is given only where the protocol asks for random prompts; `progress` takes the number of frames
         read so far, at the end of all.
@@ -123,7 +123,7 @@ def _detector_frames(
         seconds = (time.perf_counter() - started) / len(clip.indices)
         for t, index in enumerate(clip.indices.tolist()):
             yield from (between for _ in range(done, index))
-            yield ScoredFrame(float(clip.scores[t]), clip.pixel_map(t) if maps else None, seconds=seconds)
+            yield ScoredFrame(float(clip.frame_logits[t]), clip.pixel_map(t) if maps else None, seconds=seconds)
             done = index + 1
         started = time.perf_counter()
     yield from (between for _ in range(done, read.value))

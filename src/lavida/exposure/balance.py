@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import chain
 
 import numpy as np
 
@@ -36,17 +37,21 @@ def even_weights(
     """
     rng = np.random.default_rng(seed)
     weights = dict.fromkeys(mixture.names, 1.0)
+    names = frozenset(mixture.names)
     true: Counter[str] = Counter()
     irrelevant: Counter[str] = Counter()
     for _ in range(draws):
         view = augment(mixture.draw(rng), size=VIEW, rng=rng, scale=scale)
         choice = sampler.choose(view, mixture.own_names(view.dataset), rng)
-        true.update(choice.true)
+        # of the texts of an object, each that can be irrelevant elsewhere is true in its part of the draws
+        said = [(name, *(text for text in view.expressions.get(name, ()) if text in names)) for name in choice.true]
+        for texts in said:
+            true.update(dict.fromkeys(texts, 1 / len(texts)))
         irrelevant.update(choice.irrelevant)
         # Irrelevant names are several times as many, so shares are compared, not counts.
         times = (1 + irrelevant.total()) / (1 + true.total())
         changed = {
-            name: times * (1 + true[name]) / (times + irrelevant[name]) for name in (*choice.true, *choice.irrelevant)
+            name: times * (1 + true[name]) / (times + irrelevant[name]) for name in chain(*said, choice.irrelevant)
         }
         weights.update(changed)
         sampler.reweigh(changed)

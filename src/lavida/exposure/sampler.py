@@ -12,14 +12,12 @@ import numpy as np
 from lavida.errors import InputError
 from lavida.exposure.names import NamePool, NameTable, mixed
 from lavida.exposure.picture import Picture
+from lavida.exposure.pools import Pools
 from lavida.exposure.sample import Exposure, Segmented
 from lavida.exposure.vocabulary import Vocabulary
 
-SEVERAL_TRUE = 0.3  # part of the anomalous samples with more than one true category
-MOST_TRUE = 3
-ASK_LEFT = 0.5  # how likely a class that the view has lost is asked for
+MOST_TRUE = 3  # where a sample has several true categories
 OWN_NAMES = 0.5  # part of the irrelevant names that is preferred from the sample's own data set
-CLASS_NAMES = 0.5  # part of them that is preferred from class names, where there are free texts, too
 REPHRASED = 0.5
 MOST_POOLS = 64  # kept at a time; a mixture has a few dozen data sets
 # what an exposure takes over from its sample as it is
@@ -42,6 +40,12 @@ class Choice:
 class AnomalyExposureSampler:
     """Draws the categories c_i and the labels y_i of a sample.
 
+    Eq. 1 and 2 are `irrelevant="own"`, `absent="unlisted"`, `class_share=None`, `several=0`, `ask_left=0`,
+    `labels="letter"`, `phrases=False`, no further names and no weights. What is true is then any visible object by any
+    of its names. Four things have no switch: names are drawn from the distinct ones of a data set, not from its
+    samples; a normal sample has K_E names, since K_E - 1 may be none; two irrelevant names never mean nearly the same;
+    and a normal sample for which its own data set has no name gets one of another set.
+
     Args:
         vocabulary: phrases and conflicts of the names.
         names: names that fill up the irrelevant categories; all of the vocabulary by default. In training
@@ -50,12 +54,20 @@ class AnomalyExposureSampler:
         further_share: part of the irrelevant names that is preferred from `further`.
         irrelevant: `mixture` takes irrelevant names from `names` and from the sample's own data set, `own` from
             the latter alone (Eq. 1), unless a normal sample would then have no category at all.
+        absent: which names may be irrelevant. `sure`: those that can be true of nothing in the picture, as far as the
+            vocabulary knows; `unlisted`: all that the sample itself does not list, even if another sample's name or
+            expression should fit it, too (j != i in Eq. 1).
+        class_share: part of the irrelevant names, the sample's own and others alike, that is preferred from class
+            names where there are free texts, too; None draws both from one pool.
         max_categories: K_E is uniform in 1..max_categories.
-        limits: data set name -> a `max_categories` of its own.
+        limits: data set name -> a lower `max_categories` of its own; a higher one has no effect.
         probability: p of Eq. 2.
+        several: part of the anomalous samples that get two or three true categories, where so many stand apart.
+        ask_left: how likely a class that the view has lost (`Segmented.left`) is asked for before all other names.
         labels: `observed` sets y^f to 1 only in frames that show a true category; `letter` in all, as Eq. 2.
         min_area: part of a frame that a class must exceed in some frame to become a true category.
-        phrases: whether names are at random replaced by a phrase of the same meaning.
+        phrases: whether names are at random replaced by a phrase of the vocabulary with the same meaning. The
+            sample's own expressions of what is true are drawn in any case.
         removed: classes that no phrase may say.
         weights: how much each name is wanted as irrelevant, and its inverse as true; 1 where a name is not
             given, and without any the draws are uniform (Eq. 1). See `even_weights`.
@@ -69,9 +81,13 @@ class AnomalyExposureSampler:
         further: Sequence[str] = (),
         further_share: float = 0.0,
         irrelevant: Literal["mixture", "own"] = "mixture",
+        absent: Literal["sure", "unlisted"] = "sure",
+        class_share: float | None = 0.5,
         max_categories: int = 30,
         limits: Mapping[str, int] | None = None,
         probability: float = 0.5,
+        several: float = 0.3,
+        ask_left: float = 0.5,
         labels: Literal["observed", "letter"] = "observed",
         min_area: float = 0.0,
         phrases: bool = True,
@@ -82,27 +98,35 @@ class AnomalyExposureSampler:
         for most in (max_categories, *self._limits.values()):
             if most < 1:
                 raise InputError(f"max_categories is {most}; give at least 1")
-        if not 0 <= probability <= 1:
-            raise InputError(f"the anomaly probability is {probability}; give a number from 0 to 1")
+        shares = {"probability": probability, "several": several, "ask_left": ask_left, "class_share": class_share}
+        for name, share in shares.items():
+            if share is not None and not 0 <= share <= 1:
+                raise InputError(f"{name} is {share}; give a number from 0 to 1")
         if not 0 <= further_share < 1:
             raise InputError(f"the share of further names is {further_share}; give a number from 0 to less than 1")
         if labels not in ("observed", "letter"):
             raise InputError(f"unknown frame labels {labels!r}; use observed or letter")
         if irrelevant not in ("mixture", "own"):
             raise InputError(f"unknown source of irrelevant names {irrelevant!r}; use mixture or own")
+        if absent not in ("sure", "unlisted"):
+            raise InputError(f"unknown rule for absent names {absent!r}; use sure or unlisted")
         self._vocabulary = vocabulary
         self._table = NameTable({} if weights is None else weights)
         self._names = self._table.places(vocabulary.names if names is None else names)
         self._further = NamePool(self._table, np.setdiff1d(self._table.places(further), self._names))
         self._further_share = further_share
         self._own_alone = irrelevant == "own"
+        self._unlisted = absent == "unlisted"
+        self._class_share = class_share
         self._max_categories = max_categories
         self._probability = probability
+        self._several = several
+        self._ask_left = ask_left
         self._labels = labels
         self._min_area = min_area
         self._phrases = phrases
         self._removed = removed
-        self._pools: dict[tuple[int, tuple[str, ...]], _Pools] = {}
+        self._pools: dict[tuple[int, tuple[str, ...]], Pools] = {}
         self._ways: dict[str, tuple[str, ...]] = {}
 
     def reweigh(self, weights: Mapping[str, float]) -> None:
@@ -154,7 +178,8 @@ class AnomalyExposureSampler:
     ) -> Choice:
         """The names of `sample`, before they are put into words."""
         visible = [name for name, mask in segmented.masks.items() if self._is_visible(mask)]
-        total = int(rng.integers(1, self._limits.get(segmented.dataset, self._max_categories) + 1))  # K_E
+        most = min(self._max_categories, self._limits.get(segmented.dataset, self._max_categories))
+        total = int(rng.integers(1, most + 1))  # K_E
         anomalous = bool(visible) and rng.random() < self._probability
         true = self._draw_true(visible, total, rng) if anomalous else []
         pools = self._pools_of(own_names, searched)
@@ -170,7 +195,7 @@ class AnomalyExposureSampler:
 
     def _draw_true(self, visible: Sequence[str], total: int, rng: np.random.Generator) -> list[str]:
         """One visible class, sometimes several that stand apart."""
-        wanted = int(rng.integers(2, MOST_TRUE + 1)) if rng.random() < SEVERAL_TRUE else 1
+        wanted = int(rng.integers(2, MOST_TRUE + 1)) if rng.random() < self._several else 1
         chosen: list[str] = []
         waits = rng.exponential(size=len(visible)) * [self._table.weight(name) for name in visible]
         for candidate in (visible[i] for i in np.argsort(waits)):
@@ -181,7 +206,7 @@ class AnomalyExposureSampler:
         return chosen
 
     def _draw_irrelevant(
-        self, segmented: Segmented, pools: _Pools, count: int, rng: np.random.Generator, *, alone: bool
+        self, segmented: Segmented, pools: Pools, count: int, rng: np.random.Generator, *, alone: bool
     ) -> list[str]:
         """Up to `count` names of things that are not there (Eq. 1): lost ones, own names and others mixed.
 
@@ -189,17 +214,20 @@ class AnomalyExposureSampler:
         """
         picture = self._picture(segmented)
         lost = [name for name in sorted(segmented.left) if picture.has_lost(name)]
+        listed = {*segmented.masks, *segmented.left, *chain.from_iterable(segmented.expressions.values())}
         chosen: list[str] = []
-        self._take((name for name in lost if rng.random() < ASK_LEFT), chosen, count)
+        self._take((name for name in lost if rng.random() < self._ask_left), chosen, count)
 
         def may_show(name: str) -> bool:
-            return name in segmented.masks if name in pools.searched else picture.may_show(name)
+            if name in pools.searched:
+                return name in segmented.masks
+            return name in listed if self._unlisted else picture.may_show(name)
 
-        def absent(pool: NamePool) -> Iterator[str]:
-            return (name for name in pool.draws(rng) if not may_show(name))
+        def absent(*parts: NamePool) -> Iterator[str]:
+            drawn = [(name for name in part.draws(rng) if not may_show(name)) for part in parts]
+            return drawn[0] if len(drawn) == 1 else mixed(*drawn, share=self._class_share, rng=rng)
 
-        own = mixed(absent(pools.own_classes), absent(pools.own_texts), share=CLASS_NAMES, rng=rng)
-        others = mixed(absent(pools.classes), absent(pools.texts), share=CLASS_NAMES, rng=rng)
+        own, others = absent(*pools.own), absent(*pools.others)
         if not self._own_alone:
             own = mixed(own, others, share=OWN_NAMES, rng=rng)
         if self._further_share:
@@ -227,25 +255,39 @@ class AnomalyExposureSampler:
             doubtful=[*gone, *(name for name in sorted(segmented.left) if name not in self._vocabulary)],
         )
 
-    def _pools_of(self, own_names: Sequence[str], searched: tuple[str, ...]) -> _Pools:
+    def _pools_of(self, own_names: Sequence[str], searched: tuple[str, ...]) -> Pools:
         key = (id(own_names), searched)  # a tuple of all names would be slow to compare
         pools = self._pools.get(key)
         if pools is None or pools.own_names is not own_names:
             if len(self._pools) == MOST_POOLS:
                 self._pools.clear()
-            pools = _Pools(self._table, own_names, searched, self._names, vocabulary=self._vocabulary)
+            pools = Pools(
+                self._table,
+                own_names=own_names,
+                searched=searched,
+                names=self._names,
+                vocabulary=self._vocabulary,
+                apart=self._class_share is not None,
+            )
             self._pools[key] = pools
         return pools
 
     def _say(
         self, names: Sequence[str], expressions: Mapping[str, tuple[str, ...]], rng: np.random.Generator
     ) -> Iterator[str]:
-        """Texts of the names; the sample's own expressions are as likely as all phrases together."""
+        """Texts of the names: any of the sample's own expressions, or a phrase of the vocabulary.
+
+        All that is said of an object is equally likely; with phrases, a class keeps its name half of the time.
+        """
         for name in names:
-            ways = self._phrases_of(name)
-            if expressions.get(name) and (not ways or rng.random() < 0.5):
-                ways = expressions[name]
-            yield ways[rng.integers(len(ways))] if self._phrases and ways and rng.random() < REPHRASED else name
+            said = expressions.get(name, ())
+            if self._phrases and name in self._vocabulary:
+                ways = self._phrases_of(name)
+                if said and (not ways or rng.random() < 0.5):
+                    ways = said
+                yield ways[rng.integers(len(ways))] if ways and rng.random() < REPHRASED else name
+            else:
+                yield (name, *said)[rng.integers(1 + len(said))] if said else name
 
     def _phrases_of(self, name: str) -> tuple[str, ...]:
         ways = self._vocabulary.phrases(name)
@@ -260,27 +302,3 @@ class AnomalyExposureSampler:
         if self._labels == "letter":
             return np.full(len(pixels), anomalous, dtype=np.float32)
         return pixels.any(axis=(1, 2)).astype(np.float32)
-
-
-class _Pools:
-    """The irrelevant names of one data set: its own and the others, classes and free texts apart.
-
-    Free texts are a hundred times as many as classes; in one pool no class would ever be drawn.
-    """
-
-    def __init__(
-        self,
-        table: NameTable,
-        own_names: Sequence[str],
-        searched: tuple[str, ...],
-        names: np.ndarray,
-        *,
-        vocabulary: Vocabulary,
-    ) -> None:
-        self.own_names = own_names
-        self.searched = frozenset(searched)
-        own = table.places([*own_names, *searched])
-        others = np.setdiff1d(names, own)
-        is_class = np.array([name in vocabulary or name in self.searched for name in table.names])
-        self.own_classes, self.own_texts = (NamePool(table, own[is_class[own] == want]) for want in (True, False))
-        self.classes, self.texts = (NamePool(table, others[is_class[others] == want]) for want in (True, False))

@@ -57,19 +57,19 @@ def segmentation_loss(
     """SAM 2's losses of N predictions with M candidate masks each (L_seg of Eq. 10, not yet weighted).
 
     Of the M masks only the best one, by weighted focal and dice loss, is supervised; the IoU head learns from
-    all M. Both learn only where the object is present and a pixel is valid; the object score always learns.
+    all M. Both learn only where `shows_object`; the object score always learns.
 
     Args:
         masks: mask logits `[N, M, h, w]`.
         iou_scores: predicted IoU of each mask `[N, M]`.
         object_logits: object-score logits `[N]`.
         target_masks: float in [0, 1], `[N, h, w]`.
-        target_present: whether the object is in the frame, `[N]`.
+        target_present: what the object score learns, `[N]`; it may be 1 where the object is out of sight.
         valid: false or 0 where a pixel is to be ignored, `[N, h, w]`; None: all count.
         weights: `mask` and `dice` choose the best mask.
 
     Returns:
-        Float32 scalars: `mask`, `dice` and `iou` averaged over the present objects, `object` over all N.
+        Float32 scalars: `mask`, `dice` and `iou` averaged over the objects that show, `object` over all N.
     """
     masks = masks.float()
     targets = target_masks.float()[:, None]  # [N, 1, h, w]
@@ -80,19 +80,36 @@ def segmentation_loss(
     iou = (iou_scores.float() - mask_iou(masks, targets, valid)).abs()  # [N, M]
     best = (weights.mask * focal + weights.dice * dice).argmin(1, keepdim=True)  # [N, 1]
 
-    supervised = target_present.bool() & (valid > 0).any(-1).any(-1).squeeze(1)  # [N]
-    present = supervised.sum().clamp(min=1)
+    supervised = shows_object(targets[:, 0], target_present, valid[:, 0])  # [N]
+    shown = supervised.sum().clamp(min=1)
 
-    def over_present(loss: Tensor) -> Tensor:
-        return (loss * supervised).sum() / present
+    def over_shown(loss: Tensor) -> Tensor:
+        return (loss * supervised).sum() / shown
 
     object_loss = F.binary_cross_entropy_with_logits(object_logits.float(), target_present.float(), reduction="sum")
     return {
-        "mask": over_present(focal.gather(1, best).squeeze(1)),
-        "dice": over_present(dice.gather(1, best).squeeze(1)),
-        "iou": over_present(iou.mean(1)),
+        "mask": over_shown(focal.gather(1, best).squeeze(1)),
+        "dice": over_shown(dice.gather(1, best).squeeze(1)),
+        "iou": over_shown(iou.mean(1)),
         "object": object_loss / max(len(object_logits), 1),
     }
+
+
+def shows_object(target_masks: Tensor, target_present: Tensor, valid: Tensor) -> Tensor:
+    """Which frames have a mask to learn from: one with a pixel, as in SAM 2's loss, where some pixel is valid.
+
+    The label alone does not say so: by the letter of Eq. 2 every frame of an anomalous clip is anomalous.
+
+    Args:
+        target_masks: `[..., h, w]`, above 0 where the object is.
+        target_present: y^f, `[...]`.
+        valid: false or 0 where a pixel is to be ignored, `[..., h, w]`.
+
+    Returns:
+        bool `[...]`.
+    """
+    somewhere, known = ((pixels > 0).flatten(-2).any(-1) for pixels in (target_masks, valid))
+    return target_present.bool() & somewhere & known
 
 
 def focal_loss(logits: Tensor, targets: Tensor, valid: Tensor, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:

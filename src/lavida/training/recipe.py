@@ -66,6 +66,7 @@ class SamplerRecipe:
 
     max_categories: int = 30
     names: str = "mixture"  # where irrelevant names come from; or "own", the sample's own data set alone (Eq. 1)
+    absent: str = "sure"  # irrelevant is what is surely not there; or "unlisted", what the sample does not list (Eq. 1)
     class_share: float | None = 0.5  # of irrelevant names from class names, not free texts; null: one pool of both
     further: float = 0.0  # share of the irrelevant names that come from words which no mask of the mixture shows
     probability: float = 0.5

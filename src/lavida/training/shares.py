@@ -13,7 +13,7 @@ import torch
 from accelerate import Accelerator
 
 from lavida.model.lavida import LavidaOutput
-from lavida.model.losses import LossWeights
+from lavida.model.losses import LossWeights, shows_object
 from lavida.training.batches import Batch
 from lavida.training.objective import presence_halves, training_loss
 from lavida.training.recipe import AlignmentWeights
@@ -67,12 +67,11 @@ def part_loss(
 
 def _counts(batch: Batch) -> torch.Tensor:
     """`[6]`: how many of each kind a part holds."""
-    present = batch.frame_labels.bool() & batch.pixel_valid.flatten(2).any(-1)  # [B, T]
     known = batch.evidence_valid.flatten(1).any(-1, keepdim=True)  # [B, 1]
     shown, named = _shown(batch), _named(batch)
     counts = {
-        MASKS: present.sum(),
-        FRAMES: present.numel(),
+        MASKS: shows_object(batch.pixel_labels, batch.frame_labels, batch.pixel_valid).sum(),
+        FRAMES: batch.frame_labels.numel(),
         CLIPS: len(batch.frames),
         CATEGORIES: (batch.category_valid & known).sum(),
         SHOWN: shown.sum(),

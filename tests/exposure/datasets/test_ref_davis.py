@@ -43,7 +43,7 @@ def test_categories_are_listed_without_pixels_where_they_are_known(root):
 
 def test_heldout_is_val(root):
     data = load("ref_davis", root, "heldout", clip_length=1)
-    assert data.vocabulary == ("a phone",) and data[0].expressions == {"a phone": ("black phone",)}
+    assert data.vocabulary == ("a phone", "black phone") and data[0].expressions == {"a phone": ("black phone",)}
     assert data.counts() == {"videos": 1} and data.counts().keys() == data.expected["heldout"].keys()
     assert len(load("ref_davis", root, "train", clip_length=2)) == 1
 
@@ -94,4 +94,5 @@ def test_the_converted_form_is_read(converted):
     assert (sample.masks["what is 1 in ride"][0] == box_mask(RIDER)).all() and sample.key == "ride/00000"
     assert sample.expressions == {"what is 1 in ride": ("the first",)}
     assert not sample.masks["cell phone"].any()
-    assert heldout.vocabulary == ("what is 1 in call",) and len(train) == 2 and train.counts() == {"videos": 1}
+    assert heldout.vocabulary == ("what is 1 in call", "the first")
+    assert len(train) == 2 and train.counts() == {"videos": 1}

@@ -85,7 +85,7 @@ def test_all_that_is_said_of_a_picture_is_one_sample(tmp_path):
     assert (sample.masks["left man"] == filled(0, 0, 5, 20)).all()
     assert (sample.masks["right man"] == filled(20, 0, 25, 5) | filled(20, 10, 25, 15)).all()
     assert sample.expressions == {"left man": ("guy on the left",)}
-    assert dataset.vocabulary == ("left man", "right man")
+    assert dataset.vocabulary == ("left man", "guy on the left", "right man")
 
 
 def test_categories_of_all_objects_are_present_with_an_empty_mask(tmp_path):

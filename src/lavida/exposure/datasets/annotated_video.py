@@ -42,6 +42,12 @@ class AnnotatedVideo:
         """Whether some text has a mask or is surely absent."""
         return bool(self.absent) or any(self.targets.values())
 
+    @property
+    def texts(self) -> Iterator[str]:
+        """Everything that has a mask."""
+        named = (text for text, objects in self.targets.items() if objects)
+        return (text for first in named for text in (first, *self.expressions.get(first, ())))
+
 
 class VideoClips(ABC):
     """Every run of `clip_length` consecutive annotated frames is one sample, from every start.
@@ -74,8 +80,7 @@ class VideoClips(ABC):
                 f"{self.name} has no clip of {clip_length} frames: {pictures}; give shorter clips, or the data set's "
                 f"own folder as root, which holds {self.layout}"
             )
-        texts = (text for video in self._videos for text, objects in video.targets.items() if objects)
-        self.vocabulary: tuple[str, ...] = tuple(dict.fromkeys(texts))
+        self.vocabulary: tuple[str, ...] = tuple(dict.fromkeys(text for video in self._videos for text in video.texts))
 
     def __len__(self) -> int:
         return int(self._ends[-1])

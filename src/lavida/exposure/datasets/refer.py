@@ -25,9 +25,9 @@ Expected = Mapping[str, Mapping[str, int]]
 class Refer:
     """One picture with everything that is said about it is one sample; `heldout` is the official val.
 
-    The first expression of an object, or of a set of objects, names its mask. One text for several objects is a
-    target of its own, their union. The categories of all labelled objects of the picture are listed with an empty
-    mask, since they are surely there. Texts that are true of nothing (gRefCOCO) are `left`.
+    The first expression of an object, or of a set of objects, names its mask; the others are names, too. One text for
+    several objects is a target of its own, their union. The categories of all labelled objects of the picture are
+    listed with an empty mask, since they are surely there. Texts that are true of nothing (gRefCOCO) are `left`.
 
     Args:
         root: folder that holds the folder of the annotations beside `images`, as the `refer` tools expect it.
@@ -60,7 +60,7 @@ class Refer:
         if not self._references:
             raise InputError(f"{self.name} has no reference of split {part!r}: {files}; restore the official files")
         self._samples = list(_samples(self._references, read_pictures(self._instances, self._references), pictures))
-        self.vocabulary = tuple(dict.fromkeys(text for sample in self._samples for text in sample.said.targets))
+        self.vocabulary = tuple(dict.fromkeys(text for sample in self._samples for text in sample.said.texts))
 
     def __len__(self) -> int:
         return len(self._samples)

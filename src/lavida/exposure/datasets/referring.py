@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,11 @@ class Expressions:
     targets: Mapping[str, frozenset[int]]
     more: Mapping[str, tuple[str, ...]]
     absent: frozenset[str]
+
+    @property
+    def texts(self) -> Iterator[str]:
+        """Everything that is said of some object."""
+        return (text for first in self.targets for text in (first, *self.more.get(first, ())))
 
     @classmethod
     def of(cls, said: Iterable[tuple[str, Iterable[int]]]) -> Expressions:

@@ -89,9 +89,9 @@ def _patches(frames: Tensor) -> Tensor:
 def _features(frames: Tensor) -> Tensor:
     import lavida
 
-    modules = lavida.load("nano").model.vision.modules()
-    mean, std = (torch.tensor(each)[:, None, None] for each in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-    backbone = next(each for each in modules if type(each).__name__ == "EfficientNetLiteBackbone")
+    model = lavida.load("nano").model
+    backbone, config = model.sam2.vision_encoder.backbone, model.config
+    mean, std = (torch.tensor(each)[:, None, None] for each in (config.image_mean, config.image_std))
     maps = [backbone((two / 255 - mean) / std).last_hidden_state for two in frames.float().split(2)]
     return torch.stack(maps).permute(0, 2, 3, 1, 4).flatten(3).flatten(0, 2).double()  # [pairs * h * w, 2 C]
 

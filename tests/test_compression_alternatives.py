@@ -1,10 +1,11 @@
-"""The other ways to have fewer tokens that `benchmarks/compression.py` compares to."""
+"""The other ways to have fewer tokens that `benchmarks/token_compression.py` compares to."""
 
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from video import make
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -64,3 +65,14 @@ def test_pooling_averages_neighbouring_frames(alternatives) -> None:
 def test_downsampling_leaves_the_share_of_pixels(alternatives) -> None:
     frames = torch.zeros(2, 3, 64, 96, dtype=torch.uint8)
     assert alternatives.downsampled(frames, 0.25).shape == (2, 3, 32, 48)
+
+
+@pytest.mark.parametrize("kind", ["patches", "backbone"])
+def test_tokens_of_real_frames(alternatives, tmp_path, kind: str) -> None:
+    from frame_tokens import WIDTH, frame_tokens
+
+    video = make.video(tmp_path / "clip.mp4", frames=8, width=128, height=96, texture=90)
+    clip = frame_tokens(video, 64, kind=kind)
+    pairs, rows, columns = clip.grid
+    assert clip.tokens.shape == (64, WIDTH) and pairs * rows * columns >= 64 and clip.frames.shape[:2] == (2 * pairs, 3)
+    assert clip.tokens.isfinite().all() and clip.tokens.std() > 0

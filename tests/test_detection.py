@@ -123,12 +123,20 @@ def test_saving_again_replaces_the_whole_result(source, tmp_path):
 
 
 def test_a_result_never_replaces_its_own_source(source, tmp_path):
-    with pytest.raises(InputError, match="no lavida result"):
-        detect(source).save(source)
-    (tmp_path / "run.json").write_text("{}")
-    with pytest.raises(InputError, match="source lies inside"):
-        detect(source).save(tmp_path)
+    for result in (source, tmp_path):
+        for name in ("run.json", "frames.parquet"):
+            (tmp_path / name).write_text("{}")
+        with pytest.raises(InputError, match="source lies in its own result"):
+            detect(source).save(result)
     assert len(list(source.iterdir())) == 5
+
+
+def test_a_result_never_replaces_the_data_set_of_a_scan(source, tmp_path):
+    (tmp_path / "scan" / "frames").mkdir(parents=True)
+    (tmp_path / "scan" / "run.json").write_text('{"command": "scan"}')
+    with pytest.raises(InputError, match="no lavida result"):
+        detect(source).save(tmp_path / "scan")
+    assert (tmp_path / "scan" / "run.json").exists()
 
 
 def test_a_source_that_vanished_leaves_no_result(source, tmp_path):

@@ -38,7 +38,7 @@ def progress_bar(title: str, *, total: int | None, done: int = 0, shown: bool = 
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         console=Console(stderr=True),
         disable=not (shown and sys.stderr is not None and sys.stderr.isatty()),
         transient=True,

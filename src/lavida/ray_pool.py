@@ -103,7 +103,7 @@ def _answers(
     ray: ModuleType, items: Sequence[Any], start_worker: Callable[[], Any], *, count: int, share: dict[str, float]
 ) -> Iterator[tuple[int, Any]]:
     rows = [{"index": index, "item": _dumps(item)} for index, item in enumerate(items)]
-    starts = ray.remote(num_cpus=0, max_restarts=-1)(_Starts).remote()
+    starts = ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(_Starts).remote()
     # a second item that waits in the worker hides a tenth of a second of Ray's; at the end it waits for nothing
     queued = 2 if len(items) >= ITEMS_TO_QUEUE * count else 1
     # one item a block: what is lost with a worker is one item, and each result arrives when it is done

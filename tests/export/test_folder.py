@@ -12,7 +12,7 @@ from lavida.export.folder import check_target, finished_folder, unique_stems
 
 
 def write(target: Path, text: str) -> None:
-    with finished_folder(target) as folder:
+    with finished_folder(target, replaces="run.json") as folder:
         (folder / "run.json").write_text(text)
 
 
@@ -22,7 +22,7 @@ def names(folder: Path) -> list[str]:
 
 def test_a_finished_folder_appears_whole_with_nothing_beside_it(tmp_path):
     target = tmp_path / "deep" / "clip"
-    with finished_folder(target) as folder:
+    with finished_folder(target, replaces="run.json") as folder:
         (folder / "run.json").write_text("1")
         assert not target.exists()
         assert folder.name.startswith(".")
@@ -48,7 +48,7 @@ def test_an_older_result_is_replaced_with_all_its_files(tmp_path):
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
 def test_a_failed_run_leaves_the_older_result_and_nothing_else(tmp_path, failure):
     write(tmp_path / "clip", "1")
-    with pytest.raises(failure), finished_folder(tmp_path / "clip") as folder:
+    with pytest.raises(failure), finished_folder(tmp_path / "clip", replaces="run.json") as folder:
         (folder / "run.json").write_text("2")
         raise failure
     assert (tmp_path / "clip" / "run.json").read_text() == "1"
@@ -58,7 +58,7 @@ def test_a_failed_run_leaves_the_older_result_and_nothing_else(tmp_path, failure
 def test_a_killed_run_looks_unfinished_and_the_next_one_cleans_up(tmp_path):
     script = (
         "import os, signal, sys; from lavida.export.folder import finished_folder\n"
-        "with finished_folder(sys.argv[1]) as folder:\n"
+        "with finished_folder(sys.argv[1], replaces='run.json') as folder:\n"
         "    (folder / 'run.json').touch(); (folder / 'left').mkdir(); os.kill(os.getpid(), signal.SIGKILL)"
     )
     path = os.pathsep.join([str(Path(__file__).parents[2] / "src"), os.environ.get("PYTHONPATH", "")])
@@ -73,12 +73,12 @@ def test_a_killed_run_looks_unfinished_and_the_next_one_cleans_up(tmp_path):
 
 def test_a_result_that_a_killed_run_had_moved_aside_comes_back(tmp_path):
     write(tmp_path / "clip", "1")
-    with finished_folder(tmp_path / "clip") as folder:
+    with finished_folder(tmp_path / "clip", replaces="run.json") as folder:
         aside = folder.with_suffix(".replaced")
         (folder / "run.json").touch()
     (tmp_path / "clip" / "run.json").write_text("1")
     (tmp_path / "clip").rename(aside)
-    with pytest.raises(RuntimeError), finished_folder(tmp_path / "clip"):
+    with pytest.raises(RuntimeError), finished_folder(tmp_path / "clip", replaces="run.json"):
         raise RuntimeError
     assert (tmp_path / "clip" / "run.json").read_text() == "1"
     assert names(tmp_path) == ["clip"]
@@ -90,7 +90,7 @@ def test_two_runs_to_one_target_do_not_mix(tmp_path):
         write(tmp_path / "clip", "second")
 
     other = threading.Thread(target=second)
-    with finished_folder(tmp_path / "clip") as folder:
+    with finished_folder(tmp_path / "clip", replaces="run.json") as folder:
         other.start()
         other.join(0.2)
         assert other.is_alive()
@@ -130,13 +130,13 @@ def test_a_file_in_the_way_is_named(tmp_path):
 def test_a_target_can_be_checked_before_the_work(tmp_path):
     write(tmp_path / "result", "1")
     for good in ("new/deep", "result"):
-        check_target(tmp_path / good)
+        check_target(tmp_path / good, replaces="run.json")
     assert names(tmp_path) == ["result"]
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "me.jpg").touch()
     for bad in ("photos", "photos/me.jpg", "photos/me.jpg/below/deeper"):
         with pytest.raises(InputError, match=bad):
-            check_target(tmp_path / bad)
+            check_target(tmp_path / bad, replaces="run.json")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,10 @@ def test_a_target_can_be_checked_before_the_work(tmp_path):
     [(errno.ENOSPC, "disk is full"), (errno.EROFS, "Read-only"), (errno.EACCES, "denied")],
 )
 def test_what_the_disk_says_reaches_the_user_in_one_line(tmp_path, number, message):
-    with pytest.raises(InputError, match=message) as caught, finished_folder(tmp_path / "clip") as folder:
+    with (
+        pytest.raises(InputError, match=message) as caught,
+        finished_folder(tmp_path / "clip", replaces="run.json") as folder,
+    ):
         (folder / "half").touch()
         raise OSError(number, os.strerror(number))
     assert str(tmp_path / "clip") in str(caught.value)
@@ -160,6 +163,7 @@ def test_what_the_disk_says_reaches_the_user_in_one_line(tmp_path, number, messa
         (["a.mp4", "b/a.mp4", "a-2.mp4"], ["a", "a-3", "a-2"]),
         (["a-2.mp4", "a.mp4", "b/a.mp4", "b/a-2.mp4"], ["a-2", "a", "a-3", "a-2-2"]),
         (["cam.1.mp4"], ["cam.1"]),
+        (["x/Cam1.mp4", "y/cam1.mp4"], ["Cam1", "cam1-2"]),  # one name on disks that ignore case
         ([], []),
     ],
 )

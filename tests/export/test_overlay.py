@@ -4,6 +4,8 @@ import pytest
 from PIL import Image
 
 from lavida.detection import Mask
+from lavida.errors import InputError
+from lavida.export import overlay
 from lavida.export.overlay import OverlayPainter, overlay_size, write_overlay
 
 GRAY = 100
@@ -51,9 +53,34 @@ def test_a_damaged_picture_shows_the_one_before_it(detection_of, picture_folder,
     assert brightness[5] == pytest.approx(GRAY, abs=8)
 
 
+def test_a_stretch_of_a_source_shows_its_own_frames(detection_of, picture_folder, tmp_path):
+    for index in range(6):
+        Image.fromarray(np.full((47, 63, 3), 220, np.uint8)).save(picture_folder / f"{index}.png")
+    found = detection_of([0.1] * 4, path=picture_folder, size=(47, 63), times=np.arange(6, 10) / 25)
+    write_overlay(found, tmp_path / "overlay.mp4")
+    _, frames = decode(tmp_path / "overlay.mp4")
+    assert [frame[:30].mean() for frame in frames] == pytest.approx([GRAY] * 4, abs=8)
+
+
+def test_what_the_encoder_refuses_is_one_line(detection_of, picture_folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(overlay, "MAX_WIDTH", 20_000)
+    Image.fromarray(np.full((4, 18_000, 3), 100, np.uint8)).save(picture_folder / "wide.png")
+    for index in range(12):
+        (picture_folder / f"{index}.png").unlink()
+    found = detection_of([0.1], path=picture_folder, size=(4, 18_000))
+    with pytest.raises(InputError, match="cannot be encoded.*--no-overlay"):
+        write_overlay(found, tmp_path / "overlay.mp4")
+
+
 @pytest.mark.parametrize(
     ("size", "expected"),
-    [((47, 63), (46, 62)), ((1080, 1920), (720, 1280)), ((1920, 1080), (1920, 1080)), ((1, 5000), (2, 1280))],
+    [
+        ((47, 63), (46, 62)),
+        ((1080, 1920), (720, 1280)),
+        ((1920, 1080), (1920, 1080)),
+        ((1, 5000), (2, 1280)),
+        ((17_000, 1000), (8192, 480)),
+    ],
 )
 def test_sides_are_even_and_big_videos_shrink(size, expected):
     assert overlay_size(height=size[0], width=size[1]) == expected

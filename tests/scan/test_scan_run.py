@@ -22,6 +22,7 @@ from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.scan import Video
 from lavida.scan.dataset import DataSet
+from lavida.scan.store import Store
 from lavida.scan.worker import Scored
 
 FRAME_COLUMNS = {"frame": "int64", "time_s": "double", "score": "float", "category": "string"}
@@ -253,6 +254,23 @@ def test_overwrite_begins_again(footage, scan_to, tmp_path):
     report = scan_to(footage, stride=2, overwrite=True)
     assert report.scored == 2 and finished(tmp_path / "out") == {"video=cam%201%2Fa.mp4", "video=cam%201%2Fb.mp4"}
     assert len(list((tmp_path / "out" / "events").iterdir())) == 2
+
+
+@pytest.mark.parametrize("removals", range(6))
+def test_an_overwrite_that_is_killed_can_be_given_again(footage, scan_to, monkeypatch, removals):
+    scan_to(footage)
+    done, remove = [], Store.remove
+
+    def dies(self, name):
+        if len(done) == removals:
+            raise KeyboardInterrupt
+        done.append(name)
+        remove(self, name)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Store, "remove", dies)
+        scan_to(footage, overwrite=True)
+    assert scan_to(footage, overwrite=True).finished == 3
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

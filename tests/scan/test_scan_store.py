@@ -79,6 +79,18 @@ def test_a_remote_disk_shows_a_file_only_when_it_is_whole():
     assert source.startswith(f"/shown/{UNFINISHED}/") and target == "/shown/a"
 
 
+def test_a_remote_disk_that_replaces_files_never_lacks_one(monkeypatch):
+    def replaces(self, path1, path2, **_):
+        self.store[path2] = self.store.pop(path1)
+
+    store = Store("remotedisk://kept")
+    store.write("run.json", b"1")
+    monkeypatch.setattr(RemoteDisk, "mv", replaces)
+    monkeypatch.setattr(RemoteDisk, "rm_file", None)  # nobody removes what is to be replaced
+    store.write("run.json", b"2")
+    assert store.read("run.json") == b"2"
+
+
 def test_a_file_in_the_way_is_one_line(tmp_path):
     (tmp_path / "out").write_text("mine")
     with pytest.raises(InputError, match="cannot use .*out"):

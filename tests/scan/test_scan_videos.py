@@ -42,6 +42,11 @@ def test_a_folder_that_holds_only_images_is_one_video(tmp_path):
     assert names(tmp_path / "Test" / "01") == ["01"]
 
 
+def test_results_sent_into_a_folder_of_images_do_not_change_what_it_is(tmp_path):
+    touch(tmp_path, "frames/1.png", "frames/2.png", "frames/scores/run.json", "frames/scores/frames/x/part-0.parquet")
+    assert names(tmp_path / "frames") == ["frames"]
+
+
 def test_links_are_followed_but_not_in_circles(tmp_path):
     touch(tmp_path, "disk/a.mp4", "root/b.mp4")
     (tmp_path / "root" / "linked").symlink_to(tmp_path / "disk")

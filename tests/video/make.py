@@ -95,6 +95,46 @@ def audio(path: Path) -> Path:
     return path
 
 
+def unannounced(path: Path, **arguments) -> Path:
+    """A Matroska or WebM file that does not announce its frame rate, as browsers record it."""
+    data = bytearray(video(path, **arguments).read_bytes())
+    start = data.index(b"\x23\xe3\x83")  # DefaultDuration
+    length = data[start + 3] & 0x7F
+    data[start : start + 2] = bytes([0xEC, 0x80 | (length + 2)])  # an element that says nothing, of the same length
+    path.write_bytes(data)
+    return path
+
+
+def trimmed(path: Path, source: Path, *, frames: int) -> Path:
+    """The source without its first frames, which stay in the file, hidden: nothing is coded anew."""
+    with av.open(str(source)) as old, av.open(str(path), "w", options={"avoid_negative_ts": "disabled"}) as new:
+        stream = old.streams.video[0]
+        target = new.add_stream_from_template(stream)
+        shift = round(frames / stream.average_rate / stream.time_base)
+        for packet in old.demux(stream):
+            if packet.dts is not None:
+                packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, target
+                new.mux(packet)
+    return path
+
+
+def late(path: Path, *, seconds: float, frames: int, fps: int = 25) -> Path:
+    """Sound from the start, pictures only after some seconds; both end together."""
+    with av.open(str(path), "w") as container:
+        pictures, sound = container.add_stream("mpeg4", rate=fps), container.add_stream("mp2", rate=16000)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        samples = round((seconds + frames / fps) * 16000)
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, samples), dtype=np.int16), format="s16", layout="mono")
+        silence.sample_rate = 16000
+        for i in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(grey(i), 64, 48), format="rgb24")
+            frame.pts, frame.time_base = i + round(seconds * fps), Fraction(1, fps)
+            container.mux(pictures.encode(frame))
+        for stream, last in ((pictures, None), (sound, silence), (sound, None)):
+            container.mux(stream.encode(last))
+    return path
+
+
 def truncated(path: Path, *, keep: float = 0.5, **arguments) -> Path:
     """A video that ends in the middle of its data, its index in front as recorders for the web write it."""
     video(path, options={"movflags": "faststart"} if path.suffix == ".mp4" else None, **arguments)

@@ -26,6 +26,30 @@ def test_without_time_stamps_frames_are_timed_by_the_rate_and_the_reader_says_so
     assert len(source.warnings) == 1 and "time stamps" in source.warnings[0]
 
 
+def test_a_rate_that_is_not_announced_is_measured(tmp_path: Path):
+    """FFmpeg's guess is 1,000: then one frame in 200 would be looked at."""
+    times = np.random.default_rng(0).integers(25, 45, 60).cumsum()
+    path = make.unannounced(tmp_path / "browser.mkv", times_ms=times.tolist())
+    assert open_source(path).info.fps == pytest.approx(1000 / np.diff(times).mean(), rel=0.02)
+
+
+def test_a_rate_that_nothing_tells_is_that_of_television(tmp_path: Path):
+    assert open_source(make.unannounced(tmp_path / "one.mkv", frames=1)).info.fps == 25
+
+
+def test_frames_hidden_by_a_cut_are_not_missed(tmp_path: Path):
+    path = make.video(tmp_path / "whole.mp4", frames=50, codec="libx264")
+    source = open_source(make.trimmed(tmp_path / "cut.mp4", path, frames=20))
+    assert len(read(source)) == 30 and source.warnings == []
+
+
+@pytest.mark.parametrize("name", ["late.mkv", "late.mp4", "late.ts"])
+def test_pictures_may_begin_after_the_sound(tmp_path: Path, name):
+    source = open_source(make.late(tmp_path / name, seconds=3, frames=75))
+    frames = read(source)
+    assert len(frames) == 75 and frames[0].time_s == 0 and source.warnings == []
+
+
 def test_a_joined_recording_whose_time_stamps_restart_keeps_running_forward(tmp_path: Path):
     first = make.video(tmp_path / "a.ts", codec="mpeg2video", frames=75).read_bytes()
     second = make.video(tmp_path / "b.ts", codec="mpeg2video", frames=75).read_bytes()

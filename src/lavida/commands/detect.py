@@ -8,8 +8,9 @@ from lavida.console import complain, one_line
 from lavida.detection import Detection
 from lavida.detector import DEFAULT_THRESHOLD, Detector, check_categories, check_settings, load
 from lavida.errors import InputError
-from lavida.export.folder import check_target, unique_stems
+from lavida.export.folder import unique_stems
 from lavida.export.palette import shorten
+from lavida.export.result import check_result
 from lavida.progress import progress_bar
 from lavida.video.ahead import ReadAhead
 from lavida.video.decode import open_source
@@ -67,7 +68,7 @@ class DetectCommand:
         return DEFAULT_THRESHOLD if self.threshold is None else self.threshold
 
     def _one(self, detector: Detector, path: str, folder: Path) -> tuple[Detection, Path]:
-        check_target(folder)
+        check_result(folder, source=Path(path))
         with ReadAhead(open_source(path)) as source:
             name = source.info.path.name
             with progress_bar(f"{name}: looking", total=source.info.frames_hint) as advance:

@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import shutil
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 @contextmanager
-def finished_folder(target: str | Path, *, replaces: str = "run.json") -> Iterator[Path]:
+def finished_folder(target: str | Path, *, replaces: str) -> Iterator[Path]:
     """Give a hidden folder beside `target` to write into; on success it becomes `target` in one rename.
 
     An error, Ctrl-C or kill leaves `target` as it was. What a killed run left hidden is removed by the next
@@ -48,13 +49,15 @@ def finished_folder(target: str | Path, *, replaces: str = "run.json") -> Iterat
             yield partial
             _check_replaceable(target, replaces)
             _swap(partial, target, aside)
-        finally:
+        except BaseException:  # not after the swap: then the name is that of the next run's folder
             shutil.rmtree(partial, ignore_errors=True)
+            raise
+        finally:
             if lock is not None:
                 os.close(lock)
 
 
-def check_target(target: str | Path, *, replaces: str = "run.json") -> None:
+def check_target(target: str | Path, *, replaces: str) -> None:
     """Refuse before a long analysis what `finished_folder` would refuse after it; nothing is made.
 
     Raises:
@@ -76,17 +79,22 @@ def unique_stems(paths: Sequence[str | Path]) -> list[str]:
     A number that would give the name of another source (`x-2.mp4` beside two `x`) is passed over.
     """
     stems = [_stem(Path(os.path.abspath(path))) for path in paths]
-    taken, first_use, names = set(stems), set(stems), []
+    taken, first_use, names = set(map(_folded, stems)), set(map(_folded, stems)), []
     for stem in stems:
         name, number = stem, 2
-        if stem in first_use:
-            first_use.remove(stem)
+        if _folded(stem) in first_use:
+            first_use.remove(_folded(stem))
         else:
-            while name in taken:
+            while _folded(name) in taken:
                 name, number = f"{stem}-{number}", number + 1
-        taken.add(name)
+        taken.add(_folded(name))
         names.append(name)
     return names
+
+
+def _folded(name: str) -> str:
+    """The same for names that are one on some disks."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _stem(path: Path) -> str:
@@ -148,7 +156,7 @@ def _recover(target: Path, aside: Path) -> None:
     """Undo or finish a replacement in the middle of which a run was killed."""
     if aside.exists():
         if target.exists():
-            shutil.rmtree(aside)
+            shutil.rmtree(aside, ignore_errors=True)  # whoever put it there may be removing it
         else:
             aside.rename(target)
 

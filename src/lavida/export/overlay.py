@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
-from itertools import islice
+from itertools import dropwhile, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +13,16 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
+from lavida.errors import InputError
 from lavida.export.drawing import Label, MaskLayer, draw_score_bar
 from lavida.export.palette import colours
 from lavida.video.decode import open_source
+from lavida.video.source import one_line
 
 if TYPE_CHECKING:
     from lavida.detection import Detection, Mask
 
-MAX_WIDTH = 1280
+MAX_WIDTH, MAX_HEIGHT = 1280, 8192  # of a folder of long scans; H.264 has no more than 16,384
 _BT601 = 6  # H.264's number for the matrix
 
 
@@ -34,22 +36,29 @@ def write_overlay(detection: Detection, path: Path, *, progress: Callable[[int],
     """
     size = overlay_size(height=detection.info.height, width=detection.info.width)
     painter = OverlayPainter(detection, size=size)
-    frames = open_source(detection.info.path).read(stride=1, size=size)
-    with _encoder(path, size=size, fps=detection.info.fps) as encode:
-        picture = np.zeros((*size, 3), dtype=np.uint8)
-        for done, frame in enumerate(islice(frames, len(detection.times)), start=1):
-            if frame.image is not None:  # a damaged one shows the picture before it
-                picture = frame.image
-            image = picture.copy()
-            painter.draw(image, frame.index)
-            encode(image)
-            if progress is not None:
-                progress(done)
+    # a stretch of a source begins later than the file
+    frames = dropwhile(
+        lambda frame: frame.time_s < detection.times[0], open_source(detection.info.path).read(stride=1, size=size)
+    )
+    try:
+        with _encoder(path, size=size, fps=detection.info.fps) as encode:
+            picture = np.zeros((*size, 3), dtype=np.uint8)
+            for done, frame in enumerate(islice(frames, len(detection.times)), start=1):
+                if frame.image is not None:  # a damaged one shows the picture before it
+                    picture = frame.image
+                image = picture.copy()
+                painter.draw(image, done - 1)
+                encode(image)
+                if progress is not None:
+                    progress(done)
+    except av.error.ExternalError as error:
+        what = f"the overlay of {detection.info.path} cannot be encoded ({one_line(error)})"
+        raise InputError(f"{what}; leave it out with --no-overlay (overlay=False)") from error
 
 
 def overlay_size(*, height: int, width: int) -> tuple[int, int]:
     """Even (height, width) of the overlay of a video with these displayed sides."""
-    scale = min(1.0, MAX_WIDTH / width)
+    scale = min(1.0, MAX_WIDTH / width, MAX_HEIGHT / height)
     even_height, even_width = (max(2, int(side * scale) // 2 * 2) for side in (height, width))
     return even_height, even_width
 

@@ -92,8 +92,11 @@ class DataSet:
         self.store.write(RUN, json.dumps(run, indent=2, allow_nan=False).encode() + b"\n")
 
     def clear(self) -> None:
-        """Remove all results; `frames` first: what is half removed then counts as unfinished."""
-        for name in (FRAMES, EVENTS, FAILURES, RUN, BEGUN, UNFINISHED):
+        """Remove all results; `frames` first: what is half removed then counts as unfinished.
+
+        `run.json` last: without it nobody would know that what is left is a scan's.
+        """
+        for name in (FRAMES, EVENTS, FAILURES, BEGUN, UNFINISHED, RUN):
             self.store.remove(name)
 
 

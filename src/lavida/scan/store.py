@@ -62,9 +62,16 @@ class Store:
                 os.replace(unfinished, target)
             else:
                 self._system.pipe_file(unfinished, content)
-                with suppress(FileNotFoundError):
-                    self._system.rm_file(target)
-                self._system.mv(unfinished, target)
+                self._replace(unfinished, target)
+
+    def _replace(self, unfinished: str, target: str) -> None:
+        try:
+            self._system.mv(unfinished, target)
+        except Exception:  # some do not rename onto a file that is there, each with an error of its own
+            if not self._system.exists(target):
+                raise
+            self._system.rm_file(target)
+            self._system.mv(unfinished, target)
 
     def names(self, folder: str) -> Iterator[str]:
         """The files below a folder, whatever their depth, relative to it; none if it does not exist."""

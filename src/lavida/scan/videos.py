@@ -25,6 +25,9 @@ LITTER = frozenset({"thumbs.db", "desktop.ini"})
 RESULT_FILES = frozenset({"run.json", "frames.parquet"})
 
 
+DATA_SET_FILES = frozenset({"run.json", "frames"})  # and those of `lavida scan`
+
+
 @dataclass(frozen=True, slots=True)
 class Video:
     """One video of a scan.
@@ -181,7 +184,14 @@ def _is_image_folder(folder: str) -> bool:
 
 
 def _only_images(folders: Sequence[str], files: Sequence[str]) -> bool:
-    return not folders and bool(files) and all(_has_suffix(file, IMAGE_SUFFIXES) for file in files)
+    images = bool(files) and all(_has_suffix(file, IMAGE_SUFFIXES) for file in files)
+    return images and all(map(_is_data_set, folders))  # those of a scan that was sent into its own source
+
+
+def _is_data_set(folder: str) -> bool:
+    folders, files = _entries(folder)
+    inside = {posixpath.basename(address) for address in (*folders, *files)}
+    return DATA_SET_FILES <= inside
 
 
 def _has_suffix(address: str, suffixes: frozenset[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +19,8 @@ from lavida.video.motion import pair_gap
 from lavida.video.source import Frame, Pair, SourceInfo, check_stride, one_line
 
 # FFmpeg draws plain text as pictures with these decoders, so a text file would pass for a video.
+RATE_PACKETS = 100  # are enough to know a frame rate
+UNLIKELY_RATE, HIGHEST_RATE = 240.0, 2000.0  # announced, to be looked into; measured, to be believed
 TEXT_CODECS = frozenset({"ansi", "bintext", "idf", "xbin"})
 
 
@@ -31,7 +33,7 @@ class VideoFile:
             first = next(_decoded(container, stream, _Damage()), None)
             if first is None:
                 raise _undecodable(path)
-            self.info = _video_info(path, container, stream, first)
+            self.info = _video_info(path, container, stream, first, fps=_frame_rate(container, stream))
 
     def read(
         self, *, stride: int, size: tuple[int, int] | None = None, pair_size: tuple[int, int] | None = None
@@ -66,7 +68,8 @@ class VideoFile:
                 raise _undecodable(self.info.path)
             yield frame(None)
             announced, seconds = stream.frames, _seconds(container)
-        shortfall = damage.shortfall(index + 1, time_s, announced=announced, seconds=seconds)
+            late_s = clock.late_s(container.start_time)
+        shortfall = damage.shortfall(index + 1, late_s + time_s, announced=announced, seconds=seconds)
         if shortfall:
             self._warn(f"damaged or cut short: {self.info.path}; {shortfall}")
         if clock.missing:
@@ -131,10 +134,11 @@ class _Damage:
 
     def __init__(self) -> None:
         self.count = 0
+        self.hidden = 0  # packets before the cut of a video that was trimmed without coding it anew
 
     def shortfall(self, frames: int, end_s: float, *, announced: int, seconds: float | None) -> str | None:
         """Say what is missing, or None when all that was announced was there."""
-        if frames < announced:
+        if frames + self.hidden < announced:
             return f"{frames} of {announced} announced frames could be decoded"
         # Containers round, and sound may end a little later than the pictures.
         if seconds is not None and end_s < seconds - max(1.0, 0.1 * seconds):
@@ -148,6 +152,7 @@ def _packets(container: InputContainer, stream: VideoStream, damage: _Damage) ->
         try:
             for packet in container.demux(stream):
                 failures = 0
+                damage.hidden += packet.is_discard
                 yield packet
             return
         except av.error.FFmpegError:
@@ -176,8 +181,15 @@ class _Clock:
     def __init__(self, fps: float) -> None:
         self.missing = 0
         self._step = 1 / fps
+        self._first: float | None = None
         self._origin: float | None = None
         self._now = 0.0
+
+    def late_s(self, start: int | None) -> float:
+        """How long after the container's start, in microseconds, the pictures begin: sound may come first."""
+        if self._first is None or start is None:
+            return 0.0
+        return max(0.0, self._first - start / av.time_base)
 
     def time(self, index: int, stamp: float | None) -> float:
         if stamp is None:
@@ -185,7 +197,7 @@ class _Clock:
             time_s = index * self._step if self._origin is None else self._now + self._step
         else:
             if self._origin is None:
-                self._origin = stamp - index * self._step
+                self._first = self._origin = stamp - index * self._step
             elif stamp - self._origin < self._now - self.restart_s:
                 self._origin = stamp - self._now - self._step
             time_s = stamp - self._origin
@@ -193,8 +205,31 @@ class _Clock:
         return self._now
 
 
-def _video_info(path: Path, container: InputContainer, stream: VideoStream, first: av.VideoFrame) -> SourceInfo:
-    fps = float(stream.average_rate or stream.guessed_rate or 25)
+def _frame_rate(container: InputContainer, stream: VideoStream) -> float:
+    """Frames a second: as announced, else as the packets that follow are stamped, else as FFmpeg guesses.
+
+    Its guess comes last: where nothing is announced, it is the clock of the time stamps, 1,000 or 90,000.
+    """
+    announced = float(stream.average_rate or 0)
+    if 0 < announced <= UNLIKELY_RATE:
+        return announced
+    stamps: list[int] = []
+    with suppress(av.error.FFmpegError):
+        for packet in container.demux(stream):
+            stamps += [] if packet.pts is None else [packet.pts]
+            if len(stamps) == RATE_PACKETS:
+                break
+    span = (max(stamps) - min(stamps)) * stream.time_base if stamps else 0
+    measured = float((len(stamps) - 1) / span) if span else 0.0
+    if 0 < measured <= HIGHEST_RATE:
+        return measured
+    guessed = float(stream.guessed_rate or 0)
+    return guessed if 0 < guessed <= UNLIKELY_RATE else 25.0
+
+
+def _video_info(
+    path: Path, container: InputContainer, stream: VideoStream, first: av.VideoFrame, *, fps: float
+) -> SourceInfo:
     width, height = _square(first.width, stream.sample_aspect_ratio), first.height
     if _orientation(first)[0]:
         width, height = height, width

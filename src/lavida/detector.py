@@ -17,7 +17,7 @@ from lavida.model.lavida import LavidaModel, LavidaOutput
 from lavida.model.prompt import clean_category
 from lavida.model.saved import GIVE
 from lavida.scored_clip import ScoredClip
-from lavida.stages import StageClock, peak_memory_mb
+from lavida.stages import StageClock, peak_gpu_memory_mb, peak_memory_mb
 from lavida.video.ahead import ReadAhead
 from lavida.video.clips import Clip, analysis_size, clips
 from lavida.video.decode import Frame, Source, default_stride, open_source
@@ -211,6 +211,7 @@ class Detector:
             "stage_ms": clock.milliseconds() | (source.clock.milliseconds() if isinstance(source, ReadAhead) else {}),
             "frames_per_second": round(len(gather.times) / seconds, 2),
             "peak_memory_mb": peak_memory_mb(),
+            "peak_gpu_memory_mb": peak_gpu_memory_mb(self.device),
             "warnings": list(source.warnings),
         }
 

@@ -7,6 +7,7 @@ import torch
 from lavida.errors import InputError
 
 DEVICE_TYPES = ("cpu", "cuda", "mps")
+AMPERE = (8, 0)  # older ones emulate bf16, and flash-attention 2 has no kernels for them
 
 
 def choose_device(name: str) -> torch.device:
@@ -27,8 +28,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def has_fast_bf16(device: torch.device) -> bool:
-    """Whether the hardware multiplies bf16 faster than float32."""
-    return device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_avx512_bf16_supported())
+    """Whether the hardware multiplies bf16 faster than float32: NVIDIA's since Ampere, AMD's, newer CPUs."""
+    if device.type == "cuda":
+        return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= AMPERE
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
 def autocast(device: torch.device) -> Callable[[], torch.autocast]:

@@ -5,7 +5,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 import yaml
+from safetensors.torch import load_file
 from tiny import tiny_lavida
 
 from lavida.errors import InputError
@@ -30,6 +32,9 @@ class Hub:
         self.calls.append((repo_id, private, exist_ok))
         return SimpleNamespace(repo_id=f"me/{repo_id}")
 
+    def create_branch(self, repo_id, *, branch, exist_ok):
+        self.calls.append((repo_id, branch, exist_ok))
+
     def file_exists(self, repo_id, name, *, revision):
         return self.has_card and name == "README.md"
 
@@ -51,6 +56,27 @@ def test_all_of_a_model_goes_to_the_hub_and_comes_back(tmp_path, monkeypatch):
         assert (hub.root / folder / "tokenizer.json").is_file()
     back = LavidaModel.from_pretrained(hub.root)
     assert back.config.sources == SOURCES and back.processors == model.processors
+
+
+@pytest.mark.parametrize(
+    ("revision", "made"), [("trial", [("me/model", "trial", True)]), ("refs/pr/1", []), (None, [])]
+)
+def test_a_branch_that_is_not_there_is_made(tmp_path, monkeypatch, revision, made):
+    hub = Hub(tmp_path / "there")
+    monkeypatch.setattr(saved, "HfApi", hub)
+    tiny_lavida().push_to_hub("model", revision=revision)
+    assert hub.calls[1:] == made
+
+
+def test_tied_weights_are_written_once_in_any_precision(tmp_path):
+    model = tiny_lavida()
+    mllm = model.semantics.mllm
+    assert mllm.config.tie_word_embeddings and mllm.lm_head.weight is mllm.get_input_embeddings().weight
+    model.save_pretrained(tmp_path / "float32")
+    model.save_pretrained(tmp_path / "float16", weights=torch.float16)
+    names = [set(load_file(tmp_path / name / "model.safetensors")) for name in ("float32", "float16")]
+    assert names[0] == names[1] and "semantics.mllm.lm_head.weight" not in names[1]
+    assert LavidaModel.from_pretrained(tmp_path / "float16")
 
 
 def test_a_card_that_somebody_wrote_on_the_hub_stays(tmp_path, monkeypatch):

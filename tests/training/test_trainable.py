@@ -116,6 +116,12 @@ def test_a_pretrained_preset_keeps_its_encoders(precision):
     assert {weight.dtype for weight in weights if not weight.requires_grad} == {held}
 
 
+def test_a_model_of_pretrained_parts_keeps_its_encoders_whatever_the_recipe_calls_it():
+    model = changed(tiny_lavida(sources={"mllm": "Qwen/Qwen3-VL-2B-Instruct"}))  # started from by model.start alone
+    assert trained(model, "semantics.mllm.model.visual") == trained(model, "sam2.vision_encoder") == {False}
+    assert trained(model, "projector") == {True}
+
+
 def test_bf16_encoders_can_be_trained_with():
     model = changed(tiny_lavida(), preset="paper", lora=LORA, precision="bf16")
     before = copied(model)

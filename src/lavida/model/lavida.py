@@ -109,6 +109,9 @@ class LavidaModel(SavedModel):
         tied = parts.mllm.all_tied_weights_keys.items()
         self.all_tied_weights_keys |= {f"semantics.mllm.{a}": f"semantics.mllm.{b}" for a, b in tied}
 
+    def get_input_embeddings(self) -> None:
+        """None: it reads videos. Accelerate asks for them before it shards a model."""
+
     def forward(
         self,
         frames: torch.Tensor,

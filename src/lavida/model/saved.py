@@ -68,11 +68,9 @@ class SavedModel(PreTrainedModel):
             kwargs: Of `PreTrainedModel.save_pretrained`, such as `state_dict` and `max_shard_size`.
         """
         state = kwargs.pop("state_dict", None) or self.state_dict()
-        state = {
-            key: value.to(weights) if weights is not None and value.dtype == torch.float32 else value
-            for key, value in state.items()
-            if not key.startswith(self._frozen_prefixes())
-        }
+        state = {key: value for key, value in state.items() if not key.startswith(self._frozen_prefixes())}
+        if weights is not None:
+            state = _cast(state, weights)
         with quiet_transformers(), disk_errors(save_directory):
             super().save_pretrained(save_directory, state_dict=state, **kwargs)
         folder = Path(save_directory)
@@ -144,6 +142,8 @@ class SavedModel(PreTrainedModel):
         """
         api = HfApi(token=token)
         repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        if revision is not None and not revision.startswith("refs/pr"):
+            api.create_branch(repo_id, branch=revision, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder, max_shard_size=max_shard_size)
             if api.file_exists(repo_id, CARD, revision=revision):
@@ -158,6 +158,16 @@ class SavedModel(PreTrainedModel):
 
     def _frozen_prefixes(self) -> tuple[str, ...]:
         return tuple(part["module"] + "." for part in self.config.frozen_parts)
+
+
+def _cast(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """The weights with those in float32 in another precision; tied ones stay one, or both would be written."""
+    casts = {place: value.to(dtype) for place, value in map(_placed, state.values()) if value.dtype == torch.float32}
+    return {key: casts.get(_placed(value)[0], value) for key, value in state.items()}
+
+
+def _placed(value: torch.Tensor) -> tuple[tuple, torch.Tensor]:
+    return (value.data_ptr(), value.shape, value.stride(), value.dtype), value
 
 
 @contextmanager

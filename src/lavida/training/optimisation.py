@@ -4,6 +4,7 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
@@ -51,6 +52,10 @@ def build_accelerator(recipe: Recipe) -> Accelerator:
             gradient_accumulation_steps=opt.accumulate,
             gradient_clipping=opt.clip_norm,
         )
+    if accelerator.distributed_type == DistributedType.FSDP:
+        plugin = accelerator.state.fsdp_plugin
+        if plugin.mixed_precision_policy is not None:  # rounds logits, from which losses are computed in float32
+            plugin.mixed_precision_policy = replace(plugin.mixed_precision_policy, output_dtype=torch.float32)
     return accelerator
 
 
@@ -94,12 +99,10 @@ def outside_forward(model: nn.Module) -> Iterator[None]:
     if not hasattr(model, "unshard"):  # torch.distributed.fsdp.FSDPModule, which not every build of torch has
         yield
         return
-    model.set_reshard_after_forward(False, recurse=False)
     model.unshard()
     try:
         yield
     finally:
-        model.set_reshard_after_forward(True, recurse=False)
         model.reshard()
 
 

@@ -17,6 +17,7 @@ from lavida.model.presets import NANO, PRESETS, PRETRAINED, build_nano, pretrain
 from lavida.model.saved import GIVE
 from lavida.training.recipe import Recipe
 from lavida.training.stream import prompt_corpus
+from lavida.training.trainable import is_pretrained
 
 T = TypeVar("T")
 START = "start"  # key of `model`: the folder or hub id of a saved model
@@ -38,7 +39,7 @@ def build_model(recipe: Recipe) -> LavidaModel:
         else:
             model = _built(lambda: build_nano(prompt_corpus(Vocabulary.builtin()), **settings))
     model.config.removed_categories = list(recipe.data.removed)
-    if recipe.train.precision == "float32" or recipe.model.get("preset") not in PRETRAINED:
+    if recipe.train.precision == "float32" or not is_pretrained(model, recipe):
         # else `make_trainable` sees to what is held in which precision
         model.float()
         model.config.mllm_dtype = "float32"

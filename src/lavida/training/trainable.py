@@ -19,10 +19,15 @@ from lavida.training.recipe import LoraRecipe, Recipe
 ADAPTER = "default"
 VISION_TOWER = "semantics.mllm.model.visual"  # Qwen's name; other families' are found too
 OTHER_TOWERS = ("semantics.mllm.model.vision_tower", "semantics.mllm.model.vision_model")
-# `train.freeze` of each preset; nano's pretrained parts come frozen from their packages
-FROZEN = {"nano": (), **dict.fromkeys(PRETRAINED, (VISION_TOWER, "sam2.vision_encoder", "text"))}
-# frozen modules of a pretrained preset that are held in bf16 where the training computes in it
+# `train.freeze` of a model of pretrained parts; nano's come frozen from their packages
+FROZEN = (VISION_TOWER, "sam2.vision_encoder", "text")
+# frozen modules of such a model that are held in bf16 where the training computes in it
 HALVED = ("semantics.mllm", "sam2.vision_encoder")
+
+
+def is_pretrained(model: LavidaModel, recipe: Recipe) -> bool:
+    """Whether the model is assembled of pretrained parts: by its preset, or because it says so itself."""
+    return recipe.model.get("preset") in PRETRAINED or bool(model.config.sources)
 
 
 def make_trainable(model: LavidaModel, recipe: Recipe) -> None:
@@ -34,18 +39,18 @@ def make_trainable(model: LavidaModel, recipe: Recipe) -> None:
     Raises:
         InputError: a module or a layer that the recipe names does not exist.
     """
-    opt, preset = recipe.train, recipe.model.get("preset", "nano")
-    _freeze(model, FROZEN[preset] if opt.freeze is None else opt.freeze)
+    opt, pretrained = recipe.train, is_pretrained(model, recipe)
+    _freeze(model, (FROZEN if pretrained else ()) if opt.freeze is None else opt.freeze)
     mllm = model.semantics.mllm
     if opt.gradient_checkpointing:
         # the old name, which newer versions of transformers warn of
         enable = getattr(mllm, "activation_checkpointing_enable", None) or mllm.gradient_checkpointing_enable
         enable({"use_reentrant": False})
-    embeddings = opt.embeddings or ("seg_row" if opt.lora or preset in PRETRAINED else "full")
+    embeddings = opt.embeddings or ("seg_row" if opt.lora or pretrained else "full")
     seg_rows = [_seg_id(model)] if embeddings == "seg_row" else []
     if opt.lora or seg_rows:
         _adapt(mllm, lora=opt.lora, rows=seg_rows)
-    if preset in PRETRAINED and opt.precision == "bf16":
+    if pretrained and opt.precision == "bf16":
         _set_precision(model)
     if opt.tokens_per_pair is not None:
         model.semantics.family.tokens_per_pair = opt.tokens_per_pair

@@ -7,6 +7,7 @@ import torch
 from families import CATEGORIES, clip, family_config, tiny_family
 from tiny import clips, tiny_config, tiny_tokenizers
 
+from lavida.device import has_fast_bf16
 from lavida.errors import InputError
 from lavida.model.lavida import LavidaModel
 from lavida.model.mllm import FAMILIES, attention, family_of
@@ -226,6 +227,10 @@ def test_an_unknown_family_is_a_clear_error():
 def test_flash_attention_needs_its_package_cuda_and_half_precision(monkeypatch):
     cuda, cpu = torch.device("cuda"), torch.device("cpu")
     monkeypatch.setattr(attention, "is_flash_attn_2_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+    assert attention.fastest(cuda, torch.float16) == "sdpa" and not has_fast_bf16(cuda)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
+    assert has_fast_bf16(cuda)
     assert attention.fastest(cuda, torch.bfloat16) == attention.fastest(cuda, torch.float16) == "flash_attention_2"
     assert attention.fastest(cuda, torch.float32) == attention.fastest(cpu, torch.bfloat16) == "sdpa"
     monkeypatch.setattr(attention, "is_flash_attn_2_available", lambda: False)

@@ -4,16 +4,18 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils import is_flash_attn_2_available
 
+from lavida.device import has_fast_bf16
+
 SDPA, FLASH = "sdpa", "flash_attention_2"
 
 
 def fastest(device: torch.device, dtype: torch.dtype) -> str:
     """transformers' name of the implementation for weights of this precision on this device.
 
-    Flash-attention needs its package, a CUDA device and half precision.
+    Flash-attention needs its package, a CUDA device that it has kernels for, and half precision.
     """
-    usable = device.type == "cuda" and dtype in (torch.float16, torch.bfloat16)
-    return FLASH if usable and is_flash_attn_2_available() else SDPA
+    usable = device.type == "cuda" and dtype in (torch.float16, torch.bfloat16) and is_flash_attn_2_available()
+    return FLASH if usable and has_fast_bf16(device) else SDPA
 
 
 def prefer_flash(mllm: PreTrainedModel) -> None:

@@ -36,8 +36,8 @@ def train(recipe: Recipe, *, resume: bool = True) -> Path:
     torch.manual_seed(opt.seed)
     model = build_model(recipe)
     make_trainable(model, recipe)
-    if accelerator.distributed_type == DistributedType.FSDP:
-        fit_for_sharding(model)
+    if accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
+        fit_for_sharding(model, accelerator.distributed_type)
     optimiser, schedule = build_optimiser(model.parameters(), opt)
     model, optimiser, schedule = accelerator.prepare(model, optimiser, schedule)
 

@@ -78,14 +78,14 @@ def attention(device: torch.device) -> AbstractContextManager:
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
-def fit_for_sharding(model: nn.Module) -> None:
-    """Bring weights into the form that FSDP can cut: rows one after the other, and more than a single number.
+def fit_for_sharding(model: nn.Module, kind: DistributedType) -> None:
+    """Bring weights into the form that FSDP can cut and DeepSpeed can send: rows one after the other.
 
     Raises:
-        InputError: a weight is a single number.
+        InputError: a weight is a single number, which FSDP cannot cut.
     """
     for name, weight in model.named_parameters():
-        if weight.ndim == 0:
+        if weight.ndim == 0 and kind == DistributedType.FSDP:
             raise InputError(
                 f"FSDP cannot share {name}, a single number: train with configs/accelerate/ddp.yaml or "
                 "deepspeed_zero2.yaml, or without that part of the model"

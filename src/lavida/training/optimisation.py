@@ -90,7 +90,8 @@ def fit_for_sharding(model: nn.Module, kind: DistributedType) -> None:
                 f"FSDP cannot share {name}, a single number: train with configs/accelerate/ddp.yaml or "
                 "deepspeed_zero2.yaml, or without that part of the model"
             )
-        weight.data = weight.data.contiguous()
+        # a copy, as `contiguous` leaves the strides of sides of length 1
+        weight.data = weight.data.clone(memory_format=torch.contiguous_format)
 
 
 @contextmanager

@@ -37,7 +37,7 @@ def train(recipe: Recipe, *, resume: bool = True) -> Path:
     model = build_model(recipe)
     make_trainable(model, recipe)
     if accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
-        fit_for_sharding(model, accelerator.distributed_type)
+        fit_for_sharding(model)
     optimiser, schedule = build_optimiser(model.parameters(), opt)
     model, optimiser, schedule = accelerator.prepare(model, optimiser, schedule)
 

@@ -78,17 +78,17 @@ def attention(device: torch.device) -> AbstractContextManager:
     return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
 
 
-def fit_for_sharding(model: nn.Module, kind: DistributedType) -> None:
-    """Bring weights into the form that FSDP can cut and DeepSpeed can send: rows one after the other.
+def fit_for_sharding(model: nn.Module) -> None:
+    """Bring weights into the form that FSDP and DeepSpeed can cut and send: rows one after the other.
 
     Raises:
-        InputError: a weight is a single number, which FSDP cannot cut.
+        InputError: a weight is a single number.
     """
     for name, weight in model.named_parameters():
-        if weight.ndim == 0 and kind == DistributedType.FSDP:
+        if weight.ndim == 0:
             raise InputError(
-                f"FSDP cannot share {name}, a single number: train with configs/accelerate/ddp.yaml or "
-                "deepspeed_zero2.yaml, or without that part of the model"
+                f"FSDP and DeepSpeed cannot share {name}, a single number: train with configs/accelerate/ddp.yaml, "
+                "or without that part of the model"
             )
         # a copy, as `contiguous` leaves the strides of sides of length 1
         weight.data = weight.data.clone(memory_format=torch.contiguous_format)

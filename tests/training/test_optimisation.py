@@ -25,7 +25,8 @@ def test_what_fsdp_cannot_cut_is_made_cuttable_or_told():
     before = {name: weight.clone() for name, weight in model.named_parameters()}
     assert not all(weight.is_contiguous() for weight in model.parameters())  # a backbone in channels-last
     fit_for_sharding(model)
-    assert all(weight.is_contiguous() for weight in model.parameters())
+    # torch calls a weight of 1 x 1 pixels contiguous whatever its strides, DeepSpeed does not
+    assert all(weight.is_contiguous() and weight.stride(-1) == 1 for weight in model.parameters())
     assert all(torch.equal(weight, before[name]) for name, weight in model.named_parameters())
 
 

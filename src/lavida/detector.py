@@ -8,7 +8,7 @@ import torch
 
 from lavida import __version__
 from lavida.detection import Detection
-from lavida.device import autocast, choose_device, has_fast_bf16
+from lavida.device import autocast, choose_device, has_fast_bf16, peak_gpu_memory_mb
 from lavida.errors import InputError
 from lavida.gatherer import Gatherer
 from lavida.model.hub import find
@@ -17,7 +17,7 @@ from lavida.model.lavida import LavidaModel, LavidaOutput
 from lavida.model.prompt import clean_category
 from lavida.model.saved import GIVE
 from lavida.scored_clip import ScoredClip
-from lavida.stages import StageClock, peak_gpu_memory_mb, peak_memory_mb
+from lavida.stages import StageClock, peak_memory_mb
 from lavida.video.ahead import ReadAhead
 from lavida.video.clips import Clip, analysis_size, clips
 from lavida.video.decode import Frame, Source, default_stride, open_source

@@ -37,3 +37,8 @@ def has_fast_bf16(device: torch.device) -> bool:
 def autocast(device: torch.device) -> Callable[[], torch.autocast]:
     """A context for the forward pass: bf16 where that is fast, else float32."""
     return lambda: torch.autocast(device.type, dtype=torch.bfloat16, enabled=has_fast_bf16(device))
+
+
+def peak_gpu_memory_mb(device: torch.device) -> float | None:
+    """The most memory that this process has held on a CUDA device so far; None on other devices."""
+    return round(torch.cuda.max_memory_allocated(device) / 2**20, 1) if device.type == "cuda" else None

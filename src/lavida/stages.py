@@ -6,8 +6,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-import torch
-
 try:
     import resource
 except ImportError:  # Windows
@@ -57,8 +55,3 @@ def peak_memory_mb() -> float | None:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)  # bytes on macOS, else KiB
-
-
-def peak_gpu_memory_mb(device: torch.device) -> float | None:
-    """The most memory that this process has held on a CUDA device so far; None on other devices."""
-    return round(torch.cuda.max_memory_allocated(device) / 2**20, 1) if device.type == "cuda" else None

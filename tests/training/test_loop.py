@@ -222,6 +222,22 @@ def test_a_calibration_that_fails_does_not_lose_the_model(tmp_path, monkeypatch)
     assert LavidaModel.from_pretrained(tmp_path / "run" / "model")
 
 
+def test_calibration_changes_two_numbers_of_a_saved_model_and_nothing_else(tmp_path, monkeypatch):
+    def calibrate(detector, root):
+        detector.model.config.calibration_temperature, detector.model.config.calibration_bias = 2.0, -1.0
+
+    monkeypatch.setattr("lavida.training.check.check_pictures", lambda root: None)
+    train(toy_recipe(tmp_path / "run", steps=1))
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run" / "model").iterdir() if path.is_file()}
+    monkeypatch.setattr("lavida.training.saving.calibrate", calibrate)
+    train(replace(toy_recipe(tmp_path / "run", steps=1), calibrate=True))
+    after = {path.name: path.read_bytes() for path in (tmp_path / "run" / "model").iterdir() if path.is_file()}
+    assert {name for name in before if before[name] != after[name]} == {"config.json"} and before.keys() == after.keys()
+    config = LavidaModel.from_pretrained(tmp_path / "run" / "model").config
+    assert (config.calibration_temperature, config.calibration_bias) == (2, -1)
+    assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".")]
+
+
 def test_a_full_disk_is_one_line(small_disk):
     with pytest.raises(InputError, match="No space left on device"):
         train(toy_recipe(small_disk / "run"))

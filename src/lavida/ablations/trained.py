@@ -17,11 +17,10 @@ from lavida.ablations.cost import compression_costs
 from lavida.ablations.studies import STUDIES, VARIED, Row
 from lavida.ablations.trained_report import METRICS, draw, markdown
 from lavida.detector import Detector
-from lavida.errors import InputError
+from lavida.errors import InputError, mendable
 from lavida.evaluation import STANDARD, evaluate
 from lavida.evaluation.benchmarks import Benchmark
 from lavida.evaluation.protocols import Protocol
-from lavida.evaluation.writing import mendable
 from lavida.training.recipe import Recipe
 
 TITLES = {

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lavida.errors import mendable
 from lavida.evaluation.measure import VideoMeasure
 from lavida.evaluation.metrics import PixelCounts
 from lavida.evaluation.regions import RegionCounts
 from lavida.evaluation.scoring import ScorerRecord
-from lavida.evaluation.writing import mendable
 
 UNFINISHED = ".unfinished"
 _KIND = 2  # of staged measures; raised when they change, so that those of an older version are not gone on with

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from lavida.evaluation.writing import mendable
+from lavida.errors import mendable
 
 MASK_SUFFIX = ".mask.npy"
 

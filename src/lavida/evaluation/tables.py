@@ -25,6 +25,7 @@ _HEADINGS = {
     "rbdc": "RBDC",
     "tbdc": "TBDC",
 }
+_RESULT, _SETTINGS = {"benchmark", "model", "protocol", "videos"}, {"scorer", "official_videos", "notes"}
 _TRAINING = {"baseline": "none", "detector": "zero-shot"}
 
 
@@ -99,9 +100,9 @@ def protocol_line(result: Mapping[str, Any]) -> str:
 def _read(path: Path) -> dict[str, Any]:
     try:
         result = json.loads(Path(path).read_text())
-        _ = [result[key] for key in ("benchmark", "model", "protocol", "videos")]
-        _ = [result["settings"][key] for key in ("scorer", "official_videos", "notes")]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not (_RESULT <= result.keys() and _SETTINGS <= result["settings"].keys()):
+            raise ValueError("no result of an evaluation")
+    except (OSError, ValueError, KeyError, AttributeError) as error:
         raise InputError(f"not a result: {path}; give the metrics.json of an evaluation") from error
     return result
 

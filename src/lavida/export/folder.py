@@ -79,7 +79,8 @@ def unique_stems(paths: Sequence[str | Path]) -> list[str]:
     A number that would give the name of another source (`x-2.mp4` beside two `x`) is passed over.
     """
     stems = [_stem(Path(os.path.abspath(path))) for path in paths]
-    taken, first_use, names = set(map(_folded, stems)), set(map(_folded, stems)), []
+    taken = {_folded(stem) for stem in stems}
+    first_use, names = set(taken), []
     for stem in stems:
         name, number = stem, 2
         if _folded(stem) in first_use:

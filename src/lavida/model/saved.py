@@ -162,12 +162,17 @@ class SavedModel(PreTrainedModel):
 
 def _cast(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
     """The weights with those in float32 in another precision; tied ones stay one, or both would be written."""
-    casts = {place: value.to(dtype) for place, value in map(_placed, state.values()) if value.dtype == torch.float32}
-    return {key: casts.get(_placed(value)[0], value) for key, value in state.items()}
+    casts: dict[tuple, torch.Tensor] = {}
 
+    def cast(value: torch.Tensor) -> torch.Tensor:
+        if value.dtype != torch.float32:
+            return value
+        place = value.data_ptr(), value.shape, value.stride()
+        if place not in casts:
+            casts[place] = value.to(dtype)
+        return casts[place]
 
-def _placed(value: torch.Tensor) -> tuple[tuple, torch.Tensor]:
-    return (value.data_ptr(), value.shape, value.stride(), value.dtype), value
+    return {key: cast(value) for key, value in state.items()}
 
 
 @contextmanager

@@ -23,9 +23,7 @@ WILDCARDS = re.compile(r"[*?\[]")
 LITTER = frozenset({"thumbs.db", "desktop.ini"})
 # what marks a folder of `lavida detect`: its overlay.mp4 is not footage
 RESULT_FILES = frozenset({"run.json", "frames.parquet"})
-
-
-DATA_SET_FILES = frozenset({"run.json", "frames"})  # and those of `lavida scan`
+DATA_SET_FILES = frozenset({"run.json", "frames"})  # and a data set of `lavida scan`
 
 
 @dataclass(frozen=True, slots=True)

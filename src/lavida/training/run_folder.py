@@ -14,8 +14,7 @@ from accelerate.utils import DistributedType
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from lavida.errors import InputError
-from lavida.evaluation.writing import mendable
+from lavida.errors import InputError, mendable
 from lavida.model.saved import disk_errors
 from lavida.training.checkpoint import hold_trained_weights
 from lavida.training.recipe import Recipe

@@ -1,6 +1,7 @@
 """Models as a training leaves them: adapters merged, in half precision, in folders that are whole or not there."""
 
-import shutil
+import os
+import tempfile
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from lavida.detector import Detector
+from lavida.errors import mendable
 from lavida.export.folder import finished_folder
 from lavida.model.hub import CONFIG
 from lavida.model.lavida import LavidaModel
@@ -37,6 +39,6 @@ def calibrate_saved(folder: Path, *, root: Path, device: torch.device) -> None:
     """Calibrate a saved model, after its rounding to half precision, on the held-out sets below `root`."""
     detector = Detector(LavidaModel.from_pretrained(folder), name=str(folder), device=device)
     calibrate(detector, root)
-    with finished_folder(folder, replaces=CONFIG) as partial:  # never half of it
-        shutil.copytree(folder, partial, dirs_exist_ok=True)
+    with mendable(folder), tempfile.TemporaryDirectory(dir=folder.parent, prefix=".calibrated-") as partial:
         detector.model.config.save_pretrained(partial)
+        os.replace(Path(partial) / CONFIG, folder / CONFIG)  # nothing else of the model changes

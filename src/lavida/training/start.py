@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 from huggingface_hub.errors import StrictDataclassError
@@ -49,7 +50,7 @@ def build_model(recipe: Recipe) -> LavidaModel:
 def check_model(recipe: Recipe) -> None:
     """Raise InputError, before anything is built, for what `build_model` would refuse; fetches what is on the hub."""
     if START in recipe.model:
-        _check_start(recipe.model)
+        _start_folder(recipe.model)
         return
     preset, settings, sources = _settings(recipe)
     if preset in PRETRAINED:
@@ -70,9 +71,7 @@ def model_settings(recipe: Recipe, names: Iterable[str]) -> dict[str, Any]:
         InputError: a setting does not exist or does not fit, or there is no such saved model.
     """
     if START in recipe.model:
-        _check_start(recipe.model)
-        folder = find(recipe.model[START], give=GIVE)
-        config = _with_defaults(read_config(folder, give=GIVE))
+        config = _with_defaults(read_config(_start_folder(recipe.model), give=GIVE))
         return {name: config[name] for name in names}
     preset, settings, _ = _settings(recipe)
     if preset in PRETRAINED:
@@ -95,16 +94,17 @@ def build_shape(recipe: Recipe) -> LavidaModel:
     return shape_only(_config(preset, settings))
 
 
-def _check_start(model: dict[str, Any]) -> None:
-    """What a saved model already is may be said again, as the recipes of the presets do."""
+def _start_folder(model: dict[str, Any]) -> Path:
+    """Where the saved model is; what it already is may be said again, as the recipes of the presets do."""
     folder = find(model[START], give=GIVE)
     try:
         config = _with_defaults(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
     except (OSError, ValueError):
-        return  # what is wrong with it is told when it is loaded
+        return folder  # what is wrong with it is told when it is loaded
     for key in sorted(model.keys() - {START, "preset"}):
         if key not in config or config[key] != model[key]:
             raise InputError(f"model.{key} in the recipe: model.start takes a model as it is; leave it out")
+    return folder
 
 
 def _with_defaults(config: dict[str, Any]) -> dict[str, Any]:

@@ -18,9 +18,9 @@ from lavida.errors import InputError
 from lavida.video.motion import pair_gap
 from lavida.video.source import Frame, Pair, SourceInfo, check_stride, one_line
 
-# FFmpeg draws plain text as pictures with these decoders, so a text file would pass for a video.
 RATE_PACKETS = 100  # are enough to know a frame rate
 UNLIKELY_RATE, HIGHEST_RATE = 240.0, 2000.0  # announced, to be looked into; measured, to be believed
+# FFmpeg draws plain text as pictures with these decoders, so a text file would pass for a video.
 TEXT_CODECS = frozenset({"ansi", "bintext", "idf", "xbin"})
 
 

@@ -14,14 +14,13 @@ from rich.table import Table
 from rich.text import Text
 
 from lavida.detector import Detector
-from lavida.errors import InputError
+from lavida.errors import InputError, mendable
 from lavida.evaluation.benchmarks import Benchmark
 from lavida.evaluation.report.cases import choose_cases, frames_by_video
 from lavida.evaluation.report.curve import HEIGHT, WIDTH, curve, score_range
 from lavida.evaluation.report.pictures import FOUND, Shown, show
 from lavida.evaluation.report.result import Result
 from lavida.evaluation.tables import comparison_table
-from lavida.evaluation.writing import mendable
 from lavida.figures.painting import TRUTH
 from lavida.progress import progress_bar
 

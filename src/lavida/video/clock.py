@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 import statistics
 from collections import deque
 
@@ -109,20 +110,20 @@ class Clock:
         waiting, newest = self._waiting, self._waiting[-1]
         if newest is None:
             return self._give_up()
-        run = self._run()
-        if run >= CONFIRMED_BY and self._starts_anew(waiting[-run]):
-            return self._restart(run)
+        run, steady = self._run(), self._run(longest=UNUSUAL * self._usual())
+        if steady >= CONFIRMED_BY and self._starts_anew(waiting[-steady]):
+            return self._restart(steady)
         if self._last is not None and 0 < newest - self._last <= self._leap(len(waiting)):
             return self._fit(run)
         if run >= CONFIRMED_BY and self._last is not None and waiting[-run] > self._last:
             return self._leap_ahead(run)
         return self._give_up()
 
-    def _run(self) -> int:
-        """How many of the latest frames have stamps that do not go back."""
+    def _run(self, longest: float = math.inf) -> int:
+        """How many of the latest frames have stamps that do not go back, nor ahead by more than `longest`."""
         count, following = 0, None
         for stamp in reversed(self._waiting):
-            if stamp is None or (following is not None and stamp > following):
+            if stamp is None or (following is not None and not 0 <= following - stamp <= longest):
                 break
             count, following = count + 1, stamp
         return count

@@ -137,5 +137,9 @@ class Reading:
 
 
 def seconds(container: InputContainer) -> float | None:
-    """The announced length of all streams together."""
-    return container.duration / av.time_base if container.duration else None
+    """The announced length of all streams together, from the first packet on."""
+    if not container.duration:
+        return None
+    # Matroska tells when it ends, which for a piece of a long recording is late
+    start = (container.start_time or 0) if container.format.name.startswith("matroska") else 0
+    return (container.duration - start if start < container.duration else container.duration) / av.time_base

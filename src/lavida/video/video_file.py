@@ -39,7 +39,7 @@ class VideoFile:
             first, packet, stamps, ended = _beginning(path, container, stream)
             stamps = one_recording(stamps)
             fps, self._rate_is_known = frame_rate(stream, stamps, ended=ended)
-            self._reordering = _reordering(stream, stamps)
+            self._reordering = _reordering(container, stream, stamps)
             streams = pictures(container)
             crop = declared_crop(
                 path,
@@ -108,10 +108,11 @@ class VideoFile:
             self._warn(f"damaged or cut short: {path}; {shortfall}")
         if clock.fitted:
             self._warn(f"time stamps out of order or far off on {clock.fitted} of {frames} frames: {path}; fitted in")
-        if clock.missing:
-            rate = f"their times assume {self.info.fps:g} frames a second"
-            tell = self._note if self._rate_is_known and clock.missing == frames else self._warn
-            tell(f"no time stamps on {clock.missing} frames: {path}; {rate}")
+        rate = f"{self.info.fps:g} frames a second"
+        if clock.missing == frames and self._rate_is_known:
+            self._note(f"no time stamps: {path}; the times follow the header's {rate}")
+        elif clock.missing:
+            self._warn(f"no time stamps on {clock.missing} frames: {path}; their times assume {rate}")
         if clock.joined:
             at = ", ".join(f"{time_s:.1f} s" for time_s in clock.joined[:3])
             more = "" if len(clock.joined) <= 3 else f" and {len(clock.joined) - 3} more"
@@ -195,8 +196,8 @@ def _beginning(
     return *first, stamps, True
 
 
-def _reordering(stream: VideoStream, stamps: list[int]) -> int:
-    if not is_in_order_of_decoding(stream, stamps):
+def _reordering(container: InputContainer, stream: VideoStream, stamps: list[int]) -> int:
+    if not is_in_order_of_decoding(stream, stamps, container=container.format.name):
         return 0
     return getattr(stream.codec_context, "reorder_depth", 0) or REORDERING
 

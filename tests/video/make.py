@@ -242,31 +242,28 @@ def cropped_mkv(path: Path, *, left: int, top: int, right: int, bottom: int, **a
     data = path.read_bytes()
     settings = {0x54CC: left, 0x54BB: top, 0x54DD: right, 0x54AA: bottom}
     crop = b"".join(name.to_bytes(2, "big") + b"\x82" + value.to_bytes(2, "big") for name, value in settings.items())
-    names = [bytes.fromhex(name) for name in ("18538067", "1654ae6b", "ae", "e0")]  # Segment, Tracks, TrackEntry, Video
-    path.write_bytes(data[: data.index(names[0])] + _grown(data[data.index(names[0]) :], names, crop))
+    way = [bytes.fromhex(name) for name in ("18538067", "1654ae6b", "ae", "e0")]  # Segment, Tracks, TrackEntry, Video
+    path.write_bytes(_grown(data, way, crop))
     return path
 
 
-def _grown(data: bytes, names: list[bytes], more: bytes) -> bytes:
-    """The EBML element that `data` begins with, `more` in front of what the innermost of `names` holds."""
-    start, size = _head(data, names[0])
-    content, behind = data[start : start + size], data[start + size :]
-    if len(names) == 1:
-        content = more + content
-    else:
-        # the first clusters lie behind the tracks, the list of what lies where in front of them
-        at = content.rindex(names[1], 0, content.find(bytes.fromhex("1f43b675")) if len(names) == 4 else None)
-        begin, held = _head(content[at:], names[1])
-        end = at + begin + held
-        content = content[:at] + _grown(content[at:end], names[1:], more) + content[end:]
-    return names[0] + (len(content) | 1 << 56).to_bytes(8, "big") + content + behind
+def _grown(data: bytes, way: list[bytes], more: bytes) -> bytes:
+    """EBML elements, `more` in front of what the element holds to which `way` leads."""
+    done = b""
+    while data:
+        name = data[: _length(data[0])]
+        start = len(name) + _length(data[len(name)])
+        size = int.from_bytes(data[len(name) : start], "big") & ((1 << 7 * (start - len(name))) - 1)
+        content, whole = data[start : start + size], data[: start + size]
+        if name == way[0]:
+            inner = more + content if len(way) == 1 else _grown(content, way[1:], more)
+            return done + name + (len(inner) | 1 << 56).to_bytes(8, "big") + inner + data[start + size :]
+        done, data = done + whole, data[start + size :]
+    return done
 
 
-def _head(data: bytes, name: bytes) -> tuple[int, int]:
-    """Where the content of an EBML element begins, and how long it is."""
-    length = 9 - data[len(name)].bit_length()
-    start = len(name) + length
-    return start, int.from_bytes(data[len(name) : start], "big") & ((1 << 7 * length) - 1)
+def _length(first: int) -> int:
+    return 9 - first.bit_length()
 
 
 def jpeg(level: int, *, orientation: int | None = None, size: tuple[int, int] = (64, 48)) -> bytes:

@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -107,7 +108,7 @@ class ImageFolder(Pictures):
         files, left_out = _image_files(path)
         shown = [page for file in files for page in pages(file)]
         # a folder is a film of pictures: what single files say of their own pace does not count
-        shown = [Page(page.file, page.number, page.size, page.sixteen_bits, None, page.flaw) for page in shown]
+        shown = [replace(page, lasts_s=None) for page in shown]
         super().__init__(path, path.resolve().name, shown, fps=fps)
         if left_out:
             self.notes.append(f"{told(left_out)} left out: {path}; no pictures by their names")

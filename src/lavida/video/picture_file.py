@@ -22,6 +22,7 @@ IMAGE_SUFFIXES = frozenset(
 BROKEN_IMAGE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)  # what Pillow raises on one
 _SEVERAL_PAGES = frozenset({"TIFF", "PNG", "GIF", "WEBP", "AVIF"})  # not MPO: a second eye, or a preview
 _SUBFILE_TYPE, _REDUCED = 254, 1  # TIFF's tag of a page, and its bit for a preview of another
+_TELL_LATE = frozenset({"WEBP", "AVIF"})  # how long a frame lasts is known once it has been decoded
 _AT_ONCE_MS = 10  # browsers show frames that last no longer for a tenth of a second
 _BROWSER_MS = 100
 
@@ -39,6 +40,7 @@ class Page:
         file: the file.
         number: of the page, from 0.
         size: (width, height), upright; None where its header cannot be read.
+        turned: whether EXIF turns it.
         sixteen_bits: whether it is gray or RGB of 16 bits.
         lasts_s: how long it is shown, in seconds; None where the file does not say.
         flaw: what is wrong with it.
@@ -47,6 +49,7 @@ class Page:
     file: Path
     number: int = 0
     size: tuple[int, int] | None = None
+    turned: bool = False
     sixteen_bits: bool = False
     lasts_s: float | None = None
     flaw: str = ""
@@ -63,7 +66,9 @@ def pages(file: Path) -> Iterator[Page]:
                     image.seek(number)
                     if image.format == "TIFF" and int(image.tag_v2.get(_SUBFILE_TYPE, 0)) & _REDUCED:
                         continue
-                yield Page(file, number, _shown_size(image), _has_sixteen_bits(image), _lasts_s(image, count))
+                deep, orientation = _has_sixteen_bits(image), _orientation(image)
+                size = image.size[::-1] if orientation >= 5 else image.size
+                yield Page(file, number, size, orientation > 1, deep, _lasts_s(image, count))
     except BROKEN_IMAGE as error:
         yield Page(file, flaw=f"{file.name}: {' '.join(str(getattr(error, 'strerror', None) or error).split())}")
 
@@ -71,13 +76,20 @@ def pages(file: Path) -> Iterator[Page]:
 def _lasts_s(image: Image.Image, pages: int) -> float | None:
     if pages == 1 or image.format == "TIFF":
         return None
+    if image.format in _TELL_LATE:
+        image.load()
     milliseconds = float(image.info.get("duration", 0) or 0)
     return (milliseconds if milliseconds > _AT_ONCE_MS else _BROWSER_MS) / 1000
 
 
-def _shown_size(image: Image.Image) -> tuple[int, int]:
-    turned = image.getexif().get(EXIF_ORIENTATION, 1) >= 5 and image.format != "TIFF"  # Pillow itself turns TIFF
-    return (image.height, image.width) if turned else image.size
+def _orientation(image: Image.Image) -> int:
+    """EXIF's, 1 where there is nothing to do."""
+    if image.format == "TIFF":  # Pillow itself turns these
+        return 1
+    if image.format == "PNG" and "exif" not in image.info:  # asked for it, Pillow would decode the picture
+        return 1
+    orientation = image.getexif().get(EXIF_ORIENTATION, 1)
+    return orientation if orientation in EXIF_TURNS else 1
 
 
 def _has_sixteen_bits(image: Image.Image) -> bool:
@@ -115,7 +127,7 @@ class PictureReader:
         elif image.mode == "F":
             raise ValueError("floating-point pixels have no fixed range, save them with 8 or 16 bits")
         else:
-            picture = ImageOps.exif_transpose(image).convert(mode)
+            picture = (ImageOps.exif_transpose(image) if page.turned else image).convert(mode)
         if picture.size != size[::-1]:
             picture = picture.resize(size[::-1], Image.Resampling.BILINEAR)
         return np.array(picture)
@@ -131,7 +143,8 @@ class PictureReader:
             self._open = None
 
     def _page(self, page: Page) -> Image.Image:
-        if self._open is None or self._open[0] != page.file:
+        behind = self._open is not None and self._open[1].tell() > page.number
+        if self._open is None or self._open[0] != page.file or behind:  # Pillow loses its way back in animated PNG
             self.close()
             self._open = page.file, Image.open(page.file)
         image = self._open[1]
@@ -153,10 +166,13 @@ def _sixteen_bits(image: Image.Image, page: Page) -> NDArray[np.uint16]:
             raise ValueError("pixels of more than 16 bits, save them with 8 or 16 bits")
         return values.astype(np.uint16) if image.format == "TIFF" else turn.applied(values.astype(np.uint16))
     data = np.frombuffer(page.file.read_bytes(), np.uint8)
-    read, images = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, range=(page.number, page.number + 1))
-    if not read or images[0].dtype != np.uint16 or images[0].ndim != 3:
+    if page.number:
+        _, (values, *_) = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, range=(page.number, page.number + 1))
+    else:
+        values = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    if values is None or values.dtype != np.uint16 or values.ndim != 3:
         raise ValueError("not a colour picture of 16 bits")
-    return turn.applied(np.ascontiguousarray(images[0][..., 2::-1]))  # from blue, green, red, alpha
+    return turn.applied(np.ascontiguousarray(values[..., 2::-1]))  # from blue, green, red, alpha
 
 
 def contrast_of(shown: list[Page]) -> Contrast | None:

@@ -76,13 +76,13 @@ def one_recording(stamps: Sequence[tuple[int | None, int | None]]) -> list[int]:
     return kept
 
 
-def is_in_order_of_decoding(stream: VideoStream, stamps: Sequence[int], *, container: str) -> bool:
-    """Whether frames are shown in another order than they are stored, and the container's stamps do not know.
+def may_be_mixed_up(stream: VideoStream, stamps: Sequence[int], container: str) -> bool:
+    """Whether frames are shown in another order than they are stored, and the container's stamps may not know.
 
     Args:
         stream: its first frame has been decoded.
         stamps: of its first packets, in their order.
         container: FFmpeg's name of its format; AVI knows no other order than that of decoding.
     """
-    unordered = container == "avi" or (len(stamps) > 2 and list(stamps) == sorted(stamps))
+    unordered = container == "avi" or list(stamps) == sorted(stamps)
     return bool(stream.codec_context.has_b_frames) and unordered

@@ -117,8 +117,10 @@ class Reading:
             length_s: from the first one to the end of the last one.
             ends_s: the end of the last one by its own stamp; None where it has none.
         """
-        counted = container.format.name.partition(",")[0] in COUNTED
-        if counted and self.packets < stream.frames:
+        counted = stream.frames and container.format.name.partition(",")[0] in COUNTED
+        # the index leaves out what a trimmed video hides so that nobody has to read it
+        listed = len(stream.index_entries) if counted and hasattr(stream, "index_entries") else stream.frames
+        if counted and self.packets < min(listed, stream.frames):
             return f"{frames} of {stream.frames} announced frames could be decoded"
         if stream.duration and stream.time_base:
             announced, reached = float(stream.duration * stream.time_base), length_s

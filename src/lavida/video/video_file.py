@@ -20,12 +20,13 @@ from lavida.video.contrast import MOST_FRAMES, Contrast, measured
 from lavida.video.crop import declared_crop
 from lavida.video.motion import GAP_SECONDS, pair_gap
 from lavida.video.picture import Look, has_sixteen_bits, look_of, sixteen_bits
-from lavida.video.rate import frame_rate, is_in_order_of_decoding, one_recording, packets_wanted
+from lavida.video.rate import frame_rate, may_be_mixed_up, one_recording, packets_wanted
 from lavida.video.sampling import FrameSampling, check_stride, with_next
 from lavida.video.source import Frame, Pair, SourceInfo
 from lavida.video.stream import COUNTED, Reading, opened, pictures, seconds
 
-REORDERING = 4  # places, where the codec does not tell how far frames are moved
+REORDERING = 4  # places: a stamp of decoding can be further off than frames are moved
+MIXED_FRAMES = 12  # are enough to see whether their stamps are mixed up
 EARLIER = 4  # frames kept for pairs, at least: a varying rate can be far over its mean for a while
 
 
@@ -36,10 +37,11 @@ class VideoFile:
         self.warnings: list[str] = []
         self.notes: list[str] = []
         with opened(path) as (container, stream):
-            first, packet, stamps, ended = _beginning(path, container, stream)
-            stamps = one_recording(stamps)
-            fps, self._rate_is_known = frame_rate(stream, stamps, ended=ended)
-            self._reordering = _reordering(container, stream, stamps)
+            begin = _beginning(path, container, stream)
+            first = begin.frame
+            fps, self._rate_is_known = frame_rate(stream, begin.stamps, ended=begin.ended)
+            depth = getattr(stream.codec_context, "reorder_depth", 0)
+            self._reordering = max(REORDERING, depth) if begin.mixed_up else 0
             streams = pictures(container)
             crop = declared_crop(
                 path,
@@ -50,7 +52,7 @@ class VideoFile:
                 height=first.height,
             )
             contrast = self._contrast(path) if has_sixteen_bits(first) else None
-            self._look = look = look_of(stream, first, packet, crop=crop, contrast=contrast)
+            self._look = look = look_of(stream, first, begin.packet, crop=crop, contrast=contrast)
             hint = _frames_hint(container, stream, fps)
             self.info = SourceInfo(path, path.stem, look.width, look.height, fps, hint, contrast)
             if len(streams) > 1:
@@ -177,29 +179,45 @@ class _Pairs:
         return self._look.gray(timed.picture, self._size, self._scaler)  # [h, w]
 
 
-def _beginning(
-    path: Path, container: InputContainer, stream: VideoStream
-) -> tuple[av.VideoFrame, av.Packet | None, list[tuple[int | None, int | None]], bool]:
-    """The first frame, what it came from, the stamps of the first packets, and whether there are no others."""
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """What the first packets of a stream tell.
+
+    Attributes:
+        frame: the first one.
+        packet: what it was decoded from.
+        stamps: of presentation, of the first packets in their order, up to where another recording begins.
+        ended: whether there are no other packets.
+        mixed_up: whether the stamps of frames go back: they are those of decoding.
+    """
+
+    frame: av.VideoFrame
+    packet: av.Packet | None
+    stamps: list[int]
+    ended: bool
+    mixed_up: bool
+
+
+def _beginning(path: Path, container: InputContainer, stream: VideoStream) -> _Beginning:
     reading, wanted = Reading(), packets_wanted(stream)
     stamps: list[tuple[int | None, int | None]] = []
-    first: tuple[av.VideoFrame, av.Packet | None] | None = None
+    frames: list[tuple[av.VideoFrame, av.Packet | None]] = []
+    ended = True
     for packet in reading.packets_of(container, stream):
         if packet is not None and packet.size:
             stamps.append((packet.pts, packet.dts))
-        if first is None:
-            first = next(((frame, packet) for frame in reading.decoded(stream, packet)), None)
+        more = len(frames) < MIXED_FRAMES and may_be_mixed_up(stream, one_recording(stamps), container.format.name)
+        if not frames or more:
+            frames += ((frame, packet) for frame in reading.decoded(stream, packet))
         elif len(stamps) >= wanted:
-            return *first, stamps, False
-    if first is None:
+            ended = False
+            break
+    if not frames:
         raise _undecodable(path)
-    return *first, stamps, True
-
-
-def _reordering(container: InputContainer, stream: VideoStream, stamps: list[int]) -> int:
-    if not is_in_order_of_decoding(stream, stamps, container=container.format.name):
-        return 0
-    return getattr(stream.codec_context, "reorder_depth", 0) or REORDERING
+    shown = one_recording([(frame.pts, None) for frame, _ in frames])
+    kept = one_recording(stamps)
+    mixed_up = shown != sorted(shown) and len(kept) == len(stamps)
+    return _Beginning(*frames[0], kept, ended, mixed_up)
 
 
 def _frames_hint(container: InputContainer, stream: VideoStream, fps: float) -> int | None:

@@ -80,12 +80,13 @@ def tried(recording: Recording, *, keep: Path | None) -> Outcome:
 
 
 def row(recording: Recording, outcome: Outcome) -> dict[str, str]:
+    differs = f"; **differs**: {'; '.join(outcome.differences)}" if outcome.differences else ""
     cells = {
         "recording": f"[{recording.name}]({recording.source})",
         "maker or tool": recording.maker,
         "fed": recording.fed,
         "right": str(recording.right),
-        "came out": f"**differs**: {outcome.came_out}" if outcome.differences else outcome.came_out,
+        "came out": f"{outcome.came_out}{differs}",
     }
     return {name: cell.replace("|", "\\|") for name, cell in cells.items()}
 

@@ -78,7 +78,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out, in words, and where it differs from what is right; nothing where it does not."""
+    """What came out, and where it differs from what is right: nothing, or a few words for each difference."""
 
     came_out: str
     differences: tuple[str, ...] = ()
@@ -100,11 +100,9 @@ def check(recording: Recording, folder: Path) -> Outcome:
         source = open_source(path)
         frames = list(source.read(stride=1))
     except InputError as error:
-        refusal = str(error)
-        expected = right.refusal and re.search(right.refusal, refusal, re.IGNORECASE) and "\n" not in refusal
-        return Outcome(
-            "refused in one line" if expected else f"refused: {_short(refusal, path)}", () if expected else ("refused",)
-        )
+        line = str(error)
+        expected = right.refusal and re.search(right.refusal, line, re.IGNORECASE) and "\n" not in line
+        return Outcome(f"refused: {_short(line, path)}", () if expected else ("it has to be read",))
     except Exception as error:  # a fault of the product stands in the table like any other
         return Outcome(f"{type(error).__name__}: {_short(str(error), path)}", ("fails",))
     info, warnings = source.info, [_short(line, path) for line in source.warnings]
@@ -122,7 +120,7 @@ def check(recording: Recording, folder: Path) -> Outcome:
         from recorded.scoring import scoring  # needs PyTorch
 
         found += scoring(path, right, folder / "results")
-    return Outcome("as it should be" if not found else f"{came_out}; {'; '.join(found)}", tuple(found))
+    return Outcome(came_out, tuple(found))
 
 
 def _pictures(right: Right, images: Sequence[Picture | None], size: tuple[int, int]) -> list[str]:
@@ -165,7 +163,7 @@ def _times(right: Right, times: Sequence[float], fps: float) -> list[str]:
 
 
 def _warnings(right: Right, warnings: Sequence[str]) -> list[str]:
-    missing = [f"no warning of '{p}'" for p in right.warnings if not any(re.search(p, w, re.I) for w in warnings)]
+    missing = [f"no warning like '{p}'" for p in right.warnings if not any(re.search(p, w, re.I) for w in warnings)]
     known = [*right.warnings, *right.notes]
     return missing + [f"warns '{w}'" for w in warnings if not any(re.search(p, w, re.I) for p in known)]
 

@@ -150,7 +150,7 @@ def _pictures(right: Right, images: Sequence[Picture | None], size: tuple[int, i
 def _times(right: Right, times: Sequence[float], fps: float) -> list[str]:
     found = []
     wrong = [
-        i for i, (got, wanted) in enumerate(zip(times, right.times, strict=False)) if abs(got - wanted) > right.within_s
+        i for i, (got, wanted) in enumerate(zip(times, right.times, strict=False)) if not abs(got - wanted) <= right.within_s
     ]
     if wrong:
         worst = max(wrong, key=lambda i: abs(times[i] - right.times[i]))

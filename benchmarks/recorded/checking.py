@@ -149,11 +149,10 @@ def _pictures(right: Right, images: Sequence[Picture | None], size: tuple[int, i
 
 def _times(right: Right, times: Sequence[float], fps: float) -> list[str]:
     found = []
-    wrong = [
-        i for i, (got, wanted) in enumerate(zip(times, right.times, strict=False)) if not abs(got - wanted) <= right.within_s
-    ]
+    apart = [abs(got - wanted) for got, wanted in zip(times, right.times, strict=False)]
+    wrong = [i for i, seconds in enumerate(apart) if not seconds <= right.within_s]  # NaN, too
     if wrong:
-        worst = max(wrong, key=lambda i: abs(times[i] - right.times[i]))
+        worst = max(wrong, key=lambda i: apart[i])
         found.append(
             f"{len(wrong)} times are wrong, row {worst} is at {times[worst]:.4g} s for {right.times[worst]:.4g}"
         )

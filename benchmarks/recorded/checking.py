@@ -25,7 +25,7 @@ class Right:
         size: width and height as displayed.
         fps: frames a second of the source; None where no single rate describes it.
         colours: most by which the four colours may differ, in gray levels; None: not looked at.
-        warnings: patterns, one for each warning that has to be there.
+        warnings: patterns, one for each warning or note that has to be there.
         notes: patterns of warnings that may be there.
         refusal: pattern of the one line that refuses the file; empty: it has to be read.
     """
@@ -106,6 +106,7 @@ def check(recording: Recording, folder: Path) -> Outcome:
     except Exception as error:  # a fault of the product stands in the table like any other
         return Outcome(f"{type(error).__name__}: {_short(str(error), path)}", ("fails",))
     info, warnings = source.info, [_short(line, path) for line in source.warnings]
+    notes = [_short(line, path) for line in source.notes]
     times = [frame.time_s for frame in frames]
     came_out = described(len(frames), times, (info.width, info.height), right.fps and info.fps, len(warnings))
     if right.refusal:
@@ -114,7 +115,7 @@ def check(recording: Recording, folder: Path) -> Outcome:
     found = [
         *_pictures(right, images, (info.width, info.height)),
         *_times(right, times, info.fps),
-        *_warnings(right, warnings),
+        *_warnings(right, warnings, notes),
     ]
     if recording.scored and not found:
         from recorded.scoring import scoring  # needs PyTorch
@@ -161,8 +162,9 @@ def _times(right: Right, times: Sequence[float], fps: float) -> list[str]:
     return found
 
 
-def _warnings(right: Right, warnings: Sequence[str]) -> list[str]:
-    missing = [f"no warning like '{p}'" for p in right.warnings if not any(re.search(p, w, re.I) for w in warnings)]
+def _warnings(right: Right, warnings: Sequence[str], notes: Sequence[str]) -> list[str]:
+    told = [*warnings, *notes]
+    missing = [f"nothing said like '{p}'" for p in right.warnings if not any(re.search(p, w, re.I) for w in told)]
     known = [*right.warnings, *right.notes]
     return missing + [f"warns '{w}'" for w in warnings if not any(re.search(p, w, re.I) for p in known)]
 

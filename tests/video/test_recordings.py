@@ -319,6 +319,41 @@ def test_previews_inside_a_file_are_no_frames(tmp_path: Path):
     assert len(read(open_source(tmp_path))) == 2
 
 
+def test_a_stack_of_image_j_is_all_its_pictures(tmp_path: Path):
+    """One page that says `images=5`, and the pixels of all five one after the other."""
+    first = Image.fromarray(np.full((48, 64), 100, np.uint16))
+    first.save(tmp_path / "stack.tif", tiffinfo={270: "ImageJ=1.54f\nimages=5\nslices=5"})
+    with (tmp_path / "stack.tif").open("ab") as file:
+        data = (tmp_path / "stack.tif").read_bytes()
+        pixels = data.index(np.full(48 * 64, 100, "<u2").tobytes())
+        assert pixels + 48 * 64 * 2 == len(data)  # they lie at the end
+        for level in (200, 300, 400, 500):
+            file.write(np.full((48, 64), level, "<u2").tobytes())
+    for path in (tmp_path, tmp_path / "stack.tif"):
+        assert levels(read(open_source(path))) == pytest.approx([0, 64, 128, 191, 255], abs=1)
+
+
+def test_a_tiff_in_which_zero_is_white_is_turned_round(tmp_path: Path):
+    values = np.full((48, 64), 1000, np.uint16)
+    values[:24, :32] = 60_000
+    Image.fromarray(values).save(tmp_path / "0.tif", tiffinfo={262: 0})
+    data = bytearray((tmp_path / "0.tif").read_bytes())
+    entry = data.index(b"\x06\x01\x03\x00")  # its photometric interpretation, which Pillow writes as it likes
+    data[entry + 8] = 0
+    (tmp_path / "0.tif").write_bytes(data)
+    image = read(open_source(tmp_path))[0].image
+    assert image[10, 10, 0] < 30 and image[-1, -1, 0] > 240
+
+
+def test_a_stream_whose_demuxer_fails_behind_the_pictures_is_whole(tmp_path: Path):
+    """Some recorders' indexes are an error to FFmpeg; frames that come out after it have no number as their time."""
+    path = make.y4m(tmp_path / "a.y4m", frames=20)
+    with path.open("ab") as file:
+        file.write(b"no frame header follows here")
+    source = open_source(path)
+    assert times_of(source) == pytest.approx(np.arange(20) / 25) and source.warnings == []
+
+
 def test_a_video_is_named_by_its_content_not_by_its_suffix(tmp_path: Path):
     """Dahua's recorders write .dav; FFmpeg knows a file by its content."""
     make.video(tmp_path / "a.mp4").rename(tmp_path / "a.dav")

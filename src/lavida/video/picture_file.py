@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,6 +24,7 @@ IMAGE_SUFFIXES = frozenset(
 )
 BROKEN_IMAGE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)  # what Pillow raises on one
 _SEVERAL_PAGES = frozenset({"TIFF", "PNG", "GIF", "WEBP", "AVIF"})  # not MPO: a second eye, or a preview
+_BITS, _COMPRESSION, _PHOTOMETRIC, _DESCRIPTION = 258, 259, 262, 270  # TIFF's tags
 _SUBFILE_TYPE, _REDUCED = 254, 1  # TIFF's tag of a page, and its bit for a preview of another
 _TELL_LATE = frozenset({"WEBP", "AVIF"})  # how long a frame lasts is known once it has been decoded
 _AT_ONCE_MS = 10  # browsers show frames that last no longer for a tenth of a second
@@ -44,6 +48,7 @@ class Page:
         sixteen_bits: whether it is gray or RGB of 16 bits.
         lasts_s: how long it is shown, in seconds; None where the file does not say.
         flaw: what is wrong with it.
+        shift: bytes by which its pixels lie behind where the page says: ImageJ's way to store a stack.
     """
 
     file: Path
@@ -53,6 +58,7 @@ class Page:
     sixteen_bits: bool = False
     lasts_s: float | None = None
     flaw: str = ""
+    shift: int = 0
 
 
 def pages(file: Path) -> Iterator[Page]:
@@ -61,6 +67,7 @@ def pages(file: Path) -> Iterator[Page]:
     try:
         with Image.open(file) as image:
             count = getattr(image, "n_frames", 1) if image.format in _SEVERAL_PAGES else 1
+            stacked = _stacked(image) if count == 1 else ()
             for number in range(count):
                 if number:
                     image.seek(number)
@@ -68,9 +75,23 @@ def pages(file: Path) -> Iterator[Page]:
                         continue
                 deep, orientation = _has_sixteen_bits(image), _orientation(image)
                 size = image.size[::-1] if orientation >= 5 else image.size
-                yield Page(file, number, size, orientation > 1, deep, _lasts_s(image, count))
+                page = Page(file, number, size, orientation > 1, deep, _lasts_s(image, count))
+                yield page
+                yield from (replace(page, shift=shift) for shift in stacked)
     except BROKEN_IMAGE as error:
         yield Page(file, flaw=f"{file.name}: {' '.join(str(getattr(error, 'strerror', None) or error).split())}")
+
+
+def _stacked(image: Image.Image) -> Sequence[int]:
+    """Where, in bytes behind the first, the other pictures of an ImageJ stack lie: on one page, one after the other."""
+    said = str(image.tag_v2.get(_DESCRIPTION, "")) if image.format == "TIFF" else ""
+    images = re.search(r"^images=(\d+)", said, re.MULTILINE) if said.startswith("ImageJ=") else None
+    if images is None or image.tag_v2.get(_COMPRESSION, 1) != 1:
+        return ()
+    bits = image.tag_v2.get(_BITS, (8,))
+    length = image.width * image.height * sum(bits) // 8
+    behind = os.path.getsize(image.filename) - min(tile[2] for tile in image.tile)
+    return range(length, min(int(images[1]), behind // length) * length, length)
 
 
 def _lasts_s(image: Image.Image, pages: int) -> float | None:
@@ -112,7 +133,7 @@ class PictureReader:
 
     def __init__(self, contrast: Contrast | None = None) -> None:
         self._contrast = contrast or Contrast()
-        self._open: tuple[Path, Image.Image] | None = None
+        self._open: tuple[tuple[Path, int], Image.Image] | None = None
 
     def read(self, page: Page, size: tuple[int, int], *, mode: str = "RGB") -> NDArray[np.uint8]:
         """Upright, of `size` (height, width): `[H, W, 3]`, or `[H, W]` for mode "L".
@@ -143,10 +164,13 @@ class PictureReader:
             self._open = None
 
     def _page(self, page: Page) -> Image.Image:
+        place = page.file, page.shift
         behind = self._open is not None and self._open[1].tell() > page.number
-        if self._open is None or self._open[0] != page.file or behind:  # Pillow loses its way back in animated PNG
+        if self._open is None or self._open[0] != place or behind:  # Pillow loses its way back in animated PNG
             self.close()
-            self._open = page.file, Image.open(page.file)
+            self._open = place, Image.open(page.file)
+            if page.shift:
+                self._open[1].tile = [_moved(tile, by=page.shift) for tile in self._open[1].tile]
         image = self._open[1]
         try:
             if page.number or getattr(image, "is_animated", False):
@@ -158,13 +182,21 @@ class PictureReader:
         return image
 
 
+def _moved(tile: Any, *, by: int) -> Any:
+    moved = (*tile[:2], tile[2] + by, *tile[3:])
+    return tile._make(moved) if hasattr(tile, "_make") else moved  # before Pillow 11 they were plain tuples
+
+
 def _sixteen_bits(image: Image.Image, page: Page) -> NDArray[np.uint16]:
     turn = EXIF_TURNS.get(image.getexif().get(EXIF_ORIENTATION, 1), EXIF_TURNS[1])
     if image.mode.startswith("I"):
         values = np.asarray(image).astype(np.int64)
         if values.min() < 0 or values.max() > FULL:
             raise ValueError("pixels of more than 16 bits, save them with 8 or 16 bits")
-        return values.astype(np.uint16) if image.format == "TIFF" else turn.applied(values.astype(np.uint16))
+        if image.format != "TIFF":
+            return turn.applied(values.astype(np.uint16))
+        white_is_zero = image.tag_v2.get(_PHOTOMETRIC) == 0  # Pillow turns that round for 8 bits only
+        return (FULL - values if white_is_zero else values).astype(np.uint16)
     data = np.frombuffer(page.file.read_bytes(), np.uint8)
     if page.number:
         _, (values, *_) = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, range=(page.number, page.number + 1))

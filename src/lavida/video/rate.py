@@ -15,6 +15,15 @@ _AGREES = 1.5  # an announced rate with a measured one, by a factor of at most
 _BREAK = 8  # usual steps: a pause, not a frame
 
 
+# FFmpeg stamps what it finds in these as if 25 frames a second had been recorded
+_WITHOUT_TIMES = frozenset({"mjpeg", "mpjpeg", "mjpeg_2000", "ser", "image2", "image2pipe", "ingenient", "rawvideo"})
+
+
+def assumes_a_rate(container: str) -> bool:
+    """Whether the time stamps that FFmpeg gives are not those of the file, by its name of the format."""
+    return container in _WITHOUT_TIMES or container.endswith("_pipe")
+
+
 def packets_wanted(stream: VideoStream) -> int:
     """How many packets `frame_rate` wants to see."""
     return CHECKED_PACKETS if 0 < (stream.average_rate or 0) <= UNLIKELY_RATE else STAMPED_PACKETS

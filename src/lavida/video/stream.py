@@ -62,11 +62,13 @@ class Reading:
     Attributes:
         packets: with pictures, those before the cut of a trimmed video among them.
         damaged: packets and frames that could not be read or decoded.
+        stuck: whether the demuxer gave up with an error; some do so at an index behind the pictures.
         others_end: the latest end, in seconds, of a packet of another stream.
     """
 
     packets: int = 0
     damaged: int = 0
+    stuck: bool = False
     others_end: float = float("-inf")
 
     def of(self, container: InputContainer, stream: VideoStream) -> Iterator[tuple[av.VideoFrame, av.Packet]]:
@@ -92,6 +94,7 @@ class Reading:
         while failures < TOLERATED_FAILURES:
             try:
                 for packet in container.demux(stream, *others):
+                    self.damaged += failures  # between packets, so that something was lost
                     failures = 0
                     if packet.stream is stream:
                         self.packets += packet.size > 0
@@ -102,7 +105,7 @@ class Reading:
                 return
             except av.error.FFmpegError:
                 failures += 1
-                self.damaged += 1
+        self.stuck = True
         yield None  # the decoder still holds frames; a demuxer that ends by itself sends this, too
 
     def shortfall(
@@ -129,6 +132,8 @@ class Reading:
         # Containers round, and sound may end a little later than the pictures.
         if reached < announced - max(1.0, 0.1 * announced):
             return f"the pictures end after {reached:.1f} s of {announced:.1f} s announced"
+        if self.stuck and (not announced or reached < announced - 0.2):
+            return f"reading failed after {reached:.1f} s"
         return f"{self.damaged} damaged packets or frames" if self.damaged else None
 
     def _reached(self, container: InputContainer, ends_s: float | None) -> float:

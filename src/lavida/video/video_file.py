@@ -20,7 +20,7 @@ from lavida.video.contrast import MOST_FRAMES, Contrast, measured
 from lavida.video.crop import declared_crop
 from lavida.video.motion import GAP_SECONDS, pair_gap
 from lavida.video.picture import Look, has_sixteen_bits, look_of, sixteen_bits
-from lavida.video.rate import frame_rate, may_be_mixed_up, one_recording, packets_wanted
+from lavida.video.rate import assumes_a_rate, frame_rate, may_be_mixed_up, one_recording, packets_wanted
 from lavida.video.sampling import FrameSampling, check_stride, with_next
 from lavida.video.source import Frame, Pair, SourceInfo
 from lavida.video.stream import COUNTED, Reading, opened, pictures, seconds
@@ -77,7 +77,7 @@ class VideoFile:
         index, last = -1, None
         with opened(self.info.path) as (container, stream):
             stream.thread_type = "AUTO"
-            timed = _timed(reading.of(container, stream), clock)
+            timed = _timed(reading.of(container, stream), stream, clock)
             # one frame is held back: only the one after it tells whether it is analysed, and whether it is the last
             for index, (held, after) in enumerate(with_next(timed)):
                 last = held
@@ -104,7 +104,8 @@ class VideoFile:
     ) -> None:
         """What the reading found out about the file."""
         path, step = self.info.path, 1 / self.info.fps
-        ends_s = None if last.picture.time is None else last.picture.time + step
+        stamp_s = _stamp_s(last.picture, stream)
+        ends_s = None if stamp_s is None else stamp_s + step
         shortfall = reading.shortfall(container, stream, frames=frames, length_s=last.time_s + step, ends_s=ends_s)
         if shortfall:
             self._warn(f"damaged or cut short: {path}; {shortfall}")
@@ -113,6 +114,8 @@ class VideoFile:
         rate = f"{self.info.fps:g} frames a second"
         if clock.missing == frames and self._rate_is_known:
             self._note(f"no time stamps: {path}; the times follow the header's {rate}")
+        elif frames > 1 and assumes_a_rate(container.format.name):
+            self._warn(f"no times in the file: {path}; they assume {rate}, the usual guess")
         elif clock.missing:
             self._warn(f"no time stamps on {clock.missing} frames: {path}; their times assume {rate}")
         if clock.joined:
@@ -145,12 +148,19 @@ class _Timed:
     time_s: float
 
 
-def _timed(frames: Iterator[tuple[av.VideoFrame, av.Packet | None]], clock: Clock) -> Iterator[_Timed]:
+def _stamp_s(frame: av.VideoFrame, stream: VideoStream) -> float | None:
+    # not `frame.time`: it is not a number for frames that come out after an error of the demuxer
+    return None if frame.pts is None or not stream.time_base else float(frame.pts * stream.time_base)
+
+
+def _timed(
+    frames: Iterator[tuple[av.VideoFrame, av.Packet | None]], stream: VideoStream, clock: Clock
+) -> Iterator[_Timed]:
     """The frames with their times; a few are held back where only later ones tell."""
     waiting: deque[av.VideoFrame] = deque()
     for frame, _ in frames:
         waiting.append(frame)
-        for time_s in clock.add(frame.time):
+        for time_s in clock.add(_stamp_s(frame, stream)):
             yield _Timed(waiting.popleft(), time_s)
     for time_s in clock.finish():
         yield _Timed(waiting.popleft(), time_s)

@@ -141,7 +141,7 @@ def check(
     paths = list(dict.fromkeys(path for dataset in checked.values() for path in dataset.files()))
     missing, unreadable, headers = _open_all(paths, bar)
     spoiled = frozenset((*missing, *(Path(flaw.where) for flaw in unreadable)))
-    remarks = list(inspect(datasets, Opened(headers, spoiled), bar=bar))
+    remarks = dict.fromkeys(inspect(datasets, Opened(headers, spoiled), bar=bar))  # splits may say the same
     looked, refused = 0, []
     for split, index in _spread({split: len(dataset) for split, dataset in checked.items()}, samples):
         looked += 1

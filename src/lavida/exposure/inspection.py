@@ -110,7 +110,7 @@ def _turns(pairs: Sequence[Pair], headers: Mapping[Path, Header]) -> Iterator[Re
         return
     texts = any(not is_picture(labels) for _, *rest in turned for labels in rest)
     told = "; polygons are taken as drawn on the upright picture" if texts else ""
-    yield Remark(f"{len(turned)} of {len(pairs)} pictures are turned as EXIF data says, first: {turned[0][0]}{told}")
+    yield Remark(f"turned as EXIF data says: {len(turned)} of {len(pairs)} pictures, first: {turned[0][0]}{told}")
     stored, doubtful = [], []
     for picture, *rest in turned:
         header = headers[picture]
@@ -121,11 +121,11 @@ def _turns(pairs: Sequence[Pair], headers: Mapping[Path, Header]) -> Iterator[Re
                 if header.orientation < ON_ITS_SIDE or header.size[0] == header.size[1]:
                     doubtful.append(labels)
     if stored:
-        yield Remark(f"{len(stored)} label images were drawn on the stored picture: turned with it, first: {stored[0]}")
+        yield Remark(f"drawn on the stored picture and turned with it: {len(stored)} label images, first: {stored[0]}")
     if doubtful:
         yield Remark(
-            f"{len(doubtful)} label images would fit the stored picture as well: taken as drawn on the upright one, "
-            f"first: {doubtful[0]}; look at the drawing"
+            f"taken as drawn on the upright picture, though they would fit the stored one: {len(doubtful)} "
+            f"label images, first: {doubtful[0]}; look at the drawing"
         )
 
 
@@ -150,7 +150,7 @@ def _depths(
     """Pictures of more than 8 bits; `paired` tells whether `pictures` are known to be no label images."""
     deep = [picture for picture in pictures if picture in headers and headers[picture].deep]
     if deep:
-        count = f"{len(deep)} of {len(pictures)} {'pictures' if paired else 'files'} have 16 bits, first: {deep[0]}"
+        count = f"16 bits: {len(deep)} of {len(pictures)} {'pictures' if paired else 'files'}, first: {deep[0]}"
         contrast = None if levels is None else levels.contrast
         if contrast is None or contrast.share == 1:
             yield Remark(f"{count}; pictures are shown over their whole range, 0 to 65535")
@@ -169,7 +169,9 @@ def _shared(pictures: Mapping[str, Sequence[Path]]) -> Iterator[Remark]:
         trained = set(pictures["train"])
         both = [path for path in pictures["heldout"] if path in trained]
         if both:
-            yield Remark(f"{len(both)} of {len(pictures['heldout'])} held-out pictures are in train, first: {both[0]}")
+            yield Remark(
+                f"also in train: {len(both)} of {len(pictures['heldout'])} held-out pictures, first: {both[0]}"
+            )
 
 
 def _labels_to_read(pairs: Iterable[Pair], opened: Opened) -> list[Path]:
@@ -211,10 +213,11 @@ def _contents(
     where = split if len(labels) == of else f"{split} ({len(labels)} of {of} labels read)"
     if empty:
         nothing = len(empty) == len(labels)
-        count = f"{len(empty)} of {len(labels)} label files show nothing"
-        yield Remark(f"{where}: {count}, first: {empty[0]}; compare them with the list of classes", wrong=nothing)
+        count = f"nothing is labelled in {len(empty)} of {len(labels)} label files"
+        mend = "; export the labels again, or mend the list of classes" if nothing else ""
+        yield Remark(f"{where}: {count}, first: {empty[0]}{mend}", wrong=nothing)
     if shown and (unused := [name for name in dataset.vocabulary if name not in shown]):
-        yield Remark(f"{where}: nothing is labelled {_listed(unused)}")
+        yield Remark(f"{where}: no label shows {_listed(unused)}")
 
 
 def _listed(names: Sequence[str]) -> str:

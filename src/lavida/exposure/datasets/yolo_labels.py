@@ -37,7 +37,7 @@ def check_reach(polygons: list[tuple[str, np.ndarray]], *, path: Path) -> None:
 def _polygon(parts: list[str], classes: Mapping[int, str], *, where: str) -> tuple[str, np.ndarray]:
     try:
         number, *values = map(float, parts)  # some tools write the class as 0.0
-        name = classes[int(number)] if number.is_integer() else classes[-1]
+        name = classes[number]  # an int and a float that are equal are one key
     except (ValueError, KeyError):
         raise InputError(f"not `class x1 y1 x2 y2 ...` of a known class: {where}; mend it") from None
     if len(values) == BOX:

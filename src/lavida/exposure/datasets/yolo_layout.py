@@ -72,8 +72,8 @@ class YoloLayout:
         """
         entries = self._named(part)
         if entries is None:
-            folders = (f"{'/'.join(each)}" for name in PARTS[part] for each in (("images", name), (name, "images")))
-            found = next((self.root / each for each in folders if (self.root / each).is_dir()), None)
+            usual = (self.root / each for name in PARTS[part] for each in (f"images/{name}", f"{name}/images"))
+            found = next((each for each in usual if each.is_dir()), None)
             return None if found is None else pictures_in(found)
         find = self.finder()
         listed = [each for entry in entries for each in self._of_entry(entry, find(entry), part=part)]
@@ -85,7 +85,7 @@ class YoloLayout:
         if isinstance(given := self.config.get("path"), str):
             inner = self.root / given.replace("\\", "/")
             if inner.is_dir() and inner.resolve().is_relative_to(self.root.resolve()):
-                places = [inner, *places]
+                places = [inner, *places] if inner.resolve() != self.root.resolve() else places
             else:  # the folder that the user gives is the set; what lies elsewhere may be another copy of it
                 places += [inner, Path(given), *(folder / given for folder in _ultralytics_folders())]
         return PathFinder(tuple(dict.fromkeys(places)), self.root)

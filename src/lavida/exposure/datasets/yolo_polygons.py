@@ -136,23 +136,24 @@ class YoloPolygons:
             yield Remark(f"no `val`: every {HELD_OUT_EVERY}th photo of {self.root} is held out")
         without = [picture for _, picture, labels in self._samples if not labels.exists()]
         if without:
-            count = f"{len(without)} of {len(self)} photos have no label file"
+            count = f"without a label file: {len(without)} of {len(self)} photos"
             none = len(without) == len(self)
             why = "put the labels where `labels` stands for `images`" if none else "they show none of the classes"
             yield Remark(f"{count}, first: {without[0]}; {why}", wrong=none)
         if lost := self._labels_without_a_photo():
-            yield Remark(f"{len(lost)} label files without a photo, first: {lost[0]}")
+            yield Remark(f"without a photo: {len(lost)} label files, first: {lost[0]}")
         root = os.path.abspath(self.root) + os.sep
         outside = [picture for _, picture, _ in self._samples if not os.path.abspath(picture).startswith(root)]
         if outside:
-            yield Remark(f"{len(outside)} photos lie outside {self.root}, first: {outside[0]}")
+            yield Remark(f"outside {self.root}: {len(outside)} photos, first: {outside[0]}")
 
     def _divided(self, part: str) -> Sequence[Listed]:
         """The photos of `train` or `val`."""
         held_out = self._set.pictures("val")
         if held_out is None:
             self._undivided = True
-            photos = self._set.pictures("train") or self._all_in("images")
+            photos = self._set.pictures("train")
+            photos = self._all_in("images") if photos is None else photos
             return [each for place, each in enumerate(photos, 1) if (place % HELD_OUT_EVERY == 0) == (part == "val")]
         photos = held_out if part == "val" else self._set.pictures("train")
         return self._all_in("images/train") if photos is None else photos

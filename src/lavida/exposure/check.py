@@ -27,6 +27,9 @@ MISSING = "missing"
 class CheckedDataset(SegmentationDataset, Protocol):
     """A data set that knows what it should consist of.
 
+    `lavida.exposure.inspection` describes what it may tell beside that: which label file belongs to which picture, what
+    is labelled in it, and more about its files.
+
     Attributes:
         layout: what its folder holds, on one line for people.
         expected: split -> unit, such as "images" -> official count; units that nobody is sure of are left out.

@@ -193,6 +193,10 @@ def test_every_fifth_is_held_out_where_only_train_is_named(root):
         (root / folder / "val").rmdir()
     config(root, "train: images/train")
     assert names_of(root, "heldout") == ["images/train/4.jpg"] and len(names_of(root)) == 6
+    for path in list((root / "images" / "train").iterdir())[4:]:
+        path.unlink()
+    with pytest.raises(InputError, match="no heldout photo.*name a `val`"):
+        YoloPolygons(root, "heldout")
 
 
 def test_test_is_held_out_where_there_is_no_val(root):

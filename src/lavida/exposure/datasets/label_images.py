@@ -50,6 +50,10 @@ class LabelImageDataset:
         unions: more general word -> the words that it covers, beside its own values where it has any. Later
             ones may name earlier ones; words that the legend lacks are passed over.
         vocabulary: all words, those of the legend first.
+        levels: the one stretch of gray levels for pictures of 16 bits.
+
+    Photos are upright, as their EXIF data turn them. A label image fits the upright photo, or by its size the stored
+    one: then it is turned with it.
 
     Args:
         root: the data set's own folder.
@@ -69,6 +73,7 @@ class LabelImageDataset:
     legend: Legend = {}
     unions: Mapping[str, tuple[str, ...]] = {}
     vocabulary: tuple[str, ...]
+    levels: GrayLevels
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -41,7 +41,8 @@ def _polygon(parts: list[str], classes: Mapping[int, str], *, where: str) -> tup
     except (ValueError, KeyError):
         raise InputError(f"not `class x1 y1 x2 y2 ...` of a known class: {where}; mend it") from None
     if len(values) == BOX:
-        raise InputError(f"a box, not a polygon: {where}; boxes have no mask, export polygons instead")
+        mend = "boxes have no mask, export polygons instead (of CVAT: Ultralytics YOLO Segmentation)"
+        raise InputError(f"a box, not a polygon: {where}; {mend}")
     if len(values) % 2:
         raise InputError(f"a number too many or too few for x and y: {where}; take a confidence at the end away")
     corners = np.array(values).reshape(-1, 2)

@@ -64,7 +64,8 @@ class YoloPolygons:
         self._undivided = False
         self._samples = list(self.list_samples(part))
         if not self._samples:
-            raise InputError(f"{self.name} is empty: no {split} photo in {root}; its own folder holds {self.layout}")
+            mend = "name a `val` in data.yaml" if self._undivided else f"its own folder holds {self.layout}"
+            raise InputError(f"{self.name} is empty: no {split} photo in {root}; {mend}")
         self.vocabulary = tuple(dict.fromkeys(self._classes.values()))
         self.levels = GrayLevels(self._all_pictures)
 

@@ -1,7 +1,7 @@
 """Whatever made a sound file: each of its frames is a row, at its own time, upright, also in the overlay.
 
 Some hundred combinations of container, codec, rate, start, rotation, pixel shape and streams. `make test` tries every
-third of them; LAVIDA_EVERY=1 tries all.
+fifth of them; LAVIDA_EVERY=1 tries all.
 """
 
 import itertools
@@ -21,7 +21,7 @@ from lavida.video.decode import open_source
 
 from . import make
 
-EVERY = int(os.environ.get("LAVIDA_EVERY", "3"))
+EVERY = int(os.environ.get("LAVIDA_EVERY", "5"))
 FRAMES = 14
 SIZE = (64, 48)
 CODECS = {
@@ -66,10 +66,10 @@ class Kind:
         one_rate = self.rate in ("25", "10") or self.container in VARYING
         start = not self.start_s or self.container in ("mkv", "ts", "mp4")
         turned = self.turn == "upright" or (self.container in ("mp4", "mov") and self.streams == "alone")
-        shaped = self.shape == "square" or self.container in ("mkv", "mp4", "mov")
+        shaped = self.shape == "square" or (self.container in ("mkv", "mp4", "mov") and self.codec != "ffv1")
         other = self.streams != "preview" or self.container in ("mkv", "mp4", "ts")
         sound = self.streams != "sound" or self.container in ("mkv", "mp4", "mov", "ts", "avi", "mpg")
-        pace = self.rate == "25" or self.container != "mpg"  # MPEG-2 has a list of rates
+        pace = self.rate == "25" or self.codec != "mpeg2video"  # it has a list of rates
         return one_rate and start and turned and shaped and other and sound and pace
 
     def __str__(self) -> str:
@@ -84,8 +84,9 @@ def all_kinds() -> list[Kind]:
 
 
 def chosen_kinds() -> list[Kind]:
-    # by a hash of the name: the same ones each time, and of every kind some
-    return [kind for kind in all_kinds() if zlib.crc32(str(kind).encode()) % EVERY == 0]
+    """The same ones each time, by a hash of the name, and the plainest of every container and codec."""
+    plain = {(kind.container, kind.codec): kind for kind in reversed(all_kinds())}.values()
+    return [kind for kind in all_kinds() if kind in plain or zlib.crc32(str(kind).encode()) % EVERY == 0]
 
 
 def made(path: Path, kind: Kind) -> Path:
@@ -98,7 +99,7 @@ def made(path: Path, kind: Kind) -> Path:
         stream.width, stream.height = SIZE
         stream.pix_fmt = "yuvj420p" if kind.codec in FULL_RANGE else "yuv420p"
         stream.codec_context.time_base = clock
-        if SHAPES[kind.shape]:
+        if SHAPES[kind.shape] is not None:
             stream.codec_context.sample_aspect_ratio = SHAPES[kind.shape]
         if TURNS[kind.turn] != TURNS["upright"]:
             a, b, c, d = (value << 16 for value in TURNS[kind.turn])
@@ -132,8 +133,6 @@ def test_rows_times_and_overlay_are_those_of_the_file(kind: Kind, tmp_path: Path
     source = open_source(made(tmp_path / f"made.{kind.container}", kind))
     frames = list(source.read(stride=1))
     seen = [float(frame.image.mean()) for frame in frames]
-    if kind.container == "gif":
-        return
     assert seen == pytest.approx([make.grey(index) for index in range(FRAMES)], abs=6)
     times = np.array([frame.time_s for frame in frames])
     rounding = 0.04 if kind.container == "avi" and kind.codec == "libx264" else 2e-3

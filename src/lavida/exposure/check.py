@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.picture_file import Header, header_of
 from lavida.exposure.inspection import BLOCK, THREADS, Opened, ProgressBar, inspect, is_picture
 from lavida.exposure.sample import SegmentationDataset, Segmented
+from lavida.video.pixels import Header, header_of
 
 TAIL = 1024  # where the end marker of a JPEG is looked for
 JPEG_END = b"\xff\xd9"

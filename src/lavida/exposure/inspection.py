@@ -15,11 +15,11 @@ from PIL import Image
 
 from lavida.errors import InputError
 from lavida.exposure.datasets.gray_levels import GrayLevels, spread
-from lavida.exposure.datasets.picture_file import ON_ITS_SIDE, Header
 from lavida.exposure.datasets.reading import wrong_size
 from lavida.exposure.datasets.remark import Remark
 from lavida.exposure.datasets.yolo_layout import PICTURES
 from lavida.exposure.sample import SegmentationDataset
+from lavida.video.pixels import ON_ITS_SIDE, Header
 
 THREADS = min(8, 2 * (os.cpu_count() or 1))
 BLOCK = 256  # files in flight: enough for slow disks, few enough to keep the bar moving

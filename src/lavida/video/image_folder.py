@@ -14,7 +14,8 @@ import numpy as np
 
 from lavida.errors import InputError
 from lavida.video.motion import pair_gap
-from lavida.video.picture_file import BROKEN_IMAGE, IMAGE_SUFFIXES, Page, PictureReader, contrast_of, pages
+from lavida.video.picture_file import IMAGE_SUFFIXES, Page, PictureReader, contrast_of, pages
+from lavida.video.pixels import BROKEN_IMAGE
 from lavida.video.sampling import FrameSampling, check_stride, with_next
 from lavida.video.source import Frame, Pair, SourceInfo, one_line
 
@@ -38,7 +39,7 @@ class Pictures:
         self.warnings: list[str] = []
         self.notes: list[str] = []
         self._pages = shown
-        width, height = _common_size(path, shown)
+        height, width = _common_size(path, shown)
         lasts = [page.lasts_s for page in shown]
         if len(shown) > 1 and None not in lasts:
             self._times = [0.0, *accumulate(lasts[:-1])]
@@ -149,19 +150,17 @@ def told(left_out: Counter[str]) -> str:
 
 
 def _common_size(path: Path, shown: list[Page]) -> tuple[int, int]:
-    """The (width, height) that all pages share, from their headers; unreadable ones are passed over."""
-    model: Page | None = None
-    for page in shown:
-        if page.size is None:
-            continue
-        if model is None:
-            model = page
-        elif page.size != model.size:
-            raise InputError(
-                f"images of different sizes: {page.file} is {page.size[0]}x{page.size[1]}, but {model.file.name} is "
-                f"{model.size[0]}x{model.size[1]}; resize it or move it out of the folder"
-            )
-    if model is None:
+    """The (height, width) that all pages share, from their headers; unreadable ones are passed over."""
+    readable = [page for page in shown if page.header is not None]
+    if not readable:
         flaw = next((page.flaw for page in shown if page.flaw), "no picture in it")
         raise InputError(f"no image can be decoded: {path}; {flaw}; replace the images")
-    return model.size
+    model, size = readable[0].file.name, readable[0].header.size
+    for page in readable:
+        if page.header.size != size:
+            height, width = page.header.size
+            raise InputError(
+                f"images of different sizes: {page.file} is {width}x{height}, but {model} is {size[1]}x{size[0]}; "
+                "resize it or move it out of the folder"
+            )
+    return size

@@ -6,7 +6,8 @@ from picture_files import STORED, exif, exif_behind_the_pixels, save_png_16, sav
 from PIL import Image
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.picture_file import read_header, read_picture, read_values, turned
+from lavida.exposure.datasets.picture_file import read_header, read_picture, read_values
+from lavida.video.turn import EXIF_TURNS
 
 GRAY = np.arange(6 * 10, dtype=np.uint8).reshape(6, 10) * 4
 COLOURS = np.stack([GRAY, 255 - GRAY, GRAY // 2], axis=-1)
@@ -41,7 +42,7 @@ def test_values_are_turned_without_being_changed(tmp_path):
     save_turned(tmp_path / "labels.png", GRAY, 6)
     assert np.array_equal(read_values(tmp_path / "labels.png", None), GRAY)
     for orientation, store in STORED.items():
-        assert np.array_equal(turned(np.ascontiguousarray(store(GRAY)), orientation), GRAY)
+        assert np.array_equal(EXIF_TURNS[orientation].applied(np.ascontiguousarray(store(GRAY))), GRAY)
 
 
 def test_a_png_may_tell_its_turn_behind_its_pixels(tmp_path):

@@ -12,8 +12,10 @@ from PIL import Image
 
 from lavida.errors import InputError
 from lavida.exposure.datasets.gray_levels import GrayLevels
-from lavida.exposure.datasets.picture_file import ON_ITS_SIDE, read_header, read_picture, read_values, turned
+from lavida.exposure.datasets.picture_file import read_header, read_picture, read_values
 from lavida.video.contrast import Contrast
+from lavida.video.pixels import ON_ITS_SIDE
+from lavida.video.turn import EXIF_TURNS
 
 BYTE_ORDER_MARK = "\ufeff"
 
@@ -110,7 +112,7 @@ def matching(image: np.ndarray, labels: np.ndarray, *, path: Path, picture: Path
         return labels
     orientation = 1 if picture is None else read_header(picture).orientation
     if orientation >= ON_ITS_SIDE and image.shape[1::-1] == labels.shape and not _turned_itself(path):
-        return turned(labels, orientation)
+        return EXIF_TURNS[orientation].applied(labels)
     raise InputError(wrong_size(labels.shape, image.shape[:2], path=path, orientation=orientation))
 
 

@@ -14,12 +14,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from bright import bright_detector
 
-from lavida.detection import Detection, Mask
+from lavida.detection import Detection
 from lavida.export.overlay import overlay_size, write_overlay
 from lavida.video.decode import open_source
 
 from . import make
+from .looking import bright_corner
 
 EVERY = int(os.environ.get("LAVIDA_EVERY", "5"))
 FRAMES = 14
@@ -45,6 +47,8 @@ RATES = {
     "slow": [700 * i for i in range(FRAMES)],
 }
 VARYING = {"mp4", "mov", "mkv", "webm", "ts", "flv"}  # the others have one rate
+CORNERS = {"upright": ("top", "left"), "left": ("bottom", "left"), "down": ("bottom", "right")}
+CORNERS["mirrored"] = ("top", "right")
 TURNS = {"upright": (1, 0, 0, 1), "left": (0, -1, 1, 0), "down": (-1, 0, 0, -1), "mirrored": (-1, 0, 0, 1)}
 SHAPES = {"square": None, "wide": Fraction(4, 3)}
 STREAMS = ("alone", "sound", "preview")
@@ -90,7 +94,7 @@ def chosen_kinds() -> list[Kind]:
 
 
 def made(path: Path, kind: Kind) -> Path:
-    """A file of this kind; frame i has the level `make.grey(i)`."""
+    """A file of this kind; frame i has the level `make.grey(i)` and a bright corner."""
     stamps = RATES[kind.rate]
     constant = {"25": 25, "10": 10}.get(kind.rate)
     clock = Fraction(1, constant) if constant else Fraction(1, 1000)
@@ -117,7 +121,7 @@ def made(path: Path, kind: Kind) -> Path:
             small.pts, small.time_base = 25 * kind.start_s, Fraction(1, 25)
             others.append((preview, [small]))
         for index, milliseconds in enumerate(stamps):
-            frame = av.VideoFrame.from_ndarray(make.picture(make.grey(index), *SIZE), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(make.picture(make.grey(index), *SIZE, mark=True), format="rgb24")
             frame.pts = round((Fraction(milliseconds, 1000) + kind.start_s) / clock)
             frame.time_base = clock
             container.mux(stream.encode(frame))
@@ -132,7 +136,8 @@ def made(path: Path, kind: Kind) -> Path:
 def test_rows_times_and_overlay_are_those_of_the_file(kind: Kind, tmp_path: Path):
     source = open_source(made(tmp_path / f"made.{kind.container}", kind))
     frames = list(source.read(stride=1))
-    seen = [float(frame.image.mean()) for frame in frames]
+    assert all(bright_corner(frame.image) == CORNERS[kind.turn] for frame in frames[:8])
+    seen = [float(np.median(frame.image)) for frame in frames]
     assert seen == pytest.approx([make.grey(index) for index in range(FRAMES)], abs=6)
     times = np.array([frame.time_s for frame in frames])
     rounding = 0.04 if kind.container == "avi" and kind.codec == "libx264" else 2e-3
@@ -143,7 +148,9 @@ def test_rows_times_and_overlay_are_those_of_the_file(kind: Kind, tmp_path: Path
     assert (source.info.width, source.info.height) == shown
     assert all(frame.image.shape == (shown[1], shown[0], 3) for frame in frames)
     check_choice(source, times)
-    check_overlay(source, times, tmp_path / "overlay.mp4")
+    detection = bright_detector().detect(source, ["light"], threshold=0.01)
+    assert detection.times == pytest.approx(times)
+    check_overlay(detection, tmp_path / "overlay.mp4")
 
 
 def check_choice(source, times: np.ndarray) -> None:
@@ -152,28 +159,16 @@ def check_choice(source, times: np.ndarray) -> None:
         assert times[after] - times[before] <= 0.2 + 1e-5 or after == before + 1
 
 
-def check_overlay(source, times: np.ndarray, path: Path) -> None:
-    shape = (source.info.height, source.info.width)
-    everywhere = Mask.from_pixels(np.ones(shape, bool), frame=0, category="light", score=0.9)
-    scores = np.full(len(times), 0.9, np.float32)
-    detection = Detection(
-        info=source.info,
-        categories=("light",),
-        times=times,
-        sampled=np.arange(len(times)),
-        sampled_scores=scores,
-        sampled_category_scores=scores[:, None],
-        threshold=0.5,
-        masks=[everywhere],
-    )
+def check_overlay(detection: Detection, path: Path) -> None:
+    height, width = detection.info.height, detection.info.width
+    assert detection.masks and all(mask.size == (height, width) for mask in detection.masks)
     write_overlay(detection, path)
-    assert everywhere.pixels.shape == shape
     with av.open(str(path)) as container:
         (stream,) = container.streams.video
-        assert (stream.height, stream.width) == overlay_size(height=shape[0], width=shape[1])
+        assert (stream.height, stream.width) == overlay_size(height=height, width=width)
         drawn = [frame.time for frame in container.decode(stream)]
         assert container.duration / av.time_base == pytest.approx(detection.end_s, abs=0.002)
-    assert drawn == pytest.approx(times, abs=1e-4)
+    assert drawn == pytest.approx(detection.times, abs=1e-4)
 
 
 def test_there_are_some_hundred_kinds():

@@ -1,4 +1,4 @@
-"""Print what holds pip to the lowest versions that pyproject.toml allows: `python lowest_versions.py > FILE`, `-c FILE`."""
+"""Print the lowest versions that pyproject.toml allows, as a constraints file of pip (`pip install -c FILE`)."""
 
 import re
 import tomllib

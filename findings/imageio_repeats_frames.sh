@@ -2,8 +2,8 @@
 # imageio: its two video plugins give 45 and 527 frames of one file.
 #
 # Expected  `iio.imiter` gives the frames of the video, whichever plugin reads it; time is index / `fps`.
-# Happens   The FFMPEG plugin lets FFmpeg fill a constant rate: of 45 frames of varying rate come 527, mostly copies. Its
-#           `fps` in the metadata is the average 4.27, not the 50 a second that come out: by index / fps the 10.5 s
+# Happens   The FFMPEG plugin lets FFmpeg fill a constant rate: of 45 frames of varying rate come 527, mostly copies.
+#           Its `fps` in the metadata is the average 4.27, not the 50 a second that come out: by index / fps the 10.5 s
 #           take 123 s. `count_frames()` says 45. The pyav plugin gives the 45 frames and 50 as `fps`: 0.9 s.
 # Matters   Scores per frame, labels per frame and times shift against each other, and frozen copies look like "no
 #           motion". Take the times from the stamps (PyAV), not from an index.
@@ -12,7 +12,7 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -qq --disable-pip-version-check \
+"$folder/venv/bin/pip" install -qq --no-compile --disable-pip-version-check \
   imageio==2.38.1 imageio-ffmpeg==0.8.1 av==18.1.0 numpy==2.4.6 pillow==11.3.0
 cd "$folder"
 venv/bin/python - <<'PY'

@@ -2,16 +2,16 @@
 # MoviePy: an upright phone video comes out squashed into a lying picture.
 #
 # Expected  MoviePy 2 knows about rotation: `size` is that of the upright picture (120x160).
-# Happens   FFmpeg turns the picture, MoviePy asks for the size of the stored one: 160x120, everything a third too
-#           wide and a quarter too low, `rotation` 0, no warning. MoviePy looks for "displaymatrix" in FFmpeg's text,
-#           which the FFmpeg that pip installs today writes "Display Matrix" (imageio-ffmpeg 0.8.1; with 0.6.0 it is right). imageio on 0.8.1 is right.
+# Happens   FFmpeg turns the picture, MoviePy asks for the size of the stored one: 160x120, everything a third too wide
+#           and a quarter too low, `rotation` 0, no warning. It looks for "displaymatrix" in FFmpeg's text, where the
+#           FFmpeg of imageio-ffmpeg 0.8.1 writes "Display Matrix" (0.6.0 is right). imageio with 0.8.1 is right, too.
 # Matters   Clips cut with MoviePy teach and test a model on deformed people, and boxes do not fit the other readers'.
 # Source    github.com/Zulko/moviepy/issues/2356 (closed: mended for the older wording)
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -qq --disable-pip-version-check \
+"$folder/venv/bin/pip" install -qq --no-compile --disable-pip-version-check \
   moviepy==2.2.1 imageio==2.38.1 imageio-ffmpeg==0.8.1 numpy==2.4.6 pillow==11.3.0
 cd "$folder"
 venv/bin/python - <<'PY'

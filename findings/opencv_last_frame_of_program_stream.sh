@@ -12,7 +12,8 @@ set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -qq --disable-pip-version-check av==18.1.0 opencv-python-headless==5.0.0.93 numpy==2.4.6
+"$folder/venv/bin/pip" install -qq --no-compile --disable-pip-version-check \
+  av==18.1.0 opencv-python-headless==5.0.0.93 numpy==2.4.6
 cd "$folder"
 venv/bin/python - <<'PY'
 import av

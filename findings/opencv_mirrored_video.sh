@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # OpenCV: a mirrored video is turned upside down instead of being mirrored.
 #
-# Expected  OpenCV applies the display matrix of a video as FFmpeg's command line and players do: mirrored, if it says so.
+# Expected  OpenCV applies the display matrix of a video as FFmpeg's command line and players do: mirrored, if so.
 # Happens   It reads an angle from the matrix and rotates by that. "Mirror left to right" has the angle 180: the picture
 #           is turned upside down. "Mirror top to bottom" has the angle 0: nothing is done. A plain rotation is right.
-# Matters   Front cameras of phones, dashcams that look back and ceiling mounts write such matrices: people stand on
+# Matters   Front cameras of phones, dashcams that look back and ceiling mounts may write such matrices: people stand on
 #           their heads before a detector, or boxes are drawn on the wrong side. Apply the matrix itself.
 # Source    found here; compare github.com/opencv/opencv/issues/15499, which brought the rotation
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -qq --disable-pip-version-check \
+"$folder/venv/bin/pip" install -qq --no-compile --disable-pip-version-check \
   opencv-python-headless==5.0.0.93 imageio-ffmpeg==0.8.1 numpy==2.4.6
 cd "$folder"
 venv/bin/python - <<'PY'

@@ -6,12 +6,13 @@
 #           whole group of pictures is gone. imageio's `index=5` therefore returns frame 25, without a word.
 # Matters   Recorders write TS with a key frame every 1 to 4 s: a reader that seeks to an event, or samples by index,
 #           looks at other pictures than it says. Seek one group earlier and decode up to t.
-# Source    github.com/JuliaIO/VideoIO.jl/pull/467, github.com/mpv-player/mpv/issues/9639 ("a limitation of the format")
+# Source    github.com/JuliaIO/VideoIO.jl/pull/467, github.com/mpv-player/mpv/issues/9317 ("a limitation of the format")
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
-"$folder/venv/bin/pip" install -qq --disable-pip-version-check av==18.1.0 imageio==2.38.1 numpy==2.4.6 pillow==11.3.0
+"$folder/venv/bin/pip" install -qq --no-compile --disable-pip-version-check \
+  av==18.1.0 imageio==2.38.1 numpy==2.4.6 pillow==11.3.0
 cd "$folder"
 venv/bin/python - <<'PY'
 import av

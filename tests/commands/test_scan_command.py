@@ -20,7 +20,7 @@ def scan(tmp_path: Path, monkeypatch):
     (tmp_path / "videos" / "broken.mp4").write_bytes(b"")
 
     def command(*options: str) -> int:
-        return run(["scan", "videos", "-a", "light", "--out", "out", "--stride", "3", *options])
+        return run(["scan", "videos", "-a", "light", "--out", "out", "--stride", "3", "--settle", "0", *options])
 
     return command
 

@@ -14,7 +14,7 @@ def bright_scan(source: str, out: str, address: str, pids: str) -> ScanReport:
     started = lavida.scan.run.StartScanWorker
     lavida.scan.run.StartScanWorker = partial(StartBrightScanWorker, pids=pids)
     try:
-        return scan([source], ["light"], out=out, stride=3, device="cpu", workers=2, ray=address)
+        return scan([source], ["light"], out=out, stride=3, settle=0, device="cpu", workers=2, ray=address)
     finally:
         lavida.scan.run.StartScanWorker = started
 

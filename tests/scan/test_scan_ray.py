@@ -15,7 +15,7 @@ import pytest
 import ray_scan
 from ray_scan_worker import HOLD
 from ray_work import BROKEN, DEADLY, FRAGILE, StartSquares
-from scan_results import failures, finished, tree
+from scan_results import failures, finished, python_path, tree
 from video import make
 
 from lavida.engine import Failure, run
@@ -33,7 +33,7 @@ def cluster() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}.items():
             patch.setenv(name, value)
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), str(TESTS / "scan")]))
+        patch.setenv("PYTHONPATH", python_path(TESTS, TESTS / "scan"))
         node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
         nodes = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
         nodes.add_node(**node)

@@ -17,7 +17,8 @@ def test_suffixes_of_videos_are_believed(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["a.txt", "a.pdf", "a.json", "a.wav", "a.jpg", "a.zip", "a.py", "a.mp4.part", "a.mkv.crdownload"]
+    "name",
+    ["a.txt", "a.pdf", "a.json", "a.wav", "a.jpg", "a.zip", "a.py", "a.mp4.part", "a.mkv.crdownload", "a.m4a", "a.wma"],
 )
 def test_suffixes_of_other_things_are_believed(name):
     assert is_video_by_name(name) is False

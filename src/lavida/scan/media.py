@@ -24,8 +24,10 @@ COMPANION_SUFFIXES = frozenset(
     ".txt .csv .tsv .json .jsonl .ndjson .xml .yaml .yml .toml .ini .cfg .log .md .rst .nfo .xmp .srt .md5 .sha1 "
     ".sha256 .mat .npy .npz .h5 .parquet .db".split()
 )
+# in the containers of videos, but sound, subtitles or a part that does not play alone
+WITHOUT_VIDEO_SUFFIXES = frozenset(".m4a .m4b .m4r .mka .mks .oga .wma .sub .m4s".split())
 LOOKED_INTO = frozenset({".ps"})  # PostScript to most, a program stream to some recorders
-NO_VIDEO = PICTURE_SUFFIXES | UNFINISHED_SUFFIXES | COMPANION_SUFFIXES
+NO_VIDEO = PICTURE_SUFFIXES | UNFINISHED_SUFFIXES | COMPANION_SUFFIXES | WITHOUT_VIDEO_SUFFIXES
 
 HEAD_BYTES = 4096
 LOOKS_AT_ONCE = 128

@@ -15,7 +15,7 @@ import pytest
 import ray_scan
 from ray_scan_worker import HOLD
 from ray_work import BROKEN, DEADLY, FRAGILE, StartSquares
-from scan_results import failures, finished, python_path, tree
+from scan_results import failures, finished, python_path, sources, tree
 from video import make
 
 from lavida.engine import Failure, run
@@ -90,3 +90,12 @@ def test_a_scan_whose_worker_and_driver_are_killed_ends_like_one_left_alone(clus
     assert set(failures(out)) == {"3.mp4"}
     assert tree(out) == tree(tmp_path / "whole")
     assert at_the_kill.items() <= tree(out / "frames").items()
+
+    for name, frames in (("3.mp4", 5), ("4.mp4", 30), ("5.mp4", 30)):  # mended, changed, and one still growing
+        make.video(videos / name, frames=frames)
+        if name != "5.mp4":
+            os.utime(videos / name, (time.time() - 3600,) * 2)
+    report = ray_scan.bright_scan(*arguments, settle=600)
+    assert (report.finished, report.scored, list(report.left), report.failures) == (13, 2, ["5.mp4"], {})
+    expected = {f"{i}.mp4": 8 + i for i in range(14) if i != 5} | {"3.mp4": 5, "4.mp4": 30}
+    assert sources(out) == expected

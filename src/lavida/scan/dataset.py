@@ -69,7 +69,9 @@ class DataSet:
         A kill at any moment leaves the frames with the state that belongs to them, or no frames.
         """
         key, source = partition(video.name), printable(video.name)
-        self.remove_video(video.name)
+        # a worker that died may have noted another state; looking is cheaper than removing what is not there
+        if video.outdated or any(True for _ in self.store.names(f"{STATES}/video={key}")):
+            self.remove_video(video.name)
         self.write_table(EVENTS, key, events_table(detection), source=source)
         self.write_state(key, state)
         frames = frames_table(detection).replace_schema_metadata({METADATA_KEY: _record(video, detection)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -50,23 +50,11 @@ def _shown(value: Any) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a data set has come with some videos.
+def unfinished(data: DataSet, videos: Sequence[Video], *, say: Callable[[str], None]) -> list[Video]:
+    """Those of the videos that have to be scored, in order.
 
-    Attributes:
-        todo: those to score, in order.
-        outdated: the names of those among them that have results, but of another content.
-    """
-
-    todo: list[Video]
-    outdated: set[str]
-
-
-def progress(data: DataSet, videos: Sequence[Video], *, say: Callable[[str], None]) -> Progress:
-    """Compare the videos with the data set; results of versions that kept no states are brought up to date.
-
-    A video that cannot be looked at any more, or whose address tells nothing of its content, counts as finished.
+    Results of versions that kept no states are brought up to date. A video that cannot be looked at any more, or
+    whose address tells nothing of its content, counts as finished if it has results.
 
     Args:
         data: to be continued.
@@ -83,9 +71,11 @@ def progress(data: DataSet, videos: Sequence[Video], *, say: Callable[[str], Non
         example = f"of {len(untold)} finished videos, for example {printable(untold[0])}"
         say(f"cannot tell what has changed {example}: gone, or nothing is told of them; their results stay")
     current = {key for key, result in results.items() if _is_current(result, states.get(key, UNKNOWN))}
-    current -= _adopt(data, [key for key in current if not results[key].tokens], scored, states, say=say)
-    todo = [video for video in videos if partition(video.name) not in current]
-    return Progress(todo, {video.name for video in todo if partition(video.name) in results})
+    current -= _adopt(
+        data, [key for key in results if key in current and not results[key].tokens], scored, states, say=say
+    )
+    todo = [(key, video) for video in videos if (key := partition(video.name)) not in current]
+    return [replace(video, outdated=key in results) for key, video in todo]
 
 
 def _look(known: tuple[Video, set[str]]) -> State:

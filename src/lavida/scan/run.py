@@ -24,7 +24,7 @@ from lavida.progress import progress_bar
 from lavida.scan.addresses import absolute, partition, printable
 from lavida.scan.dataset import DataSet
 from lavida.scan.deaths import Deaths
-from lavida.scan.resume import claim, progress
+from lavida.scan.resume import claim, unfinished
 from lavida.scan.videos import Listing, Video, in_words, list_videos
 from lavida.scan.worker import Left, Scored, StartScanWorker
 from lavida.stages import peak_memory_mb
@@ -150,15 +150,15 @@ class _Scan:
     ) -> None:
         self._data, self._identity, self._say, self._deaths = data, identity, say, deaths
         failed = data.read_failures()
-        self._progress = progress(data, listing.videos, say=say)
-        todo = self._progress.todo
+        self._todo = unfinished(data, listing.videos, say=say)
+        self._outdated = {video.name for video in self._todo if video.outdated}
         self.report = ScanReport(
             out=data.store.address,
             videos=len(listing.videos),
-            finished=len(listing.videos) - len(todo),
+            finished=len(listing.videos) - len(self._todo),
             left_out=listing.left_out,
         )
-        for video in todo:  # tried again, but not forgotten if this run ends before
+        for video in self._todo:  # tried again, but not forgotten if this run ends before
             if reason := failed.get(printable(video.name)):
                 self.report.failures[video.name] = reason
         self._tokens: dict[str, str] = {}  # of the videos scored now
@@ -167,13 +167,12 @@ class _Scan:
 
     def go(self, run: Callable[[Iterable[Video]], Iterator[tuple[Video, Scored | Left | Failure]]]) -> None:
         """Score what is not finished."""
-        report, todo = self.report, self._progress.todo
-        outdated = len(self._progress.outdated)
-        changed = f", {outdated} changed since they were scored" if outdated else ""
+        report = self.report
+        changed = f", {len(self._outdated)} changed since they were scored" if self._outdated else ""
         self._say(f"{report.videos} videos, {report.finished} of them finished before{changed}")
         if passed_over := in_words(report.left_out):
             self._say(passed_over)
-        todo, deadly = (todo, {}) if self._deaths is None else self._deaths.sort(todo)
+        todo, deadly = (self._todo, {}) if self._deaths is None else self._deaths.sort(self._todo)
         for name, reason in deadly.items():
             self._give_up(name, reason, among=report.failures)
         with ExitStack() as open_now:
@@ -206,7 +205,7 @@ class _Scan:
     def _give_up(self, name: str, reason: str, *, among: dict[str, str]) -> None:
         """Name a video that has no results of what it is now; those of what it was must not pass for them."""
         among[name] = reason
-        if name in self._progress.outdated:
+        if name in self._outdated:
             self._data.remove_video(name)
 
     def _check_arrived(self) -> None:

@@ -41,11 +41,13 @@ class Video:
         name: its path relative to the root of the scan; its whole address if it lies elsewhere. Unique.
         address: an absolute local path or a URL.
         state: what a listing told of it; None if nothing did.
+        outdated: whether the data set has results of it, but of another content.
     """
 
     name: str
     address: str
     state: State | None = field(default=None, compare=False)
+    outdated: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from listed import names, touch
 from video import make
 
 from lavida.errors import InputError
-from lavida.scan.videos import in_words, list_videos
+from lavida.scan.videos import left_out_in_words, list_videos
 
 
 def left_out(*sources: object) -> dict[str, int]:
@@ -116,7 +116,7 @@ def test_pipes_sockets_and_devices_are_not_opened_but_counted(tmp_path, monkeypa
         listening.bind("control")
         assert names(tmp_path) == names(tmp_path / "*") == ["a.mp4"]
         assert left_out(tmp_path) == {"pipe": 2, "socket": 1}
-    line = in_words(left_out(tmp_path))
+    line = left_out_in_words(left_out(tmp_path))
     assert line == "left out: 2 pipes, 1 socket; what can be read only once has to be saved to a file first"
 
 
@@ -128,6 +128,14 @@ def test_a_pipe_given_as_a_source_is_one_line_that_helps(tmp_path):
         list_videos(["/dev/null"])
 
 
+def test_a_pipe_in_a_manifest_is_a_failure_that_says_so(tmp_path, scan_to):
+    os.mkfifo(tmp_path / "live.mp4")
+    make.video(tmp_path / "a.mp4", frames=3)
+    (tmp_path / "list.txt").write_text("live.mp4\na.mp4\n")
+    report = scan_to(tmp_path / "list.txt")
+    assert report.finished == 1 and report.failures["live.mp4"].startswith("a pipe cannot be read twice: ")
+
+
 def test_a_folder_without_videos_says_what_it_has(tmp_path):
     touch(tmp_path, "1.pdf", "2.pdf", "README")
     with pytest.raises(InputError, match="no videos in .*; left out: 2 .pdf, 1 without a suffix; give a folder with"):
@@ -135,9 +143,9 @@ def test_a_folder_without_videos_says_what_it_has(tmp_path):
 
 
 def test_the_line_stays_short_where_much_is_passed_over():
-    line = in_words({f".s{i}": i + 1 for i in range(30)})
+    line = left_out_in_words({f".s{i}": i + 1 for i in range(30)})
     assert line.startswith("left out: 30 .s29, 29 .s28, ") and line.endswith(f", {sum(range(1, 23))} more")
-    assert in_words({}) == ""
+    assert left_out_in_words({}) == ""
 
 
 def test_remote_folders_are_judged_alike(tmp_path):

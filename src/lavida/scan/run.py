@@ -25,7 +25,7 @@ from lavida.scan.addresses import absolute, partition, printable
 from lavida.scan.dataset import DataSet
 from lavida.scan.deaths import Deaths
 from lavida.scan.resume import claim, unfinished
-from lavida.scan.videos import Listing, Video, in_words, list_videos
+from lavida.scan.videos import Listing, Video, left_out_in_words, list_videos
 from lavida.scan.worker import Left, Scored, StartScanWorker
 from lavida.stages import peak_memory_mb
 
@@ -170,7 +170,7 @@ class _Scan:
         report = self.report
         changed = f", {len(self._outdated)} changed since they were scored" if self._outdated else ""
         self._say(f"{report.videos} videos, {report.finished} of them finished before{changed}")
-        if passed_over := in_words(report.left_out):
+        if passed_over := left_out_in_words(report.left_out):
             self._say(passed_over)
         todo, deadly = (self._todo, {}) if self._deaths is None else self._deaths.sort(self._todo)
         for name, reason in deadly.items():

@@ -84,14 +84,14 @@ def list_videos(sources: Sequence[str]) -> Listing:
     root = roots[0] if len(roots) == 1 else _shared(roots)
     left_out = search.left_out()
     if not search.found:
-        passed_over = f"; {line}" if (line := in_words(left_out)) else ""
+        passed_over = f"; {line}" if (line := left_out_in_words(left_out)) else ""
         hint = "give a folder with videos, a glob or a manifest"
         raise InputError(f"no videos in {', '.join(sources)}{passed_over}; {hint}")
     videos = [Video(relative(address, root=root), address, state) for address, state in search.found.items()]
     return Listing(root, videos, left_out)
 
 
-def in_words(left_out: Mapping[str, int]) -> str:
+def left_out_in_words(left_out: Mapping[str, int]) -> str:
     """One line on what was passed over, the most frequent first; empty if nothing was."""
     if not left_out:
         return ""

@@ -28,6 +28,7 @@ from lavida.device import autocast, choose_device
 from lavida.errors import InputError
 from lavida.model.inference import prepared_for_inference
 from lavida.model.lavida import LavidaModel
+from lavida.model.mllm.family import cache_argument
 from lavida.model.presets import PRETRAINED
 from lavida.model.prompt import ANSWER
 from lavida.model.semantics import Semantics
@@ -214,7 +215,8 @@ def write_answer(mllm: PreTrainedModel, embeds: Tensor, positions: Tensor, token
     cache = DynamicCache()
 
     def following(embeds: Tensor, positions: Tensor) -> Tensor:
-        out = language(inputs_embeds=embeds, position_ids=positions, past_key_values=cache, use_cache=True)
+        held = {cache_argument(language): cache}
+        out = language(inputs_embeds=embeds, position_ids=positions, use_cache=True, **held)
         return head(out.last_hidden_state[:, -1:]).argmax(-1)  # [B, 1]
 
     watch.begin("prefill")

@@ -1,10 +1,16 @@
 """The embedded model as it is shipped: what a first-time user would notice if it were broken."""
 
 import importlib.util
+import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from video import make
 
 import lavida
 from lavida.detector import EMBEDDED, Detector
@@ -65,3 +71,43 @@ def test_the_demo_clip_has_bicycles(nano):
     clip = Path(spec.submodule_search_locations[0]) / "datasets" / "data" / "bikes.mp4"
     result = nano.detect(clip, ["bicycle"], stride=10)
     assert len(result.scores) == 250 and result.events()
+
+
+COMMANDS = """
+import json, sys
+from lavida.cli import run
+
+for arguments in json.loads(sys.argv[1]):
+    print("--", file=sys.stderr, flush=True)
+    assert run(arguments) == 0
+"""
+
+
+def test_stderr_is_its_own_when_no_terminal_shows_bars(tmp_path):
+    """`detect`, `scan` and `eval` on tiny inputs, one after the other in a process as a user starts it."""
+    clips, ped2 = tmp_path / "clips", tmp_path / "UCSDped2"
+    clips.mkdir()
+    make.video(clips / "clip.mp4")
+    for folder, suffix in (("Test001", "tif"), ("Test001_gt", "bmp")):
+        (ped2 / "Test" / folder).mkdir(parents=True)
+        for index in range(1, 4):
+            Image.new("L", (64, 48), 255 * (suffix == "bmp" and index > 1)).save(
+                ped2 / "Test" / folder / f"{index:03d}.{suffix}"
+            )
+    commands = [
+        ["detect", clips / "clip.mp4", "-a", "car", "--out", tmp_path / "detected"],
+        ["scan", clips, "-a", "car", "--out", tmp_path / "scanned"],
+        ["eval", "ucsd-ped2", "--root", ped2, "--out", tmp_path / "measured"],
+    ]
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONWARNINGS"}
+    path = os.pathsep.join([str(Path(__file__).parents[1] / "src"), plain.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", COMMANDS, json.dumps([list(map(str, command)) for command in commands])],
+        env=plain | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    detect, scan, measure = done.stderr.split("--\n")[1:]
+    assert detect == ""
+    assert [line for line in (scan + measure).splitlines() if not line.startswith("lavida: ")] == []

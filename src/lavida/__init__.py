@@ -4,6 +4,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from lavida.errors import InputError
+from lavida.waiting import wait_passively
 
 if TYPE_CHECKING:
     from lavida.detection import Detection
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
 __version__ = version("lavida")
 __all__ = ["Detection", "Detector", "InputError", "__version__", "load"]
+
+wait_passively()
 
 _HOMES = {"Detection": "lavida.detection", "Detector": "lavida.detector", "load": "lavida.detector"}
 

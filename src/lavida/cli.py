@@ -12,6 +12,7 @@ import typer
 from lavida.commands.models import models
 from lavida.console import complain, settle_stdout, tell
 from lavida.errors import InputError
+from lavida.waiting import wait_as_usual
 
 DONE, USER_ERROR, INTERRUPTED = 0, 2, 130
 _MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
@@ -235,6 +236,7 @@ def ablate(
         return DONE
     if root is None:
         raise InputError("--root DIR is missing: the data sets to train on; or give --benchmark with --benchmark-root")
+    wait_as_usual()  # for training, and before torch
     from lavida.commands.ablate import ablate_command
 
     ablate_command(

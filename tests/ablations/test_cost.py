@@ -5,6 +5,7 @@ from transformers import DynamicCache, Qwen2Config, Qwen2Model
 
 from lavida.ablations.cost import compression_costs, prefill_cost
 from lavida.detector import Detector
+from lavida.model.mllm.family import cache_argument
 
 
 def test_the_cache_is_as_large_as_the_one_that_transformers_fills():
@@ -17,7 +18,8 @@ def test_the_cache_is_as_large_as_the_one_that_transformers_fills():
         num_key_value_heads=2,
     )
     cache = DynamicCache(config=config)
-    Qwen2Model(config).half()(torch.zeros(1, 7, dtype=torch.long), past_key_values=cache, use_cache=True)
+    model = Qwen2Model(config).half()
+    model(torch.zeros(1, 7, dtype=torch.long), use_cache=True, **{cache_argument(model): cache})
     held = sum(t.numel() * t.element_size() for layer in cache.layers for t in (layer.keys, layer.values))
     assert prefill_cost(config, 7).cache_bytes == held
 

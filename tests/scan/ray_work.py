@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,3 +35,12 @@ class StartSquares:
             return number**2, node
 
         return square
+
+
+@dataclass(frozen=True)
+class StartTelling:
+    """Tells variables of a worker's environment, and whether torch was there before the worker."""
+
+    def __call__(self) -> Callable[[str], tuple[str | None, bool]]:
+        with_torch = "torch" in sys.modules
+        return lambda name: (os.environ.get(name), with_torch)

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 import ray_scan
 from ray_scan_worker import HOLD
-from ray_work import BROKEN, DEADLY, FRAGILE, StartSquares
+from ray_work import BROKEN, DEADLY, FRAGILE, StartSquares, StartTelling
 from scan_results import failures, finished, python_path, sources, tree
 from video import make
 
 from lavida.engine import Failure, run
+from lavida.waiting import OURS, POLICY
 
 ray = pytest.importorskip("ray")
 TESTS = Path(__file__).resolve().parents[1]
@@ -33,6 +34,8 @@ def cluster() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}.items():
             patch.setenv(name, value)
+        for name in (POLICY, OURS):  # a cluster knows nothing of who will use it
+            patch.delenv(name, raising=False)
         patch.setenv("PYTHONPATH", python_path(TESTS, TESTS / "scan"))
         node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
         nodes = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
@@ -59,6 +62,10 @@ def test_the_engine_on_two_nodes_survives_its_workers(cluster, tmp_path):
     tries = {number: len(list(tmp_path.glob(f"{number}-*"))) for number in range(12)}
     assert tries == dict.fromkeys(range(12), 1) | {FRAGILE: 2, DEADLY: 3}
     assert not ray.is_initialized()  # the session is left as it was found
+
+
+def test_workers_wait_asleep_and_know_it_before_torch(cluster):
+    assert dict(run([POLICY], StartTelling(), workers=1, ray=cluster)) == {POLICY: ("PASSIVE", False)}
 
 
 def test_a_scan_whose_worker_and_driver_are_killed_ends_like_one_left_alone(cluster, scan_to, tmp_path):

@@ -167,7 +167,7 @@ def _key(name: str) -> str:
 def _record(video: Video, detection: Detection) -> str:
     """How the scores of a video came about, kept in the metadata of its file; nothing that differs between two runs."""
     about = {"video": video.name, "source": video.address}
-    kept = ("model", "categories", "settings", "versions", "frames", "analysed_frames", "warnings")
+    kept = ("model", "categories", "settings", "versions", "frames", "analysed_frames", "contrast", "warnings", "notes")
     run = {name: detection.run[name] for name in kept if name in detection.run}
     about = {name: printable(text) for name, text in about.items()}
     size = {"width": detection.info.width, "height": detection.info.height, "fps": detection.info.fps}

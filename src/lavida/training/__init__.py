@@ -1,1 +1,5 @@
 """Training by anomaly exposure."""
+
+from lavida.waiting import wait_as_usual
+
+wait_as_usual()

@@ -11,6 +11,7 @@ from lavida.device import has_fast_bf16
 from lavida.errors import InputError
 from lavida.model.lavida import LavidaModel
 from lavida.model.mllm import FAMILIES, attention, family_of
+from lavida.model.mllm.family import cache_argument
 from lavida.model.prompt import encode_prompt
 from lavida.model.semantics import Semantics
 
@@ -145,6 +146,26 @@ def test_a_reused_prefix_changes_nothing(parts, monkeypatch):
         lengths.append([call["inputs_embeds"].shape[1] for call in language_calls(semantics, *batch[:2])])
     (last,) = lengths[-1]  # one call, without the prefix
     assert last < max(semantics(*batch[:2]).lengths)
+
+
+@pytest.mark.filterwarnings("error::FutureWarning", "error::DeprecationWarning")
+@pytest.mark.parametrize("reused_share", [0, 1e9], ids=["with a cache", "without"])
+@torch.inference_mode()
+def test_a_forward_pass_uses_nothing_that_goes_away(parts, monkeypatch, reused_share):
+    monkeypatch.setattr("lavida.model.semantics.REUSED_SHARE", reused_share)
+    semantics = build(parts)
+    (call,) = language_calls(semantics, clip(4, 84, 112)[None], [CATEGORIES], with_text_loss=True)[-1:]
+    assert call["use_cache"] is (reused_share == 0)
+
+
+def test_a_cache_goes_by_the_name_that_the_language_model_knows():
+    class Renamed(torch.nn.Module):
+        def forward(self, inputs_embeds, cache=None, **kwargs): ...
+
+    class Older(torch.nn.Module):
+        def forward(self, inputs_embeds, past_key_values=None, **kwargs): ...
+
+    assert cache_argument(Renamed()) == "cache" and cache_argument(Older()) == "past_key_values"
 
 
 @torch.inference_mode()

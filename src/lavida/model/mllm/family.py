@@ -1,5 +1,6 @@
 """The interface of a family of MLLMs: all that differs between them on the way from clips to hidden states."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -121,15 +122,14 @@ class Family(ABC):
             deepstack: For each of the first layers `[visual tokens of the batch, D_z]`.
             cache: Keys and values of a prefix; it grows by those of this call.
         """
-        return (
-            self.text_model(mllm)(
-                inputs_embeds=embeds,
-                position_ids=positions if self.axes > 1 else positions[0],
-                attention_mask=mask,
-                past_key_values=cache,
-                use_cache=cache is not None,
-                **(self.language_extras(visual, deepstack) if deepstack else {}),
-            )
+        language = self.text_model(mllm)
+        return language(
+            inputs_embeds=embeds,
+            position_ids=positions if self.axes > 1 else positions[0],
+            attention_mask=mask,
+            use_cache=cache is not None,
+            **({} if cache is None else {cache_argument(language): cache}),
+            **(self.language_extras(visual, deepstack) if deepstack else {}),
         ).last_hidden_state
 
     def language_extras(self, visual: Tensor, deepstack: Sequence[Tensor]) -> dict:
@@ -141,3 +141,8 @@ class Family(ABC):
         size = grid.rows * self.cell, grid.cols * self.cell
         pixels = pixel_values(frames, size, mean=self.mean, std=self.std)
         return static_cells(pixels, cell=self.cell, temporal=self.temporal, threshold=threshold)
+
+
+def cache_argument(language: nn.Module) -> str:
+    """What a language model of transformers calls its keys and values: 5.24 renamed `past_key_values` to `cache`."""
+    return "cache" if "cache" in inspect.signature(language.forward).parameters else "past_key_values"

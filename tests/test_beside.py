@@ -1,0 +1,67 @@
+"""The benchmark of two builds beside other work: its turns, its table, and what it measures, without the long runs."""
+
+import os
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from lavida.errors import InputError
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import beside
+from beside import Build, Cost
+
+OLDER, NEWER = Build("older", Path("older")), Build("now", Path("now"))
+
+
+@pytest.fixture
+def turns(monkeypatch) -> list[str]:
+    """Runs that take as long as they say, the one of the two builds twice as long as the other; who ran."""
+    ran: list[str] = []
+
+    def detect(build, video, out, *, anomaly, at_once=1):
+        ran.append(f"{build.name} {at_once}")
+        seconds = (20 if build is OLDER else 10) * at_once + len(ran) / 1000
+        return Cost(wall_s=seconds, cpu_s=2 * seconds, peak_mb=900)
+
+    monkeypatch.setattr(Build, "detect", detect)
+    return ran
+
+
+def test_the_builds_take_turns_and_medians_are_compared(turns):
+    options = Namespace(pairs=3, beside=1, anomaly="car")
+    rows = list(beside.table(OLDER, NEWER, Path("video.mp4"), Path("out"), options))
+    assert turns[:6] == ["older 1", "now 1", "now 1", "older 1", "older 1", "now 1"]
+    assert turns[6:] == ["older 1", "now 1", "older 2", "now 2"]
+    alone = [row for row in rows if row["run"] == beside.ALONE]
+    assert [row["median of"] for row in alone] == ["wall s", "user + system s", "peak MB"]
+    assert [row["share"] for row in alone] == pytest.approx([0.5, 0.5, 1], abs=0.01)
+    assert [row["at most"] for row in alone] == [1.05, 1.03, 1.03]
+    assert {(row["run"], row["pairs"]) for row in rows} == {(beside.ALONE, 3), (beside.BUSY, 1), (beside.TWO, 1)}
+
+
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="the system does not tell what a process used")
+def test_processes_at_once_are_measured_together():
+    work = "import time\nwhile time.process_time() < 0.2: pass"
+    cost = beside.measured([[sys.executable, "-c", work]] * 2, os.environ)
+    assert cost.cpu_s >= 0.4 and cost.wall_s >= 0.2
+    large = beside.measured([[sys.executable, "-c", "b'x' * (600 << 20)"]], os.environ)
+    assert 600 < large.peak_mb < 700
+    with pytest.raises(InputError, match="ended with 3"):
+        beside.measured([[sys.executable, "-c", "raise SystemExit(3)"]], os.environ)
+
+
+def test_builds_inherit_no_word_on_waiting_and_are_the_ones_asked_for(monkeypatch, tmp_path):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    here = Build("now", beside.ROOT)
+    assert "OMP_WAIT_POLICY" not in here.environment()
+    here.check()
+    with pytest.raises(InputError, match="older cannot be run from"):
+        Build("older", tmp_path).check()
+
+
+def test_an_unknown_commit_is_told(tmp_path):
+    with pytest.raises(InputError, match="--against 0000000"), beside.checked_out("0000000", tmp_path / "older"):
+        pass

@@ -1,0 +1,81 @@
+"""How OpenMP's threads wait: asleep in inference, as OpenMP likes in training, and as the user says if they do."""
+
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lavida.waiting import OURS, POLICY, wait_as_usual, wait_passively
+
+SOURCES = Path(__file__).parents[1] / "src"
+SAYS = (POLICY, OURS, "GOMP_SPINCOUNT")
+ASLEEP, USUAL = 0, 300_000  # turns that a thread of libgomp waits before it sleeps
+
+
+@pytest.fixture
+def environment(monkeypatch) -> dict[str, str]:
+    """An environment in which nobody has said anything yet, and torch is still to come."""
+    plain = {name: value for name, value in os.environ.items() if name not in SAYS}
+    monkeypatch.setattr(os, "environ", dict(plain))
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    return os.environ
+
+
+def test_passive_waiting_is_asked_for_and_taken_back(environment):
+    before = dict(environment)
+    wait_passively()
+    assert environment[POLICY] == "PASSIVE"
+    wait_as_usual()
+    assert environment == before
+
+
+def test_what_a_parent_of_this_package_asked_for_is_taken_back_too(environment):
+    wait_passively()
+    wait_passively()  # in the child
+    wait_as_usual()
+    assert POLICY not in environment
+
+
+@pytest.mark.parametrize("wish", ["ACTIVE", "PASSIVE"])
+def test_the_wish_of_the_user_is_kept(environment, wish):
+    environment[POLICY] = wish
+    wait_passively()
+    assert environment[POLICY] == wish
+    wait_as_usual()
+    assert environment[POLICY] == wish
+
+
+def test_behind_torch_nothing_is_pretended(environment, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    before = dict(environment)
+    wait_passively()
+    assert environment == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="torch brings another OpenMP there")
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ("-c 'import lavida, torch'", ASLEEP),
+        ("-c 'import lavida.training, torch'", USUAL),
+        ("-m lavida detect clip.mp4 -a x --model nowhere", ASLEEP),
+        ("-m lavida scan . -a x --out scores --model nowhere", ASLEEP),
+        ("-m lavida train nowhere.yaml", USUAL),
+        ("-m lavida ablate components --root . --out runs --recipe nowhere.yaml", USUAL),
+    ],
+)
+def test_programs_wait_as_their_work_asks(program, expected, tmp_path):
+    plain = {name: value for name, value in os.environ.items() if name not in SAYS}
+    path = os.pathsep.join([str(SOURCES), plain.get("PYTHONPATH", "")])
+    told = subprocess.run(
+        [sys.executable, *shlex.split(program)],
+        cwd=tmp_path,
+        env=plain | {"PYTHONPATH": path, "OMP_DISPLAY_ENV": "VERBOSE"},
+        stderr=subprocess.PIPE,
+        text=True,
+    ).stderr
+    turns = [line for line in told.splitlines() if "GOMP_SPINCOUNT" in line]  # each library has a copy of OpenMP
+    assert turns and f"'{expected}'" in turns[0], told

@@ -18,6 +18,7 @@ from lavida.detector import Detector, load
 from lavida.device import choose_device
 from lavida.errors import InputError
 from lavida.video.decode import Frame, SourceInfo, open_source
+from lavida.video.sampling import FrameSampling
 
 
 def pictures(folder: Path, bright: dict[int, tuple[int, int, int, int]], *, frames: int, size=(80, 60)) -> Path:
@@ -40,9 +41,10 @@ class Synthetic:
         self.frames, self.alive, self.most_alive = frames, 0, 0
 
     def read(self, *, stride, size=None, pair_size=None):
+        sampling = FrameSampling(stride, fps=self.info.fps)
         for index in range(self.frames):
-            image = None
-            if index % stride == 0 or index == self.frames - 1:
+            image, after = None, None if index == self.frames - 1 else (index + 1) / self.info.fps
+            if sampling.takes(index, index / self.info.fps, after):
                 image = np.full((*size, 3), index % 200, np.uint8)
                 self.alive += 1
                 self.most_alive = max(self.most_alive, self.alive)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lavida.video.decode import SourceInfo
 
 
+LAST_STEPS = 6  # frames at the end that tell how long the last one lasts
+
+
 @dataclass(frozen=True)
 class Mask:
     """The pixels of one category in one analysed frame.
@@ -118,6 +121,14 @@ class Detection:
         for scores in (self.sampled_scores, self.sampled_category_scores):
             if not np.all((scores >= 0) & (scores <= 1)):  # False for NaN as well
                 raise ValueError("scores must be finite and in [0, 1]")
+
+    @cached_property
+    def end_s(self) -> float:
+        """The end of the last frame, in seconds: it lasts as long as those before it do."""
+        usual = 1 / self.info.fps
+        steps = np.diff(self.times[-LAST_STEPS:])
+        last = float(np.median(steps[steps > 0])) if np.any(steps > 0) else usual
+        return float(self.times[-1]) + (usual if abs(last - usual) < usual / 2 else last)
 
     @cached_property
     def scores(self) -> np.ndarray:

@@ -20,8 +20,9 @@ from lavida.scored_clip import ScoredClip
 from lavida.stages import StageClock, peak_memory_mb
 from lavida.video.ahead import ReadAhead
 from lavida.video.clips import Clip, analysis_size, clips
-from lavida.video.decode import Frame, Source, default_stride, open_source
+from lavida.video.decode import Frame, Source, open_source
 from lavida.video.motion import PAIR_SHRINK, with_motion
+from lavida.video.sampling import steady_stride
 
 DEFAULT_THRESHOLD = 0.5  # scores are calibrated: more likely than not
 MOST_CATEGORIES = 200
@@ -87,7 +88,8 @@ class Detector:
         Args:
             source: A video file, a folder of images, or an opened source.
             anomalies: What counts as abnormal, 1 to 200 texts.
-            stride: Analyse frames 0, stride, 2 stride, ... and the last; by default at least 5 a second.
+            stride: Analyse frames 0, stride, 2 stride, ... and the last; by default as many as leave no gap of more
+                than 0.2 s, by the time of each frame.
             threshold: Score in (0, 1) from which a frame is abnormal.
             pixel_maps: Also keep the logits of every analysed frame at display size (grows with the video).
             progress: Called with the number of frames read so far.
@@ -98,7 +100,6 @@ class Detector:
         anomalies = check_categories(anomalies)
         check_settings(stride=stride, threshold=threshold)
         with _read_ahead(source) as source:
-            stride = stride or default_stride(source.info.fps)
             clock = StageClock()
             gather = Gatherer(source.info, anomalies, threshold=threshold, keep_maps=pixel_maps)
             frames = gather.watch(self._read(source, stride, clock=clock), progress)
@@ -134,12 +135,12 @@ class Detector:
         check_settings(stride=stride, threshold=DEFAULT_THRESHOLD)
         clock = StageClock()
         with _read_ahead(source) as source:
-            frames = self._read(source, stride or default_stride(source.info.fps), clock=clock)
+            frames = self._read(source, stride, clock=clock)
             if progress is not None:
                 frames = _counted(frames, progress)
             yield from self._scored(frames, source, anomalies, clock=clock, templates=templates)
 
-    def _read(self, source: Source, stride: int, *, clock: StageClock) -> Iterator[Frame]:
+    def _read(self, source: Source, stride: int | None, *, clock: StageClock) -> Iterator[Frame]:
         size = self._size(source)
         pair_size = tuple(side // PAIR_SHRINK for side in size) if self.motion else None
         frames = source.read(stride=stride, size=size, pair_size=pair_size)
@@ -187,18 +188,18 @@ class Detector:
         self,
         source: Source,
         anomalies: Sequence[str],
-        stride: int,
+        stride: int | None,
         threshold: float,
         clock: StageClock,
         gather: Gatherer,
     ) -> dict:
-        seconds = clock.elapsed()
+        seconds, contrast = clock.elapsed(), source.info.contrast
         return {
             "source": str(source.info.path),
             "model": self.name,
             "categories": list(anomalies),
             "settings": {
-                "stride": stride,
+                "stride": stride or steady_stride(gather.sampled),
                 "threshold": threshold,
                 "analysed_size": list(self._size(source)),
                 "motion": self.motion,
@@ -212,7 +213,9 @@ class Detector:
             "frames_per_second": round(len(gather.times) / seconds, 2),
             "peak_memory_mb": peak_memory_mb(),
             "peak_gpu_memory_mb": peak_gpu_memory_mb(self.device),
+            "contrast": None if contrast is None else [contrast.low, contrast.high],
             "warnings": list(source.warnings),
+            "notes": list(getattr(source, "notes", ())),  # own sources may have none
         }
 
 

@@ -28,6 +28,11 @@ class Advance:
     def to(self, done: int) -> None:
         self._bar.update(self._task, completed=done)
 
+    def end(self) -> None:
+        """Show that all is done, however many steps were expected."""
+        done = next(task.completed for task in self._bar.tasks if task.id == self._task)
+        self._bar.update(self._task, total=done)
+
 
 @contextmanager
 def progress_bar(title: str, *, total: int | None, done: int = 0, shown: bool = True) -> Iterator[Advance]:

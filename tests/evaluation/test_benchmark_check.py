@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from video.make import truncated
+from video.make import trimmed, truncated, video
 
 from evaluation.benchmark_trees import TREES, avenue, clip, shanghaitech, ubnormal, ucf_crime, xd_violence
 from lavida.evaluation.benchmarks import BENCHMARKS, Expected, read_benchmark
@@ -129,3 +129,12 @@ def test_official_annotation_alone_is_counted(kit, name, expected):
         assert (
             "500 abnormal" in report.remarks[0] and "300 normal ones are those of the video folder" in report.remarks[0]
         )
+
+
+def test_frames_that_an_edit_list_hides_are_not_missing(tmp_path):
+    """A video that was trimmed without coding it anew was called cut short."""
+    normal = ubnormal(tmp_path) / "UBnormal" / "Scene18" / "normal_scene_18_scenario_4.mp4"
+    whole = video(tmp_path / "whole.mp4", frames=60, codec="libx264")
+    trimmed(normal, whole, frames=20)
+    report = _check("ubnormal", tmp_path)
+    assert not report.faults and not report.damaged

@@ -3,13 +3,15 @@
 Frame i of a video is filled with the grey level `grey(i)`; the top left quarter of the marked ones is bright.
 """
 
+import io
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 from PIL import Image
 
 MARK = 250
@@ -164,4 +166,124 @@ def folder(path: Path, images: dict[str, Image.Image]) -> Path:
     path.mkdir(parents=True)
     for name, image in images.items():
         image.save(path / name)
+    return path
+
+
+def rewritten(path: Path, source: Path, change: Callable[[int, av.Packet], None], **options: str) -> Path:
+    """The packets of the source's first video stream in another file, each changed on the way, nothing coded anew."""
+    with av.open(str(source)) as old, av.open(str(path), "w", options=options) as new:
+        stream = old.streams.video[0]
+        target = new.add_stream_from_template(stream)
+        for number, packet in enumerate(old.demux(stream)):
+            if packet.dts is not None:
+                change(number, packet)
+                packet.stream = target
+                new.mux(packet)
+    return path
+
+
+def several_streams(path: Path, *streams: dict) -> Path:
+    """Several video streams in one file; each is given by `frames`, `width`, `height`, `fps`, `level`, `default`."""
+    with av.open(str(path), "w") as container:
+        made = []
+        for settings in streams:
+            stream = container.add_stream("mpeg4", rate=settings["fps"])
+            stream.width, stream.height, stream.pix_fmt = settings["width"], settings["height"], "yuv420p"
+            stream.disposition = Disposition.default if settings.get("default") else Disposition(0)
+            made.append(stream)
+        for stream, settings in zip(made, streams, strict=True):
+            for index in range(settings["frames"]):
+                image = picture(settings["level"], settings["width"], settings["height"])
+                frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                frame.pts, frame.time_base = index, Fraction(1, settings["fps"])
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    return path
+
+
+def under_sound(path: Path, *, frames: int, seconds: float, fps: int = 25, start_s: float = 0) -> Path:
+    """Pictures and sound that begin together; the sound goes on for `seconds`."""
+    with av.open(str(path), "w") as container:
+        pictures, sound = container.add_stream("mpeg4", rate=fps), container.add_stream("mp2", rate=16000)
+        pictures.width, pictures.height, pictures.pix_fmt = 64, 48, "yuv420p"
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, round(seconds * 16000)), dtype=np.int16), format="s16")
+        silence.sample_rate, silence.pts, silence.time_base = 16000, round(start_s * 16000), Fraction(1, 16000)
+        for i in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(grey(i), 64, 48), format="rgb24")
+            frame.pts, frame.time_base = i + round(start_s * fps), Fraction(1, fps)
+            container.mux(pictures.encode(frame))
+        for stream, last in ((pictures, None), (sound, silence), (sound, None)):
+            container.mux(stream.encode(last))
+    return path
+
+
+def cropped_mp4(path: Path, *, left: int, top: int, width: int, height: int, **arguments) -> Path:
+    """An MP4 whose clean aperture (ISO 14496-12, 12.1.4) is this part of its pictures."""
+    video(path, **arguments)
+    whole = arguments.get("width", 64), arguments.get("height", 48)
+    offsets = (2 * left + width - whole[0], 2 * top + height - whole[1])  # of the centre, in half pixels
+    values = (width, 1, height, 1, offsets[0], 2, offsets[1], 2)
+    box = struct.pack(">I4s8i", 40, b"clap", *values)
+    data = bytearray(path.read_bytes())
+    entry = data.index(b"mp4v" if b"mp4v" in data else b"avc1", data.index(b"stsd")) - 4
+    (size,) = struct.unpack_from(">I", data, entry)
+    data[entry + size : entry + size] = box
+    # the boxes around it grow; the pictures lie in front of them, where nothing moves
+    assert data.index(b"mdat") < data.index(b"moov")
+    for start in [data.index(name) - 4 for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd")] + [entry]:
+        struct.pack_into(">I", data, start, struct.unpack_from(">I", data, start)[0] + len(box))
+    path.write_bytes(data)
+    return path
+
+
+def cropped_mkv(path: Path, *, left: int, top: int, right: int, bottom: int, **arguments) -> Path:
+    """A Matroska file that hides so many pixels at each border (RFC 9559, PixelCrop)."""
+    video(path, **arguments)
+    data = path.read_bytes()
+    settings = {0x54CC: left, 0x54BB: top, 0x54DD: right, 0x54AA: bottom}
+    crop = b"".join(name.to_bytes(2, "big") + b"\x82" + value.to_bytes(2, "big") for name, value in settings.items())
+    way = [bytes.fromhex(name) for name in ("18538067", "1654ae6b", "ae", "e0")]  # Segment, Tracks, TrackEntry, Video
+    path.write_bytes(_grown(data, way, crop))
+    return path
+
+
+def _grown(data: bytes, way: list[bytes], more: bytes) -> bytes:
+    """EBML elements, `more` in front of what the element holds to which `way` leads."""
+    done = b""
+    while data:
+        name = data[: _length(data[0])]
+        start = len(name) + _length(data[len(name)])
+        size = int.from_bytes(data[len(name) : start], "big") & ((1 << 7 * (start - len(name))) - 1)
+        content, whole = data[start : start + size], data[: start + size]
+        if name == way[0]:
+            inner = more + content if len(way) == 1 else _grown(content, way[1:], more)
+            return done + name + (len(inner) | 1 << 56).to_bytes(8, "big") + inner + data[start + size :]
+        done, data = done + whole, data[start + size :]
+    return done
+
+
+def _length(first: int) -> int:
+    return 9 - first.bit_length()
+
+
+def jpeg(level: int, *, orientation: int | None = None, size: tuple[int, int] = (64, 48)) -> bytes:
+    """A JPEG, bright in its stored top left quarter, with EXIF if an orientation is given."""
+    buffer = io.BytesIO()
+    exif = Image.Exif()
+    if orientation is not None:
+        exif[0x0112], exif[0x010F] = orientation, "Maker"
+    Image.fromarray(picture(level, *size, mark=True)).save(buffer, "JPEG", exif=exif, quality=95)
+    return buffer.getvalue()
+
+
+def motion_jpeg(path: Path, pictures: Iterable[bytes], *, size: tuple[int, int] = (64, 48), fps: int = 10) -> Path:
+    """These JPEGs as a video."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mjpeg", rate=fps)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuvj420p"
+        for number, data in enumerate(pictures):
+            packet = av.Packet(data)
+            packet.pts = packet.dts = number
+            packet.time_base, packet.stream, packet.is_keyframe = Fraction(1, fps), stream, True
+            container.mux(packet)
     return path

@@ -110,10 +110,17 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path, path: Callab
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("name", ["rtsp://127.0.0.1/stream", "http://127.0.0.1:9/a.mp4", "/dev/null", "pipe:0"])
-def test_streams_and_devices_are_no_files(name):
+@pytest.mark.parametrize("name", ["rtsp://127.0.0.1/stream", "http://127.0.0.1:9/a.mp4", "pipe:0"])
+def test_streams_are_no_files(name):
     with pytest.raises(InputError, match="no such file"):
         open_source(name)
+
+
+def test_a_pipe_or_a_device_cannot_be_read_twice(tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.mp4")
+    for path in (tmp_path / "pipe.mp4", Path("/dev/null")):
+        with pytest.raises(InputError, match=f"read twice: {path}; save it to a file"):
+            open_source(path)
 
 
 def test_missing_permission_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -58,7 +58,7 @@ def check_command(name: str, *, root: Path, split: str, samples: int, out: Path 
         datasets,
         samples=samples,
         look=sheet.add,
-        bar=lambda total: progress_bar(f"{name}: opening files", total=total),
+        bar=lambda total: progress_bar(f"{name}: looking at files", total=total),
     )
     Console().print(_table(report.counts))
     for line in _lines(report):
@@ -123,8 +123,9 @@ def _lines(report: CheckReport) -> list[str]:
     lines = [f"{report.files - len(report.missing) - len(report.unreadable)} of {report.files} files can be read"]
     lines += _some("missing", [str(path) for path in report.missing])
     lines += _some("unreadable", [f"{flaw.where}: {flaw.why}" for flaw in report.unreadable])
+    lines += _some("wrong", report.wrong)
     lines += _some("refused", [f"{flaw.where}: {flaw.why}" for flaw in report.refused])
-    return lines
+    return [*lines, *(f"note: {note}" for note in report.notes)]
 
 
 def _some(heading: str, entries: Sequence[str]) -> list[str]:

@@ -58,6 +58,8 @@ class DetectCommand:
                 continue
             for warning in detection.run["warnings"]:
                 complain(f"warning: {warning}")
+            for note in detection.run["notes"]:
+                complain(f"note: {note}")
             results.append(summary(source, detection, folder))
             if say is not None:
                 say(in_words(source, detection, folder, overlay=self.overlay))
@@ -75,6 +77,7 @@ class DetectCommand:
                 detection = detector.detect(
                     source, self.anomalies, stride=self.stride, threshold=self._threshold, progress=advance.to
                 )
+                advance.end()
         with progress_bar(f"{name}: writing", total=len(detection.times)) as advance:
             return detection, detection.save(folder, overlay=self.overlay, progress=advance.to)
 
@@ -86,7 +89,7 @@ def summary(source: str, detection: Detection, folder: Path) -> dict:
         "dir": str(folder),
         "frames": len(detection.times),
         "analysed_frames": len(detection.sampled),
-        "duration_s": float(detection.times[-1]) + 1 / detection.info.fps,
+        "duration_s": detection.end_s,
         "max_score": float(str(detection.scores.max())),
         "categories": list(detection.categories),
         "events": [event.to_json() for event in detection.events()],

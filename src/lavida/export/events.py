@@ -56,14 +56,10 @@ class Event:
 
 def find_events(detection: Detection) -> list[Event]:
     """Describe every event of a detection, in order of time."""
-    ends = _frame_ends(detection.times, fps=detection.info.fps)
+    ends = np.append(detection.times[1:], detection.end_s)
     spans = _hysteresis(detection.scores, threshold=detection.threshold)
     spans = _merge(spans, starts=detection.times, ends=ends)
     return [_describe(detection, span, ends) for span in spans if not _is_doubtful(detection, span, ends)]
-
-
-def _frame_ends(times: np.ndarray, *, fps: float) -> np.ndarray:
-    return np.append(times[1:], times[-1] + 1 / fps)
 
 
 def _hysteresis(scores: np.ndarray, *, threshold: float) -> list[slice]:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_WIDTH, MAX_HEIGHT = 1280, 8192  # of a folder of long scans; H.264 has no more than 16,384
 _BT601 = 6  # H.264's number for the matrix
+TICKS_A_SECOND = 90_000
+CLOCK = Fraction(1, TICKS_A_SECOND)
 
 
 def write_overlay(detection: Detection, path: Path, *, progress: Callable[[int], None] | None = None) -> None:
@@ -31,7 +33,7 @@ def write_overlay(detection: Detection, path: Path, *, progress: Callable[[int],
 
     Args:
         detection: the result to draw.
-        path: the MP4 file to write: H.264 at the mean frame rate, even sides, at most 1280 pixels wide.
+        path: the MP4 file to write: H.264, each frame at its own time, even sides, at most 1280 pixels wide.
         progress: called with the number of frames done.
     """
     size = overlay_size(height=detection.info.height, width=detection.info.width)
@@ -41,7 +43,7 @@ def write_overlay(detection: Detection, path: Path, *, progress: Callable[[int],
         lambda frame: frame.time_s < detection.times[0], open_source(detection.info.path).read(stride=1, size=size)
     )
     try:
-        with _encoder(path, size=size, fps=detection.info.fps) as encode:
+        with _encoder(path, size=size, fps=detection.info.fps, ticks=_ticks(detection)) as encode:
             picture = np.zeros((*size, 3), dtype=np.uint8)
             for done, frame in enumerate(islice(frames, len(detection.times)), start=1):
                 if frame.image is not None:  # a damaged one shows the picture before it
@@ -107,25 +109,47 @@ def _event_categories(detection: Detection) -> list[str | None]:
     return at
 
 
+def _ticks(detection: Detection) -> list[int]:
+    """When each frame is shown, in ticks of the overlay's clock from its start, and the end of the last one.
+
+    Frames that share a time are shown one tick after the other: players want one picture at a time.
+    """
+    shown = np.append(detection.times, detection.end_s) - detection.times[0]
+    ticks: list[int] = []
+    for tick in np.round(shown * TICKS_A_SECOND).astype(np.int64).tolist():
+        ticks.append(max(tick, ticks[-1] + 1) if ticks else tick)
+    return ticks
+
+
 @contextmanager
-def _encoder(path: Path, *, size: tuple[int, int], fps: float) -> Iterator[Callable[[np.ndarray], None]]:
+def _encoder(
+    path: Path, *, size: tuple[int, int], fps: float, ticks: list[int]
+) -> Iterator[Callable[[np.ndarray], None]]:
     rate = max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))  # a time lapse may be far slower
+    lasts = dict(zip(ticks, np.diff(ticks).tolist(), strict=False))
+    waiting = iter(ticks)
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = _add_stream(container, rate)
         stream.height, stream.width = size
         stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = CLOCK
         # said aloud, for players guess another matrix for large videos and show other colours
         stream.codec_context.colorspace, stream.codec_context.color_range = _BT601, ColorRange.MPEG
+
+        def mux(packets: list[av.Packet]) -> None:
+            for packet in packets:
+                # the muxer would let the last one last no longer than the one before it
+                packet.duration = round(lasts[round(packet.pts * packet.time_base / CLOCK)] * CLOCK / packet.time_base)
+                container.mux(packet)
 
         def encode(image: np.ndarray) -> None:
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
             frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG)
-            for packet in stream.encode(frame):
-                container.mux(packet)
+            frame.pts, frame.time_base = next(waiting), CLOCK
+            mux(stream.encode(frame))
 
         yield encode
-        for packet in stream.encode():
-            container.mux(packet)
+        mux(stream.encode())
 
 
 def _add_stream(container: av.container.OutputContainer, rate: Fraction) -> av.VideoStream:

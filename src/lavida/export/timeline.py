@@ -50,7 +50,7 @@ def draw_timeline(detection: Detection) -> Figure:
 
 
 def _set_up(axes: Axes, detection: Detection) -> None:
-    score_axes(axes, start=float(detection.times[0]), end=float(detection.times[-1] + 1 / detection.info.fps))
+    score_axes(axes, start=float(detection.times[0]), end=detection.end_s)
     axes.set_title(shorten(detection.info.path.name, length=110), loc="left", fontsize=12, parse_math=False)
 
 

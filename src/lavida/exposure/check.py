@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,20 +14,21 @@ import numpy as np
 from PIL import Image
 
 from lavida.errors import InputError
+from lavida.exposure.inspection import BLOCK, THREADS, Opened, ProgressBar, inspect, is_picture
 from lavida.exposure.sample import SegmentationDataset, Segmented
+from lavida.video.pixels import Header, header_of
 
-THREADS = min(8, 2 * (os.cpu_count() or 1))
-BLOCK = 256  # files in flight: enough for slow disks, few enough to keep the bar moving
 TAIL = 1024  # where the end marker of a JPEG is looked for
 JPEG_END = b"\xff\xd9"
 MISSING = "missing"
-
-ProgressBar = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 
 
 @runtime_checkable
 class CheckedDataset(SegmentationDataset, Protocol):
     """A data set that knows what it should consist of.
+
+    `lavida.exposure.inspection` describes what it may tell beside that: which label file belongs to which picture, what
+    is labelled in it, and more about its files.
 
     Attributes:
         layout: what its folder holds, on one line for people.
@@ -78,6 +78,8 @@ class CheckReport:
         files: how many files the samples read.
         missing: files that are not there.
         unreadable: files that are there but cannot be opened.
+        wrong: what a training would go wrong with, though every file can be opened; how to mend it at the end of each.
+        notes: what is good to know.
         looked: how many samples were read.
         refused: samples that could not be read, or have the wrong form.
     """
@@ -88,6 +90,8 @@ class CheckReport:
     files: int
     missing: tuple[Path, ...]
     unreadable: tuple[Flaw, ...]
+    wrong: tuple[str, ...]
+    notes: tuple[str, ...]
     looked: int
     refused: tuple[Flaw, ...]
 
@@ -99,6 +103,10 @@ class CheckReport:
             parts.append(f"{_number(len(self.missing), 'file')} missing of {self.files}, first: {self.missing[0]}")
         if self.unreadable:
             parts.append(f"{_number(len(self.unreadable), 'file')} unreadable, first: {_said(self.unreadable[0])}")
+        if self.wrong:
+            if not parts:
+                return self.wrong[0] if len(self.wrong) == 1 else f"{len(self.wrong)} faults, first: {self.wrong[0]}"
+            parts.append(f"{_number(len(self.wrong), 'fault')}, first: {self.wrong[0].partition('; ')[0]}")
         if self.refused and not parts:  # else the files are the reason, most likely
             refused = f"{len(self.refused)} of {_number(self.looked, 'sample')} refused"
             parts.append(f"{refused}, first: {_said(self.refused[0])}")
@@ -119,13 +127,14 @@ def check(
     look: Callable[[str, Segmented], object] = lambda split, sample: None,
     bar: ProgressBar = lambda total: nullcontext(lambda count: None),
 ) -> CheckReport:
-    """Compare counts, open every file and read a few samples.
+    """Compare counts, open every file, look into the labels and read a few samples.
 
     Args:
         datasets: split -> the same data set with that split; at least one.
         samples: how many samples to read, spread evenly over the splits.
         look: is given the split and the sample of each that could be read, in order.
-        bar: is given the number of files and, while they are opened, is told of each block how many it had.
+        bar: is given the number of files and, while they are opened, is told of each block how many it had; then the
+            same for the label files that are read.
 
     Raises:
         InputError: the data set does not say what it consists of.
@@ -133,7 +142,9 @@ def check(
     name, checked = _checked(datasets)
     counts = tuple(count for split, dataset in checked.items() for count in _counts(split, dataset))
     paths = list(dict.fromkeys(path for dataset in checked.values() for path in dataset.files()))
-    missing, unreadable = _open_all(paths, bar)
+    missing, unreadable, headers = _open_all(paths, bar)
+    spoiled = frozenset((*missing, *(Path(flaw.where) for flaw in unreadable)))
+    remarks = dict.fromkeys(inspect(datasets, Opened(headers, spoiled), bar=bar))  # splits may say the same
     looked, refused = 0, []
     for split, index in _spread({split: len(dataset) for split, dataset in checked.items()}, samples):
         looked += 1
@@ -147,7 +158,18 @@ def check(
         else:
             look(split, sample)
     layout = next(iter(checked.values())).layout
-    return CheckReport(name, layout, counts, len(paths), missing, unreadable, looked, tuple(refused))
+    return CheckReport(
+        dataset=name,
+        layout=layout,
+        counts=counts,
+        files=len(paths),
+        missing=missing,
+        unreadable=unreadable,
+        wrong=tuple(remark.text for remark in remarks if remark.wrong),
+        notes=tuple(remark.text for remark in remarks if not remark.wrong),
+        looked=looked,
+        refused=tuple(refused),
+    )
 
 
 def _checked(datasets: Mapping[str, SegmentationDataset]) -> tuple[str, dict[str, CheckedDataset]]:
@@ -167,27 +189,34 @@ def _counts(split: str, dataset: CheckedDataset) -> Iterator[Count]:
         yield Count(split, unit, found.get(unit, 0), expected.get(unit))
 
 
-def _open_all(paths: list[Path], bar: ProgressBar) -> tuple[tuple[Path, ...], tuple[Flaw, ...]]:
-    """Missing files and unreadable ones, both in the order of `paths`."""
-    missing, unreadable = [], []
+def _open_all(paths: list[Path], bar: ProgressBar) -> tuple[tuple[Path, ...], tuple[Flaw, ...], Mapping[Path, Header]]:
+    """Missing files and unreadable ones, both in the order of `paths`, and the headers of the other pictures."""
+    missing, unreadable, headers = [], [], {}
     remaining = iter(paths)
     with bar(len(paths)) as advance, ThreadPoolExecutor(max_workers=THREADS) as threads:
         while block := list(islice(remaining, BLOCK)):
-            for path, why in zip(block, threads.map(_fault, block), strict=True):
+            for path, (why, header) in zip(block, threads.map(_opened, block), strict=True):
                 if why == MISSING:
                     missing.append(path)
                 elif why is not None:
                     unreadable.append(Flaw(str(path), why))
+                elif header is not None:
+                    headers[path] = header
             advance(len(block))
-    return tuple(missing), tuple(unreadable)
+    return tuple(missing), tuple(unreadable), headers
 
 
-def _fault(path: Path) -> str | None:
-    """Why a file cannot be used, or None. A picture is opened and, as far as its format tells, known to be whole."""
+def _opened(path: Path) -> tuple[str | None, Header | None]:
+    """Why a file cannot be used, or None; the header of a picture that can.
+
+    A picture is opened and, as far as its format tells, known to be whole.
+    """
     try:
-        if path.suffix.lower() not in Image.registered_extensions():
+        if not is_picture(path):
             with path.open("rb") as file:
-                return None if file.read(1) else "empty"
+                return None if file.read(1) else "empty", None
+        with Image.open(path) as image:
+            header = header_of(image)
         with Image.open(path) as image:
             image.verify()  # PNG: every checksum; JPEG: the header only
             cut = image.format == "JPEG" and not _has_end(path)
@@ -195,10 +224,10 @@ def _fault(path: Path) -> str | None:
             with Image.open(path) as image:
                 image.load()
     except FileNotFoundError:
-        return MISSING
+        return MISSING, None
     except Exception as error:  # a damaged picture can raise nearly anything
-        return " ".join(str(error).replace(str(path), path.name).split()) or type(error).__name__
-    return None
+        return " ".join(str(error).replace(str(path), path.name).split()) or type(error).__name__, None
+    return None, header
 
 
 def _has_end(path: Path) -> bool:

@@ -91,7 +91,7 @@ def _draw_pictures(
 
 def _draw_curve(axes: Axes, case: Case, labels: np.ndarray | None, rgb: dict) -> None:
     detection = case.detection
-    times, end = detection.times, float(detection.times[-1] + 1 / detection.info.fps)
+    times, end = detection.times, detection.end_s
     score_axes(axes, start=float(times[0]), end=end, most_ticks=10)
     axes.set_yticks([0, 0.5, 1])
     axes.set_ylim(0, 1.12)

@@ -45,8 +45,16 @@ class ReadAhead:
     def warnings(self) -> list[str]:
         return self._source.warnings
 
+    @property
+    def notes(self) -> list[str]:
+        return list(getattr(self._source, "notes", ()))
+
     def read(
-        self, *, stride: int, size: tuple[int, int] | None = None, pair_size: tuple[int, int] | None = None
+        self,
+        *,
+        stride: int | None = None,
+        size: tuple[int, int] | None = None,
+        pair_size: tuple[int, int] | None = None,
     ) -> Iterator[Frame]:
         """See `Source.read`; what goes wrong in the thread is raised here."""
         self.clock = clock = StageClock()

@@ -31,6 +31,11 @@ class Contrast:
         """How much of the range of 16 bits it takes, 0 to 1."""
         return (self.high - self.low) / FULL
 
+    @property
+    def told(self) -> str:
+        """What was done, for people."""
+        return f"values from {self.low} to {self.high} are stretched, for all pictures alike"
+
     def eight_bit(self, values: NDArray[np.uint16]) -> NDArray[np.uint8]:
         """Values of any shape as they are shown."""
         scaled = (values.astype(np.float32) - self.low) * (255 / (self.high - self.low))

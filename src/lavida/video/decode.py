@@ -1,10 +1,13 @@
 """From a path to its frames: `open_source` for a video file or a folder of images."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from lavida.errors import InputError
-from lavida.video.image_folder import FOLDER_FPS, ImageFolder
-from lavida.video.source import Frame, Source, SourceInfo, default_stride
+from lavida.video.image_folder import FOLDER_FPS, ImageFolder, PictureFile
+from lavida.video.picture_file import IMAGE_SUFFIXES
+from lavida.video.sampling import default_stride
+from lavida.video.source import Frame, Source, SourceInfo
 
 __all__ = ["Frame", "ImageFolder", "Source", "SourceInfo", "default_stride", "open_source"]
 
@@ -15,8 +18,8 @@ def open_source(path: str | Path, *, fps: float | None = None) -> Source:
     Nothing but the first frame is decoded here.
 
     Args:
-        path: a video file, or a folder of TIFF, PNG, JPEG or BMP images of one size.
-        fps: frames a second of a folder of images, 25 if None; a video file knows its own.
+        path: a video file, a picture file, or a folder of pictures of one size.
+        fps: frames a second of pictures, 25 if None; a video file or an animation knows its own.
 
     Raises:
         InputError: there is no such path, or it holds no frames that can be decoded.
@@ -25,9 +28,13 @@ def open_source(path: str | Path, *, fps: float | None = None) -> Source:
         raise InputError("no such file: the path is empty; give a video file or a folder of images")
     path = Path(path)
     try:
+        rate = FOLDER_FPS if fps is None else fps
         if path.is_dir():
-            return ImageFolder(path, fps=FOLDER_FPS if fps is None else fps)
+            return ImageFolder(path, fps=rate)
         if path.is_file():
+            if path.suffix.lower() in IMAGE_SUFFIXES:
+                with suppress(InputError):  # what Pillow cannot read, FFmpeg may
+                    return PictureFile(path, fps=rate)
             from lavida.video.video_file import VideoFile  # needs PyAV, which pictures and training do without
 
             return VideoFile(path)
@@ -35,4 +42,6 @@ def open_source(path: str | Path, *, fps: float | None = None) -> Source:
         raise InputError(f"no permission to read: {path}; change its permissions or copy it") from error
     except OSError as error:
         raise InputError(f"cannot be read: {path}; {error.strerror or error}; check the path") from error
+    if path.exists():
+        raise InputError(f"a pipe or a device cannot be read twice: {path}; save it to a file first and give that")
     raise InputError(f"no such file: {path}; give a video file or a folder of images")

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lavida.errors import InputError
-from lavida.video.source import Frame, Source, check_stride
+from lavida.video.sampling import FrameSampling, check_stride, with_next
+from lavida.video.source import Frame, Source
 
 
 class Stretch:
@@ -36,32 +37,46 @@ class Stretch:
     def warnings(self) -> list[str]:
         return self._source.warnings
 
+    @property
+    def notes(self) -> list[str]:
+        return list(getattr(self._source, "notes", ()))
+
     def read(
-        self, *, stride: int, size: tuple[int, int] | None = None, pair_size: tuple[int, int] | None = None
+        self,
+        *,
+        stride: int | None = None,
+        size: tuple[int, int] | None = None,
+        pair_size: tuple[int, int] | None = None,
     ) -> Iterator[Frame]:
-        """See `Source.read`; the last frame of the stretch carries an image only on the stride.
+        """See `Source.read`; in a stretch from the very start the last frame carries an image only on the stride.
 
         Raises:
             InputError: the source cannot be read, or has no frame in the stretch.
         """
         check_stride(stride)
-        first: int | None = None
-        # which frame comes first, and so which are on the stride, is not known before it is there
+        self.first = -1  # known with the first frame
+        # which frame comes first, and so which are analysed, is not known before it is there
         own = stride if self._start_s == 0 else 1
-        for frame in self._source.read(stride=own, size=size, pair_size=pair_size):
-            if frame.time_s >= self._end_s:
-                break
-            if frame.time_s < self._start_s:
-                continue
-            if first is None:
-                self.first = first = frame.index
-            index = frame.index - first
-            keep = own == stride or index % stride == 0
+        sampling = None if self._start_s == 0 else FrameSampling(stride, fps=self.info.fps)
+        for frame, after in with_next(self._within(own, size, pair_size)):
+            if self.first < 0:
+                self.first = frame.index
+            index = frame.index - self.first
+            keep = sampling is None or sampling.takes(index, frame.time_s, None if after is None else after.time_s)
             yield replace(frame, index=index) if keep else replace(frame, index=index, image=None, pair=None)
-        if first is None:
+        if self.first < 0:
             raise InputError(
                 f"no frame from {self._start_s:g} s to {self._end_s:g} s: {self.info.path}; choose a time in the video"
             )
+
+    def _within(
+        self, stride: int | None, size: tuple[int, int] | None, pair_size: tuple[int, int] | None
+    ) -> Iterator[Frame]:
+        for frame in self._source.read(stride=stride, size=size, pair_size=pair_size):
+            if frame.time_s >= self._end_s:
+                return
+            if frame.time_s >= self._start_s:
+                yield frame
 
     def _hint(self) -> int | None:
         hint, fps = self._source.info.frames_hint, self._source.info.fps
@@ -90,8 +105,16 @@ class Excerpt:
     def warnings(self) -> list[str]:
         return self._source.warnings
 
+    @property
+    def notes(self) -> list[str]:
+        return list(getattr(self._source, "notes", ()))
+
     def read(
-        self, *, stride: int, size: tuple[int, int] | None = None, pair_size: tuple[int, int] | None = None
+        self,
+        *,
+        stride: int | None = None,
+        size: tuple[int, int] | None = None,
+        pair_size: tuple[int, int] | None = None,
     ) -> Iterator[Frame]:
         """See `Source.read`; `stride` is not followed."""
         last = max(self._frames)

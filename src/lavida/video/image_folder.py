@@ -1,126 +1,166 @@
-"""Frames of a folder of images, one file a frame, in natural order."""
+"""Frames of pictures: a folder of them in natural order, or one file with one or more pages."""
+
+from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from lavida.errors import InputError
 from lavida.video.motion import pair_gap
-from lavida.video.source import Frame, Pair, SourceInfo, check_stride, one_line
+from lavida.video.picture_file import IMAGE_SUFFIXES, Page, PictureReader, contrast_of, pages
+from lavida.video.pixels import BROKEN_IMAGE
+from lavida.video.sampling import FrameSampling, check_stride, with_next
+from lavida.video.source import Frame, Pair, SourceInfo, one_line
 
-IMAGE_SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"})
 FOLDER_FPS = 25.0
-BROKEN_IMAGE = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)  # what Pillow raises on one
+MOST_KINDS = 5  # of files left out that are named
 
 
-class ImageFolder:
-    """A folder of images of one size; see `Source`. An unreadable image keeps its place, without an image."""
+class Pictures:
+    """Pages of one size that follow each other; see `Source`. An unreadable one keeps its place, without an image.
 
-    def __init__(self, path: Path, *, fps: float = FOLDER_FPS) -> None:
+    Args:
+        path: what they come from, for messages.
+        stem: the name for results.
+        shown: the pages.
+        fps: frames a second, where the pages do not say how long they last.
+    """
+
+    def __init__(self, path: Path, stem: str, shown: list[Page], *, fps: float) -> None:
         if not (math.isfinite(fps) and fps > 0):
             raise InputError(f"frames a second must be positive: {fps:g} for {path}; try 25")
         self.warnings: list[str] = []
-        self._files = _image_files(path)
-        width, height = _common_size(path, self._files)
-        self.info = SourceInfo(path, path.resolve().name, width, height, float(fps), len(self._files))
+        self.notes: list[str] = []
+        self._pages = shown
+        height, width = _common_size(path, shown)
+        lasts = [page.lasts_s for page in shown]
+        if len(shown) > 1 and None not in lasts:
+            self._times = [0.0, *accumulate(lasts[:-1])]
+            fps = len(lasts) / sum(lasts)
+        else:
+            self._times = [index / fps for index in range(len(shown))]
+        contrast = contrast_of(shown)
+        if contrast is not None:
+            self.notes.append(f"{contrast.share:.1%} of 16 bits are used: {path}; {contrast.told}")
+        self.info = SourceInfo(path, stem, width, height, float(fps), len(shown), contrast)
 
     def read(
-        self, *, stride: int, size: tuple[int, int] | None = None, pair_size: tuple[int, int] | None = None
+        self,
+        *,
+        stride: int | None = None,
+        size: tuple[int, int] | None = None,
+        pair_size: tuple[int, int] | None = None,
     ) -> Iterator[Frame]:
         """See `Source.read`. Unreadable images end in one warning."""
         check_stride(stride)
         return self._frames(stride, size or (self.info.height, self.info.width), pair_size)
 
-    def _frames(self, stride: int, size: tuple[int, int], pair_size: tuple[int, int] | None) -> Iterator[Frame]:
-        last, selected, broken, first = len(self._files) - 1, 0, 0, ""
-        for index, file in enumerate(self._files):
+    def _frames(self, stride: int | None, size: tuple[int, int], pair_size: tuple[int, int] | None) -> Iterator[Frame]:
+        selected, broken, first = 0, 0, ""
+        sampling, reader = FrameSampling(stride, fps=self.info.fps), PictureReader(self.info.contrast)
+        for index, (time_s, next_s) in enumerate(with_next(self._times)):
             image = pair = None
-            if index % stride == 0 or index == last:
+            if sampling.takes(index, time_s, next_s):
                 selected += 1
                 try:
-                    image = _load(file, size)
-                    pair = None if pair_size is None else self._pair(index, pair_size)
+                    image, pair = self._look(reader, index, size, pair_size)
                 except BROKEN_IMAGE as error:
                     broken += 1
-                    first = first or f"{file.name}: {one_line(error)}"
-            yield Frame(index, index / self.info.fps, image, pair)
+                    first = first or f"{self._pages[index].file.name}: {one_line(error)}"
+            yield Frame(index, time_s, image, pair)
+        reader.close()
         if broken == selected:
             raise InputError(f"no image can be decoded: {self.info.path}; {first}; replace the images")
         line = f"{broken} images cannot be read: {self.info.path}; the first is {first}"
         if broken and line not in self.warnings:
             self.warnings.append(line)
 
-    def _pair(self, index: int, size: tuple[int, int]) -> Pair:
+    def _look(
+        self, reader: PictureReader, index: int, size: tuple[int, int], pair_size: tuple[int, int] | None
+    ) -> tuple[np.ndarray, Pair | None]:
+        page = self._pages[index]
+        if pair_size is None:
+            return reader.read(page, size), None
         gap = pair_gap(self.info.fps)
         other = index - gap if index >= gap else index + gap
-        try:
-            before = _load(self._files[other], size, mode="L") if other < len(self._files) else None
-        except BROKEN_IMAGE:  # counted where that image itself is read
-            before = None
-        return Pair(_load(self._files[index], size, mode="L"), before, (index - other) / self.info.fps)
+        before = None
+        if other < len(self._pages):
+            try:  # the earlier page first: an animation is read forwards
+                before = reader.read(self._pages[other], pair_size, mode="L")
+            except BROKEN_IMAGE:  # counted where that image itself is read
+                before = None
+        now, seconds = reader.read(page, pair_size, mode="L"), (index - other) / self.info.fps
+        if before is not None:
+            seconds = self._times[index] - self._times[other]
+        return reader.read(page, size), Pair(now, before, seconds)
 
 
-def _image_files(folder: Path) -> list[Path]:
+class ImageFolder(Pictures):
+    """A folder of images, every page of a file a frame; see `Pictures`."""
+
+    def __init__(self, path: Path, *, fps: float = FOLDER_FPS) -> None:
+        files, left_out = _image_files(path)
+        shown = [page for file in files for page in pages(file)]
+        # a folder is a film of pictures: what single files say of their own pace does not count
+        shown = [replace(page, lasts_s=None) for page in shown]
+        super().__init__(path, path.resolve().name, shown, fps=fps)
+        if left_out:
+            self.notes.append(f"{told(left_out)} left out: {path}; no pictures by their names")
+
+
+class PictureFile(Pictures):
+    """One picture file: a frame, or the frames of an animation at their own times, or the pages of a TIFF."""
+
+    def __init__(self, path: Path, *, fps: float = FOLDER_FPS) -> None:
+        super().__init__(path, path.stem, list(pages(path)), fps=fps)
+
+
+def _image_files(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """The pictures in natural order, and what else is there, by kind."""
+
     def natural(file: Path) -> tuple[list, str]:
         parts = re.split(r"(\d+)", file.name.casefold())  # text, number, text, ...
         return [int(part) if i % 2 else part for i, part in enumerate(parts)], file.name
 
-    files = [
-        file
-        for file in folder.iterdir()
-        if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".") and file.is_file()
-    ]
-    if not files:
-        raise InputError(f"no images in the folder: {folder}; it needs TIFF, PNG, JPEG or BMP files")
-    return sorted(files, key=natural)
-
-
-def _common_size(folder: Path, files: list[Path]) -> tuple[int, int]:
-    """The (width, height) that all images share, from their headers; unreadable ones are passed over."""
-    common, model, reason = None, "", ""
-    for file in files:
-        try:
-            with Image.open(file) as image:
-                size = _shown_size(image)
-        except BROKEN_IMAGE as error:
-            reason = reason or f"{file.name}: {one_line(error)}"
+    files, left_out = [], Counter()
+    for file in folder.iterdir():
+        if file.name.startswith("."):
             continue
-        if common is None:
-            common, model = size, file.name
-        elif size != common:
+        if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
+            files.append(file)
+        else:
+            left_out["folder" if file.is_dir() else file.suffix.lower() or "file without a suffix"] += 1
+    if not files:
+        raise InputError(f"no images in the folder: {folder}; it needs TIFF, PNG, JPEG or other picture files")
+    return sorted(files, key=natural), left_out
+
+
+def told(left_out: Counter[str]) -> str:
+    """What was left out, for people: `3 .txt, 1 folder`."""
+    kinds = [f"{count} {kind}" for kind, count in left_out.most_common(MOST_KINDS)]
+    more = sum(left_out.values()) - sum(count for _, count in left_out.most_common(MOST_KINDS))
+    return ", ".join(kinds) + (f" and {more} more" if more else "")
+
+
+def _common_size(path: Path, shown: list[Page]) -> tuple[int, int]:
+    """The (height, width) that all pages share, from their headers; unreadable ones are passed over."""
+    readable = [page for page in shown if page.header is not None]
+    if not readable:
+        flaw = next((page.flaw for page in shown if page.flaw), "no picture in it")
+        raise InputError(f"no image can be decoded: {path}; {flaw}; replace the images")
+    model, size = readable[0].file.name, readable[0].header.size
+    for page in readable:
+        if page.header.size != size:
+            height, width = page.header.size
             raise InputError(
-                f"images of different sizes: {file} is {size[0]}x{size[1]}, but {model} is "
-                f"{common[0]}x{common[1]}; resize it or move it out of the folder"
+                f"images of different sizes: {page.file} is {width}x{height}, but {model} is {size[1]}x{size[0]}; "
+                "resize it or move it out of the folder"
             )
-    if common is None:
-        raise InputError(f"no image can be decoded: {folder}; {reason}; replace the images")
-    return common
-
-
-def _shown_size(image: Image.Image) -> tuple[int, int]:
-    turned = image.getexif().get(0x0112, 1) >= 5 and image.format != "TIFF"  # Pillow itself turns TIFF
-    return (image.height, image.width) if turned else image.size
-
-
-def _load(file: Path, size: tuple[int, int], *, mode: str = "RGB") -> np.ndarray:
-    """`[H, W, 3]`, or `[H, W]` for mode "L"."""
-    with Image.open(file) as image:
-        picture = _eight_bit(ImageOps.exif_transpose(image)).convert(mode)
-    if picture.size != size[::-1]:
-        picture = picture.resize(size[::-1], Image.Resampling.BILINEAR)
-    return np.array(picture)
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    if image.mode == "F":
-        raise ValueError("floating-point pixels have no fixed range, save them with 8 or 16 bits")
-    if not image.mode.startswith("I"):
-        return image
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise ValueError("pixels of more than 16 bits, save them with 8 or 16 bits")
-    return Image.fromarray(np.round(values * (255 / 65535)).astype(np.uint8))
+    return size

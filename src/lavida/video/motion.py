@@ -32,7 +32,7 @@ def with_motion(frames: Iterable[Frame], clock: StageClock | None = None) -> Ite
 
 
 def pair_gap(fps: float) -> int:
-    """How many frames lie between the two frames of a pair."""
+    """How many frames lie between the two frames of a pair at a constant rate."""
     return max(1, round(fps * GAP_SECONDS))
 
 

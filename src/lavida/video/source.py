@@ -7,10 +7,12 @@ from typing import Protocol
 
 import numpy as np
 
+from lavida.video.contrast import Contrast
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A frame and its neighbour `video.motion.pair_gap` frames earlier, both gray and small.
+    """A frame and its neighbour about 0.04 s earlier (`video.motion.GAP_SECONDS`), both gray and small.
 
     Attributes:
         now: uint8 `[h, w]`.
@@ -51,8 +53,9 @@ class SourceInfo:
         stem: the name for its results.
         width: displayed pixels: upright, and square.
         height: displayed pixels.
-        fps: frames a second, on average.
+        fps: frames a second: what is usual in this source; the time of each frame is `Frame.time_s`.
         frames_hint: the announced number of frames, often wrong: for progress bars only.
+        contrast: how pictures of 16 bits are shown that use little of their range; None: as they are.
     """
 
     path: Path
@@ -61,6 +64,7 @@ class SourceInfo:
     height: int
     fps: float
     frames_hint: int | None
+    contrast: Contrast | None = None
 
 
 class Source(Protocol):
@@ -69,18 +73,24 @@ class Source(Protocol):
     Attributes:
         info: size, rate and name.
         warnings: one line each on what a reading found (damage, missing time stamps); complete at its end.
+        notes: one line each on what one may want to know and nothing is wrong with (other streams, files left out).
     """
 
     info: SourceInfo
     warnings: list[str]
+    notes: list[str]
 
     def read(
-        self, *, stride: int, size: tuple[int, int] | None = None, pair_size: tuple[int, int] | None = None
+        self,
+        *,
+        stride: int | None = None,
+        size: tuple[int, int] | None = None,
+        pair_size: tuple[int, int] | None = None,
     ) -> Iterator[Frame]:
-        """Yield every frame; only frames 0, stride, 2 stride, ... and the last one carry an image.
+        """Yield every frame; only those that are analysed carry an image.
 
         Args:
-            stride: at least 1.
+            stride: frames 0, stride, 2 stride, ... and the last one; None: by time (`FrameSampling`).
             size: `(height, width)` of the images; the displayed size if None.
             pair_size: `(height, width)` of the gray pairs; no pairs if None.
 
@@ -89,16 +99,6 @@ class Source(Protocol):
             ValueError: `stride` is less than 1.
         """
         ...
-
-
-def default_stride(fps: float) -> int:
-    """The largest stride that still analyses at least five frames a second."""
-    return max(1, int(fps // 5))
-
-
-def check_stride(stride: int) -> None:
-    if stride < 1:
-        raise ValueError(f"stride is at least 1, not {stride}")
 
 
 def one_line(error: Exception) -> str:

@@ -1,27 +1,33 @@
-"""Frames of a video file: FFmpeg through PyAV, streamed and upright, whatever is broken skipped."""
+"""Frames of a video file: streamed and upright, at their own times."""
+
+from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
 import numpy as np
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from lavida.errors import InputError
-from lavida.video.motion import pair_gap
-from lavida.video.source import Frame, Pair, SourceInfo, check_stride, one_line
+from lavida.video.clock import Clock
+from lavida.video.contrast import MOST_FRAMES, Contrast, measured
+from lavida.video.crop import declared_crop
+from lavida.video.motion import GAP_SECONDS, pair_gap
+from lavida.video.picture import Look, has_sixteen_bits, look_of, sixteen_bits
+from lavida.video.rate import assumes_a_rate, frame_rate, may_be_mixed_up, one_recording, packets_wanted
+from lavida.video.sampling import FrameSampling, check_stride, with_next
+from lavida.video.source import Frame, Pair, SourceInfo
+from lavida.video.stream import COUNTED, Reading, opened, pictures, seconds
 
-RATE_PACKETS = 100  # are enough to know a frame rate
-UNLIKELY_RATE, HIGHEST_RATE = 240.0, 2000.0  # announced, to be looked into; measured, to be believed
-# FFmpeg draws plain text as pictures with these decoders, so a text file would pass for a video.
-TEXT_CODECS = frozenset({"ansi", "bintext", "idf", "xbin"})
+REORDERING = 4  # places: a stamp of decoding can be further off than frames are moved
+MIXED_FRAMES = 12  # are enough to see whether their stamps are mixed up
+EARLIER = 4  # frames kept for pairs, at least: a varying rate can be far over its mean for a while
 
 
 class VideoFile:
@@ -29,255 +35,208 @@ class VideoFile:
 
     def __init__(self, path: Path) -> None:
         self.warnings: list[str] = []
-        with _opened(path) as (container, stream):
-            first = next(_decoded(container, stream, _Damage()), None)
-            if first is None:
-                raise _undecodable(path)
-            self.info = _video_info(path, container, stream, first, fps=_frame_rate(container, stream))
+        self.notes: list[str] = []
+        with opened(path) as (container, stream):
+            begin = _beginning(path, container, stream)
+            first = begin.frame
+            fps, self._rate_is_known = frame_rate(stream, begin.stamps, ended=begin.ended)
+            depth = getattr(stream.codec_context, "reorder_depth", 0)
+            self._reordering = max(REORDERING, depth) if begin.mixed_up else 0
+            streams = pictures(container)
+            crop = declared_crop(
+                path,
+                container=container.format.name,
+                track=stream.id,
+                place=container.streams.video.index(stream),
+                width=first.width,
+                height=first.height,
+            )
+            contrast = self._contrast(path) if has_sixteen_bits(first) else None
+            self._look = look = look_of(stream, first, begin.packet, crop=crop, contrast=contrast)
+            hint = _frames_hint(container, stream, fps)
+            self.info = SourceInfo(path, path.stem, look.width, look.height, fps, hint, contrast)
+            if len(streams) > 1:
+                size = f"{stream.codec_context.name}, {first.width}x{first.height}"
+                self._note(f"{len(streams)} video streams: {path}; the one that players show is read ({size})")
 
     def read(
-        self, *, stride: int, size: tuple[int, int] | None = None, pair_size: tuple[int, int] | None = None
+        self,
+        *,
+        stride: int | None = None,
+        size: tuple[int, int] | None = None,
+        pair_size: tuple[int, int] | None = None,
     ) -> Iterator[Frame]:
         """See `Source.read`. Broken packets are skipped and end in one warning."""
         check_stride(stride)
         return self._frames(stride, size or (self.info.height, self.info.width), pair_size)
 
-    def _frames(self, stride: int, size: tuple[int, int], pair_size: tuple[int, int] | None) -> Iterator[Frame]:
-        clock, damage, scaler = _Clock(self.info.fps), _Damage(), VideoReformatter()
-        pairs = None if pair_size is None else _Pairs(pair_size, gap=pair_gap(self.info.fps))
-        held: _Decoded | None = None
-        index, time_s = -1, 0.0
-
-        def frame(after: _Decoded | None) -> Frame:
-            if after is not None and index % stride:
-                return Frame(index, time_s, None)
-            pair = None if pairs is None else pairs.of(held, after)
-            return Frame(index, time_s, _converted(held.picture, size, scaler), pair)
-
-        with _opened(self.info.path) as (container, stream):
+    def _frames(self, stride: int | None, size: tuple[int, int], pair_size: tuple[int, int] | None) -> Iterator[Frame]:
+        reading, clock, scaler = Reading(), Clock(1 / self.info.fps, reordering=self._reordering), VideoReformatter()
+        sampling = FrameSampling(stride, fps=self.info.fps)
+        pairs = None if pair_size is None else _Pairs(self._look, pair_size, fps=self.info.fps)
+        index, last = -1, None
+        with opened(self.info.path) as (container, stream):
             stream.thread_type = "AUTO"
-            # One frame is held back, since only the end tells which is the last.
-            for picture in _decoded(container, stream, damage):
-                following = _Decoded(picture, clock.time(index + 1, picture.time))
-                if held is not None:
-                    yield frame(following)
-                    if pairs is not None:
-                        pairs.earlier.append(held)
-                index, time_s, held = index + 1, following.time_s, following
-            if held is None:
+            timed = _timed(reading.of(container, stream), stream, clock)
+            # one frame is held back: only the one after it tells whether it is analysed, and whether it is the last
+            for index, (held, after) in enumerate(with_next(timed)):
+                last = held
+                if not sampling.takes(index, held.time_s, None if after is None else after.time_s):
+                    yield Frame(index, held.time_s, None)
+                else:
+                    pair = None if pairs is None else pairs.of(held, after)
+                    yield Frame(index, held.time_s, self._look.rgb(held.picture, size, scaler), pair)
+                if pairs is not None:
+                    pairs.keep(held)
+            if last is None:
                 raise _undecodable(self.info.path)
-            yield frame(None)
-            announced, seconds = stream.frames, _seconds(container)
-            late_s = clock.late_s(container.start_time)
-        shortfall = damage.shortfall(index + 1, late_s + time_s, announced=announced, seconds=seconds)
+            self._tell(reading, clock, container, stream, frames=index + 1, last=last)
+
+    def _tell(
+        self,
+        reading: Reading,
+        clock: Clock,
+        container: InputContainer,
+        stream: VideoStream,
+        *,
+        frames: int,
+        last: _Timed,
+    ) -> None:
+        """What the reading found out about the file."""
+        path, step = self.info.path, 1 / self.info.fps
+        stamp_s = _stamp_s(last.picture, stream)
+        ends_s = None if stamp_s is None else stamp_s + step
+        shortfall = reading.shortfall(container, stream, frames=frames, length_s=last.time_s + step, ends_s=ends_s)
         if shortfall:
-            self._warn(f"damaged or cut short: {self.info.path}; {shortfall}")
-        if clock.missing:
-            guess = f"their times assume {self.info.fps:g} frames a second"
-            self._warn(f"no time stamps on {clock.missing} frames: {self.info.path}; {guess}")
+            self._warn(f"damaged or cut short: {path}; {shortfall}")
+        if clock.fitted:
+            self._warn(f"time stamps out of order or far off on {clock.fitted} of {frames} frames: {path}; fitted in")
+        rate = f"{self.info.fps:g} frames a second"
+        if clock.missing == frames and self._rate_is_known:
+            self._note(f"no time stamps: {path}; the times follow the header's {rate}")
+        elif frames > 1 and assumes_a_rate(container.format.name):
+            self._warn(f"no times in the file: {path}; they assume {rate}, the usual guess")
+        elif clock.missing:
+            self._warn(f"no time stamps on {clock.missing} frames: {path}; their times assume {rate}")
+        if clock.joined:
+            at = ", ".join(f"{time_s:.1f} s" for time_s in clock.joined[:3])
+            more = "" if len(clock.joined) <= 3 else f" and {len(clock.joined) - 3} more"
+            self._note(f"another recording begins at {at}{more}: {path}; its times go on from there")
+
+    def _contrast(self, path: Path) -> Contrast | None:
+        with opened(path) as (container, stream):
+            frames = islice(Reading().of(container, stream), MOST_FRAMES)
+            scaler = VideoReformatter()
+            contrast = measured(sixteen_bits(frame, scaler) for frame, _ in frames)
+        if contrast == Contrast():
+            return None
+        self._note(f"{contrast.share:.1%} of 16 bits are used: {path}; {contrast.told}")
+        return contrast
 
     def _warn(self, line: str) -> None:
         if line not in self.warnings:  # a second reading finds the same
             self.warnings.append(line)
 
+    def _note(self, line: str) -> None:
+        if line not in self.notes:
+            self.notes.append(line)
+
 
 @dataclass(frozen=True, slots=True)
-class _Decoded:
+class _Timed:
     picture: av.VideoFrame
     time_s: float
 
 
+def _stamp_s(frame: av.VideoFrame, stream: VideoStream) -> float | None:
+    # not `frame.time`: it is not a number for frames that come out after an error of the demuxer
+    return None if frame.pts is None or not stream.time_base else float(frame.pts * stream.time_base)
+
+
+def _timed(
+    frames: Iterator[tuple[av.VideoFrame, av.Packet | None]], stream: VideoStream, clock: Clock
+) -> Iterator[_Timed]:
+    """The frames with their times; a few are held back where only later ones tell."""
+    waiting: deque[av.VideoFrame] = deque()
+    for frame, _ in frames:
+        waiting.append(frame)
+        for time_s in clock.add(_stamp_s(frame, stream)):
+            yield _Timed(waiting.popleft(), time_s)
+    for time_s in clock.finish():
+        yield _Timed(waiting.popleft(), time_s)
+
+
 class _Pairs:
-    """Keeps the last few decoded frames, unconverted, and pairs a frame with the one `gap` before it."""
+    """Keeps the last few decoded frames, unconverted, and pairs a frame with the one about 0.04 s before it."""
 
-    def __init__(self, size: tuple[int, int], *, gap: int) -> None:
-        self.earlier: deque[_Decoded] = deque(maxlen=gap)
-        self._size, self._scaler = size, VideoReformatter()
+    def __init__(self, look: Look, size: tuple[int, int], *, fps: float) -> None:
+        self._earlier: deque[_Timed] = deque(maxlen=max(EARLIER, pair_gap(fps)))
+        self._look, self._size, self._scaler = look, size, VideoReformatter()
 
-    def of(self, held: _Decoded, after: _Decoded | None) -> Pair:
-        other = self.earlier[0] if self.earlier else after
+    def of(self, held: _Timed, after: _Timed | None) -> Pair:
+        other = min(self._earlier, key=lambda other: abs(held.time_s - other.time_s - GAP_SECONDS), default=after)
         if other is None:
             return Pair(self._gray(held), None, 0.0)
         return Pair(self._gray(held), self._gray(other), held.time_s - other.time_s)
 
-    def _gray(self, decoded: _Decoded) -> np.ndarray:
-        return _converted(decoded.picture, self._size, self._scaler, pixels="gray")  # [h, w]
+    def keep(self, frame: _Timed) -> None:
+        """Note a frame that comes before those that follow, and forget those that are too old to be paired."""
+        self._earlier.append(frame)
+        while len(self._earlier) > 1 and frame.time_s - self._earlier[1].time_s >= GAP_SECONDS:
+            self._earlier.popleft()
+
+    def _gray(self, timed: _Timed) -> np.ndarray:
+        return self._look.gray(timed.picture, self._size, self._scaler)  # [h, w]
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and its video stream."""
-    try:
-        # "file:" keeps FFmpeg from taking a name such as "a:b.mp4" for a network protocol.
-        container = av.open(f"file:{path}", metadata_errors="ignore")
-    except PermissionError as error:
-        raise InputError(f"no permission to read: {path}; change its permissions or copy it") from error
-    except (av.error.FFmpegError, ValueError) as error:
-        raise InputError(
-            f"not a video: {path}; FFmpeg says '{one_line(error)}'; check that it is complete and plays"
-        ) from error
-    with container:
-        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
-        if not streams:
-            raise InputError(f"no video stream: {path}; give a file with pictures")
-        if streams[0].codec_context is None:
-            raise InputError(f"unknown video codec: {path}; convert it to H.264 in MP4")
-        if streams[0].codec_context.name in TEXT_CODECS:
-            raise InputError(f"not a video: {path}; it is a text or data file, give a video file")
-        yield container, streams[0]
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """What the first packets of a stream tell.
 
-
-class _Damage:
-    """What was lost in one reading."""
-
-    tolerated_failures = 16  # in a row: beyond it the demuxer is stuck
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.hidden = 0  # packets before the cut of a video that was trimmed without coding it anew
-
-    def shortfall(self, frames: int, end_s: float, *, announced: int, seconds: float | None) -> str | None:
-        """Say what is missing, or None when all that was announced was there."""
-        if frames + self.hidden < announced:
-            return f"{frames} of {announced} announced frames could be decoded"
-        # Containers round, and sound may end a little later than the pictures.
-        if seconds is not None and end_s < seconds - max(1.0, 0.1 * seconds):
-            return f"the pictures end after {end_s:.1f} s of {seconds:.1f} s announced"
-        return f"{self.count} damaged packets or frames" if self.count else None
-
-
-def _packets(container: InputContainer, stream: VideoStream, damage: _Damage) -> Iterator[av.Packet | None]:
-    failures = 0
-    while failures < damage.tolerated_failures:
-        try:
-            for packet in container.demux(stream):
-                failures = 0
-                damage.hidden += packet.is_discard
-                yield packet
-            return
-        except av.error.FFmpegError:
-            failures += 1
-            damage.count += 1
-    yield None  # the decoder still holds frames; a demuxer that ends by itself sends this, too
-
-
-def _decoded(container: InputContainer, stream: VideoStream, damage: _Damage) -> Iterator[av.VideoFrame]:
-    for packet in _packets(container, stream, damage):
-        try:
-            frames = stream.decode(packet)
-        except av.error.FFmpegError:
-            damage.count += 1
-            continue
-        for frame in frames:
-            damage.count += frame.is_corrupt
-            yield frame
-
-
-class _Clock:
-    """Turns a stream's time stamps into seconds that start at zero and never decrease."""
-
-    restart_s = 1.0  # reordered stamps go back by a few frames; more than this is a new recording
-
-    def __init__(self, fps: float) -> None:
-        self.missing = 0
-        self._step = 1 / fps
-        self._first: float | None = None
-        self._origin: float | None = None
-        self._now = 0.0
-
-    def late_s(self, start: int | None) -> float:
-        """How long after the container's start, in microseconds, the pictures begin: sound may come first."""
-        if self._first is None or start is None:
-            return 0.0
-        return max(0.0, self._first - start / av.time_base)
-
-    def time(self, index: int, stamp: float | None) -> float:
-        if stamp is None:
-            self.missing += 1
-            time_s = index * self._step if self._origin is None else self._now + self._step
-        else:
-            if self._origin is None:
-                self._first = self._origin = stamp - index * self._step
-            elif stamp - self._origin < self._now - self.restart_s:
-                self._origin = stamp - self._now - self._step
-            time_s = stamp - self._origin
-        self._now = max(self._now, time_s)
-        return self._now
-
-
-def _frame_rate(container: InputContainer, stream: VideoStream) -> float:
-    """Frames a second: as announced, else as the packets that follow are stamped, else as FFmpeg guesses.
-
-    Its guess comes last: where nothing is announced, it is the clock of the time stamps, 1,000 or 90,000.
+    Attributes:
+        frame: the first one.
+        packet: what it was decoded from.
+        stamps: of presentation, of the first packets in their order, up to where another recording begins.
+        ended: whether there are no other packets.
+        mixed_up: whether the stamps of frames go back: they are those of decoding.
     """
-    announced = float(stream.average_rate or 0)
-    if 0 < announced <= UNLIKELY_RATE:
-        return announced
-    stamps: list[int] = []
-    with suppress(av.error.FFmpegError):
-        for packet in container.demux(stream):
-            stamps += [] if packet.pts is None else [packet.pts]
-            if len(stamps) == RATE_PACKETS:
-                break
-    span = (max(stamps) - min(stamps)) * stream.time_base if stamps else 0
-    measured = float((len(stamps) - 1) / span) if span else 0.0
-    if 0 < measured <= HIGHEST_RATE:
-        return measured
-    guessed = float(stream.guessed_rate or 0)
-    return guessed if 0 < guessed <= UNLIKELY_RATE else 25.0
+
+    frame: av.VideoFrame
+    packet: av.Packet | None
+    stamps: list[int]
+    ended: bool
+    mixed_up: bool
 
 
-def _video_info(
-    path: Path, container: InputContainer, stream: VideoStream, first: av.VideoFrame, *, fps: float
-) -> SourceInfo:
-    width, height = _square(first.width, stream.sample_aspect_ratio), first.height
-    if _orientation(first)[0]:
-        width, height = height, width
-    seconds = _seconds(container)
-    hint = stream.frames or (round(seconds * fps) if seconds else None)
-    return SourceInfo(path, path.stem, width, height, fps, hint)
+def _beginning(path: Path, container: InputContainer, stream: VideoStream) -> _Beginning:
+    reading, wanted = Reading(), packets_wanted(stream)
+    stamps: list[tuple[int | None, int | None]] = []
+    frames: list[tuple[av.VideoFrame, av.Packet | None]] = []
+    ended = True
+    for packet in reading.packets_of(container, stream):
+        if packet is not None and packet.size:
+            stamps.append((packet.pts, packet.dts))
+        more = len(frames) < MIXED_FRAMES and may_be_mixed_up(stream, one_recording(stamps), container.format.name)
+        if not frames or more:
+            frames += ((frame, packet) for frame in reading.decoded(stream, packet))
+        elif len(stamps) >= wanted:
+            ended = False
+            break
+    if not frames:
+        raise _undecodable(path)
+    shown = one_recording([(frame.pts, None) for frame, _ in frames])
+    kept = one_recording(stamps)
+    mixed_up = shown != sorted(shown) and len(kept) == len(stamps)
+    return _Beginning(*frames[0], kept, ended, mixed_up)
 
 
-def _seconds(container: InputContainer) -> float | None:
-    return container.duration / av.time_base if container.duration else None
-
-
-def _square(width: int, aspect: Fraction | None) -> int:
-    """The width at which pixels of this aspect ratio become square."""
-    # An absurd ratio is a broken header; following it would ask for gigabytes.
-    if not aspect or aspect == 1 or not 1 / 8 <= aspect <= 8:
-        return width
-    return max(2, 2 * round(width * float(aspect) / 2))
-
-
-def _orientation(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
-    """What makes a frame upright: swap its axes, then reverse its rows, then reverse its columns."""
-    matrix = frame.side_data.get("DISPLAYMATRIX")
-    if matrix is None:
-        return False, False, False
-    # Stored pixel (x, y) is shown at (a x + c y, b x + d y).
-    a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(matrix), dtype=np.int32)[:5])
-    if abs(b) + abs(c) > abs(a) + abs(d):
-        return True, b < 0, c < 0
-    return False, d < 0, a < 0
-
-
-def _converted(
-    frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter, *, pixels: str = "rgb24"
-) -> np.ndarray:
-    """Upright and resized: `[H, W, 3]`, or `[H, W]` for pixels "gray"."""
-    swap, reverse_rows, reverse_columns = _orientation(frame)
-    height, width = size[::-1] if swap else size
-    wanted = {"width": width, "height": height, "format": pixels, "interpolation": "BILINEAR"}
-    try:
-        scaled = scaler.reformat(frame, **wanted)
-    except av.error.FFmpegError:
-        # FFmpeg's scaler refuses reserved and exotic colour tags: read them as the common one.
-        scaled = scaler.reformat(frame, **wanted, src_colorspace="ITU709", dst_colorspace="ITU709")
-    image = scaled.to_ndarray()  # [h, w, 3] or [h, w]
-    image = image.swapaxes(0, 1) if swap else image
-    image = image[:: -1 if reverse_rows else 1, :: -1 if reverse_columns else 1]
-    return np.ascontiguousarray(image)
+def _frames_hint(container: InputContainer, stream: VideoStream, fps: float) -> int | None:
+    if stream.duration and stream.time_base:
+        # an index knows the mean rate of all frames, hidden ones apart
+        exact = container.format.name.partition(",")[0] in COUNTED and stream.average_rate
+        return max(1, round(float(stream.duration * stream.time_base) * float(exact or fps)))
+    length = seconds(container)
+    return stream.frames or (round(length * fps) if length else None)
 
 
 def _undecodable(path: Path) -> InputError:

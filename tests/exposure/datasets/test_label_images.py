@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from label_trees import columns_of, write_labels, write_picture
+from picture_files import STORED, save_turned
 
 from lavida.errors import InputError
 from lavida.exposure.datasets.label_images import BACKGROUND, IGNORE, LabelImageDataset
@@ -89,6 +90,29 @@ def test_labels_of_another_size_are_an_error(root):
     write_labels(root / "damage" / "validation" / "a_damage.png", [0, 1, 1, 0, 0])
     with pytest.raises(InputError, match="wrong size"):
         Potholes(root, "heldout")[0]
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_a_photo_is_turned_and_its_labels_stay_on_what_they_show(root, orientation):
+    upright = np.zeros((40, 64, 3), np.uint8)
+    upright[8:16, 8:40] = 255
+    save_turned(root / "photos" / "validation" / "a.jpg", upright, orientation, quality=95)
+    labels = (upright[..., 0] > 0).astype(np.uint8)
+    save_turned(root / "damage" / "validation" / "a_damage.png", labels, 1)
+    (sample,) = Potholes(root, "heldout")
+    assert sample.frames.shape == (1, 40, 64, 3)
+    assert np.array_equal(sample.masks["pothole"], sample.frames[..., 0] > 127)
+
+
+def test_what_a_label_image_shows_is_told_without_its_picture(root):
+    dataset = Potholes(root, "train")
+    (_, labels), _ = dataset.pairs()
+    assert dataset.words(labels) == {"pothole", "long crack", "crack", "damage"}
+    write_labels(labels, [0, 255, 0, 0])
+    assert dataset.words(labels) == set()
+    write_labels(labels, [0, 77, 1, 1])
+    with pytest.raises(InputError, match="77.*a_damage.png"):
+        dataset.words(labels)
 
 
 def test_hidden_files_are_no_pictures(root):

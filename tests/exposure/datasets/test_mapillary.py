@@ -106,6 +106,12 @@ def test_values_beyond_the_configuration_are_refused(root):
         Mapillary(root, "train")[0]
 
 
+def test_the_configuration_may_begin_with_a_byte_order_mark(root):
+    config = root / "config_v2.0.json"
+    config.write_bytes(b"\xef\xbb\xbf" + config.read_bytes())
+    assert len(Mapillary(root, "train")) == 1
+
+
 def test_the_configuration_is_needed_and_must_be_one(root):
     config = root / "config_v2.0.json"
     config.write_text('{"labels": [{"readable": "Bird"}]}')

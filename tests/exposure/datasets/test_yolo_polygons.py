@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from picture_files import STORED, save_turned
 from PIL import Image
 
 from lavida.errors import InputError
@@ -69,6 +70,8 @@ def test_a_missing_photo_is_named_when_it_is_read(root):
         "0 0.5 0.5 0.2 0.2",
         "0 0 0 nan 0 1 1",
         "person 0 0 1 1 0 1",
+        "0.5 0 0 1 1 0 1",
+        "nan 0 0 1 1 0 1",
     ],
 )
 def test_a_broken_line_is_named_when_its_sample_is_read(root, line):
@@ -77,6 +80,54 @@ def test_a_broken_line_is_named_when_its_sample_is_read(root, line):
     with pytest.raises(InputError, match="a.txt, line 2"):
         dataset[0]
     assert dataset[1].masks == {}
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("0 0.5 0.5 0.2 0.2", "a box.*export polygons"),
+        (f"0 {LEFT_HALF} 0.93", "confidence"),
+        ("0 0.5 0.5 0.2 0.2 0.93", "confidence"),
+        ("0 12 10 30 10 30 18", "divide x by its width"),
+    ],
+)
+def test_what_tools_write_instead_of_polygons_is_told_by_its_name(root, line, words):
+    label(root / "labels" / "train" / "a.txt", line)
+    with pytest.raises(InputError, match=f"{words}") as error:
+        YoloPolygons(root, "train")[0]
+    assert "a.txt, line 1" in str(error.value)
+
+
+def test_key_points_are_no_polygons(root):
+    (root / "data.yaml").write_text("kpt_shape: [17, 3]\nnames: [person]\n")
+    with pytest.raises(InputError, match="kpt_shape"):
+        YoloPolygons(root, "train")
+
+
+def test_a_class_may_be_written_as_a_decimal(root):
+    label(root / "labels" / "train" / "a.txt", f"1.0 {LEFT_HALF}")
+    assert set(YoloPolygons(root, "train")[0].masks) == {"person"}
+
+
+def test_polygons_lie_on_the_upright_photo(root):
+    upright = np.zeros((40, 64, 3), np.uint8)
+    upright[:, :32] = 255
+    for orientation in STORED:
+        save_turned(root / "images" / "train" / "a.jpg", upright, orientation, quality=95)
+        label(root / "labels" / "train" / "a.txt", f"1 {LEFT_HALF}")
+        sample = YoloPolygons(root, "train")[0]
+        assert sample.frames.shape == (1, 40, 64, 3)
+        assert ((sample.frames[..., 0] > 127) != sample.masks["person"]).mean() < 0.02, orientation
+
+
+def test_photos_of_16_bits_share_one_stretch(root):
+    for part, name, high in (("train", "a", 8000), ("val", "night/c", 9000)):
+        values = np.tile(np.linspace(7000, high, 40).astype(np.uint16), (20, 1))
+        (root / "images" / part / name).with_suffix(".jpg").unlink(missing_ok=True)
+        (root / "images" / part / name).with_suffix(".jpeg").unlink(missing_ok=True)
+        Image.fromarray(values).save(root / "images" / part / f"{name}.png")
+    assert int(YoloPolygons(root, "train")[0].frames.max()) == pytest.approx(127, abs=3)
+    assert YoloPolygons(root, "heldout")[0].frames.max() == 255
 
 
 def test_folders_beside_each_other_as_exporters_write_them(tmp_path):

@@ -89,12 +89,11 @@ class Davis:
 
     def files(self) -> Iterator[Path]:
         """The picture and the label of every kept frame, whether they exist or not."""
-        return (
-            path
-            for sequence, names in self._sequences.items()
-            for name in names
-            for path in self._paths(sequence, name)
-        )
+        return (path for pair in self.pairs() for path in pair)
+
+    def pairs(self) -> Iterator[tuple[Path, Path]]:
+        """Picture and label of every kept frame, whether they exist or not."""
+        return (self._paths(sequence, name) for sequence, names in self._sequences.items() for name in names)
 
     def _paths(self, sequence: str, name: str) -> tuple[Path, Path]:
         picture = self._root / "JPEGImages" / RESOLUTION / sequence / f"{name}.jpg"
@@ -103,4 +102,4 @@ class Davis:
     def _frame(self, sequence: str, name: str) -> tuple[np.ndarray, np.ndarray]:
         picture, label = self._paths(sequence, name)
         frame = read_rgb(picture)
-        return frame, matching(frame, read_labels(label), path=label) > 0
+        return frame, matching(frame, read_labels(label), path=label, picture=picture) > 0

@@ -11,6 +11,7 @@ from lavida.exposure.sample import Segmented
 
 SPLITS = {"train": ("train",), "heldout": ("heldout",)}
 HELD_OUT_EVERY = 5
+FOREGROUND = 127  # what is brighter belongs to a person
 
 
 class Humans:
@@ -45,7 +46,7 @@ class Humans:
         path = self._images[index]
         image = read_rgb(path)
         label_path = self._label_path(path)
-        mask = matching(image, read_labels(label_path), path=label_path) > 127
+        mask = matching(image, read_labels(label_path), path=label_path, picture=path) > FOREGROUND
         return Segmented(
             frames=image[None], masks={"person": mask[None]}, ignore=None, dataset=self.name, key=path.stem
         )
@@ -56,9 +57,15 @@ class Humans:
 
     def files(self) -> Iterator[Path]:
         """The picture and the mask of every sample, whether they exist or not."""
-        for path in self._images:
-            yield path
-            yield self._label_path(path)
+        return (path for pair in self.pairs() for path in pair)
+
+    def pairs(self) -> Iterator[tuple[Path, Path]]:
+        """Picture and mask of every sample, whether they exist or not."""
+        return ((path, self._label_path(path)) for path in self._images)
+
+    def words(self, labels: Path) -> set[str]:
+        """What a mask shows. Raises InputError where it cannot be read."""
+        return set(self.vocabulary) if (read_labels(labels) > FOREGROUND).any() else set()
 
     def _label_path(self, image: Path) -> Path:
         return self._labels / f"{image.stem}.png"

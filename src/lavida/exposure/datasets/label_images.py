@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import reduce
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, Final
@@ -11,6 +12,7 @@ from typing import ClassVar, Final
 import numpy as np
 
 from lavida.errors import InputError
+from lavida.exposure.datasets.gray_levels import GrayLevels
 from lavida.exposure.datasets.reading import folder, matching, of_split, read_indices, read_rgb
 from lavida.exposure.sample import Segmented
 
@@ -48,6 +50,10 @@ class LabelImageDataset:
         unions: more general word -> the words that it covers, beside its own values where it has any. Later
             ones may name earlier ones; words that the legend lacks are passed over.
         vocabulary: all words, those of the legend first.
+        levels: the one stretch of gray levels for pictures of 16 bits.
+
+    Photos are upright, as their EXIF data turn them. A label image fits the upright photo, or by its size the stored
+    one: then it is turned with it.
 
     Args:
         root: the data set's own folder.
@@ -67,6 +73,7 @@ class LabelImageDataset:
     legend: Legend = {}
     unions: Mapping[str, tuple[str, ...]] = {}
     vocabulary: tuple[str, ...]
+    levels: GrayLevels
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -86,6 +93,7 @@ class LabelImageDataset:
             raise InputError(f"{self.name} is empty: no {split} picture in {root}; its own folder holds {self.layout}")
         self.vocabulary = tuple(dict.fromkeys([*filter(None, self.legend.values()), *self._general_words()]))
         self._ignored = [value for value, word in self.legend.items() if word is IGNORE]
+        self.levels = GrayLevels(self._all_pictures)
 
     def read_legend(self) -> Legend:
         """The legend; a data set that brings a list of its classes reads it here, below `self.root`."""
@@ -109,8 +117,8 @@ class LabelImageDataset:
     def __getitem__(self, index: int) -> Segmented:
         part, stars = self._samples[index]
         image_path, label_path = self._paths(part, stars)
-        image = read_rgb(image_path)
-        labels = matching(image, read_indices(label_path), path=label_path)
+        image = read_rgb(image_path, levels=self.levels)
+        labels = matching(image, read_indices(label_path), path=label_path, picture=image_path)
         masks = self._masks(labels, path=label_path)
         return Segmented(
             frames=image[None],
@@ -126,8 +134,25 @@ class LabelImageDataset:
 
     def files(self) -> Iterator[Path]:
         """The picture and the label image of every sample, whether they exist or not."""
-        for part, stars in self._samples:
-            yield from self._paths(part, stars)
+        return (path for pair in self.pairs() for path in pair)
+
+    def pairs(self) -> Iterator[tuple[Path, Path]]:
+        """Picture and label image of every sample, whether they exist or not."""
+        return (self._paths(part, stars) for part, stars in self._samples)
+
+    def words(self, labels: Path) -> set[str]:
+        """What a label image shows. Raises InputError where it cannot be read or has a value that is not known."""
+        shown = {self._word(value, path=labels) for value in _values(read_indices(labels))} - {BACKGROUND, IGNORE}
+        for word, members in self.unions.items():
+            if not shown.isdisjoint(members):
+                shown.add(word)
+        return shown
+
+    def _all_pictures(self) -> Iterator[Path]:
+        """The pictures of all splits that are there."""
+        for part in dict.fromkeys(part for parts in self.parts.values() for part in parts):
+            with suppress(InputError):  # a split that was not fetched
+                yield from (self._paths(part, stars)[0] for stars in self.list_samples(part))
 
     def _paths(self, part: str, stars: tuple[str, ...]) -> tuple[Path, Path]:
         image, labels = (_filled(pattern.format(part=part), stars) for pattern in (self.images, self.labels))
@@ -136,10 +161,8 @@ class LabelImageDataset:
     def _masks(self, labels: np.ndarray, *, path: Path) -> dict[str, np.ndarray]:
         """Word -> bool [H, W] for the words that have a pixel."""
         masks: dict[str, np.ndarray] = {}
-        for value in np.unique(labels).tolist():
-            if value not in self.legend:
-                raise InputError(f"unknown label {value}: {path}; {self.name} has no such class, give its own labels")
-            if word := self.legend[value]:
+        for value in _values(labels):
+            if word := self._word(value, path=path):
                 mask = labels == value
                 masks[word] = masks[word] | mask if word in masks else mask
         for word, members in self.unions.items():
@@ -148,6 +171,11 @@ class LabelImageDataset:
                 masks[word] = reduce(np.logical_or, covered)
         return masks
 
+    def _word(self, value: int, *, path: Path) -> str | None:
+        if value not in self.legend:
+            raise InputError(f"unknown label {value}: {path}; {self.name} has no such class, give its own labels")
+        return self.legend[value]
+
     def _general_words(self) -> list[str]:
         """The words of the unions that cover something."""
         known = {word for word in self.legend.values() if word}
@@ -155,6 +183,13 @@ class LabelImageDataset:
             if not known.isdisjoint((word, *members)):
                 known.add(word)
         return [word for word in self.unions if word in known]
+
+
+def _values(labels: np.ndarray) -> list[int]:
+    """The values of a label image in order; for 8 and 16 bits without the sorting that `np.unique` does."""
+    if labels.dtype.kind == "u":
+        return np.flatnonzero(np.bincount(labels.ravel())).tolist()
+    return np.unique(labels).tolist()
 
 
 def _fixed(pattern: str) -> PurePosixPath:

@@ -17,7 +17,7 @@ from lavida.exposure.datasets.davis2017 import (
     davis_frames,
     plain_name,
 )
-from lavida.exposure.datasets.reading import format_of, of_split, read_text
+from lavida.exposure.datasets.reading import decoded, format_of, of_split, read_text
 from lavida.exposure.datasets.referring import Expressions, read_meta_expressions
 
 SPLITS = {"train": ("train", "train"), "heldout": ("val", "valid")}
@@ -92,7 +92,7 @@ def _lines(path: Path, *, layout: str) -> Iterator[tuple[str, int, str]]:
     except OSError:
         raise InputError(f"file is missing: {path}; restore the data set, which holds {layout}") from None
     try:
-        text = content.decode("utf-8")
+        text = decoded(content)
     except UnicodeDecodeError:
         text = content.decode("latin-1")  # the second annotator's files
     for place, line in enumerate(text.splitlines(), 1):

@@ -68,13 +68,16 @@ class Refer:
     def __getitem__(self, index: int) -> Segmented:
         sample = self._samples[index]
         image = read_rgb(sample.path)
-        nothing = matching(image, np.zeros(sample.picture.size, dtype=bool), path=self._instances)
+        nothing = np.zeros(sample.picture.size, dtype=bool)
         masks = {category: nothing for category in sorted(sample.picture.categories)}
         for text, objects in sample.said.targets.items():
             masks[text] = sample.picture.mask(objects, source=self._instances)
+        fitting = {
+            name: matching(image, mask, path=self._instances, picture=sample.path) for name, mask in masks.items()
+        }
         return Segmented(
             frames=image[None],
-            masks={name: mask[None] for name, mask in masks.items()},
+            masks={name: mask[None] for name, mask in fitting.items()},
             ignore=None,
             dataset=self.name,
             key=f"{self._part}/{sample.path.stem}",

@@ -2,32 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path, PurePath
-from typing import Any, ClassVar
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from itertools import chain
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
-import yaml
 from PIL import Image, ImageDraw
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.reading import folder, of_split, read_rgb, read_text
+from lavida.exposure.datasets.gray_levels import GrayLevels
+from lavida.exposure.datasets.reading import folder, of_split, read_rgb
+from lavida.exposure.datasets.remark import Remark
+from lavida.exposure.datasets.yolo_labels import check_reach, read_polygons
+from lavida.exposure.datasets.yolo_layout import (
+    CLASS_LISTS,
+    PARTS,
+    PICTURES,
+    Listed,
+    YoloLayout,
+    label_of,
+    pictures_in,
+)
 from lavida.exposure.sample import Segmented
 
-CONFIG, CLASS_LIST = "data.yaml", "classes.txt"
-PARTS = {"train": ("train",), "heldout": ("val",)}
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
+SPLITS = {"train": ("train",), "heldout": ("val",)}
+HELD_OUT_EVERY = 5  # of a set that nobody divided
+NO_LABELS = {*CLASS_LISTS, *(f"{name}.txt" for names in PARTS.values() for name in names)}  # lie beside labels
 Sample = tuple[str, Path, Path]  # key, picture, label file
 
 
 class YoloPolygons:
     """Single photos; a photo without a label file shows none of the classes.
 
-    The folders of the splits are those that `data.yaml` names as `train` and `val`, else `images/train` and
-    `images/val`. The label file of a photo is found by putting `labels` for the last `images` in its path.
+    The photos of the splits are those that `data.yaml` names as `train` and `val`: folders, text files that list
+    photos, or several of them; else those in `images/train` and `images/val`. Of a set without a `val` (or `test`)
+    every fifth photo is held out. The label file of a photo is found by putting `labels` for the last `images` in its
+    path, else beside the photo. Polygons belong to the upright photo, as annotation tools show it.
 
     Args:
-        root: folder with `data.yaml`, or with `classes.txt` (one name a line).
+        root: folder with `data.yaml` (or `obj.data`), or with `classes.txt` (one name a line).
         split: `train` or `heldout`.
 
     Raises:
@@ -42,44 +58,43 @@ class YoloPolygons:
 
     def __init__(self, root: str | Path, split: str) -> None:
         self.root = Path(root)
-        (part,) = of_split(PARTS, split, dataset=self.name)
+        (part,) = of_split(SPLITS, split, dataset=self.name)
+        self._set = YoloLayout.of(self.root)
         self._classes = self.read_classes()
+        self._undivided = False
         self._samples = list(self.list_samples(part))
         if not self._samples:
-            raise InputError(f"{self.name} is empty: no {split} photo in {root}; its own folder holds {self.layout}")
+            mend = "name a `val` in data.yaml" if self._undivided else f"its own folder holds {self.layout}"
+            raise InputError(f"{self.name} is empty: no {split} photo in {root}; {mend}")
         self.vocabulary = tuple(dict.fromkeys(self._classes.values()))
+        self.levels = GrayLevels(self._all_pictures)
 
     def read_classes(self) -> Mapping[int, str]:
         """Class number -> its name, in plain words."""
-        names = self._config().get("names", {})
-        if not names and (self.root / CLASS_LIST).is_file():
-            names = read_text(self.root / CLASS_LIST).splitlines()
+        if "kpt_shape" in self._set.config:
+            raise InputError(f"key points have no mask: {self._set.file} says `kpt_shape`; export polygons instead")
+        names = self._set.names()
         if not names:
             raise InputError(f"no class names: {self.root}; {self.name} needs {self.layout}, with `names` in data.yaml")
         try:
-            numbered = names.items() if isinstance(names, Mapping) else enumerate(names)
-            return {int(number): " ".join(name.replace("_", " ").lower().split()) for number, name in numbered}
+            return {int(number): " ".join(name.replace("_", " ").lower().split()) for number, name in names.items()}
         except (ValueError, TypeError, AttributeError):
-            raise InputError(f"`names` is no list of class names: {self.root / CONFIG}; mend it") from None
+            raise InputError(f"`names` is no list of class names: {self._set.file}; mend it") from None
 
     def list_samples(self, part: str) -> Iterable[Sample]:
-        """Key, picture and label file of each sample, in the order of the paths."""
-        for entry in self._folders(part):
-            # exporters write `../train/images` for a folder that lies beside data.yaml
-            below = PurePath(entry) if (self.root / entry).is_dir() else PurePath(entry.lstrip("./"))
-            images = folder(self.root / below, dataset=self.name, layout=self.layout)
-            labels = folder(self.root / _labels_of(below), dataset=self.name, layout=self.layout)
-            for path in sorted(images.rglob("*")):
-                if path.suffix.lower() in PICTURES and not path.name.startswith("."):
-                    stem = path.relative_to(images).with_suffix("")
-                    yield f"{part}/{stem.as_posix()}", path, labels / f"{stem}.txt"
+        """Key, picture and label file of each sample, in the order of the paths or of the list that names them."""
+        samples = [(f"{part}/{name}", path, label_of(path, self.root)) for name, path in self._divided(part)]
+        folders = dict.fromkeys(labels.parent for *_, labels in samples)
+        if folders and not any(each.is_dir() for each in folders):
+            folder(next(iter(folders)), dataset=self.name, layout=self.layout)
+        return samples
 
     def __len__(self) -> int:
         return len(self._samples)
 
     def __getitem__(self, index: int) -> Segmented:
         key, image_path, label_path = self._samples[index]
-        image = read_rgb(image_path)
+        image = read_rgb(image_path, levels=self.levels)
         height, width = image.shape[:2]
         canvases: dict[str, Image.Image] = {}
         for name, corners in self._polygons(label_path):
@@ -99,54 +114,70 @@ class YoloPolygons:
 
     def files(self) -> Iterator[Path]:
         """Every picture, and its label file where it has one: to have none is to show none of the classes."""
-        for _, image_path, label_path in self._samples:
-            yield image_path
-            if label_path.exists():
-                yield label_path
+        return chain.from_iterable(self.pairs())
 
-    def _polygons(self, path: Path) -> list[tuple[str, np.ndarray]]:
-        """Class name and corners [N, 2], in parts of the width and height, of every object of a photo."""
-        if not path.exists():
-            return []
-        polygons = []
-        for row, line in enumerate(read_text(path).splitlines(), start=1):
-            if not line.strip():
-                continue
-            try:
-                number, *values = line.split()
-                name, corners = self._classes[int(number)], np.array(values, dtype=float).reshape(-1, 2)
-            except (ValueError, KeyError):
-                raise InputError(f"not `class x1 y1 x2 y2 ...` of a known class: {path}, line {row}; mend it") from None
-            if len(corners) < 3 or not np.isfinite(corners).all():
-                raise InputError(f"not a polygon: {path}, line {row}; give three corners or more (boxes have no mask)")
-            polygons.append((name, corners))
-        return polygons
+    def pairs(self) -> Iterator[tuple[Path, ...]]:
+        """Every picture, whether it exists or not, with its label file where it has one."""
+        for _, picture, labels in self._samples:
+            yield (picture, labels) if labels.exists() else (picture,)
 
-    def _folders(self, part: str) -> list[str]:
-        """The folders of pictures of a split, relative to the root."""
-        given = self._config().get(part) or f"images/{part}"
-        folders = given if isinstance(given, list) else [given]
-        if not all(isinstance(each, str) for each in folders):
-            raise InputError(f"`{part}` is {given!r}: {self.root / CONFIG}; name a folder of pictures")
-        return folders
+    def words(self, labels: Path) -> set[str]:
+        """What a label file shows.
 
-    def _config(self) -> Mapping[str, Any]:
-        """What `data.yaml` says; nothing where there is none."""
-        path = self.root / CONFIG
-        if not path.is_file():
-            return {}
-        try:
-            config = yaml.safe_load(read_text(path))
-        except yaml.YAMLError:
-            config = None
-        if not isinstance(config, dict):
-            raise InputError(f"cannot read {path}; give YAML with `train`, `val` and `names`")
-        return config
+        Raises:
+            InputError: a line is no polygon of a known class, or lies outside the photo by more than a little.
+        """
+        polygons = self._polygons(labels)
+        check_reach(polygons, path=labels)
+        return {name for name, _ in polygons}
 
+    def remarks(self) -> Iterator[Remark]:
+        """What the listing of the files tells."""
+        if self._undivided:
+            yield Remark(f"no `val`: every {HELD_OUT_EVERY}th photo of {self.root} is held out")
+        without = [picture for _, picture, labels in self._samples if not labels.exists()]
+        if without:
+            count = f"without a label file: {len(without)} of {len(self)} photos"
+            none = len(without) == len(self)
+            why = "put the labels where `labels` stands for `images`" if none else "they show none of the classes"
+            yield Remark(f"{count}, first: {without[0]}; {why}", wrong=none)
+        if lost := self._labels_without_a_photo():
+            yield Remark(f"without a photo: {len(lost)} label files, first: {lost[0]}")
+        root = os.path.abspath(self.root) + os.sep
+        outside = [picture for _, picture, _ in self._samples if not os.path.abspath(picture).startswith(root)]
+        if outside:
+            yield Remark(f"outside {self.root}: {len(outside)} photos, first: {outside[0]}")
 
-def _labels_of(images: PurePath) -> PurePath:
-    """The folder of the labels: the last step `images` becomes `labels`; without one they lie beside the pictures."""
-    steps = list(images.parts)
-    if "images" in steps:
-        steps[len(steps) - 1 - steps[::-1].index("images")] = "labels"
-    return PurePath(*steps)
+    def _divided(self, part: str) -> Sequence[Listed]:
+        """The photos of `train` or `val`."""
+        held_out = self._set.pictures("val")
+        if held_out is None:
+            self._undivided = True
+            photos = self._set.pictures("train")
+            photos = self._all_in("images") if photos is None else photos
+            return [each for place, each in enumerate(photos, 1) if (place % HELD_OUT_EVERY == 0) == (part == "val")]
+        photos = held_out if part == "val" else self._set.pictures("train")
+        return self._all_in("images/train") if photos is None else photos
+
+    def _all_in(self, name: str) -> Sequence[Listed]:
+        return pictures_in(folder(self.root / name, dataset=self.name, layout=self.layout))
+
+    def _all_pictures(self) -> Iterator[Path]:
+        """The photos of both splits, as far as they are there."""
+        for (part,) in SPLITS.values():
+            with suppress(InputError):  # a split that was not fetched
+                yield from (picture for _, picture, _ in self.list_samples(part))
+
+    def _polygons(self, labels: Path) -> list[tuple[str, np.ndarray]]:
+        return read_polygons(labels, self._classes) if labels.exists() else []
+
+    def _labels_without_a_photo(self) -> list[Path]:
+        """Label files that lie beside those of the photos."""
+        lost: list[Path] = []
+        folders = {labels.parent: picture.parent for _, picture, labels in self._samples}
+        for labels, pictures in sorted(folders.items()):
+            if labels.is_dir() and pictures.is_dir():
+                photos = {path.stem for path in pictures.iterdir() if path.suffix.lower() in PICTURES}
+                texts = (path for path in sorted(labels.glob("*.txt")) if path.name not in NO_LABELS)
+                lost += [path for path in texts if path.stem not in photos]
+        return lost

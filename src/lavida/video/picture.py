@@ -1,0 +1,149 @@
+"""How the pictures of a video stream are shown: cut, upright, with square pixels, in the colours that players give."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import VideoReformatter
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+from PIL import Image
+
+from lavida.video.contrast import Contrast
+from lavida.video.crop import Crop
+from lavida.video.turn import EXIF_ORIENTATION, EXIF_TURNS, Turn
+
+UNKNOWN = 2  # FFmpeg's number of a colour matrix or transfer curve that nobody has told
+HD_WIDTH, HD_HEIGHT = 1280, 576  # from this width, or above this height, players take an untagged video for BT.709
+# FFmpeg swaps the bytes of these on the short way to 24 bits
+SWAPPED = frozenset({"rgb565be", "rgb555be", "bgr565be", "bgr555be"})
+SIXTEEN_BITS = ("gray16", "rgb48", "bgr48", "rgba64", "bgra64", "gbrp16", "gbrap16", "ya16")
+# EXIF's orientation by FFmpeg's degrees, anticlockwise
+_BY_DEGREES = {0: 1, 90: 8, -90: 6, 180: 3, -180: 3}
+
+
+def turn_of(frame: av.VideoFrame, packet: av.Packet | None) -> Turn:
+    """How the pictures of a stream are turned, by its first one.
+
+    Args:
+        frame: the first decoded frame.
+        packet: what it was decoded from; a JPEG says there what FFmpeg does not tell of it.
+    """
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # a kind of side data that PyAV has no name for, such as EXIF
+        return EXIF_TURNS[_exif_orientation(packet) or _BY_DEGREES.get(frame.rotation, 1)]
+    if matrix is None:
+        return Turn()
+    # Stored pixel (x, y) is shown at (a x + c y, b x + d y).
+    a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(matrix), dtype=np.int32)[:5])
+    if abs(b) + abs(c) > abs(a) + abs(d):
+        return Turn(True, b < 0, c < 0)
+    return Turn(False, d < 0, a < 0)
+
+
+def _exif_orientation(packet: av.Packet | None) -> int | None:
+    try:
+        with Image.open(io.BytesIO(bytes(packet))) as image:
+            orientation = image.getexif().get(EXIF_ORIENTATION)
+    except Exception:  # no picture that Pillow knows
+        return None
+    return orientation if orientation in EXIF_TURNS else None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How the frames of one stream are shown.
+
+    Attributes:
+        width: displayed pixels.
+        height: displayed pixels.
+        turn: what makes them upright.
+        crop: the part that is shown, in stored pixels; None: all of it.
+        guess_hd: whether an untagged frame has the colours of HD video.
+        contrast: how 16 bits become 8; None: by the whole range.
+    """
+
+    width: int
+    height: int
+    turn: Turn
+    crop: Crop | None = None
+    guess_hd: bool = False
+    contrast: Contrast | None = None
+
+    def rgb(self, frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter) -> NDArray[np.uint8]:
+        """`[H, W, 3]`, upright, of `size` (H, W)."""
+        return self._shown(frame, size, scaler, gray=False)
+
+    def gray(self, frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter) -> NDArray[np.uint8]:
+        """`[H, W]`, upright, of `size` (H, W)."""
+        return self._shown(frame, size, scaler, gray=True)
+
+    def _shown(self, frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter, *, gray: bool) -> NDArray:
+        height, width = size[::-1] if self.turn.swap else size
+        stored = (width, height) if self.crop is None else (frame.width, frame.height)
+        if self.contrast is None:
+            image = self._scaled(frame, *stored, "gray" if gray else "rgb24", scaler).to_ndarray()
+        else:
+            image = self.contrast.eight_bit(sixteen_bits(frame, scaler, size=stored))
+            image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if gray else image
+        if self.crop is not None:
+            crop = self.crop
+            part = image[crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
+            image = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
+        return self.turn.applied(image)
+
+    def _scaled(
+        self, frame: av.VideoFrame, width: int, height: int, pixels: str, scaler: VideoReformatter
+    ) -> av.VideoFrame:
+        wanted = {"width": width, "height": height, "format": pixels, "interpolation": "BILINEAR"}
+        if frame.format.name in SWAPPED:
+            frame = VideoReformatter().reformat(frame, format="gbrp")
+        if self.guess_hd and frame.colorspace == UNKNOWN:
+            wanted["src_colorspace"] = "ITU709"
+        try:
+            return scaler.reformat(frame, **wanted)
+        except av.error.FFmpegError:
+            # FFmpeg's scaler refuses reserved and exotic colour tags: read them as the common one.
+            wanted |= {"src_colorspace": "ITU709", "dst_colorspace": "ITU709"}
+            return scaler.reformat(frame, **wanted)
+
+
+def look_of(
+    stream: VideoStream, frame: av.VideoFrame, packet: av.Packet | None, *, crop: Crop | None, contrast: Contrast | None
+) -> Look:
+    """How the frames of a stream are shown, by its first one; see `turn_of` and `Look`."""
+    turn = turn_of(frame, packet)
+    width, height = (frame.width, frame.height) if crop is None else (crop.width, crop.height)
+    aspect = stream.sample_aspect_ratio if crop is None or crop.aspect is None else crop.aspect
+    width = square_width(width, aspect)
+    hd = frame.width >= HD_WIDTH or frame.height > HD_HEIGHT
+    shown = (height, width) if turn.swap else (width, height)
+    return Look(*shown, turn=turn, crop=crop, guess_hd=hd and not frame.format.is_rgb, contrast=contrast)
+
+
+def square_width(width: int, aspect: Fraction | None) -> int:
+    """The width at which pixels of this aspect ratio become square."""
+    # An absurd ratio is a broken header; following it would ask for gigabytes.
+    if not aspect or aspect == 1 or not 1 / 8 <= aspect <= 8:
+        return width
+    return max(2, 2 * round(width * float(aspect) / 2))
+
+
+def has_sixteen_bits(frame: av.VideoFrame) -> bool:
+    """Whether a frame is gray or RGB of 16 bits, and no transfer curve says how bright that is."""
+    name = frame.format.name
+    return name.removesuffix("le").removesuffix("be") in SIXTEEN_BITS and frame.color_trc in (0, UNKNOWN)
+
+
+def sixteen_bits(
+    frame: av.VideoFrame, scaler: VideoReformatter, *, size: tuple[int, int] | None = None
+) -> NDArray[np.uint16]:
+    """A frame of 16 bits as it is, `[H, W, 3]`; of `size` (width, height) if given."""
+    width, height = size or (frame.width, frame.height)
+    return scaler.reformat(frame, width=width, height=height, format="rgb48le", interpolation="BILINEAR").to_ndarray()

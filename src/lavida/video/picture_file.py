@@ -1,0 +1,180 @@
+"""Picture files: their pages, their size, their pixels, upright and in 8 bits."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from lavida.video.contrast import MOST_FRAMES, Contrast, measured
+from lavida.video.pixels import BROKEN_IMAGE, Header, deep_values, header_of
+
+IMAGE_SUFFIXES = frozenset(
+    ".tif .tiff .png .apng .jpg .jpeg .jpe .jfif .bmp .dib .gif .webp .avif .avifs .jp2 .j2k .jpf .jpx .j2c .jpc "
+    ".pgm .ppm .pbm .pnm .pcx .qoi .sgi .tga .heic .heif .hif".split()
+)
+_SEVERAL_PAGES = frozenset({"TIFF", "PNG", "GIF", "WEBP", "AVIF"})  # not MPO: a second eye, or a preview
+_BITS, _COMPRESSION, _DESCRIPTION = 258, 259, 270  # TIFF's tags
+_SUBFILE_TYPE, _REDUCED = 254, 1  # TIFF's tag of a page, and its bit for a preview of another
+_TELL_LATE = frozenset({"WEBP", "AVIF"})  # how long a frame lasts is known once it has been decoded
+_AT_ONCE_MS = 10  # browsers show frames that last no longer for a tenth of a second
+_BROWSER_MS = 100
+
+with suppress(ImportError):  # HEIF is read where its package is installed
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One picture in a file.
+
+    Attributes:
+        file: the file.
+        number: of the page, from 0.
+        header: what it says of itself; None where that cannot be read.
+        lasts_s: how long it is shown, in seconds; None where the file does not say.
+        flaw: what is wrong with it.
+        shift: bytes by which its pixels lie behind where the page says: ImageJ's way to store a stack.
+    """
+
+    file: Path
+    number: int = 0
+    header: Header | None = None
+    lasts_s: float | None = None
+    flaw: str = ""
+    shift: int = 0
+
+
+def pages(file: Path) -> Iterator[Page]:
+    """The pages of a file, by their headers; one that says what is wrong where it cannot be read. Previews are not
+    among them."""
+    try:
+        # by its name, Pillow 13 maps an uncompressed gray TIFF into memory and scrambles one that lies on its side
+        with file.open("rb") as opened, Image.open(opened) as image:
+            count = getattr(image, "n_frames", 1) if image.format in _SEVERAL_PAGES else 1
+            stacked = _stacked(image, os.path.getsize(file)) if count == 1 else ()
+            for number in range(count):
+                if number:
+                    image.seek(number)
+                    if image.format == "TIFF" and int(image.tag_v2.get(_SUBFILE_TYPE, 0)) & _REDUCED:
+                        continue
+                page = Page(file, number, header_of(image), _lasts_s(image, count))
+                yield page
+                yield from (replace(page, shift=shift) for shift in stacked)
+    except BROKEN_IMAGE as error:
+        yield Page(file, flaw=f"{file.name}: {' '.join(str(getattr(error, 'strerror', None) or error).split())}")
+
+
+def _stacked(image: Image.Image, file_size: int) -> Sequence[int]:
+    """Where, in bytes behind the first, the other pictures of an ImageJ stack lie: on one page, one after the other."""
+    said = str(image.tag_v2.get(_DESCRIPTION, "")) if image.format == "TIFF" else ""
+    images = re.search(r"^images=(\d+)", said, re.MULTILINE) if said.startswith("ImageJ=") else None
+    if images is None or image.tag_v2.get(_COMPRESSION, 1) != 1:
+        return ()
+    bits = image.tag_v2.get(_BITS, (8,))
+    length = image.width * image.height * sum(bits) // 8
+    behind = file_size - min(tile[2] for tile in image.tile)
+    return range(length, min(int(images[1]), behind // length) * length, length)
+
+
+def _lasts_s(image: Image.Image, pages: int) -> float | None:
+    if pages == 1 or image.format == "TIFF":
+        return None
+    if image.format in _TELL_LATE:
+        image.load()
+    milliseconds = float(image.info.get("duration", 0) or 0)
+    return (milliseconds if milliseconds > _AT_ONCE_MS else _BROWSER_MS) / 1000
+
+
+class PictureReader:
+    """Reads pages; the last file stays open, so that the pages of one file are read in one go.
+
+    Args:
+        contrast: how 16 bits become 8.
+    """
+
+    def __init__(self, contrast: Contrast | None = None) -> None:
+        self._contrast = contrast or Contrast()
+        self._place: tuple[Path, int] | None = None  # what is open
+        self._file: BinaryIO | None = None
+        self._image: Image.Image | None = None
+
+    def read(self, page: Page, size: tuple[int, int], *, mode: str = "RGB") -> NDArray[np.uint8]:
+        """Upright, of `size` (height, width): `[H, W, 3]`, or `[H, W]` for mode "L".
+
+        Raises:
+            OSError, SyntaxError, ValueError, EOFError: it cannot be read (`BROKEN_IMAGE`).
+        """
+        image = self._page(page)
+        if page.header.deep:
+            picture = Image.fromarray(self._contrast.eight_bit(deep_values(image, page.header, page=page.number)))
+        elif image.mode == "F":
+            raise ValueError("floating-point pixels have no fixed range, save them with 8 or 16 bits")
+        else:
+            picture = image if page.header.orientation == 1 else ImageOps.exif_transpose(image)
+        picture = picture.convert(mode)
+        if picture.size != size[::-1]:
+            picture = picture.resize(size[::-1], Image.Resampling.BILINEAR)
+        return np.array(picture)
+
+    def values(self, page: Page) -> NDArray[np.uint16]:
+        """A page of 16 bits as it is, upright, `[H, W]` or `[H, W, 3]`. Raises as `read`."""
+        return deep_values(self._page(page), page.header, page=page.number)
+
+    def close(self) -> None:
+        """Close the file that is open."""
+        if self._file is not None:
+            self._image, self._place = None, None
+            self._file.close()
+            self._file = None
+
+    def _page(self, page: Page) -> Image.Image:
+        place = page.file, page.shift
+        if self._place != place or self._image.tell() > page.number:  # Pillow loses its way back in animated PNG
+            self.close()
+            self._file = page.file.open("rb")
+            self._image, self._place = Image.open(self._file), place
+            if page.shift:
+                self._image.tile = [_moved(tile, by=page.shift) for tile in self._image.tile]
+        try:
+            if page.number or getattr(self._image, "is_animated", False):
+                self._image.seek(page.number)
+            if not page.header.deep:  # those are read by their values
+                self._image.load()
+        except BROKEN_IMAGE:
+            self.close()
+            raise
+        return self._image
+
+
+def _moved(tile: Any, *, by: int) -> Any:
+    moved = (*tile[:2], tile[2] + by, *tile[3:])
+    return tile._make(moved) if hasattr(tile, "_make") else moved  # before Pillow 11 they were plain tuples
+
+
+def contrast_of(shown: list[Page]) -> Contrast | None:
+    """The contrast of pages of 16 bits, from up to 32 that are spread over them; None where it changes nothing."""
+    deep = [page for page in shown if page.header is not None and page.header.deep]
+    if not deep:
+        return None
+    reader = PictureReader()
+    chosen = sorted({round(place) for place in np.linspace(0, len(deep) - 1, min(MOST_FRAMES, len(deep)))})
+
+    def values() -> Iterator[NDArray[np.uint16]]:
+        for place in chosen:
+            with suppress(*BROKEN_IMAGE):  # told when it is read
+                yield reader.values(deep[place])
+
+    contrast = measured(values())
+    reader.close()
+    return None if contrast == Contrast() else contrast

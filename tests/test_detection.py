@@ -54,7 +54,7 @@ def test_analysed_frames_that_share_a_time_stamp_keep_their_own_scores():
 
 
 def test_each_frame_names_its_most_responsible_category():
-    assert detect().category == ["fight", "fire", "fire", "fire", "fight"]
+    assert detect().categories_by_frame == ["fight", "fire", "fire", "fire", "fight"]
 
 
 def test_frames_beyond_the_analysed_ones_take_the_nearest_score():
@@ -104,7 +104,8 @@ def test_save_writes_every_file(source, tmp_path):
     folder = found.save(tmp_path / "out" / "source")
     assert folder == tmp_path / "out" / "source"
     assert {file.name for file in folder.iterdir()} == {
-        "frames.parquet", "events.json", "masks.json", "overlay.mp4", "timeline.png", "run.json",
+        "frames.parquet", "events.json", "masks.json", "overlay.mp4", "timeline.png", "run.json", "analysis.npz",
+        "candidates.json.gz",
     }  # fmt: skip
     assert [file.name for file in folder.parent.iterdir()] == ["source"]
     assert pq.read_table(folder / "frames.parquet").num_rows == 5

@@ -7,15 +7,34 @@ from lavida.errors import InputError
 from lavida.waiting import wait_passively
 
 if TYPE_CHECKING:
-    from lavida.detection import Detection
+    from lavida.detection import Detection, Event, Mask
     from lavida.detector import Detector, load
+    from lavida.video import Source, open_source
 
 __version__ = version("lavida")
-__all__ = ["Detection", "Detector", "InputError", "__version__", "load"]
+__all__ = [
+    "Detection",
+    "Detector",
+    "Event",
+    "InputError",
+    "Mask",
+    "Source",
+    "__version__",
+    "load",
+    "open_source",
+]
 
 wait_passively()
 
-_HOMES = {"Detection": "lavida.detection", "Detector": "lavida.detector", "load": "lavida.detector"}
+_HOMES = {
+    "Detection": "lavida.detection",
+    "Detector": "lavida.detector",
+    "Event": "lavida.detection",
+    "Mask": "lavida.detection",
+    "Source": "lavida.video",
+    "load": "lavida.detector",
+    "open_source": "lavida.video",
+}
 
 
 def __getattr__(name: str):

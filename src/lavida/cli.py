@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from lavida.commands.events import events_command
 from lavida.commands.models import models
 from lavida.console import complain, settle_stdout, tell
 from lavida.errors import InputError
@@ -26,6 +27,7 @@ app = typer.Typer(name="lavida", add_completion=False, pretty_exceptions_enable=
 data = typer.Typer(help="Training data sets and benchmarks: what there is, and whether a copy is complete.")
 app.add_typer(data, name="data")
 app.add_typer(models, name="models")
+app.command("events")(events_command)
 
 
 @app.callback(invoke_without_command=True)

@@ -7,20 +7,21 @@ from pathlib import Path
 import torch
 
 from lavida import __version__
+from lavida.builder import DetectionBuilder, FrameLog, ScoredClip
 from lavida.detection import Detection
 from lavida.device import autocast, choose_device, has_fast_bf16, peak_gpu_memory_mb
 from lavida.errors import InputError
-from lavida.gatherer import Gatherer
 from lavida.model.hub import find
 from lavida.model.inference import Answer, prepared_for_inference
 from lavida.model.lavida import LavidaModel, LavidaOutput
 from lavida.model.prompt import clean_category
 from lavida.model.saved import GIVE
-from lavida.scored_clip import ScoredClip
+from lavida.records import RunRecord
 from lavida.stages import StageClock, peak_memory_mb
+from lavida.video import Footage, Frame, Source, open_source
 from lavida.video.ahead import ReadAhead
 from lavida.video.clips import Clip, analysis_size, clips
-from lavida.video.decode import Frame, Source, open_source
+from lavida.video.image_folder import FOLDER_FPS
 from lavida.video.motion import PAIR_SHRINK, with_motion
 from lavida.video.sampling import steady_stride
 
@@ -75,42 +76,58 @@ class Detector:
 
     def detect(
         self,
-        source: str | Path | Source,
+        source: Footage,
         anomalies: Sequence[str],
         *,
         stride: int | None = None,
         threshold: float = DEFAULT_THRESHOLD,
         pixel_maps: bool = False,
+        fps: float = FOLDER_FPS,
         progress: Callable[[int], None] | None = None,
     ) -> Detection:
         """Find when and where the described anomalies happen. A path is decoded in a thread while the model works.
 
         Args:
-            source: A video file, a folder of images, or an opened source.
+            source: A video file, a picture or a folder of pictures, an opened source, an array of frames uint8 RGB
+                `[T, H, W, 3]`, a list of Pillow's pictures, or an iterable of `(frame, time_s)`.
             anomalies: What counts as abnormal, 1 to 200 texts.
             stride: Analyse frames 0, stride, 2 stride, ... and the last; by default as many as leave no gap of more
                 than 0.2 s, by the time of each frame.
             threshold: Score in (0, 1) from which a frame is abnormal.
             pixel_maps: Also keep the logits of every analysed frame at display size (grows with the video).
+            fps: Frames a second of arrays, lists and folders; a video and an iterable know their times.
             progress: Called with the number of frames read so far.
 
         Raises:
             InputError: The source, the categories or a setting cannot be used.
+
+        Example:
+            Frames that OpenCV has read, turned from its blue, green, red to red, green, blue:
+
+            >>> import cv2, numpy, lavida
+            >>> frames = numpy.zeros((4, 48, 64, 3), numpy.uint8)
+            >>> frames = numpy.stack([cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) for frame in frames])
+            >>> detector = lavida.load("nano")
+            >>> found = detector.detect(frames, ["bicycle"], fps=10)
+            >>> found.scores.shape, len(found.events())
+            ((4,), 0)
         """
         anomalies = check_categories(anomalies)
         check_settings(stride=stride, threshold=threshold)
-        with _read_ahead(source) as source:
+        with _read_ahead(source, fps=fps) as source:
             clock = StageClock()
-            gather = Gatherer(source.info, anomalies, threshold=threshold, keep_maps=pixel_maps)
-            frames = gather.watch(self._read(source, stride, clock=clock), progress)
-            for clip in self._scored(frames, source, anomalies, clock=clock):
+            builder = DetectionBuilder(source, anomalies, threshold=threshold, keep_maps=pixel_maps)
+            log = FrameLog(self._read(source, stride, clock=clock), progress)
+            for clip in self._scored(log, source, anomalies, clock=clock):
                 with clock.stage("masks"):
-                    gather.add(clip)
-            return gather.finish(self._run_record(source, anomalies, stride, threshold, clock, gather))
+                    builder.add(clip)
+            stride = stride or steady_stride(builder.sampled)
+            run = self._run_record(source, anomalies, stride, threshold, clock, frames=len(log.times))
+            return builder.finish(log, run)
 
     def stream(
         self,
-        source: str | Path | Source,
+        source: Footage,
         anomalies: Sequence[str],
         *,
         stride: int | None = None,
@@ -191,15 +208,16 @@ class Detector:
         stride: int | None,
         threshold: float,
         clock: StageClock,
-        gather: Gatherer,
-    ) -> dict:
+        *,
+        frames: int,
+    ) -> RunRecord:
         seconds, contrast = clock.elapsed(), source.info.contrast
         return {
             "source": str(source.info.path),
             "model": self.name,
             "categories": list(anomalies),
             "settings": {
-                "stride": stride or steady_stride(gather.sampled),
+                "stride": stride,
                 "threshold": threshold,
                 "analysed_size": list(self._size(source)),
                 "motion": self.motion,
@@ -207,10 +225,11 @@ class Detector:
                 "precision": "bf16" if has_fast_bf16(self.device) else "float32",
             },
             "versions": {"lavida": __version__, "torch": torch.__version__},
-            "frames": len(gather.times),
-            "analysed_frames": len(gather.sampled),
+            "width": source.info.width,
+            "height": source.info.height,
+            "fps": source.info.fps,
             "stage_ms": clock.milliseconds() | (source.clock.milliseconds() if isinstance(source, ReadAhead) else {}),
-            "frames_per_second": round(len(gather.times) / seconds, 2),
+            "frames_per_second": round(frames / seconds, 2),
             "peak_memory_mb": peak_memory_mb(),
             "peak_gpu_memory_mb": peak_gpu_memory_mb(self.device),
             "contrast": None if contrast is None else [contrast.low, contrast.high],
@@ -220,12 +239,12 @@ class Detector:
 
 
 @contextmanager
-def _read_ahead(source: str | Path | Source) -> Iterator[Source]:
+def _read_ahead(source: Footage, *, fps: float = FOLDER_FPS) -> Iterator[Source]:
     """A path opened and decoded ahead; what the caller opened is the caller's to read ahead."""
     if not isinstance(source, str | Path):
-        yield source
+        yield open_source(source, fps=fps)
         return
-    with ReadAhead(open_source(source)) as ahead:
+    with ReadAhead(open_source(source, fps=fps)) as ahead:
         yield ahead
 
 

@@ -33,7 +33,7 @@ def test_masks_are_coco_and_in_order_of_frames(detection_of, tmp_path):
     rng = np.random.default_rng(0)
     maps = {frame: rng.random((48, 64)) > 0.5 for frame in (4, 0)}
     masks = [Mask.from_pixels(m, frame=frame, category="fire", score=0.7) for frame, m in maps.items()]
-    write_masks(detection_of([0.9] * 5, masks=masks), tmp_path / "masks.json")
+    write_masks(detection_of([0.9] * 5, masks=masks).masks, tmp_path / "masks.json")
     rows = json.loads((tmp_path / "masks.json").read_text())
     assert [row["frame"] for row in rows] == [0, 4]
     for row in rows:
@@ -43,14 +43,14 @@ def test_masks_are_coco_and_in_order_of_frames(detection_of, tmp_path):
 
 def test_a_quiet_video_gives_empty_lists(detection_of, tmp_path):
     quiet = detection_of([0.1] * 5)
-    write_events(quiet, tmp_path / "events.json")
-    write_masks(quiet, tmp_path / "masks.json")
+    write_events(quiet.events(), tmp_path / "events.json")
+    write_masks(quiet.masks, tmp_path / "masks.json")
     assert json.loads((tmp_path / "events.json").read_text()) == []
     assert json.loads((tmp_path / "masks.json").read_text()) == []
 
 
 def test_events_have_the_agreed_keys(detection_of, tmp_path):
-    write_events(detection_of([0.9] * 5), tmp_path / "events.json")
+    write_events(detection_of([0.9] * 5).events(), tmp_path / "events.json")
     (event,) = json.loads((tmp_path / "events.json").read_text())
     assert list(event) == ["start_s", "end_s", "peak_s", "peak_score", "category", "box"]
 

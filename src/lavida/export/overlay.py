@@ -17,7 +17,7 @@ from lavida.errors import InputError
 from lavida.export.drawing import Label, MaskLayer, draw_score_bar
 from lavida.export.palette import colours
 from lavida.video.decode import open_source
-from lavida.video.source import one_line
+from lavida.video.source import Source, one_line
 
 if TYPE_CHECKING:
     from lavida.detection import Detection, Mask
@@ -28,20 +28,29 @@ TICKS_A_SECOND = 90_000
 CLOCK = Fraction(1, TICKS_A_SECOND)
 
 
-def write_overlay(detection: Detection, path: Path, *, progress: Callable[[int], None] | None = None) -> None:
+def write_overlay(
+    detection: Detection,
+    path: Path,
+    *,
+    source: Source | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> None:
     """Read the source a second time and write it with masks, score bar and label, every frame once.
 
     Args:
         detection: the result to draw.
         path: the MP4 file to write: H.264, each frame at its own time, even sides, at most 1280 pixels wide.
+        source: where to read it; that of the detection if None, else the file it came from.
         progress: called with the number of frames done.
+
+    Raises:
+        InputError: the source cannot be read again, or the video cannot be encoded.
     """
     size = overlay_size(height=detection.info.height, width=detection.info.width)
     painter = OverlayPainter(detection, size=size)
+    source = source or detection.source or open_source(detection.info.path)
     # a stretch of a source begins later than the file
-    frames = dropwhile(
-        lambda frame: frame.time_s < detection.times[0], open_source(detection.info.path).read(stride=1, size=size)
-    )
+    frames = dropwhile(lambda frame: frame.time_s < detection.times[0], source.read(stride=1, size=size))
     try:
         with _encoder(path, size=size, fps=detection.info.fps, ticks=_ticks(detection)) as encode:
             picture = np.zeros((*size, 3), dtype=np.uint8)

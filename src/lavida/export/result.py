@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 import time
-from collections.abc import Callable, Iterator
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lavida.errors import InputError
 from lavida.export.folder import check_target, finished_folder
 from lavida.export.overlay import write_overlay
-from lavida.export.tables import write_events, write_frames, write_masks, write_run
+from lavida.export.tables import (
+    read_candidates,
+    write_analysis,
+    write_candidates,
+    write_events,
+    write_frames,
+    write_masks,
+    write_run,
+)
 from lavida.export.timeline import write_timeline
+from lavida.video.contrast import Contrast
+from lavida.video.source import Source, SourceInfo, one_line
 
 if TYPE_CHECKING:
-    from lavida.detection import Detection
+    from lavida.detection import Detection, Event
 
+ANALYSIS, CANDIDATES, RUN = "analysis.npz", "candidates.json.gz", "run.json"
 FRAMES = "frames.parquet"  # in every result of a detection, and in no other folder of lavida
 
 
@@ -25,6 +44,7 @@ def write_result(
     target: Path,
     *,
     overlay: bool = True,
+    source: Source | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Path:
     """Write every file of a detection into `target` in one atomic step; see `Detection.save`.
@@ -37,15 +57,86 @@ def write_result(
     with finished_folder(target, replaces=FRAMES) as folder:
         with _clock(spent, "tables"):
             write_frames(detection, folder / FRAMES)
-            write_events(detection, folder / "events.json")
-            write_masks(detection, folder / "masks.json")
-        with _clock(spent, "timeline"):
-            write_timeline(detection, folder / "timeline.png")
+            write_analysis(detection, folder / ANALYSIS)
+            write_candidates(detection, folder / CANDIDATES)
+        _write_events(detection, folder, spent)
         if overlay:
             with _clock(spent, "overlay"):
-                write_overlay(detection, folder / "overlay.mp4", progress=progress)
-        write_run({**detection.run, "export_ms": spent}, folder / "run.json")
+                write_overlay(detection, folder / "overlay.mp4", source=source, progress=progress)
+        write_run({**_run(detection), "export_ms": spent}, folder / RUN)
     return target
+
+
+def rewrite_events(detection: Detection, events: Sequence[Event], target: Path) -> None:
+    """Replace `events.json`, `masks.json` and `timeline.png` of a result in one atomic step; the overlay stays.
+
+    Raises:
+        InputError: the folder cannot be written, or holds no result.
+    """
+    with finished_folder(target, replaces=FRAMES) as folder:
+        spent: dict[str, float] = {}
+        _write_events(detection, folder, spent, events)
+        write_analysis(detection, folder / ANALYSIS)
+        write_run(_run(detection), folder / RUN)
+        for file in target.iterdir():
+            if not (folder / file.name).exists():
+                _same_file(file, folder / file.name)
+
+
+def _same_file(file: Path, link: Path) -> None:
+    try:
+        os.link(file, link)
+    except OSError:  # a disk without hard links
+        shutil.copy2(file, link)
+
+
+def _write_events(
+    detection: Detection, folder: Path, spent: dict[str, float], events: Sequence[Event] | None = None
+) -> None:
+    events = detection.events() if events is None else events
+    with _clock(spent, "tables"):
+        write_events(events, folder / "events.json")
+        write_masks(detection.masks, folder / "masks.json")
+    with _clock(spent, "timeline"):
+        write_timeline(detection, folder / "timeline.png", events)
+
+
+def _run(detection: Detection) -> dict[str, Any]:
+    info, settings = detection.info, {**detection.run.get("settings", {}), "threshold": detection.threshold}
+    about = {"source": str(info.path), "width": info.width, "height": info.height, "fps": info.fps}
+    return {**about, **detection.run, "settings": settings}
+
+
+def read_result(folder: Path) -> Detection:
+    """See `Detection.load`."""
+    from lavida.detection import Detection
+
+    if not (folder / FRAMES).exists():
+        raise InputError(f"no result of lavida detect: {folder}; give a folder that it wrote")
+    if not (folder / ANALYSIS).exists():
+        raise InputError(f"the result is of an older lavida, without {ANALYSIS}: {folder}; run lavida detect again")
+    try:
+        run = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        path, contrast = Path(run["source"]), run.get("contrast")
+        with np.load(folder / ANALYSIS, allow_pickle=False) as saved:
+            height, width = (int(side) for side in saved["size"])
+            times = pq.read_table(folder / FRAMES, columns=["time_s"])["time_s"].to_numpy()
+            stem = str(saved["stem"])
+            return Detection(
+                info=SourceInfo(
+                    path, stem, width, height, float(saved["fps"]), len(times), contrast and Contrast(*contrast)
+                ),
+                categories=tuple(str(name) for name in saved["categories"]),
+                times=times,
+                sampled=saved["frames"],
+                sampled_scores=saved["scores"],
+                sampled_category_scores=saved["category_scores"],
+                threshold=float(saved["threshold"]),
+                candidates=read_candidates(folder / CANDIDATES),
+                run=run,
+            )
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, pa.ArrowException) as error:
+        raise InputError(f"the result is damaged: {folder} ({one_line(error)}); run lavida detect again") from error
 
 
 def check_result(target: Path, *, source: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,7 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 from lavida.export.palette import colours, shorten
 
 if TYPE_CHECKING:
-    from lavida.detection import Detection
-    from lavida.export.events import Event
+    from lavida.detection import Detection, Event
 
 _SIZE_IN, _DPI = (14.0, 4.5), 100  # 1400 x 450 pixels
 _MOST_POINTS = 20_000  # of a line; the drawing library gives up on noisy lines of millions
@@ -28,20 +28,25 @@ _MOST_LABELS = 100
 _TICK_STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200)
 
 
-def write_timeline(detection: Detection, path: Path) -> None:
+def write_timeline(detection: Detection, path: Path, events: Sequence[Event] | None = None) -> None:
     """Write `timeline.png`, 1400 x 450 pixels; see `draw_timeline`."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the box in the picture says enough
-        draw_timeline(detection).savefig(path, format="png")
+        draw_timeline(detection, events).savefig(path, format="png")
 
 
-def draw_timeline(detection: Detection) -> Figure:
-    """Draw the score, each category's score (up to eight), the threshold, and the events with their peaks."""
+def draw_timeline(detection: Detection, events: Sequence[Event] | None = None) -> Figure:
+    """Draw the score, each category's score (up to eight), the threshold, and the events with their peaks.
+
+    Args:
+        detection: what was found.
+        events: those to shade; the detection's own if None.
+    """
     figure = Figure(figsize=_SIZE_IN, dpi=_DPI)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.05, 0.12, 0.765, 0.79))
     rgb = {name: tuple(np.array(colour) / 255) for name, colour in colours(detection.categories).items()}
-    events = detection.events()
+    events = detection.events() if events is None else events
     _set_up(axes, detection)
     _draw_scores(axes, detection, rgb)
     _shade(axes, events, rgb)
@@ -108,7 +113,7 @@ def thin(times: np.ndarray, values: np.ndarray, *, most: int = _MOST_POINTS) -> 
     return times[kept], values[kept]
 
 
-def _shade(axes: Axes, events: list[Event], rgb: dict[str, tuple[float, ...]]) -> None:
+def _shade(axes: Axes, events: Sequence[Event], rgb: dict[str, tuple[float, ...]]) -> None:
     if events:
         spans = [(event.start_s, event.end_s - event.start_s) for event in events]
         fills = [(*rgb[event.category], 0.2) for event in events]
@@ -116,7 +121,7 @@ def _shade(axes: Axes, events: list[Event], rgb: dict[str, tuple[float, ...]]) -
         axes.broken_barh(spans, (0, 1), facecolors=fills, edgecolors=fills, linewidth=0.8, zorder=1)
 
 
-def _label_peaks(axes: Axes, events: list[Event], rgb: dict[str, tuple[float, ...]]) -> None:
+def _label_peaks(axes: Axes, events: Sequence[Event], rgb: dict[str, tuple[float, ...]]) -> None:
     """Name the events, the strongest first, where there is room, and say how many stay without a name."""
     taken: list[list[tuple[float, float]]] = [[] for _ in _LABEL_ROWS]
     strongest = sorted(events, key=lambda event: -event.peak_score)

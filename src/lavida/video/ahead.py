@@ -33,21 +33,21 @@ class ReadAhead:
     """
 
     def __init__(self, source: Source) -> None:
-        self._source = source
+        self.source = source
         self.clock = StageClock()
         self._readings: list[Generator[Any, None, None]] = []
 
     @property
     def info(self) -> SourceInfo:
-        return self._source.info
+        return self.source.info
 
     @property
     def warnings(self) -> list[str]:
-        return self._source.warnings
+        return self.source.warnings
 
     @property
     def notes(self) -> list[str]:
-        return list(getattr(self._source, "notes", ()))
+        return list(getattr(self.source, "notes", ()))
 
     def read(
         self,
@@ -58,7 +58,7 @@ class ReadAhead:
     ) -> Iterator[Frame]:
         """See `Source.read`; what goes wrong in the thread is raised here."""
         self.clock = clock = StageClock()
-        frames = clock.iterate("decode", self._source.read(stride=stride, size=size, pair_size=pair_size))
+        frames = clock.iterate("decode", self.source.read(stride=stride, size=size, pair_size=pair_size))
         frames = with_motion(frames, clock)
         runs = produced_ahead(_runs(frames), most=PICTURES_AHEAD)
         self._readings.append(runs)

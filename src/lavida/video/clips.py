@@ -7,7 +7,6 @@ import numpy as np
 import torch
 
 from lavida.video.decode import Frame
-from lavida.video.motion import with_motion
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +17,7 @@ class Clip:
         frames: uint8 `[T, 3, H, W]`, RGB.
         indices: int64 `[T]`, each frame's index in the video.
         times: float64 `[T]`, seconds since the video's first frame.
-        motion: float16 `[T, 4, H/4, W/4]` (`motion_field`), None where the source was read without pairs.
+        motion: float16 `[T, 4, H/4, W/4]` (`motion_field`), None where the frames came without theirs.
     """
 
     frames: torch.Tensor
@@ -49,7 +48,7 @@ def clips(frames: Iterable[Frame], *, length: int) -> Iterator[Clip]:
 
 def _clip(selected: list[Frame]) -> Clip:
     images = np.stack([frame.image for frame in selected])  # [T, H, W, 3]
-    fields = [frame.motion for frame in with_motion(selected)]
+    fields = [frame.motion for frame in selected]
     known = all(field is not None for field in fields)
     return Clip(
         motion=torch.from_numpy(np.stack(fields)) if known else None,

@@ -1,29 +1,41 @@
 """From a path to its frames: `open_source` for a video file or a folder of images."""
 
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from lavida.errors import InputError
+from lavida.video.arrays import array_source
 from lavida.video.image_folder import FOLDER_FPS, ImageFolder, PictureFile
 from lavida.video.picture_file import IMAGE_SUFFIXES
 from lavida.video.sampling import default_stride
 from lavida.video.source import Frame, Source, SourceInfo
 
-__all__ = ["Frame", "ImageFolder", "Source", "SourceInfo", "default_stride", "open_source"]
+__all__ = ["Footage", "Frame", "ImageFolder", "Source", "SourceInfo", "default_stride", "open_source"]
+
+# a path, an opened source, uint8 RGB [T, H, W, 3], pictures, or (frame, time_s) one by one
+Footage = str | Path | Source | np.ndarray | Iterable[Any]
 
 
-def open_source(path: str | Path, *, fps: float | None = None) -> Source:
-    """A source of frames from a video file or a folder of images in natural order (`2.png` before `10.png`).
+def open_source(path: Footage, *, fps: float | None = None) -> Source:
+    """A source of frames from a video file, pictures in natural order (`2.png` before `10.png`), or memory.
 
     Nothing but the first frame is decoded here.
 
     Args:
-        path: a video file, a picture file, or a folder of pictures of one size.
+        path: a video file, a picture file, a folder of pictures of one size, or frames that a program has
+            (`array_source`); an opened source is given back.
         fps: frames a second of pictures, 25 if None; a video file or an animation knows its own.
 
     Raises:
         InputError: there is no such path, or it holds no frames that can be decoded.
     """
+    if not isinstance(path, str | Path):
+        opened = hasattr(path, "read") and hasattr(path, "info")
+        return path if opened else array_source(path, fps=FOLDER_FPS if fps is None else fps)
     if path == "":  # an unset variable of a script, not the current folder
         raise InputError("no such file: the path is empty; give a video file or a folder of images")
     path = Path(path)

@@ -1,0 +1,157 @@
+"""From the model's output, clip by clip, to a Detection; memory does not grow with pixels."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from lavida.detection import Detection, Mask
+from lavida.errors import InputError
+from lavida.model.lavida import LavidaModel, LavidaOutput
+from lavida.resizing import nearest
+from lavida.video.clips import Clip
+from lavida.video.source import Frame, Source
+
+MASK_LOGIT = 0.0  # a pixel is abnormal when that is more likely than not
+LEAST_MASK_SHARE = 0.0002  # of the frame: smaller specks are not worth a mask
+CANDIDATE_FLOOR = 0.2  # score from which masks are kept, so that a threshold can be chosen later
+
+
+@dataclass(frozen=True)
+class ScoredClip:
+    """What the model says of T analysed frames of one video, K categories: scores at once, maps when asked for.
+
+    Attributes:
+        indices: int64 `[T]`, each frame's index in the video, ascending.
+        times: float64 `[T]`, seconds since the video's first frame.
+        frame_logits: float32 `[T]`, calibrated; they tell frames apart whose scores are all 1.
+        scores: float32 `[T]` in [0, 1], their sigmoid.
+        category_scores: float32 `[T, K]` in [0, 1].
+        output: the model's own output; holds its masks.
+        model: whose output it is.
+        size: (height, width) of the displayed frame.
+    """
+
+    indices: np.ndarray
+    times: np.ndarray
+    frame_logits: np.ndarray
+    scores: np.ndarray
+    category_scores: np.ndarray
+    output: LavidaOutput
+    model: LavidaModel
+    size: tuple[int, int]
+
+    @classmethod
+    def of(
+        cls,
+        clip: Clip,
+        output: LavidaOutput,
+        *,
+        model: LavidaModel,
+        categories: Sequence[str],
+        size: tuple[int, int],
+    ) -> ScoredClip:
+        """Read the scores from the model's output. Raises InputError if they are not numbers."""
+        logits = model.calibrated(output.frame_logits[0])  # [T]
+        frame_logits, scores = (values.float().cpu().numpy() for values in (logits, logits.sigmoid()))
+        per_category = model.category_scores(output, count=len(categories))[0].float().cpu().numpy()  # [T, K]
+        if not (np.isfinite(scores).all() and np.isfinite(per_category).all()):
+            raise InputError("the model's scores are not numbers: its weights are damaged; save or train it again")
+        return cls(clip.indices, clip.times, frame_logits, scores, per_category, output, model, size)
+
+    @cached_property
+    def _maps(self) -> torch.Tensor:
+        return self.model.pixel_maps(self.output)[0]  # [T, H/4, W/4]
+
+    def pixel_map(self, t: int) -> np.ndarray:
+        """One row of `Detection.pixel_maps`: float16 `[H, W]` on the CPU."""
+        return self._shown(self._maps[t]).half().cpu().numpy()
+
+    def masks(self, t: int) -> dict[int, np.ndarray]:
+        """The abnormal pixels of frame `t` at display size, bool `[H, W]`, by category: each pixel goes to the one with
+        the most evidence there, or all to the surest where the model cannot tell them apart."""
+        abnormal = (self._shown(self.output.pixel_logits[0, t]) >= MASK_LOGIT).cpu().numpy()  # [H, W]
+        evidence = self.output.evidence
+        if evidence is None or self.category_scores.shape[1] == 1:
+            return {int(self.category_scores[t].argmax()): abnormal}
+        owner = nearest(evidence[0, t].argmax(0).to(torch.uint8).cpu().numpy(), abnormal.shape)
+        return {index: abnormal & (owner == index) for index in np.unique(owner).tolist()}
+
+    def _shown(self, small: torch.Tensor) -> torch.Tensor:
+        return F.interpolate(small[None, None].float(), size=self.size, mode="bilinear", align_corners=False)[0, 0]
+
+
+class FrameLog:
+    """Passes the frames of a source on and notes the time of each, whether it is analysed or not."""
+
+    def __init__(self, frames: Iterable[Frame], progress: Callable[[int], None] | None = None) -> None:
+        self._frames, self._progress = frames, progress
+        self.times = array("d")  # flat: a list of floats would take four times as much
+
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in self._frames:
+            self.times.append(frame.time_s)
+            if self._progress is not None:
+                self._progress(len(self.times))
+            yield frame
+
+
+class DetectionBuilder:
+    """Collects what each clip says; holds scores and run-length masks, never pixels (unless maps are kept)."""
+
+    def __init__(self, source: Source, categories: tuple[str, ...], *, threshold: float, keep_maps: bool) -> None:
+        self._source, self._categories, self._threshold = source, categories, threshold
+        self._floor = min(CANDIDATE_FLOOR, threshold)
+        # Flat arrays: thousands of small tensors, held between the large ones of each step, would fragment the heap.
+        self.sampled = array("q")
+        self._scores, self._category_scores = array("f"), array("f")
+        self._candidates: list[Mask] = []
+        self._maps: list[np.ndarray] | None = [] if keep_maps else None
+
+    def add(self, clip: ScoredClip) -> None:
+        """Take the scores of a clip, and masks of what may be abnormal at some threshold."""
+        self.sampled.frombytes(clip.indices.tobytes())
+        self._scores.frombytes(clip.scores.tobytes())
+        self._category_scores.frombytes(clip.category_scores.tobytes())
+        for t, score in enumerate(clip.scores):
+            if self._maps is not None:
+                self._maps.append(clip.pixel_map(t))
+            if score >= self._floor and clip.category_scores[t].max() >= self._floor:
+                self._add_masks(clip, t)
+
+    def _add_masks(self, clip: ScoredClip, t: int) -> None:
+        frame, scores = int(clip.indices[t]), clip.category_scores[t]
+        for index, pixels in clip.masks(t).items():
+            if scores[index] >= self._floor and pixels.mean() >= LEAST_MASK_SHARE:
+                category = self._categories[index]
+                self._candidates.append(
+                    Mask.from_pixels(pixels, frame=frame, category=category, score=float(scores[index]))
+                )
+
+    def finish(self, log: FrameLog, run: dict[str, Any]) -> Detection:
+        """The whole result.
+
+        Args:
+            log: has seen every frame.
+            run: how it came about; the numbers of frames are added.
+        """
+        return Detection(
+            info=self._source.info,
+            categories=self._categories,
+            times=np.array(log.times),
+            sampled=np.array(self.sampled),
+            sampled_scores=np.array(self._scores),
+            sampled_category_scores=np.array(self._category_scores).reshape(-1, len(self._categories)),
+            threshold=self._threshold,
+            candidates=self._candidates,
+            run={**run, "frames": len(log.times), "analysed_frames": len(self.sampled)},
+            source=getattr(self._source, "source", self._source),  # without what reads it ahead
+            pixel_maps=None if self._maps is None else np.stack(self._maps),
+        )

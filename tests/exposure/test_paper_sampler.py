@@ -8,8 +8,8 @@ import pytest
 from paper_sets import SAID, Said
 
 from lavida.exposure.sample import Exposure
+from lavida.training.data import ExposureStream
 from lavida.training.recipe import load_recipe
-from lavida.training.stream import ExposureStream
 
 PAPER = Path(__file__).resolve().parents[2] / "configs" / "paper.yaml"
 TINY = ["data.root=.", "data.size=[32,32]", "data.sets=[{name: 'paper_sets:Said', folder: none}]"]

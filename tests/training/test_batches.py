@@ -5,7 +5,7 @@ from tiny import CATEGORIES
 from torch.utils.data import DataLoader
 from toys import draw, exposure
 
-from lavida.training.batches import Batch, StepBatches, collate
+from lavida.training.data import Batch, StepBatches, collate
 
 SETTINGS = {"steps": 12, "seed": 3, "batch_size": 6, "clip_length": 3, "clip_share": 0.5, "templates": 4}
 

@@ -13,9 +13,9 @@ from lavida.errors import InputError
 from lavida.exposure.check import CheckedDataset
 from lavida.exposure.datasets import load
 from lavida.model.lavida import LavidaModel
-from lavida.training.recipe import Recipe, SetRecipe
+from lavida.training.recipe import DataRecipe, Recipe, SetRecipe
 from lavida.training.start import build_shape
-from lavida.training.trainable import VISION_TOWER, make_trainable
+from lavida.training.trainable import VISION_TOWER, is_pretrained, make_trainable
 
 PARTS = (  # name, modules; a weight belongs to the first part that has it
     ("MLLM: vision tower", (VISION_TOWER,)),
@@ -106,9 +106,9 @@ def dry_run(recipe: Recipe) -> Outlook:
         InputError: the recipe asks for what does not exist.
     """
     model = build_shape(recipe)
-    make_trainable(model, recipe)
+    make_trainable(model, recipe.train, pretrained=is_pretrained(model, recipe.model))
     parts = model_parts(model)
-    return Outlook(parts, memory_needs(parts, half=recipe.train.precision == "bf16"), list(mixture_rows(recipe)))
+    return Outlook(parts, memory_needs(parts, half=recipe.train.precision == "bf16"), list(mixture_rows(recipe.data)))
 
 
 def model_parts(model: LavidaModel) -> list[Part]:
@@ -150,9 +150,8 @@ def memory_needs(parts: list[Part], *, half: bool) -> dict[str, Need]:
     }
 
 
-def mixture_rows(recipe: Recipe) -> Iterator[MixtureRow]:
+def mixture_rows(data: DataRecipe) -> Iterator[MixtureRow]:
     """What is there of each data set, from listings alone, and how often it is drawn."""
-    data = recipe.data
     clip_share = data.clip_share if data.clip_length > 1 and any(each.clips for each in data.sets) else 0.0
     pictures = sum(each.weight for each in data.sets)
     clips = sum(each.weight for each in data.sets if each.clips)

@@ -1,5 +1,4 @@
 from dataclasses import dataclass, field
-from typing import Literal
 
 import pytest
 
@@ -19,10 +18,10 @@ class Whole:
     share: float = setting(0.5, least=0, most=1)
     drop: float = setting(0.1, least=0, below=1)
     kind: str | None = setting("cosine", choices=("cosine", "linear", None))
-    labels: Literal["observed", "literal"] = "observed"
     size: tuple[int, int] = setting((64, 32), rule=(lambda size: size[0] % 32 == size[1] % 32 == 0, "multiples of 32"))
     shown: bool = True
     part: Part | None = field(default_factory=Part)
+    parts: list[Part] = field(default_factory=list)
 
 
 @pytest.mark.parametrize(
@@ -43,10 +42,10 @@ def test_what_is_allowed_passes(settings):
         ({"drop": 1.0}, "drop: 1.0; choose a number from 0 to less than 1"),
         ({"drop": float("nan")}, "drop: nan; choose a number from 0 to less than 1"),
         ({"kind": "constant"}, "kind: constant; choose one of cosine, linear, null"),
-        ({"labels": "letter"}, "labels: letter; choose one of observed, literal"),
         ({"size": (64, 31)}, "size: [64, 31]; choose multiples of 32"),
         ({"shown": 1}, "shown: 1; choose true or false"),
         ({"part": Part(rank=0)}, "part.rank: 0; choose 1 or more"),
+        ({"parts": [Part(), Part(rank=0)]}, "parts.1.rank: 0; choose 1 or more"),
     ],
 )
 def test_what_is_not_allowed_is_named_with_what_is(settings, said):

@@ -1,27 +1,30 @@
 """Settings as dataclasses whose fields say what they may hold: one idiom for recipes and constructors.
 
-    @dataclass
-    class Optimiser:
-        steps: int = setting(1000, least=1)
-        dropout: float | None = setting(None, least=0, below=1)
-        schedule: str = setting("cosine", choices=("cosine", "linear"))
+@dataclass
+class Optimiser:
+    steps: int = setting(1000, least=1)
+    dropout: float | None = setting(None, least=0, below=1)
+    schedule: str = setting("cosine", choices=("cosine", "linear"))
 
-    check_settings(Optimiser(steps=0))  # InputError: steps: 0; choose 1 or more
+check_settings(Optimiser(steps=0))  # InputError: steps: 0; choose 1 or more
 """
-
-from __future__ import annotations
 
 import types
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
 from numbers import Integral, Real
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from lavida.errors import InputError
 
 _LIMITS = "limits"  # key of a field's metadata
-_TYPES: dict[Any, type] = {int: Integral, float: Real, bool: bool, str: str, types.NoneType: types.NoneType}
-_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", types.NoneType: "null"}
+_TYPES = {  # type of a hint -> what its values are, and the words for it
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
+    bool: (bool, "true or false"),
+    str: (str, "a text"),
+    types.NoneType: (types.NoneType, "null"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,26 +45,20 @@ class Limits:
     rule: tuple[Callable[[Any], bool], str] | None = None
 
     def remedy(self, value: Any) -> str | None:
-        """What to choose instead of `value`; None where it is allowed. None itself has no range."""
+        """What to choose instead of `value`; None where it is allowed. None has no range and no rule."""
         if self.choices is not None:
             known = ("null" if choice is None else str(choice) for choice in self.choices)
             return None if value in self.choices else f"one of {', '.join(known)}"
         if value is None:
             return None
-        if self.rule is not None and not self.rule[0](value):
-            return self.rule[1]
-        inside = (
-            (self.least is None or value >= self.least)
-            and (self.most is None or value <= self.most)
-            and (self.below is None or value < self.below)
-        )
-        return None if inside else self._range()
-
-    def _range(self) -> str:
+        if self.rule is not None:
+            return None if self.rule[0](value) else self.rule[1]
+        above = self.least is None or value >= self.least
+        if above and (self.most is None or value <= self.most) and (self.below is None or value < self.below):
+            return None
         if self.most is None and self.below is None:
             return f"{self.least} or more"
-        end = f"{self.most}" if self.below is None else f"less than {self.below}"
-        return f"a number from {self.least} to {end}"
+        return f"a number from {self.least} to {f'less than {self.below}' if self.most is None else self.most}"
 
 
 def setting(default: Any, **limits: Any) -> Any:
@@ -70,10 +67,10 @@ def setting(default: Any, **limits: Any) -> Any:
 
 
 def check_settings(settings: Any, *, where: str = "") -> None:
-    """Check a dataclass and the dataclasses in it.
+    """Check a dataclass and the dataclasses in it, in lists too.
 
     Args:
-        settings: an instance; fields of other types than numbers, texts and choices are only checked for their limits.
+        settings: an instance. Of fields that are neither numbers nor texts only the limits are checked.
         where: what a message begins with, such as the name of a file.
 
     Raises:
@@ -86,31 +83,22 @@ def check_settings(settings: Any, *, where: str = "") -> None:
 def _faults(settings: Any, *, prefix: str) -> Iterator[tuple[str, Any, str]]:
     hints = get_type_hints(type(settings))
     for each in fields(settings):
-        value = getattr(settings, each.name)
+        key, value, limits = f"{prefix}{each.name}", getattr(settings, each.name), each.metadata.get(_LIMITS, Limits())
         if is_dataclass(value):
-            yield from _faults(value, prefix=f"{prefix}{each.name}.")
-            continue
-        limits = each.metadata.get(_LIMITS)
-        limited = limits is not None and (limits.choices is not None or _fits(value, hints[each.name]))
-        if limited and (remedy := limits.remedy(value)) is not None:
-            yield f"{prefix}{each.name}", list(value) if isinstance(value, tuple) else value, remedy
-        elif not _fits(value, hints[each.name]):
-            yield f"{prefix}{each.name}", value, " or ".join(map(_word, _kinds(hints[each.name])))
+            yield from _faults(value, prefix=f"{key}.")
+        elif isinstance(value, list) and all(map(is_dataclass, value)):
+            for place, item in enumerate(value):
+                yield from _faults(item, prefix=f"{key}.{place}.")
+        elif limits.choices is None and (kinds := _other_kinds(value, hints[each.name])):
+            yield key, value, " or ".join(_TYPES[kind][1] for kind in kinds)
+        elif (remedy := limits.remedy(value)) is not None:
+            yield key, list(value) if isinstance(value, tuple) else value, remedy
 
 
-def _word(kind: Any) -> str:
-    return f"one of {', '.join(map(str, get_args(kind)))}" if get_origin(kind) is Literal else _WORDS[kind]
-
-
-def _kinds(hint: Any) -> tuple[Any, ...]:
-    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value has one of the types of its hint; types that are not in `_TYPES` are not looked at."""
-    return any(
-        value in get_args(kind)
-        if get_origin(kind) is Literal
-        else kind not in _TYPES or (isinstance(value, _TYPES[kind]) and (kind is bool or not isinstance(value, bool)))
-        for kind in _kinds(hint)
-    )
+def _other_kinds(value: Any, hint: Any) -> tuple[Any, ...]:
+    """The types of a hint if `value` is of none of them and all are known, else nothing."""
+    kinds = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    if not all(kind in _TYPES for kind in kinds):
+        return ()
+    fits = any(isinstance(value, _TYPES[kind][0]) and isinstance(value, bool) <= (kind is bool) for kind in kinds)
+    return () if fits else kinds

@@ -87,7 +87,7 @@ def test_missing_data_are_listed_and_then_refused(tmp_path):
     rows = list(mixture_rows(recipe.data))
     assert [row.samples for row in rows] == [None, None] and [row.share for row in rows] == [0.75, 0.25]
     with pytest.raises(InputError, match="2 of 2 data sets .*meta_expressions.json.*data check mevis"):
-        module.Outlook([], {}, rows).check()
+        module.TrainingPlan([], {}, rows).check()
 
 
 def test_the_command_prints_the_report_and_stops(tree, tmp_path, capsys, monkeypatch):

@@ -11,7 +11,7 @@ from lavida.errors import InputError
 from lavida.evaluation.exposure.sets import MOST_PICTURES
 from lavida.exposure.heldout import evenly_spread
 from lavida.model.lavida import LavidaModel
-from lavida.training.monitor import FOUND, TRUTH, WIDTH, Finding, HeldOutTest, draw_finding
+from lavida.training.monitor import FOUND, TRUTH, WIDTH, HeldOutExample, HeldOutTest, draw_example
 from lavida.training.recipe import SetRecipe
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
@@ -63,17 +63,17 @@ def test_prompts_with_a_removed_category_are_left_out():
     test = heldout_test(evaluate_pictures=8)
     dogless = Detector(model, name="tiny", device=torch.device("cpu"))
     assert test.aucs(dogless) == {}  # no prompt with a present class is left
-    assert test.findings(dogless) == []
+    assert test.examples(dogless) == []
 
 
 def test_findings_take_turns_between_the_sets(detector):
     test = heldout_test(ManyPictures, OtherPictures, show_pictures=3, evaluate_pictures=4)
-    findings = test.findings(detector)
-    assert len(findings) == 3 and {finding.present for finding in findings} == {"dog"}
-    assert all("dog" in finding.categories and finding.truth.any() for finding in findings)
-    assert np.array_equal(findings[0].frame, findings[1].frame)  # the first of each set
-    assert not np.array_equal(findings[0].frame, findings[2].frame)
-    assert findings[0].found.shape == findings[0].truth.shape == findings[0].frame.shape[:2]
+    examples = test.examples(detector)
+    assert len(examples) == 3 and {example.present for example in examples} == {"dog"}
+    assert all("dog" in example.categories and example.truth.any() for example in examples)
+    assert np.array_equal(examples[0].frame, examples[1].frame)  # the first of each set
+    assert not np.array_equal(examples[0].frame, examples[2].frame)
+    assert examples[0].found.shape == examples[0].truth.shape == examples[0].frame.shape[:2]
 
 
 def test_a_set_without_held_out_pictures_is_told_at_the_start(tmp_path):
@@ -87,7 +87,7 @@ def test_a_finding_is_drawn_as_frame_truth_and_what_was_found():
     truth, found = np.zeros((60, 80), bool), np.zeros((60, 80), bool)
     truth[:, :40], found[:, 40:] = True, True
     frame = np.full((60, 80, 3), 100, np.uint8)
-    picture = draw_finding(Finding(frame, truth, found, ("cat", "dog"), "dog", logit=0.0))
+    picture = draw_example(HeldOutExample(frame, truth, found, ("cat", "dog"), "dog", logit=0.0))
     assert picture.dtype == np.uint8 and picture.shape[1] == 3 * WIDTH and picture.shape[0] > 240
     left, right = 80, 240  # columns inside a panel
     assert picture[120, left].tolist() == picture[120, right].tolist() == [100] * 3
@@ -96,7 +96,7 @@ def test_a_finding_is_drawn_as_frame_truth_and_what_was_found():
     assert picture[120, 2 * WIDTH + left].tolist() == [100] * 3
     assert picture[120, 2 * WIDTH + right].tolist() == pytest.approx([(100 + c) // 2 for c in FOUND], abs=1)
     assert picture[240:].max() == 255  # a caption
-    longer = draw_finding(Finding(frame, truth, found, ("cat",) * 60, "dog", logit=0.0))
+    longer = draw_example(HeldOutExample(frame, truth, found, ("cat",) * 60, "dog", logit=0.0))
     assert longer.shape[0] > picture.shape[0]  # takes more lines
 
 
@@ -112,7 +112,7 @@ class Scripted:
         assert not detector.model.training
         return self._left.pop(0)
 
-    def findings(self, detector):
+    def examples(self, detector):
         return []
 
 

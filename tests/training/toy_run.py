@@ -19,7 +19,7 @@ if __name__ == "__main__":
 from tiny import tiny_lavida
 from toys import draw
 
-from lavida.exposure.sample import Segmented
+from lavida.exposure.sample import SegmentationSample
 from lavida.model.lavida import LavidaModel
 from lavida.training import loop, run_folder
 from lavida.training.recipe import DataRecipe, LoraRecipe, OptimiserRecipe, Recipe, SetRecipe
@@ -47,12 +47,12 @@ class ToyPictures:
     def __len__(self) -> int:
         return 6
 
-    def __getitem__(self, index: int) -> Segmented:
+    def __getitem__(self, index: int) -> SegmentationSample:
         frames = np.random.default_rng(index).integers(0, 120, (1, 48, 64, 3)).astype(np.uint8)
         mask = np.zeros((1, 48, 64), dtype=bool)
         mask[:, 8:32, 16:40] = index % 2 == 0
         frames[mask] = 250
-        return Segmented(frames, {"dog": mask} if mask.any() else {}, None, "toy", f"scene/{index}")
+        return SegmentationSample(frames, {"dog": mask} if mask.any() else {}, None, "toy", f"scene/{index}")
 
 
 def toy_model(recipe: Recipe) -> LavidaModel:

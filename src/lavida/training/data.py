@@ -14,15 +14,14 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from lavida.errors import InputError
-from lavida.exposure.augment import degrade, reframe
-from lavida.exposure.balance import even_weights
 from lavida.exposure.cutouts import CutoutBank
 from lavida.exposure.datasets import load
-from lavida.exposure.mixture import Mixture
+from lavida.exposure.looks import degrade
+from lavida.exposure.mixture import Mixture, Removal
 from lavida.exposure.moving import MOTION_NAMES, MOTION_WEIGHT, neighbours, set_in_motion, with_motion
-from lavida.exposure.removal import Removal
-from lavida.exposure.sample import Exposure, SegmentationDataset
-from lavida.exposure.sampler import AnomalyExposureSampler
+from lavida.exposure.sample import ExposedSample, SegmentationDataset
+from lavida.exposure.sampler import AnomalyExposureSampler, even_weights
+from lavida.exposure.views import reframe
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.model.prompt import TEMPLATES
 from lavida.training.recipe import DataRecipe, OptimiserRecipe, Recipe, SetRecipe
@@ -39,7 +38,7 @@ class ExposureSource(Protocol):
 
     has_clips: bool
 
-    def __call__(self, length: int, rng: np.random.Generator) -> Exposure:
+    def __call__(self, length: int, rng: np.random.Generator) -> ExposedSample:
         """One exposure of `length` frames: 1 or `data.clip_length`."""
         ...
 
@@ -53,8 +52,6 @@ class ExposureStream:
         self._images = self._mixture(data, length=1)
         self._moving = data.moving
         self._bank = CutoutBank(self._images, removed=data.removed) if data.moving > 0 else None
-        self._searched = self._images.removal.kept(MOTION_NAMES)
-        self._actors = () if self._bank is None else self._images.removal.kept(self._bank.names)
         self.has_clips = data.clip_length > 1 and any(s.clips for s in data.sets)
         self._clips = self._mixture(data, length=data.clip_length) if self.has_clips else self._images
         self._sampler = AnomalyExposureSampler(
@@ -77,10 +74,17 @@ class ExposureStream:
         )
         if recipe.sampler.even_words:
             even_weights(self._sampler, self._images, scale=self._zoom)
+        self._own = {
+            mixture: {each.name: self._sampler.own_names(mixture.own_names(each.name)) for each in mixture.datasets}
+            for mixture in (self._images, self._clips)
+        }
         if self._bank is not None:
-            self._sampler.reweigh(dict.fromkeys(self._searched, MOTION_WEIGHT))
+            motion = self._images.removal.kept(MOTION_NAMES)
+            self._sampler.reweigh(dict.fromkeys(motion, MOTION_WEIGHT))
+            actors = self._images.removal.kept(self._bank.names)
+            self._moving_names = self._sampler.own_names(actors, motion_words=motion)
 
-    def __call__(self, length: int, rng: np.random.Generator) -> Exposure:
+    def __call__(self, length: int, rng: np.random.Generator) -> ExposedSample:
         """One exposure of `length` frames: 1 or `data.clip_length`."""
         moving = self._bank is not None and rng.random() < self._moving
         mixture = self._images if length == 1 or moving else self._clips
@@ -90,8 +94,8 @@ class ExposureStream:
         elif self._bank is not None:
             view = neighbours(view, rng=rng)
         # of a moving scene, ask mostly for what moves
-        own, searched = (self._actors, self._searched) if moving else (mixture.own_names(view.dataset), ())
-        return self._sampler.sample(with_motion(degrade(view, rng=rng)), own, rng, searched=searched)
+        own = self._moving_names if moving else self._own[mixture][view.dataset]
+        return self._sampler.sample(with_motion(degrade(view, rng=rng)), own, rng)
 
     @staticmethod
     def _mixture(data: DataRecipe, *, length: int) -> Mixture:
@@ -106,11 +110,11 @@ class ExposureStream:
             max_side=data.max_side,
             removed=data.removed,
             # the images, which all sets give, have been asked before the clips
-            known=data.removed if length > 1 else _known(data, datasets),
+            known=data.removed if length > 1 else _known_categories(data, datasets),
         )
 
 
-def _known(data: DataRecipe, datasets: Sequence[SegmentationDataset]) -> list[str]:
+def _known_categories(data: DataRecipe, datasets: Sequence[SegmentationDataset]) -> list[str]:
     """Removed categories that the data sets have, if only in the pictures that are not trained on."""
     removal = Removal(data.removed, Vocabulary.builtin())
     missing = removal.missing([name for dataset in datasets for name in dataset.vocabulary])
@@ -175,7 +179,7 @@ class StepBatches(Dataset):
     """Map-style data set whose item n is the whole batch of step n, drawn from a generator seeded by (seed, n).
 
     Args:
-        draw: `(clip_length, rng) -> Exposure`.
+        draw: `(clip_length, rng) -> ExposedSample`.
         steps: number of steps.
         seed: of the run.
         batch_size: images a step; clip steps hold `batch_size // clip_length` clips.
@@ -187,7 +191,7 @@ class StepBatches(Dataset):
 
     def __init__(
         self,
-        draw: Callable[[int, np.random.Generator], Exposure],
+        draw: Callable[[int, np.random.Generator], ExposedSample],
         *,
         steps: int,
         seed: int,
@@ -225,9 +229,6 @@ class StepParts(Dataset):
 
     def __init__(self, parts: list[StepBatches]):
         self._parts = parts
-
-    def __len__(self) -> int:
-        return len(self._parts[0])
 
     def __getitem__(self, step: int) -> list[Batch] | InputError:
         try:
@@ -278,17 +279,17 @@ def _raised(steps: Iterator[list[Batch] | InputError]) -> Iterator[list[Batch]]:
         yield parts
 
 
-def collate(exposures: list[Exposure], templates: list[int]) -> Batch:
+def collate(exposures: list[ExposedSample], templates: list[int]) -> Batch:
     """Stack exposures of one frame size and clip length."""
     most = max(len(e.categories) for e in exposures)
     masks = [_category_masks(e, most) for e in exposures]
-    valid = [_known(e) for e in exposures]
+    valid = [np.ones(e.pixel_labels.shape, bool) if e.ignore is None else ~e.ignore for e in exposures]
     return Batch(
         frames=torch.stack([torch.from_numpy(e.frames).permute(0, 3, 1, 2) for e in exposures]),
         categories=[list(e.categories) for e in exposures],
         templates=templates,
         frame_labels=torch.stack([torch.from_numpy(e.frame_labels) for e in exposures]),
-        pixel_labels=torch.stack([_shrink(torch.from_numpy(e.pixel_labels), MASK_STRIDE) for e in exposures]),
+        pixel_labels=torch.stack([_shrink(e.pixel_labels, MASK_STRIDE) for e in exposures]),
         pixel_valid=torch.stack([_shrink(v, MASK_STRIDE) > 0.5 for v in valid]),
         category_masks=torch.stack(masks),
         category_valid=torch.tensor([[k < len(e.categories) for k in range(most)] for e in exposures]),
@@ -297,7 +298,7 @@ def collate(exposures: list[Exposure], templates: list[int]) -> Batch:
     )
 
 
-def _motion(exposures: list[Exposure]) -> torch.Tensor | None:
+def _motion(exposures: list[ExposedSample]) -> torch.Tensor | None:
     known = [e.motion for e in exposures if e.motion is not None]
     if not known:
         return None
@@ -305,20 +306,14 @@ def _motion(exposures: list[Exposure]) -> torch.Tensor | None:
     return torch.from_numpy(np.stack([nothing if e.motion is None else e.motion for e in exposures])).float()
 
 
-def _category_masks(exposure: Exposure, most: int) -> torch.Tensor:
+def _category_masks(exposure: ExposedSample, most: int) -> torch.Tensor:
     length, height, width = exposure.pixel_labels.shape
     masks = torch.zeros(length, most, height // EVIDENCE_STRIDE, width // EVIDENCE_STRIDE)
     for index, mask in exposure.category_masks.items():
-        masks[:, index] = _shrink(torch.from_numpy(mask), EVIDENCE_STRIDE)
+        masks[:, index] = _shrink(mask, EVIDENCE_STRIDE)
     return masks
 
 
-def _known(exposure: Exposure) -> torch.Tensor:
-    if exposure.ignore is None:
-        return torch.ones(exposure.pixel_labels.shape, dtype=torch.bool)
-    return ~torch.from_numpy(exposure.ignore)
-
-
-def _shrink(mask: torch.Tensor, stride: int) -> torch.Tensor:
+def _shrink(mask: np.ndarray, stride: int) -> torch.Tensor:
     """Share of true pixels in each cell: `[T,H,W]` bool -> float `[T,H/stride,W/stride]`."""
-    return F.avg_pool2d(mask.float()[:, None], stride)[:, 0]
+    return F.avg_pool2d(torch.from_numpy(mask).float()[:, None], stride)[:, 0]

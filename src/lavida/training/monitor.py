@@ -24,7 +24,7 @@ from lavida.detector import Detector
 from lavida.evaluation.exposure.answers import Answer, ask, forward, found_mask
 from lavida.evaluation.exposure.sets import MOST_PICTURES
 from lavida.exposure.datasets import load
-from lavida.exposure.heldout import HeldoutQuestions, Prompt, Question, evenly_spread
+from lavida.exposure.heldout import HeldoutQuestions, Query, Question, evenly_spread
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.training.recipe import DataRecipe, OptimiserRecipe
 from lavida.training.run_folder import BEST, RunFolder
@@ -37,7 +37,7 @@ OPACITY = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class HeldOutExample:
     """What a model finds in one held-out picture.
 
     Attributes:
@@ -61,7 +61,7 @@ class HeldOutTest:
 
     Args:
         data: its data sets.
-        opt: how many pictures to ask of every set, and how many findings to show.
+        opt: how many pictures to ask of every set, and how many examples to show.
 
     Raises:
         InputError: a data set has no held-out pictures.
@@ -79,16 +79,16 @@ class HeldOutTest:
         aucs = {name: _auc(_answers(detector, questions)) for name, questions in self._questions.items()}
         return {name: auc for name, auc in aucs.items() if auc is not None}
 
-    def findings(self, detector: Detector) -> list[Finding]:
+    def examples(self, detector: Detector) -> list[HeldOutExample]:
         """The same few pictures each time, from all sets in turn."""
         streams = [_positive(detector, questions) for questions in self._questions.values()]
-        found: list[tuple[Question, Prompt]] = []
+        found: list[tuple[Question, Query]] = []
         while streams and len(found) < self._shown:
             stream = streams.pop(0)
             if (asked := next(stream, None)) is not None:
                 found.append(asked)
                 streams.append(stream)
-        return [_finding(detector, question, prompt) for question, prompt in found]
+        return [_example(detector, question, prompt) for question, prompt in found]
 
 
 class Monitor:
@@ -130,7 +130,7 @@ class Monitor:
         accelerator = self._accelerator
         detector = Detector(accelerator.unwrap_model(self._model), name=f"step {step}", device=accelerator.device)
         with outside_forward(detector.model):
-            aucs, findings = test.aucs(detector), test.findings(detector)
+            aucs, examples = test.aucs(detector), test.examples(detector)
         self._model.train()
         if not aucs:
             return
@@ -140,7 +140,7 @@ class Monitor:
             save_model(accelerator, self._model, self._folder.root / BEST)
         self._folder.log_evaluation(step, {"auc": auc, "sets": aucs})
         accelerator.log({"held-out/auc": auc} | {f"held-out/{name}": each for name, each in aucs.items()}, step=step)
-        self._show(step, [draw_finding(finding) for finding in findings])
+        self._show(step, [draw_example(example) for example in examples])
         if accelerator.is_main_process:
             note = ", the best so far" if best else ""
             complain(f"step {step} of {self._opt.steps}: held-out AUC {auc:.3f}{note}")
@@ -165,7 +165,7 @@ def _questions(name: str, root: Path, *, pictures: int) -> HeldoutQuestions:
     return HeldoutQuestions(dataset, vocabulary=Vocabulary.builtin(), asked=asked)
 
 
-def _prompts(detector: Detector, question: Question) -> list[Prompt]:
+def _prompts(detector: Detector, question: Question) -> list[Query]:
     """Those without a name that was removed from training."""
     removed = set(detector.model.config.removed_categories)
     return [prompt for prompt in question.prompts if removed.isdisjoint(prompt.categories)]
@@ -182,17 +182,17 @@ def _auc(answers: list[Answer]) -> float | None:
     return float(roc_auc_score(positive, logits)) if defined else None
 
 
-def _positive(detector: Detector, questions: HeldoutQuestions) -> Iterator[tuple[Question, Prompt]]:
+def _positive(detector: Detector, questions: HeldoutQuestions) -> Iterator[tuple[Question, Query]]:
     for question in questions:
         for prompt in _prompts(detector, question):
             if prompt.positive is not None:
                 yield question, prompt
 
 
-def _finding(detector: Detector, question: Question, prompt: Prompt) -> Finding:
+def _example(detector: Detector, question: Question, prompt: Query) -> HeldOutExample:
     frame, truth = question.sample.frames[0], question.sample.masks[prompt.positive][0]
     output, _ = forward(detector, question.sample, [prompt])
-    return Finding(
+    return HeldOutExample(
         frame=frame,
         truth=truth,
         found=found_mask(output, (0, 0), truth.shape),
@@ -202,13 +202,13 @@ def _finding(detector: Detector, question: Question, prompt: Prompt) -> Finding:
     )
 
 
-def draw_finding(finding: Finding) -> np.ndarray:
+def draw_example(example: HeldOutExample) -> np.ndarray:
     """uint8 `[h, 3 * WIDTH, 3]`; the caption gives the score and the categories, the present one in brackets."""
-    panels = [finding.frame, _tinted(finding.frame, finding.truth, TRUTH), _tinted(finding.frame, finding.found, FOUND)]
-    height = max(1, round(WIDTH * finding.frame.shape[0] / finding.frame.shape[1]))
+    panels = [example.frame, _tinted(example.frame, example.truth, TRUTH), _tinted(example.frame, example.found, FOUND)]
+    height = max(1, round(WIDTH * example.frame.shape[0] / example.frame.shape[1]))
     row = np.concatenate([np.asarray(Image.fromarray(panel).resize((WIDTH, height))) for panel in panels], 1)
-    names = ", ".join(f"[{name}]" if name == finding.present else name for name in finding.categories)
-    score = 1 / (1 + math.exp(-min(max(finding.logit, -30), 30)))
+    names = ", ".join(f"[{name}]" if name == example.present else name for name in example.categories)
+    score = 1 / (1 + math.exp(-min(max(example.logit, -30), 30)))
     return np.concatenate([row, _caption(f"score {score:.2f}: {names}", width=row.shape[1])])
 
 

@@ -30,7 +30,8 @@ class SetRecipe:
     split: str = "train"
     weight: float = 1.0
     clips: bool = False  # consecutive frames: may be drawn as clips of `data.clip_length`
-    max_categories: int | None = None  # of this set, if that is less than `sampler.max_categories`
+    # of this set, if that is less than `sampler.max_categories`
+    max_categories: int | None = setting(None, least=1)
 
 
 @dataclass

@@ -77,9 +77,7 @@ class TrainingStep:
                 output = self._model(
                     part.frames, part.categories, motion=part.motion, template=part.templates, with_text_loss=True
                 )
-            loss, terms = training_loss(
-                output, part, weights=self._weights, alignment=self._alignment, shares=shares
-            )
+            loss, terms = training_loss(output, part, weights=self._weights, alignment=self._alignment, shares=shares)
             accelerator.backward(loss)
             if accelerator.sync_gradients:
                 accelerator.clip_grad_norm_(self._model.parameters(), opt.clip_norm)

@@ -36,6 +36,10 @@ class Choice:
     irrelevant: tuple[str, ...]
 
 
+def _all_positive(limits: Mapping[str, int]) -> bool:
+    return all(most >= 1 for most in limits.values())
+
+
 @dataclass(kw_only=True, eq=False, repr=False)
 class AnomalyExposureSampler:
     """Draws the categories c_i and the labels y_i of a sample.
@@ -81,9 +85,7 @@ class AnomalyExposureSampler:
     absent: str = setting("sure", choices=("sure", "unlisted"))
     class_share: float | None = setting(0.5, least=0, most=1)
     max_categories: int = setting(30, least=1)
-    limits: Mapping[str, int] | None = setting(
-        None, rule=(lambda limits: all(most >= 1 for most in limits.values()), "max_categories of 1 or more for each data set")
-    )
+    limits: Mapping[str, int] | None = setting(None, rule=(_all_positive, "max_categories of 1 or more for each set"))
     probability: float = setting(0.5, least=0, most=1)
     several: float = setting(0.3, least=0, most=1)
     ask_left: float = setting(0.5, least=0, most=1)

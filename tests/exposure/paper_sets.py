@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lavida.exposure.sample import Segmented
+from lavida.exposure.sample import SegmentationSample
 
 # what is said of the object of each sample: classes, texts that mention some, and texts that fit many things
 SAID = (
@@ -30,11 +30,11 @@ class Said:
     def __len__(self) -> int:
         return len(SAID)
 
-    def __getitem__(self, index: int) -> Segmented:
+    def __getitem__(self, index: int) -> SegmentationSample:
         first, *more = SAID[index]
         mask = np.zeros((self._length, 32, 32), bool)
         mask[:, 8:24, 8:24] = True
-        return Segmented(
+        return SegmentationSample(
             frames=np.where(mask[..., None], 200, 60).astype(np.uint8).repeat(3, axis=3),
             masks={first: mask},
             ignore=None,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from lavida.exposure.sample import Segmented
+from lavida.exposure.sample import SegmentationSample
 from lavida.exposure.vocabulary import Vocabulary
 
 HEIGHT, WIDTH = 24, 32
@@ -20,19 +20,19 @@ def box(top: int, bottom: int, left: int, right: int, *, frames: int = 1) -> np.
     return mask
 
 
-def scene(masks: Mapping[str, np.ndarray], *, dataset: str = DATASET, **fields: object) -> Segmented:
+def scene(masks: Mapping[str, np.ndarray], *, dataset: str = DATASET, **fields: object) -> SegmentationSample:
     """Black frames with `masks`; the pixels of a mask are white."""
     shape = next(iter(masks.values())).shape if masks else (1, HEIGHT, WIDTH)
     frames = np.zeros((*shape, 3), np.uint8)
     for mask in masks.values():
         frames[mask] = 255
-    return Segmented(frames=frames, masks=masks, ignore=None, dataset=dataset, key="0", **fields)
+    return SegmentationSample(frames=frames, masks=masks, ignore=None, dataset=dataset, key="0", **fields)
 
 
 class Scenes:
     """A data set of given samples."""
 
-    def __init__(self, samples: Sequence[Segmented], *, name: str = DATASET) -> None:
+    def __init__(self, samples: Sequence[SegmentationSample], *, name: str = DATASET) -> None:
         self.name = name
         self.vocabulary = tuple(dict.fromkeys(label for sample in samples for label in sample.masks))
         self._samples = samples
@@ -40,7 +40,7 @@ class Scenes:
     def __len__(self) -> int:
         return len(self._samples)
 
-    def __getitem__(self, index: int) -> Segmented:
+    def __getitem__(self, index: int) -> SegmentationSample:
         return self._samples[index]
 
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scenes import box, scene
 
-from lavida.exposure.augment import augment, degrade
+from lavida.exposure.looks import degrade
+from lavida.exposure.views import augment
 
 SIZE = (48, 64)
 

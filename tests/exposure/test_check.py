@@ -12,7 +12,7 @@ from PIL import Image
 from lavida.errors import InputError
 from lavida.exposure.check import CheckReport, check, malformed
 from lavida.exposure.datasets.reading import read_labels, read_rgb
-from lavida.exposure.sample import Segmented
+from lavida.exposure.sample import SegmentationSample
 
 
 class Shapes:
@@ -29,10 +29,11 @@ class Shapes:
     def __len__(self) -> int:
         return len(self._paths)
 
-    def __getitem__(self, index: int) -> Segmented:
+    def __getitem__(self, index: int) -> SegmentationSample:
         path = self._paths[index]
         masks = {"box": read_labels(path.with_suffix(".png"))[None] > 0}
-        return Segmented(frames=read_rgb(path)[None], masks=masks, ignore=None, dataset=self.name, key=path.stem)
+        frames = read_rgb(path)[None]
+        return SegmentationSample(frames=frames, masks=masks, ignore=None, dataset=self.name, key=path.stem)
 
     def counts(self) -> dict[str, int]:
         return {"images": len(self), "shapes": len(self)}
@@ -171,8 +172,8 @@ MASK = np.ones((1, 4, 5), bool)
 )
 def test_a_malformed_sample_is_explained(fields, why):
     good = {"frames": FRAMES, "masks": {"box": MASK}, "ignore": None, "dataset": "shapes", "key": "0"}
-    assert malformed(Segmented(**good), dataset="shapes") is None
-    assert why in malformed(Segmented(**{**good, **fields}), dataset="shapes")
+    assert malformed(SegmentationSample(**good), dataset="shapes") is None
+    assert why in malformed(SegmentationSample(**{**good, **fields}), dataset="shapes")
 
 
 def test_many_files_are_opened_block_by_block(root, monkeypatch):

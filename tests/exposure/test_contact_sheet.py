@@ -7,12 +7,15 @@ from PIL import Image
 from lavida.errors import InputError
 from lavida.export.palette import colours
 from lavida.exposure.contact_sheet import PICTURE, ContactSheet
-from lavida.exposure.sample import Segmented
+from lavida.exposure.sample import SegmentationSample
 
 
-def sample(masks: dict[str, np.ndarray], *, shape: tuple[int, int, int] = (1, 120, 160), **fields) -> Segmented:
+def sample(
+    masks: dict[str, np.ndarray], *, shape: tuple[int, int, int] = (1, 120, 160), **fields
+) -> SegmentationSample:
     frames = np.full((*shape, 3), 90, np.uint8)
-    return Segmented(frames=frames, masks=masks, ignore=fields.pop("ignore", None), dataset="x", key="a/b", **fields)
+    ignore = fields.pop("ignore", None)
+    return SegmentationSample(frames=frames, masks=masks, ignore=ignore, dataset="x", key="a/b", **fields)
 
 
 def filled(rows: slice, columns: slice, *, shape: tuple[int, int, int] = (1, 120, 160), frame: int = 0) -> np.ndarray:
@@ -21,7 +24,7 @@ def filled(rows: slice, columns: slice, *, shape: tuple[int, int, int] = (1, 120
     return mask
 
 
-def drawn(tmp_path, *samples: Segmented) -> np.ndarray:
+def drawn(tmp_path, *samples: SegmentationSample) -> np.ndarray:
     sheet = ContactSheet()
     for each in samples:
         sheet.add("train", each)

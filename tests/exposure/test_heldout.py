@@ -7,7 +7,7 @@ from scenes import HEIGHT, WIDTH, Scenes, box, scene, toy_vocabulary
 from lavida.errors import InputError
 from lavida.exposure.heldout import (
     HeldoutQuestions,
-    Prompt,
+    Query,
     evenly_spread,
     heldout_prompts,
     removed_prompts,
@@ -44,10 +44,10 @@ def test_the_prompts_are_those_of_the_first_version():
     """Published numbers belong to these draws."""
     data = Scenes([scene({"w0": WHOLE, "w3": WHOLE}), scene({"w2": WHOLE})])
     assert heldout_prompts(data, vocabulary=toy_vocabulary()) == [
-        Prompt(0, ("w5", "w7", "w2", "w3", "w4"), "w3"),
-        Prompt(0, ("w5", "w4", "w10", "w11", "w7"), None),
-        Prompt(1, ("w2", "w6", "w10", "w4", "w7"), "w2"),
-        Prompt(1, ("w7", "w1", "w5", "w11", "w0"), None),
+        Query(0, ("w5", "w7", "w2", "w3", "w4"), "w3"),
+        Query(0, ("w5", "w4", "w10", "w11", "w7"), None),
+        Query(1, ("w2", "w6", "w10", "w4", "w7"), "w2"),
+        Query(1, ("w7", "w1", "w5", "w11", "w0"), None),
     ]
 
 

@@ -5,13 +5,13 @@ from scenes import Scenes
 from lavida.exposure.cutouts import MOVERS, CutoutBank, cut_out
 from lavida.exposure.mixture import Mixture
 from lavida.exposure.moving import DRIVING, FAST, PARKED, neighbours, set_in_motion, with_motion
-from lavida.exposure.sample import Segmented
+from lavida.exposure.sample import SegmentationSample
 
 HEIGHT, WIDTH = 128, 160
 WALKER = next(mover for mover in MOVERS if (mover.dataset, mover.name) == ("camvid", "pedestrian"))
 
 
-def street(seed: int = 0, *, objects: dict[str, tuple[int, int]] | None = None) -> Segmented:
+def street(seed: int = 0, *, objects: dict[str, tuple[int, int]] | None = None) -> SegmentationSample:
     """A noisy picture with 40 x 20 boxes of given classes (left upper corners)."""
     frame = np.random.default_rng(seed).integers(60, 120, (HEIGHT, WIDTH, 3), dtype=np.uint8)
     masks = {}
@@ -19,7 +19,7 @@ def street(seed: int = 0, *, objects: dict[str, tuple[int, int]] | None = None) 
         masks[name] = np.zeros((1, HEIGHT, WIDTH), bool)
         masks[name][0, top : top + 40, left : left + 20] = True
         frame[masks[name][0]] = np.random.default_rng(7).integers(150, 255, (800, 3), dtype=np.uint8)
-    return Segmented(frames=frame[None], masks=masks, ignore=None, dataset="camvid", key="0")
+    return SegmentationSample(frames=frame[None], masks=masks, ignore=None, dataset="camvid", key="0")
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def bank() -> CutoutBank:
     return CutoutBank(Mixture([Scenes([sample], name="camvid")], [1.0]))
 
 
-def scenes(bank: CutoutBank, count: int = 40, *, length: int = 1, view: Segmented | None = None):
+def scenes(bank: CutoutBank, count: int = 40, *, length: int = 1, view: SegmentationSample | None = None):
     for seed in range(count):
         yield set_in_motion(view or street(), bank, length=length, rng=np.random.default_rng(seed))
 
@@ -94,7 +94,7 @@ def test_standing_vehicles_of_the_picture_are_parked(bank):
 def test_the_neighbours_of_a_clip_are_its_own_frames_and_of_a_picture_itself():
     rng = np.random.default_rng(0)
     one = street()
-    clip = Segmented(
+    clip = SegmentationSample(
         np.repeat(one.frames, 3, 0) + np.arange(3, dtype=np.uint8)[:, None, None, None], {}, None, "davis", "a/0"
     )
     seen = neighbours(clip, rng=rng)

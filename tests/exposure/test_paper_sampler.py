@@ -7,25 +7,25 @@ import numpy as np
 import pytest
 from paper_sets import SAID, Said
 
-from lavida.exposure.sample import Exposure
+from lavida.exposure.sample import ExposedSample
+from lavida.training.data import ExposureStream
 from lavida.training.recipe import load_recipe
-from lavida.training.stream import ExposureStream
 
 PAPER = Path(__file__).resolve().parents[2] / "configs" / "paper.yaml"
 TINY = ["data.root=.", "data.size=[32,32]", "data.sets=[{name: 'paper_sets:Said', folder: none}]"]
 
 
-def exposures(*changes: str, count: int = 2200) -> list[Exposure]:
+def exposures(*changes: str, count: int = 2200) -> list[ExposedSample]:
     stream = ExposureStream(load_recipe(PAPER, [*TINY, "sampler.max_categories=4", *changes]))
     return [stream(1, np.random.default_rng((5, i))) for i in range(count)]
 
 
 @pytest.fixture(scope="module")
-def drawn() -> list[Exposure]:
+def drawn() -> list[ExposedSample]:
     return exposures()
 
 
-def true_and_irrelevant(drawn: list[Exposure]) -> tuple[dict[int, Counter[str]], dict[int, Counter[str]]]:
+def true_and_irrelevant(drawn: list[ExposedSample]) -> tuple[dict[int, Counter[str]], dict[int, Counter[str]]]:
     """Sample -> how often each text was true of it, and irrelevant."""
     true, irrelevant = ({index: Counter() for index in range(len(SAID))} for _ in range(2))
     for e in drawn:

@@ -6,9 +6,8 @@ import pytest
 from scenes import HEIGHT, WIDTH, Scenes, box, scene, toy_vocabulary
 
 from lavida.errors import InputError
-from lavida.exposure.balance import even_weights
 from lavida.exposure.mixture import Mixture
-from lavida.exposure.sampler import AnomalyExposureSampler
+from lavida.exposure.sampler import AnomalyExposureSampler, even_weights
 from lavida.exposure.vocabulary import Vocabulary
 
 NAMES = tuple(f"w{i}" for i in range(12))
@@ -19,8 +18,8 @@ def draw(count, segmented=None, *, own_names=NAMES[:6], vocabulary=None, seed=0,
     settings = {"vocabulary": vocabulary or toy_vocabulary(), "phrases": False, **settings}
     sampler = AnomalyExposureSampler(**settings)
     rng = np.random.default_rng(seed)
-    segmented = segmented or scene(PRESENT)
-    return [sampler.sample(segmented, own_names, rng) for _ in range(count)]
+    segmented, own = segmented or scene(PRESENT), sampler.own_names(own_names)
+    return [sampler.sample(segmented, own, rng) for _ in range(count)]
 
 
 def test_a_share_p_of_the_samples_is_anomalous():
@@ -167,8 +166,9 @@ def test_an_exposure_takes_over_what_its_sample_has_besides_the_labels():
 def test_names_that_a_sample_was_searched_for_are_absent_unless_listed():
     sampler = AnomalyExposureSampler(vocabulary=toy_vocabulary(), names=(), phrases=False, probability=0.0)
     sample, rng = scene({**PRESENT, "fast w0": box(0, 0, 0, 0)}), np.random.default_rng(0)
-    searched = ("fast w0", "slow w1", "w8")  # w1 and w8 may be there; someone has looked
-    drawn = {n for _ in range(50) for n in sampler.sample(sample, NAMES[:4], rng, searched=searched).categories}
+    # w1 and w8 may be there; someone has looked
+    own = sampler.own_names(NAMES[:4], motion_words=("fast w0", "slow w1", "w8"))
+    drawn = {n for _ in range(50) for n in sampler.sample(sample, own, rng).categories}
     assert drawn == {"w2", "w3", "slow w1", "w8"}
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scenes import HEIGHT, WIDTH, Scenes, box, scene, toy_vocabulary
 
-from lavida.exposure.datasets import camvid, coco128, davis2017, idd_lite, mapillary, youtube_vos
+from lavida.exposure.datasets import coco128, davis2017, mapillary, street_scenes, youtube_vos
 from lavida.exposure.datasets.ade20k import Ade20k
-from lavida.exposure.datasets.cityscapes import Cityscapes
 from lavida.exposure.datasets.coco_stuff import CocoStuff
 from lavida.exposure.datasets.pascal_voc import PascalVoc
+from lavida.exposure.datasets.street_scenes import Cityscapes
 from lavida.exposure.heldout import heldout_prompts
 from lavida.exposure.vocabulary import Vocabulary
 
@@ -31,7 +31,7 @@ def test_every_class_of_every_data_set_has_an_entry(vocabulary, train_sets, held
 
 def test_the_union_is_fixed(vocabulary):
     assert len(vocabulary.names) == len(set(vocabulary.names)) == 107
-    assert {*coco128.CLASSES, *camvid.CLASSES, *idd_lite.CLASSES} < set(vocabulary.names)
+    assert {*coco128.CLASSES, *street_scenes.CAMVID, *street_scenes.IDD_LITE} < set(vocabulary.names)
 
 
 def test_no_phrase_says_two_things(vocabulary):

@@ -24,12 +24,11 @@ SETTINGS = [part for key, value in SIZES.items() for part in ("--set", f"{key}={
 def train(out: Path, sources: dict[str, Path], **settings) -> Path:
     model = {"preset": "paper"} | {part: str(folder) for part, folder in sources.items()} | SIZES
     lora = {"rank": 2, "dropout": 0.0}
-    return loop.train(toy_recipe(out, model=model, steps=2, learning_rate=1e-2, **({"lora": lora} | settings)))
+    recipe = toy_recipe(out, model=model, steps=2, learning_rate=1e-2, **({"lora": lora} | settings))
+    return loop.train(recipe, data=ToyStream())
 
 
-@pytest.fixture(autouse=True)
-def toys(monkeypatch, fresh_accelerator):
-    monkeypatch.setattr(loop, "ExposureStream", ToyStream)
+pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 
 
 @torch.no_grad()

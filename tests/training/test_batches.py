@@ -5,7 +5,7 @@ from tiny import CATEGORIES
 from torch.utils.data import DataLoader
 from toys import draw, exposure
 
-from lavida.training.batches import Batch, StepBatches, collate
+from lavida.training.data import Batch, StepBatches, collate
 
 SETTINGS = {"steps": 12, "seed": 3, "batch_size": 6, "clip_length": 3, "clip_share": 0.5, "templates": 4}
 
@@ -100,11 +100,11 @@ def test_partly_covered_cells_keep_their_share():
 
 
 def test_frames_keep_their_colours_and_order():
-    from lavida.exposure.sample import Exposure
+    from lavida.exposure.sample import ExposedSample
 
     frames = np.zeros((2, 8, 8, 3), dtype=np.uint8)
     frames[1, 3, 5] = (10, 20, 30)
-    sample = Exposure(frames, ("dog",), np.zeros(2, np.float32), np.zeros((2, 8, 8), bool), {}, None, "toy", "0")
+    sample = ExposedSample(frames, ("dog",), np.zeros(2, np.float32), np.zeros((2, 8, 8), bool), {}, None, "toy", "0")
     batch = collate([sample], [0])
     assert batch.frames[0, 1, :, 3, 5].tolist() == [10, 20, 30] and batch.frames[0, 0].sum() == 0
 

@@ -6,8 +6,8 @@ import torch
 from tiny import tiny_lavida
 
 from lavida.evaluation.exposure import Answer, reliability_curve
-from lavida.training import calibration
-from lavida.training.calibration import calibrate, fit
+from lavida.training import saving
+from lavida.training.saving import calibrate, fit
 
 
 def answer(logit: float, positive: bool, calibrates: bool = True) -> Answer:
@@ -49,7 +49,7 @@ def test_the_measuring_half_is_not_learnt_from():
 
 def test_a_calibrated_detector_says_the_share_of_positives(monkeypatch):
     detector = SimpleNamespace(model=tiny_lavida(calibration_temperature=7.0))
-    monkeypatch.setattr(calibration, "exposure_answers", lambda *_, **__: iter([("a", answers(2.0, -3.0))]))
+    monkeypatch.setattr(saving, "exposure_answers", lambda *_, **__: iter([("a", answers(2.0, -3.0))]))
     calibrate(detector, "anywhere")
     probabilities = detector.model.calibrated(torch.tensor([-3.0, -1.0, -5.0])).sigmoid()
     expected = torch.tensor([0.0, 1.0, -1.0]).sigmoid()

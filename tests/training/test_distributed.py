@@ -8,28 +8,20 @@ import sys
 
 import pytest
 import toy_run
-from toy_run import log, toy_recipe
+from toy_run import log, toy_recipe, train
 
 from lavida.errors import InputError
-from lavida.training.loop import train
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 # five pictures, or two clips of two frames: no part is like another; drop 0: parts are dropped from independently
 SETTINGS = {"model": {"drop": 0}, "batch_size": 5, "steps": 4, "checkpoint_every": 4}
 
 
-@pytest.fixture(autouse=True)
-def toys(monkeypatch):
-    toy_run.use_toys(monkeypatch.setattr)
-
-
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> list[dict]:
     """The losses of one process that takes every step at once."""
     out = tmp_path_factory.mktemp("runs") / "whole"
-    with pytest.MonkeyPatch.context() as patch:
-        toy_run.use_toys(patch.setattr)
-        train(toy_recipe(out, **SETTINGS))
+    train(toy_recipe(out, **SETTINGS))
     return log(out)
 
 

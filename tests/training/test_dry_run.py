@@ -84,10 +84,10 @@ def test_parts_are_counted_once_and_all_of_them():
 def test_missing_data_are_listed_and_then_refused(tmp_path):
     recipe = load_recipe(CONFIGS / "paper.yaml", [f"data.root={tmp_path}"])
     recipe.data.sets = [SetRecipe("mevis", "mevis", weight=3.0), SetRecipe("ade20k", "ade20k", weight=1.0)]
-    rows = list(mixture_rows(recipe))
+    rows = list(mixture_rows(recipe.data))
     assert [row.samples for row in rows] == [None, None] and [row.share for row in rows] == [0.75, 0.25]
     with pytest.raises(InputError, match="2 of 2 data sets .*meta_expressions.json.*data check mevis"):
-        module.Outlook([], {}, rows).check()
+        module.TrainingPlan([], {}, rows).check()
 
 
 def test_the_command_prints_the_report_and_stops(tree, tmp_path, capsys, monkeypatch):

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 import toy_run
-from toy_run import log, toy_recipe
+from toy_run import log, toy_recipe, train
 
 from lavida.model.lavida import LavidaModel
-from lavida.training.loop import train
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 EVERYTHING = {  # on, that a run could lose track of
@@ -47,12 +46,10 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
     whole, killed = folder / "whole", folder / "killed"
     losses, partial = killed / "losses.jsonl", killed / ".checkpoint-6"
-    with pytest.MonkeyPatch.context() as patch:
-        toy_run.use_toys(patch.setattr)
-        train(toy_recipe(whole, **EVERYTHING))
-        kill_when(lambda: losses.exists() and '"step": 3' in losses.read_text(), killed)
-        kill_when((partial / "half").exists, killed, "6")
-        train(toy_recipe(killed, **EVERYTHING))
+    train(toy_recipe(whole, **EVERYTHING))
+    kill_when(lambda: losses.exists() and '"step": 3' in losses.read_text(), killed)
+    kill_when((partial / "half").exists, killed, "6")
+    train(toy_recipe(killed, **EVERYTHING))
     return whole, killed
 
 

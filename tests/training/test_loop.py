@@ -4,17 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
-import toy_run
 from accelerate import Accelerator
 from omegaconf import OmegaConf
 from safetensors.torch import load_file, save_model
 from tiny import clips
-from toy_run import log, toy_model, toy_recipe
+from toy_run import ToyStream, log, toy_model, toy_recipe, train
 
 from lavida.errors import InputError
 from lavida.model.lavida import LavidaModel
-from lavida.training import loop, optimisation
-from lavida.training.loop import train
+from lavida.training import loop, steps
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 
@@ -23,28 +21,23 @@ class Killed(Exception):
     """Stands for a power cut; `test_kill.py` has real ones."""
 
 
-class ToyStream(toy_run.ToyStream):
-    """May die after some draws."""
+class Dies(ToyStream):
+    """After some draws."""
 
-    dies_after: int | None = None
-
-    def __init__(self, recipe):
-        self._drawn = 0
+    def __init__(self, after: int):
+        self._left = after
 
     def __call__(self, length, rng):
-        if self._drawn == ToyStream.dies_after:
+        if self._left == 0:
             raise Killed
-        self._drawn += 1
+        self._left -= 1
         return super().__call__(length, rng)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def toys():
-    """Everything is real but the data, the model and the tracker."""
+def no_tracker():
     with pytest.MonkeyPatch.context() as patch:
-        toy_run.use_toys(patch.setattr)
-        patch.setattr(loop, "ExposureStream", ToyStream)
-        patch.setattr(optimisation, "has_tensorboard", lambda: False)
+        patch.setattr(steps, "has_tensorboard", lambda: False)
         yield
 
 
@@ -53,7 +46,7 @@ def names(out: Path) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(toys, tmp_path_factory) -> Path:
+def uninterrupted(no_tracker, tmp_path_factory) -> Path:
     """The folder of a run that nothing disturbed."""
     out = tmp_path_factory.mktemp("runs") / "whole" / "run"  # neither exists
     return train(toy_recipe(out)).parent
@@ -79,11 +72,11 @@ def test_the_finished_model_loads_and_has_learnt(uninterrupted):
     assert model(clips(1, 2), [["dog"]]).frame_logits.isfinite().all()
 
 
-def dies_while_drawing(patch):
-    patch.setattr(ToyStream, "dies_after", 9)  # in the sixth step, after checkpoint-4 and the loss of step 5
+def dies_while_drawing(patch) -> ToyStream:
+    return Dies(after=9)  # in the sixth step, after checkpoint-4 and the loss of step 5
 
 
-def dies_while_writing(patch):
+def dies_while_writing(patch) -> ToyStream:
     def half(self, folder):
         if folder.endswith("checkpoint-4"):
             Path(folder).mkdir()
@@ -93,13 +86,13 @@ def dies_while_writing(patch):
 
     whole = Accelerator.save_state
     patch.setattr(Accelerator, "save_state", half)
+    return ToyStream()
 
 
 @pytest.mark.parametrize(("death", "left"), [(dies_while_drawing, {2, 4}), (dies_while_writing, {2})])
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(uninterrupted, tmp_path, monkeypatch, death, left):
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        death(patch)
-        train(toy_recipe(tmp_path))
+        train(toy_recipe(tmp_path), data=death(patch))
     assert {path.name for path in tmp_path.glob("checkpoint-*")} == {f"checkpoint-{step}" for step in left}
     assert log(tmp_path)[-1]["step"] > max(left) or death is dies_while_writing
     train(toy_recipe(tmp_path))
@@ -109,10 +102,9 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(uninterrupted, tmp_path
     assert all(torch.equal(resumed[key], whole[key]) for key in whole)
 
 
-def test_a_finished_run_is_not_trained_again(uninterrupted, monkeypatch):
-    monkeypatch.setattr(ToyStream, "dies_after", 0)
+def test_a_finished_run_is_not_trained_again(uninterrupted):
     before = log(uninterrupted)
-    assert train(toy_recipe(uninterrupted)) == uninterrupted / "model"
+    assert train(toy_recipe(uninterrupted), data=Dies(after=0)) == uninterrupted / "model"
     assert log(uninterrupted) == before
 
 
@@ -197,17 +189,15 @@ def test_a_copied_checkpoint_is_no_checkpoint(uninterrupted, tmp_path):
 
 
 @pytest.mark.parametrize("out", ["file", "file/run"])
-def test_an_output_that_cannot_be_is_refused_before_the_work(tmp_path, monkeypatch, out):
+def test_an_output_that_cannot_be_is_refused_before_the_work(tmp_path, out):
     (tmp_path / "file").touch()
-    monkeypatch.setattr(loop, "ExposureStream", None)
     with pytest.raises(InputError, match="file"):
-        train(toy_recipe(tmp_path / out))
+        loop.train(toy_recipe(tmp_path / out))  # which would look for its data first
 
 
-def test_calibration_without_its_pictures_is_refused_before_the_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "ExposureStream", None)
+def test_calibration_without_its_pictures_is_refused_before_the_work(tmp_path):
     with pytest.raises(InputError, match="camvid.*calibrate=false"):
-        train(replace(toy_recipe(tmp_path / "run"), calibrate=True))
+        loop.train(replace(toy_recipe(tmp_path / "run"), calibrate=True))
     assert not (tmp_path / "run").exists()
 
 
@@ -215,7 +205,7 @@ def test_a_calibration_that_fails_does_not_lose_the_model(tmp_path, monkeypatch)
     def fails(*_):
         raise InputError("no pictures")
 
-    monkeypatch.setattr("lavida.training.check.check_pictures", lambda root: None)
+    monkeypatch.setattr("lavida.training.start.check_pictures", lambda root: None)
     monkeypatch.setattr("lavida.training.saving.calibrate", fails)
     with pytest.raises(InputError, match="no pictures"):
         train(replace(toy_recipe(tmp_path / "run", steps=1), calibrate=True))
@@ -226,7 +216,7 @@ def test_calibration_changes_two_numbers_of_a_saved_model_and_nothing_else(tmp_p
     def calibrate(detector, root):
         detector.model.config.calibration_temperature, detector.model.config.calibration_bias = 2.0, -1.0
 
-    monkeypatch.setattr("lavida.training.check.check_pictures", lambda root: None)
+    monkeypatch.setattr("lavida.training.start.check_pictures", lambda root: None)
     train(toy_recipe(tmp_path / "run", steps=1))
     before = {path.name: path.read_bytes() for path in (tmp_path / "run" / "model").iterdir() if path.is_file()}
     monkeypatch.setattr("lavida.training.saving.calibrate", calibrate)
@@ -243,12 +233,11 @@ def test_a_full_disk_is_one_line(small_disk):
         train(toy_recipe(small_disk / "run"))
 
 
-class WithoutAPicture(toy_run.ToyStream):
+class WithoutAPicture(ToyStream):
     def __call__(self, length, rng):
         raise InputError("cannot read image: 7.jpg")
 
 
-def test_a_picture_that_cannot_be_read_is_one_line_from_a_worker_too(tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "ExposureStream", WithoutAPicture)
+def test_a_picture_that_cannot_be_read_is_one_line_from_a_worker_too(tmp_path):
     with pytest.raises(InputError, match="^cannot read image: 7.jpg$"):
-        train(toy_recipe(tmp_path / "run", workers=1))
+        train(toy_recipe(tmp_path / "run", workers=1), data=WithoutAPicture())

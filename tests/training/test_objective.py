@@ -6,7 +6,7 @@ from tiny import CATEGORIES, tiny_lavida
 from toys import exposure
 
 from lavida.model.losses import LossWeights
-from lavida.training.batches import Batch, collate
+from lavida.training.data import Batch, collate
 from lavida.training.objective import presence_loss, training_loss
 from lavida.training.recipe import AlignmentWeights
 

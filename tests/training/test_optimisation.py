@@ -4,8 +4,8 @@ from tiny import tiny_lavida
 from torch import nn
 
 from lavida.errors import InputError
-from lavida.training.optimisation import build_optimiser, fit_for_sharding, outside_forward
 from lavida.training.recipe import OptimiserRecipe
+from lavida.training.steps import build_optimiser, fit_for_sharding, outside_forward
 
 
 def test_only_trained_weights_are_optimised():

@@ -11,10 +11,9 @@ from torch import Tensor
 from toys import exposure
 
 from lavida.model.losses import LossWeights
-from lavida.training.batches import Batch, collate
-from lavida.training.objective import training_loss
+from lavida.training.data import Batch, collate
+from lavida.training.objective import step_shares, training_loss
 from lavida.training.recipe import AlignmentWeights
-from lavida.training.shares import part_loss, step_shares
 
 WEIGHTS = {"weights": LossWeights(), "alignment": AlignmentWeights(evidence=3.0, presence=1.5)}
 LENGTH, HIDDEN = 2, 1  # frames of a clip; the one that the object leaves
@@ -95,7 +94,7 @@ def test_the_mean_over_the_parts_is_the_whole_step(fresh_accelerator, labels):
     parts: list[Batch] = [collate(samples[cut], [0] * len(samples[cut])) for cut in cuts]
     shares = step_shares(parts, Accelerator(cpu=True))
     each = [
-        part_loss(output(said, cut), part, share, **WEIGHTS)
+        training_loss(output(said, cut), part, shares=share, **WEIGHTS)
         for cut, part, share in zip(cuts, parts, shares, strict=True)
     ]
     together = sum(part for part, _ in each) / len(each)

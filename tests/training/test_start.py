@@ -99,7 +99,7 @@ def test_a_preset_is_put_together_from_its_sources(precision, tmp_path):
     assert model.config.removed_categories == ["zebra"]
     held = torch.bfloat16 if precision == "bf16" else torch.float32
     assert {weight.dtype for weight in model.semantics.parameters()} == {held}
-    make_trainable(model, recipe)
+    make_trainable(model, recipe.train, pretrained=True)
     assert {weight.dtype for weight in model.parameters() if weight.requires_grad} == {torch.float32}
 
 
@@ -172,7 +172,7 @@ def test_training_can_go_on_from_a_saved_model(tmp_path):
 
 def test_the_papers_recipe_trains_on_small_checkpoints(tmp_path, capsys, monkeypatch, fresh_accelerator):
     """All of configs/paper.yaml but its sizes and data: LoRA, bf16, accumulation, checkpointing, whole vocabulary."""
-    monkeypatch.setattr("lavida.training.loop.ExposureStream", ToyStream)
+    monkeypatch.setattr("lavida.training.loop.ExposureStream", lambda recipe: ToyStream())  # through the command line
     sources = save_sources(tmp_path / "sources", dtype=torch.bfloat16)
     changes = {f"model.{key}": value for key, value in (sources | SIZES).items()} | {
         "data.clip_length": 2,

@@ -10,9 +10,8 @@ from toy_sets import Animals, Texts, Things
 from lavida.errors import InputError
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.model.prompt import TEMPLATES
-from lavida.training.batches import Batch, StepBatches
+from lavida.training.data import Batch, ExposureStream, StepBatches
 from lavida.training.recipe import DataRecipe, OptimiserRecipe, Recipe, SamplerRecipe, SetRecipe
-from lavida.training.stream import ExposureStream
 
 ANIMALS, THINGS, TEXTS, MOVERS = (f"toy_sets:{kind}" for kind in ("Animals", "Things", "Texts", "Movers"))
 

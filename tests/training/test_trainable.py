@@ -8,7 +8,7 @@ from lavida.model.lavida import LavidaModel
 from lavida.model.mllm_config import nano_mllm_config
 from lavida.model.tokenizer import SEG_TOKEN
 from lavida.training.recipe import LoraRecipe
-from lavida.training.trainable import make_trainable, plain_state
+from lavida.training.trainable import is_pretrained, make_trainable, plain_state
 
 EMBEDDING = "semantics.mllm.model.language_model.embed_tokens.weight"
 HEAD = "semantics.mllm.lm_head.weight"
@@ -22,7 +22,7 @@ def untied_config():
 
 
 def changed(model: LavidaModel, *, preset: str = "nano", **settings) -> LavidaModel:
-    make_trainable(model, toy_recipe("nowhere", model={"preset": preset}, **settings))
+    make_trainable(model, toy_recipe("nowhere", **settings).train, pretrained=is_pretrained(model, {"preset": preset}))
     return model.train()
 
 

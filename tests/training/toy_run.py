@@ -7,9 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,43 +19,40 @@ if __name__ == "__main__":
 from tiny import tiny_lavida
 from toys import draw
 
-from lavida.exposure.sample import Segmented
+from lavida.exposure.sample import SegmentationSample
 from lavida.model.lavida import LavidaModel
-from lavida.training import check, checkpoint, held_out, loop
+from lavida.training import loop, run_folder
 from lavida.training.recipe import DataRecipe, LoraRecipe, OptimiserRecipe, Recipe, SetRecipe
 
 STEPS = 6
 
 
 class ToyStream:
-    """Takes the place of `ExposureStream`."""
+    """An `ExposureSource` without files."""
 
     has_clips = True
-
-    def __init__(self, recipe: Recipe):
-        pass
 
     def __call__(self, length, rng):
         return draw(length, rng)
 
 
 class ToyPictures:
-    """Held-out pictures: a bright dog in every second one."""
+    """Held-out pictures, named in recipes as `toy_run:ToyPictures`: a bright dog in every second one."""
 
     name, vocabulary = "toy", ("dog",)
 
-    def __init__(self, name: str, root: Path, split: str):
+    def __init__(self, root: Path, split: str):
         assert split == "heldout"
 
     def __len__(self) -> int:
         return 6
 
-    def __getitem__(self, index: int) -> Segmented:
+    def __getitem__(self, index: int) -> SegmentationSample:
         frames = np.random.default_rng(index).integers(0, 120, (1, 48, 64, 3)).astype(np.uint8)
         mask = np.zeros((1, 48, 64), dtype=bool)
         mask[:, 8:32, 16:40] = index % 2 == 0
         frames[mask] = 250
-        return Segmented(frames, {"dog": mask} if mask.any() else {}, None, "toy", f"scene/{index}")
+        return SegmentationSample(frames, {"dog": mask} if mask.any() else {}, None, "toy", f"scene/{index}")
 
 
 def toy_model(recipe: Recipe) -> LavidaModel:
@@ -68,12 +63,9 @@ def toy_model(recipe: Recipe) -> LavidaModel:
     return model
 
 
-def use_toys(put: Callable[[Any, str, Any], None]) -> None:
-    """`put` is `setattr`, or pytest's."""
-    put(loop, "ExposureStream", ToyStream)
-    put(loop, "build_model", toy_model)
-    put(check, "check_model", lambda recipe: None)
-    put(held_out, "load", ToyPictures)
+def train(recipe: Recipe, **given) -> Path:
+    """`loop.train` with toys for what is not given."""
+    return loop.train(recipe, **{"data": ToyStream(), "model": toy_model(recipe)} | given)
 
 
 def toy_recipe(out: Path | str, *, model: dict | None = None, **changes) -> Recipe:
@@ -91,7 +83,7 @@ def toy_recipe(out: Path | str, *, model: dict | None = None, **changes) -> Reci
     } | changes
     if isinstance(settings.get("lora"), dict):
         settings["lora"] = LoraRecipe(**settings["lora"])
-    data = DataRecipe(root="nowhere", sets=[SetRecipe("toy", "toy")], clip_length=2, clip_share=0.4)
+    data = DataRecipe(root="nowhere", sets=[SetRecipe("toy_run:ToyPictures", "toy")], clip_length=2, clip_share=0.4)
     start = {"preset": "nano"} | (model or {})
     return Recipe(model=start, data=data, train=OptimiserRecipe(**settings), calibrate=False, out=str(out))
 
@@ -102,7 +94,7 @@ def log(out: Path, name: str = "losses.jsonl") -> list[dict]:
 
 def stall_while_writing(step: int) -> None:
     """Write half of a checkpoint's weights, then wait to be killed."""
-    whole = checkpoint.save_file
+    whole = run_folder.save_file
 
     def half(weights: dict[str, torch.Tensor], path: Path) -> None:
         whole(weights, path)
@@ -112,15 +104,14 @@ def stall_while_writing(step: int) -> None:
             (path.parent / "half").touch()
             time.sleep(600)
 
-    checkpoint.save_file = half
+    run_folder.save_file = half
 
 
 if __name__ == "__main__":
-    use_toys(setattr)
     if len(sys.argv) > 2:
         stall_while_writing(int(sys.argv[2]))
     for number, settings in enumerate(json.loads(sys.argv[1])):
         AcceleratorState._reset_state(reset_partial_state=True)
         if ports := os.environ.get("TOY_PORTS"):  # where the processes of each run meet
             os.environ["MASTER_PORT"] = ports.split()[number]
-        loop.train(toy_recipe(**settings))
+        train(toy_recipe(**settings))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lavida.exposure.sample import Segmented
+from lavida.exposure.sample import SegmentationSample
 
 HEIGHT, WIDTH = 48, 64
 
@@ -23,7 +23,7 @@ class Toys:
     def __len__(self) -> int:
         return 40
 
-    def __getitem__(self, index: int) -> Segmented:
+    def __getitem__(self, index: int) -> SegmentationSample:
         rng = np.random.default_rng(index)
         frames = rng.integers(0, 60, (self._length, HEIGHT, WIDTH, 3), dtype=np.uint8)
         masks = {}
@@ -31,7 +31,8 @@ class Toys:
             masks[name] = np.zeros(frames.shape[:3], bool)
             masks[name][:, 8:40, 4 + 30 * place : 28 + 30 * place] = True
             frames[masks[name]] = 100 + 50 * place
-        return Segmented(frames=frames, masks=masks, ignore=None, dataset=self.name, key=f"{index // 8}/{index}")
+        key = f"{index // 8}/{index}"
+        return SegmentationSample(frames=frames, masks=masks, ignore=None, dataset=self.name, key=key)
 
 
 class Animals(Toys):
@@ -58,13 +59,13 @@ class Texts(Toys):
     said = ("a wug", "a wug beside a dog")
     vocabulary = (*(f"{thing} number {i}" for i in range(40) for thing in ("puppy", "black suv", "blarg")), *said)
 
-    def __getitem__(self, index: int) -> Segmented:
+    def __getitem__(self, index: int) -> SegmentationSample:
         sample = super().__getitem__(index)
         spoken = {
             f"{thing} number {index}": mask
             for thing, mask in zip(("puppy", "blarg"), sample.masks.values(), strict=True)
         }
-        return Segmented(
+        return SegmentationSample(
             frames=sample.frames,
             masks={"dog": np.zeros_like(spoken["puppy number " + str(index)]), **spoken},
             ignore=None,

@@ -3,7 +3,7 @@
 import numpy as np
 from tiny import CATEGORIES
 
-from lavida.exposure.sample import Exposure
+from lavida.exposure.sample import ExposedSample
 
 
 def exposure(
@@ -14,7 +14,7 @@ def exposure(
     true: int | None = None,
     size: tuple[int, int] = (64, 96),
     ignored_rows: int = 0,
-) -> Exposure:
+) -> ExposedSample:
     """Noise; category `true` is a bright square in its middle, None makes a normal sample."""
     frames = np.random.default_rng(seed).integers(0, 120, (length, *size, 3)).astype(np.uint8)
     mask, ignore = np.zeros((length, *size), dtype=bool), np.zeros((length, *size), dtype=bool)
@@ -22,7 +22,7 @@ def exposure(
     if true is not None:
         mask[:, 16:48, 32:64] = True
         frames[mask] = 250
-    return Exposure(
+    return ExposedSample(
         frames=frames,
         categories=categories,
         frame_labels=mask.any((1, 2)).astype(np.float32),
@@ -34,7 +34,7 @@ def exposure(
     )
 
 
-def draw(length: int, rng: np.random.Generator) -> Exposure:
+def draw(length: int, rng: np.random.Generator) -> ExposedSample:
     """As an `ExposureStream` draws: everything from the generator."""
     count = int(rng.integers(1, len(CATEGORIES) + 1))
     true = int(rng.integers(count)) if rng.random() < 0.5 else None

@@ -1,7 +1,5 @@
 """Checks a data set on disk: is all of it there, can it be opened, do its samples have the right form."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -15,7 +13,7 @@ from PIL import Image
 
 from lavida.errors import InputError
 from lavida.exposure.inspection import BLOCK, THREADS, Opened, ProgressBar, inspect, is_picture
-from lavida.exposure.sample import SegmentationDataset, Segmented
+from lavida.exposure.sample import SegmentationDataset, SegmentationSample
 from lavida.video.pixels import Header, header_of
 
 TAIL = 1024  # where the end marker of a JPEG is looked for
@@ -27,8 +25,9 @@ MISSING = "missing"
 class CheckedDataset(SegmentationDataset, Protocol):
     """A data set that knows what it should consist of.
 
-    `lavida.exposure.inspection` describes what it may tell beside that: which label file belongs to which picture, what
-    is labelled in it, and more about its files.
+    It may tell more: `pairs() -> Iterator[tuple[Path, ...]]`, each picture and its label file, where it has one;
+    beside that `words(labels: Path) -> set[str]`, what a label file shows (raises InputError where it cannot be used);
+    `remarks() -> Iterator[Remark]`, what else there is to say of its files.
 
     Attributes:
         layout: what its folder holds, on one line for people.
@@ -124,7 +123,7 @@ def check(
     datasets: Mapping[str, SegmentationDataset],
     *,
     samples: int = 0,
-    look: Callable[[str, Segmented], object] = lambda split, sample: None,
+    look: Callable[[str, SegmentationSample], object] = lambda split, sample: None,
     bar: ProgressBar = lambda total: nullcontext(lambda count: None),
 ) -> CheckReport:
     """Compare counts, open every file, look into the labels and read a few samples.
@@ -246,8 +245,8 @@ def _spread(lengths: Mapping[str, int], samples: int) -> Iterable[tuple[str, int
             yield split, index
 
 
-def malformed(sample: Segmented, *, dataset: str) -> str | None:
-    """What breaks the contract of `Segmented`, or None."""
+def malformed(sample: SegmentationSample, *, dataset: str) -> str | None:
+    """What breaks the contract of `SegmentationSample`, or None."""
     frames = sample.frames
     if frames.dtype != np.uint8 or frames.ndim != 4 or frames.shape[-1] != 3 or not frames.size:
         return f"its frames are {frames.dtype} {list(frames.shape)}, not uint8 [T, H, W, 3]"

@@ -1,7 +1,5 @@
 """A picture of a few samples: masks in colour, what they are called beside them."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from lavida.errors import InputError
 from lavida.export.drawing import MaskLayer
 from lavida.export.palette import colours, shorten
 from lavida.exposure.mixture import shrink
-from lavida.exposure.sample import Segmented
+from lavida.exposure.sample import SegmentationSample
 
 COLUMNS = 3
 PICTURE = (360, 270)  # largest width and height of a picture
@@ -41,7 +39,7 @@ class ContactSheet:
     def __len__(self) -> int:
         return len(self._tiles)
 
-    def add(self, split: str, sample: Segmented) -> None:
+    def add(self, split: str, sample: SegmentationSample) -> None:
         """Draw a sample; only the small drawing is kept."""
         self._tiles.append(_tile(split, sample))
 
@@ -77,7 +75,7 @@ class _Entry:
     indent: int = 0
 
 
-def _tile(split: str, sample: Segmented) -> Image.Image:
+def _tile(split: str, sample: SegmentationSample) -> Image.Image:
     small = shrink(sample, max_side=max(PICTURE))
     frame = int(np.argmax(sum((mask.sum(axis=(1, 2)) for mask in small.masks.values()), np.zeros(len(small.frames)))))
     areas = {name: int(mask[frame].sum()) for name, mask in small.masks.items()}
@@ -94,7 +92,7 @@ def _tile(split: str, sample: Segmented) -> Image.Image:
     return tile
 
 
-def _picture(sample: Segmented, frame: int, seen: list[str]) -> Image.Image:
+def _picture(sample: SegmentationSample, frame: int, seen: list[str]) -> Image.Image:
     """The frame with its masks, the smallest on top, and the number of each."""
     image = sample.frames[frame].copy()
     if sample.ignore is not None:
@@ -142,7 +140,7 @@ def _mark(pen: ImageDraw.ImageDraw, number: str, colour: tuple[int, int, int], *
     pen.text((x, y), number, font=_font(POINTS - 2), fill=INK if light else PAPER, anchor="mm")
 
 
-def _entries(sample: Segmented, seen: list[str]) -> Iterator[_Entry]:
+def _entries(sample: SegmentationSample, seen: list[str]) -> Iterator[_Entry]:
     for number, (name, colour) in enumerate(colours(tuple(seen)).items(), start=1):
         yield _Entry(name, INK, mark=(str(number), colour))
         if more := sample.expressions.get(name):

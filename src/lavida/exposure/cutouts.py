@@ -1,7 +1,5 @@
 """Cut-outs: whole objects of the labelled pictures, to be put into motion elsewhere."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +8,7 @@ import numpy as np
 
 from lavida.errors import InputError
 from lavida.exposure.mixture import Mixture
-from lavida.exposure.sample import Segmented
+from lavida.exposure.sample import SegmentationSample
 
 LEAST_PIXELS = 250
 LEAST_HEIGHT, MOST_HEIGHT = 24, 160  # pixels; larger cut-outs are stored at the second size
@@ -120,7 +118,7 @@ class CutoutBank:
         return found[int(rng.integers(len(found)))]
 
 
-def cut_out(sample: Segmented, mover: Mover) -> list[Cutout]:
+def cut_out(sample: SegmentationSample, mover: Mover) -> list[Cutout]:
     """The whole, large enough objects of one class in the first frame of a sample."""
     frame, mask = sample.frames[0], sample.masks[mover.name][0]
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)

@@ -1,14 +1,13 @@
 """The exposure test's questions: fixed prompts over held-out samples, each sample read once for all of its prompts."""
 
-from __future__ import annotations
-
+import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lavida.errors import InputError
-from lavida.exposure.sample import SegmentationDataset, Segmented
+from lavida.exposure.sample import SegmentationDataset, SegmentationSample
 from lavida.exposure.vocabulary import Vocabulary
 
 CATEGORIES = 5
@@ -17,7 +16,7 @@ _REMOVED_STREAM = 1  # keeps the draws of the removed categories apart from thos
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
+class Query:
     """Categories to ask of one sample.
 
     Attributes:
@@ -42,10 +41,10 @@ class Question:
         removed: likewise for every class shown that was removed from training.
     """
 
-    sample: Segmented
+    sample: SegmentationSample
     index: int
-    prompts: tuple[Prompt, ...]
-    removed: tuple[Prompt, ...]
+    prompts: tuple[Query, ...]
+    removed: tuple[Query, ...]
 
 
 class HeldoutQuestions:
@@ -98,14 +97,14 @@ def evenly_spread(count: int, limit: int | None) -> list[int]:
 
 def heldout_prompts(
     dataset: SegmentationDataset, *, vocabulary: Vocabulary, seed: int = 0, limit: int | None = None
-) -> list[Prompt]:
+) -> list[Query]:
     """The prompts of at most `limit` samples, spread evenly over the data set; every sample is read for it."""
     asked = evenly_spread(len(dataset), limit)
     questions = HeldoutQuestions(dataset, vocabulary=vocabulary, asked=asked, seeds=(seed,))
     return [prompt for question in questions for prompt in question.prompts]
 
 
-def sample_prompts(sample: Segmented, index: int, *, vocabulary: Vocabulary, seed: int = 0) -> list[Prompt]:
+def sample_prompts(sample: SegmentationSample, index: int, *, vocabulary: Vocabulary, seed: int = 0) -> list[Query]:
     """Two prompts: one present class among absent names, and absent names alone.
 
     The positive needs a class of at least `MIN_AREA` of some frame; without one only the negative is given.
@@ -121,13 +120,13 @@ def sample_prompts(sample: Segmented, index: int, *, vocabulary: Vocabulary, see
         positive = large[rng.integers(len(large))]
         prompts.append(_among(positive, rng.choice(absent, CATEGORIES - 1, replace=False).tolist(), index, rng))
     negative = rng.choice(absent, CATEGORIES, replace=False).tolist()
-    prompts.append(Prompt(index, tuple(negative), None))
+    prompts.append(Query(index, tuple(negative), None))
     return prompts
 
 
 def removed_prompts(
-    sample: Segmented, index: int, *, vocabulary: Vocabulary, removed: Collection[str], seed: int = 0
-) -> list[Prompt]:
+    sample: SegmentationSample, index: int, *, vocabulary: Vocabulary, removed: Collection[str], seed: int = 0
+) -> list[Query]:
     """Two prompts for each removed class that covers at least `MIN_AREA` of some frame.
 
     The positive holds it among absent names. The negative holds absent names, one of them removed where one is
@@ -148,19 +147,19 @@ def removed_prompts(
         negative = rng.choice(trained, CATEGORIES, replace=False).tolist()
         if opposite:
             negative[rng.integers(CATEGORIES)] = opposite[rng.integers(len(opposite))]
-        prompts.append(Prompt(index, tuple(negative), None))
+        prompts.append(Query(index, tuple(negative), None))
     return prompts
 
 
-def _among(positive: str, others: list[str], index: int, rng: np.random.Generator) -> Prompt:
-    return Prompt(index, tuple(rng.permutation([positive, *others]).tolist()), positive)
+def _among(positive: str, others: list[str], index: int, rng: np.random.Generator) -> Query:
+    return Query(index, tuple(rng.permutation([positive, *others]).tolist()), positive)
 
 
-def _large(sample: Segmented) -> list[str]:
+def _large(sample: SegmentationSample) -> list[str]:
     return [name for name, mask in sample.masks.items() if mask.mean(axis=(1, 2)).max() >= MIN_AREA]
 
 
-def _absent(sample: Segmented, vocabulary: Vocabulary) -> list[str]:
+def _absent(sample: SegmentationSample, vocabulary: Vocabulary) -> list[str]:
     # what is said of an object that is named by a text alone may speak of more than its name does
     texts = [text for name, said in sample.expressions.items() if name not in vocabulary for text in said]
     picture = vocabulary.picture(sample.masks, sample.dataset, scene=sample.scene, texts=texts)
@@ -170,8 +169,16 @@ def _absent(sample: Segmented, vocabulary: Vocabulary) -> list[str]:
     return absent
 
 
-def _too_few(sample: Segmented) -> InputError:
+def _too_few(sample: SegmentationSample) -> InputError:
     return InputError(
         f"{sample.dataset}/{sample.key}: fewer than {CATEGORIES} names are surely absent; "
         "add names of other things to the vocabulary or remove fewer"
     )
+
+
+def __getattr__(name: str) -> type:
+    """The name of one version ago."""
+    if name != "Prompt":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn("Prompt is now called Query", DeprecationWarning, stacklevel=2)
+    return Query

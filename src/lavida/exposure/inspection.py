@@ -1,7 +1,5 @@
 """What speaks against a training with files that can all be opened: labels that do not fit, odd pictures."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -9,14 +7,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from PIL import Image
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.gray_levels import GrayLevels, spread
-from lavida.exposure.datasets.reading import wrong_size
-from lavida.exposure.datasets.remark import Remark
+from lavida.exposure.datasets.reading import GrayLevels, Remark, spread, wrong_size
 from lavida.exposure.datasets.yolo_layout import PICTURES
 from lavida.exposure.sample import SegmentationDataset
 from lavida.video.pixels import ON_ITS_SIDE, Header
@@ -28,31 +23,6 @@ MOST_NAMES = 12  # in a line
 
 ProgressBar = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 Pair = tuple[Path, ...]  # a picture, and its label file where it has one
-
-
-@runtime_checkable
-class PairedDataset(Protocol):
-    """A data set that tells which of its files are pictures and which their labels."""
-
-    def pairs(self) -> Iterator[Pair]: ...
-
-
-@runtime_checkable
-class WordedDataset(PairedDataset, Protocol):
-    """A data set that can tell what a label file shows, without its picture."""
-
-    vocabulary: tuple[str, ...]
-
-    def words(self, labels: Path) -> set[str]:
-        """Raises InputError where the labels cannot be used."""
-        ...
-
-
-@runtime_checkable
-class RemarkingDataset(Protocol):
-    """A data set that has more to say about its files."""
-
-    def remarks(self) -> Iterator[Remark]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +51,7 @@ def inspect(datasets: Mapping[str, SegmentationDataset], opened: Opened, *, bar:
         opened: of all its files.
         bar: is given the number of label files that are read and, meanwhile, is told how many more have been.
     """
-    pairs = {split: list(each.pairs()) for split, each in datasets.items() if isinstance(each, PairedDataset)}
+    pairs = {split: list(each.pairs()) for split, each in datasets.items() if hasattr(each, "pairs")}
     every = list(chain.from_iterable(pairs.values())) or [(path,) for path in opened.headers]
     yield from _turns(every, opened.headers)
     yield from _sizes(every, opened.headers)
@@ -89,12 +59,12 @@ def inspect(datasets: Mapping[str, SegmentationDataset], opened: Opened, *, bar:
     yield from _depths([pair[0] for pair in every], opened.headers, levels, paired=bool(pairs))
     yield from _shared({split: [pair[0] for pair in each] for split, each in pairs.items()})
     for dataset in datasets.values():
-        if isinstance(dataset, RemarkingDataset):
+        if hasattr(dataset, "remarks"):
             yield from dataset.remarks()
     read = {
         split: _labels_to_read(pairs[split], opened)
         for split, dataset in datasets.items()
-        if isinstance(dataset, WordedDataset)
+        if split in pairs and hasattr(dataset, "words")
     }
     if not read:
         return
@@ -183,7 +153,7 @@ def _labels_to_read(pairs: Iterable[Pair], opened: Opened) -> list[Path]:
 
 def _contents(
     split: str,
-    dataset: WordedDataset,
+    dataset: SegmentationDataset,
     labels: Sequence[Path],
     threads: ThreadPoolExecutor,
     advance: Callable[[int], object],

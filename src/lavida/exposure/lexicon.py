@@ -9,8 +9,6 @@ data set neither labels (`exhaustive`), nor hides in a label (`within`), nor nev
 In lists of the last two files `@name` stands for all of a kind or of a list in `lists`.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable, Mapping
 from importlib.resources import files

@@ -1,7 +1,5 @@
 """Which classes a free text mentions: "men on red bikes" speaks of persons and bicycles."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass

@@ -1,16 +1,18 @@
-"""Mixture of data sets: draws training samples by weight and keeps the decoded ones in memory."""
+"""Mixture of data sets: draws training samples by weight and keeps the decoded ones in memory.
+
+Categories can be removed from it altogether, to be asked at test as words that were never seen.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from PIL import Image
 
 from lavida.errors import InputError
-from lavida.exposure.removal import Removal
-from lavida.exposure.sample import SegmentationDataset, Segmented
+from lavida.exposure.sample import SegmentationDataset, SegmentationSample
 from lavida.exposure.vocabulary import Vocabulary
 
 CACHE_BYTES = 2 << 30
@@ -67,10 +69,10 @@ class Mixture:
         self.names: tuple[str, ...] = self.removal.kept(all_names)
 
     def own_names(self, dataset: str) -> tuple[str, ...]:
-        """The names of one data set of the mixture that may be used; the same object every time."""
+        """The names of one data set of the mixture that may be used."""
         return self._own_names[dataset]
 
-    def draw(self, rng: np.random.Generator) -> Segmented:
+    def draw(self, rng: np.random.Generator) -> SegmentationSample:
         """One sample: a data set by weight, then any of its samples."""
         which = int(rng.choice(len(self.datasets), p=self._shares))
         index = int(rng.integers(len(self.datasets[which])))
@@ -85,7 +87,64 @@ class Mixture:
         return segmented
 
 
-def shrink(segmented: Segmented, *, max_side: int) -> Segmented:
+class Removal:
+    """Takes names out of samples.
+
+    Args:
+        names: the removed categories.
+        vocabulary: tells which free texts say one of them.
+    """
+
+    def __init__(self, names: Collection[str], vocabulary: Vocabulary) -> None:
+        self.names = frozenset(names)
+        self._vocabulary = vocabulary
+
+    def __bool__(self) -> bool:
+        return bool(self.names)
+
+    def concerns(self, name: str) -> bool:
+        """Whether `name` may not be used: a removed class, or a free text that says one."""
+        return name in self.names or (name not in self._vocabulary and self._vocabulary.says(name, self.names))
+
+    def kept(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The names that may be used, each once."""
+        return tuple(name for name in dict.fromkeys(names) if not (self and self.concerns(name)))
+
+    def missing(self, names: Iterable[str]) -> list[str]:
+        """The removed categories that none of `names` is or says."""
+        missing = {name: Removal([name], self._vocabulary) for name in sorted(self.names)}
+        for text in names:
+            for found in [name for name, alone in missing.items() if alone.concerns(text)]:
+                del missing[found]
+            if not missing:
+                break
+        return list(missing)
+
+    def apply(self, segmented: SegmentationSample) -> SegmentationSample:
+        """The sample without them: listed with an empty mask, since they are there, and their pixels ignored."""
+        gone = [name for name in segmented.masks if self and self.concerns(name)]
+        if not self or not (gone or segmented.expressions or segmented.left):
+            return segmented
+        hidden = np.logical_or.reduce([segmented.masks[name] for name in gone]) if gone else None
+        masks = {name: np.zeros_like(mask) if name in gone else mask for name, mask in segmented.masks.items()}
+        expressions = {
+            name: tuple(text for text in texts if not self._vocabulary.says(text, self.names))
+            for name, texts in segmented.expressions.items()
+            if name not in gone
+        }
+        ignore = segmented.ignore
+        if hidden is not None:
+            ignore = hidden if ignore is None else ignore | hidden
+        return replace(
+            segmented,
+            masks=masks,
+            ignore=ignore,
+            expressions=expressions,
+            left=frozenset(self.kept(sorted(segmented.left))),
+        )
+
+
+def shrink(segmented: SegmentationSample, *, max_side: int) -> SegmentationSample:
     """The sample with its longer side at most `max_side` pixels."""
     height, width = segmented.frames.shape[1:3]
     if max(height, width) <= max_side:
@@ -110,12 +169,12 @@ def shrink(segmented: Segmented, *, max_side: int) -> Segmented:
 class _Packed:
     """A sample with eight mask pixels a byte."""
 
-    sample: Segmented  # without masks and ignore
+    sample: SegmentationSample  # without masks and ignore
     bits: dict[str, np.ndarray]
     ignore: np.ndarray | None
 
     @classmethod
-    def of(cls, segmented: Segmented) -> _Packed:
+    def of(cls, segmented: SegmentationSample) -> _Packed:
         return cls(
             sample=replace(segmented, masks={}, ignore=None),
             bits={name: np.packbits(mask) for name, mask in segmented.masks.items()},
@@ -127,7 +186,7 @@ class _Packed:
         values = (*(getattr(self.sample, field.name) for field in fields(self.sample)), self.ignore)
         return sum(array.nbytes for array in (*values, *self.bits.values()) if isinstance(array, np.ndarray))
 
-    def unpack(self) -> Segmented:
+    def unpack(self) -> SegmentationSample:
         shape = self.sample.frames.shape[:3]  # [T, H, W]
 
         def mask(bits: np.ndarray) -> np.ndarray:

@@ -5,15 +5,13 @@ camera, with each frame's neighbour of a moment earlier: people walk at one to t
 runners go at three to eight, vehicles faster, at one scale for the whole scene; some things stand still.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 
 from lavida.exposure.cutouts import RUN, WALK, Cutout, CutoutBank
-from lavida.exposure.sample import Segmented
+from lavida.exposure.sample import SegmentationSample
 from lavida.video.motion import PAIR_SHRINK, motion_field, small_gray
 
 FAST, DRIVING, PARKED = "fast-moving person", "moving vehicle", "parked vehicle"
@@ -59,7 +57,9 @@ class _Actor:
         return cv2.warpAffine(self.cutout.pixels, matrix, size[::-1], flags=area).astype(np.float32)
 
 
-def set_in_motion(view: Segmented, bank: CutoutBank, *, length: int, rng: np.random.Generator) -> Segmented:
+def set_in_motion(
+    view: SegmentationSample, bank: CutoutBank, *, length: int, rng: np.random.Generator
+) -> SegmentationSample:
     """A clip of `length` frames in which cut-outs move through the first frame of `view`.
 
     Their masks join those of the view. `FAST`, `DRIVING` and `PARKED` are classes of the result where they are
@@ -79,16 +79,11 @@ def set_in_motion(view: Segmented, bank: CutoutBank, *, length: int, rng: np.ran
         before.append(_shifted(_composed(still, actors, time - gap)[0], pan))
     masks, ignore = _labels(view, actors, np.stack(covers, 1))
     return replace(
-        view,
-        frames=np.stack(frames),
-        masks=masks,
-        ignore=ignore,
-        before=np.stack(before),
-        seconds=np.full(length, gap),
+        view, frames=np.stack(frames), masks=masks, ignore=ignore, before=np.stack(before), seconds=np.full(length, gap)
     )
 
 
-def neighbours(view: Segmented, *, rng: np.random.Generator) -> Segmented:
+def neighbours(view: SegmentationSample, *, rng: np.random.Generator) -> SegmentationSample:
     """The sample with a neighbour for each frame.
 
     In a clip that is the frame before. A single picture is either left alone (its motion stays unknown) or taken
@@ -104,7 +99,7 @@ def neighbours(view: Segmented, *, rng: np.random.Generator) -> Segmented:
     return replace(view, before=_shifted(view.frames[0], pan)[None], seconds=np.array([gap]))
 
 
-def own_neighbours(clip: Segmented, *, seconds: float = CLIP_GAP) -> Segmented:
+def own_neighbours(clip: SegmentationSample, *, seconds: float = CLIP_GAP) -> SegmentationSample:
     """A clip with the frame before as the neighbour of each frame; the first one has the second."""
     order = [1, *range(len(clip.frames) - 1)]
     gaps = np.full(len(clip.frames), seconds)
@@ -112,7 +107,7 @@ def own_neighbours(clip: Segmented, *, seconds: float = CLIP_GAP) -> Segmented:
     return replace(clip, before=clip.frames[order], seconds=gaps)
 
 
-def with_motion(segmented: Segmented, *, size: tuple[int, int] | None = None) -> Segmented:
+def with_motion(segmented: SegmentationSample, *, size: tuple[int, int] | None = None) -> SegmentationSample:
     """The sample with its motion fields, computed from the frames as they look in the end.
 
     `size` is that of the analysed frames `(H, W)`, their own if None.
@@ -184,7 +179,9 @@ def _composed(still: np.ndarray, actors: list[_Actor], time: float) -> tuple[np.
     return picture.clip(0, 255).astype(np.uint8), seen
 
 
-def _labels(view: Segmented, actors: list[_Actor], seen: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+def _labels(
+    view: SegmentationSample, actors: list[_Actor], seen: np.ndarray
+) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
     """Masks of all names and what is ignored; `seen` `[actors, T, H, W]`."""
     length = seen.shape[1]
     hidden = seen.any(0)  # [T, H, W], where an actor is in front of the view

@@ -1,10 +1,10 @@
 """Names to draw from, by weight and without a look at all of them: expressions come in hundreds of thousands."""
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
+
+from lavida.exposure.vocabulary import Vocabulary
 
 SMALL = 512  # up to this many names, all are put in order at once
 BLOCK = 32
@@ -87,6 +87,45 @@ class NamePool:
                 else:
                     seen[index] = True
                     yield index
+
+
+class OwnNames:
+    """What the samples of one data set draw irrelevant names from: its own names, and those of all others.
+
+    Attributes:
+        motion_words: names that are surely absent unless the masks list them.
+        own: one pool of its names, or two, classes and free texts.
+        others: likewise of the names that are not its own.
+
+    Args:
+        table: names and weights.
+        names: of the data set.
+        motion_words: further names of its own.
+        others: indices in `table` of the names of all data sets, int64 [N].
+        vocabulary: tells classes from free texts.
+        apart: whether classes and free texts have pools of their own. Free texts are a hundred times as many; in
+            one pool hardly any class would be drawn.
+    """
+
+    def __init__(
+        self,
+        table: NameTable,
+        *,
+        names: Sequence[str],
+        motion_words: Sequence[str],
+        others: np.ndarray,
+        vocabulary: Vocabulary,
+        apart: bool,
+    ) -> None:
+        self.motion_words = frozenset(motion_words)
+        own = table.places([*names, *motion_words])
+        parts = own, np.setdiff1d(others, own)
+        if apart:
+            is_class = np.array([name in vocabulary or name in self.motion_words for name in table.names], dtype=bool)
+            pools = [tuple(NamePool(table, part[is_class[part] == want]) for want in (True, False)) for part in parts]
+        else:
+            pools = [(NamePool(table, part),) for part in parts]
+        self.own, self.others = pools
 
 
 def mixed(first: Iterator[str], second: Iterator[str], *, share: float, rng: np.random.Generator) -> Iterator[str]:

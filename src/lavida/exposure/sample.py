@@ -1,7 +1,6 @@
 """A segmentation sample before and after anomaly exposure (Sec. 3.3)."""
 
-from __future__ import annotations
-
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -10,7 +9,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
-class Segmented:
+class SegmentationSample:
     """One segmentation sample before exposure: (x_i, y_i^p, s_i).
 
     Attributes:
@@ -45,7 +44,7 @@ class Segmented:
 
 
 @dataclass(frozen=True, slots=True)
-class Exposure:
+class ExposedSample:
     """One sample after exposure: (x_i, c_i, y_i).
 
     Attributes:
@@ -57,7 +56,7 @@ class Exposure:
         ignore: bool [T, H, W] or None.
         dataset: name of the data set.
         key: name of the sample inside the data set.
-        motion: as in `Segmented`.
+        motion: as in `SegmentationSample`.
     """
 
     frames: np.ndarray
@@ -79,4 +78,15 @@ class SegmentationDataset(Protocol):
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, index: int) -> Segmented: ...
+    def __getitem__(self, index: int) -> SegmentationSample: ...
+
+
+_RENAMED = {"Segmented": SegmentationSample, "Exposure": ExposedSample}
+
+
+def __getattr__(name: str) -> type:
+    """The names of one version ago."""
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"{name} is now called {_RENAMED[name].__name__}", DeprecationWarning, stacklevel=2)
+    return _RENAMED[name]

@@ -1,27 +1,26 @@
 """Anomaly exposure sampler: turns a segmentation sample into an anomaly sample (Eq. 1, 2)."""
 
-from __future__ import annotations
-
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import InitVar, dataclass, field, fields
 from itertools import chain
-from typing import Literal
 
 import numpy as np
 
 from lavida.errors import InputError
-from lavida.exposure.names import NamePool, NameTable, mixed
-from lavida.exposure.picture import Picture
-from lavida.exposure.pools import Pools
-from lavida.exposure.sample import Exposure, Segmented
-from lavida.exposure.vocabulary import Vocabulary
+from lavida.exposure.mixture import Mixture
+from lavida.exposure.names import NamePool, NameTable, OwnNames, mixed
+from lavida.exposure.sample import ExposedSample, SegmentationSample
+from lavida.exposure.views import augment
+from lavida.exposure.vocabulary import Picture, Vocabulary
+from lavida.settings import check_settings, setting
 
 MOST_TRUE = 3  # where a sample has several true categories
 OWN_NAMES = 0.5  # part of the irrelevant names that is preferred from the sample's own data set
 REPHRASED = 0.5
-MOST_POOLS = 64  # kept at a time; a mixture has a few dozen data sets
+VIEW = (72, 96)  # for `even_weights` only what is in the view matters, so small pictures do
 # what an exposure takes over from its sample as it is
-CARRIED = tuple(sorted({field.name for field in fields(Segmented)} & {field.name for field in fields(Exposure)}))
+CARRIED = sorted({field.name for field in fields(SegmentationSample)} & {field.name for field in fields(ExposedSample)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +36,11 @@ class Choice:
     irrelevant: tuple[str, ...]
 
 
+def _all_positive(limits: Mapping[str, int]) -> bool:
+    return all(most >= 1 for most in limits.values())
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
 class AnomalyExposureSampler:
     """Draws the categories c_i and the labels y_i of a sample.
 
@@ -63,7 +67,7 @@ class AnomalyExposureSampler:
         limits: data set name -> a lower `max_categories` of its own; a higher one has no effect.
         probability: p of Eq. 2.
         several: part of the anomalous samples that get two or three true categories, where so many stand apart.
-        ask_left: how likely a class that the view has lost (`Segmented.left`) is asked for before all other names.
+        ask_left: how likely a class that the view has lost (`left`) is asked for before all other names.
         labels: `observed` sets y^f to 1 only in frames that show a true category; `letter` in all, as Eq. 2.
         min_area: part of a frame that a class must exceed in some frame to become a true category.
         phrases: whether names are at random replaced by a phrase of the vocabulary with the same meaning. The
@@ -73,94 +77,75 @@ class AnomalyExposureSampler:
             given, and without any the draws are uniform (Eq. 1). See `even_weights`.
     """
 
-    def __init__(
-        self,
-        *,
-        vocabulary: Vocabulary,
-        names: Sequence[str] | None = None,
-        further: Sequence[str] = (),
-        further_share: float = 0.0,
-        irrelevant: Literal["mixture", "own"] = "mixture",
-        absent: Literal["sure", "unlisted"] = "sure",
-        class_share: float | None = 0.5,
-        max_categories: int = 30,
-        limits: Mapping[str, int] | None = None,
-        probability: float = 0.5,
-        several: float = 0.3,
-        ask_left: float = 0.5,
-        labels: Literal["observed", "letter"] = "observed",
-        min_area: float = 0.0,
-        phrases: bool = True,
-        removed: frozenset[str] = frozenset(),
-        weights: Mapping[str, float] | None = None,
+    vocabulary: Vocabulary
+    names: InitVar[Sequence[str] | None] = None
+    further: InitVar[Sequence[str]] = ()
+    further_share: float = setting(0.0, least=0, below=1)
+    irrelevant: str = setting("mixture", choices=("mixture", "own"))
+    absent: str = setting("sure", choices=("sure", "unlisted"))
+    class_share: float | None = setting(0.5, least=0, most=1)
+    max_categories: int = setting(30, least=1)
+    limits: Mapping[str, int] | None = setting(None, rule=(_all_positive, "max_categories of 1 or more for each set"))
+    probability: float = setting(0.5, least=0, most=1)
+    several: float = setting(0.3, least=0, most=1)
+    ask_left: float = setting(0.5, least=0, most=1)
+    labels: str = setting("observed", choices=("observed", "letter"))
+    min_area: float = 0.0
+    phrases: bool = True
+    removed: frozenset[str] = frozenset()
+    weights: InitVar[Mapping[str, float] | None] = None
+    _ways: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
+
+    def __post_init__(
+        self, names: Sequence[str] | None, further: Sequence[str], weights: Mapping[str, float] | None
     ) -> None:
-        self._limits = {} if limits is None else dict(limits)
-        for most in (max_categories, *self._limits.values()):
-            if most < 1:
-                raise InputError(f"max_categories is {most}; give at least 1")
-        shares = {"probability": probability, "several": several, "ask_left": ask_left, "class_share": class_share}
-        for name, share in shares.items():
-            if share is not None and not 0 <= share <= 1:
-                raise InputError(f"{name} is {share}; give a number from 0 to 1")
-        if not 0 <= further_share < 1:
-            raise InputError(f"the share of further names is {further_share}; give a number from 0 to less than 1")
-        if labels not in ("observed", "letter"):
-            raise InputError(f"unknown frame labels {labels!r}; use observed or letter")
-        if irrelevant not in ("mixture", "own"):
-            raise InputError(f"unknown source of irrelevant names {irrelevant!r}; use mixture or own")
-        if absent not in ("sure", "unlisted"):
-            raise InputError(f"unknown rule for absent names {absent!r}; use sure or unlisted")
-        self._vocabulary = vocabulary
+        check_settings(self)
         self._table = NameTable({} if weights is None else weights)
-        self._names = self._table.places(vocabulary.names if names is None else names)
+        self._names = self._table.places(self.vocabulary.names if names is None else names)
         self._further = NamePool(self._table, np.setdiff1d(self._table.places(further), self._names))
-        self._further_share = further_share
-        self._own_alone = irrelevant == "own"
-        self._unlisted = absent == "unlisted"
-        self._class_share = class_share
-        self._max_categories = max_categories
-        self._probability = probability
-        self._several = several
-        self._ask_left = ask_left
-        self._labels = labels
-        self._min_area = min_area
-        self._phrases = phrases
-        self._removed = removed
-        self._pools: dict[tuple[int, tuple[str, ...]], Pools] = {}
-        self._ways: dict[str, tuple[str, ...]] = {}
 
     def reweigh(self, weights: Mapping[str, float]) -> None:
         """Change the weights of some names."""
         self._table.reweigh(weights)
 
+    def own_names(self, names: Sequence[str], *, motion_words: Sequence[str] = ()) -> OwnNames:
+        """What the samples of one data set draw their irrelevant names from; make it once, as the names may be many.
+
+        Args:
+            names: the classes of the data set, s_j of Eq. 1.
+            motion_words: further names that are surely absent from a sample unless its masks list them.
+        """
+        return OwnNames(
+            self._table,
+            names=names,
+            motion_words=motion_words,
+            others=self._names,
+            vocabulary=self.vocabulary,
+            apart=self.class_share is not None,
+        )
+
     def sample(
-        self,
-        segmented: Segmented,
-        own_names: Sequence[str],
-        rng: np.random.Generator,
-        *,
-        searched: tuple[str, ...] = (),
-    ) -> Exposure:
+        self, segmented: SegmentationSample, own: OwnNames | Sequence[str], rng: np.random.Generator
+    ) -> ExposedSample:
         """Expose one sample (Eq. 2).
 
         A sample in which no class is visible is always normal.
 
         Args:
             segmented: the sample.
-            own_names: the classes of its data set, s_j of Eq. 1. Give the same object every time: it may be long.
+            own: the names of its data set, from `own_names` or, of a small set, as they are.
             rng: source of every choice.
-            searched: further names of the sample that are surely absent unless its masks list them.
 
         Raises:
             InputError: no irrelevant name is left for a normal sample.
         """
-        choice = self.choose(segmented, own_names, rng, searched=searched)
+        choice = self.choose(segmented, own, rng)
         names = [*choice.true, *choice.irrelevant]
         texts = [*self._say(choice.true, segmented.expressions, rng), *self._say(choice.irrelevant, {}, rng)]
         order = rng.permutation(len(names))
         masks = {place: segmented.masks[names[i]] for place, i in enumerate(order) if i < len(choice.true)}
         pixels = np.logical_or.reduce([np.zeros(segmented.frames.shape[:3], bool), *masks.values()])
-        return Exposure(
+        return ExposedSample(
             **{name: getattr(segmented, name) for name in CARRIED},
             categories=tuple(texts[i] for i in order),
             frame_labels=self._frame_labels(pixels, anomalous=bool(choice.true)),
@@ -168,22 +153,15 @@ class AnomalyExposureSampler:
             category_masks=masks,
         )
 
-    def choose(
-        self,
-        segmented: Segmented,
-        own_names: Sequence[str],
-        rng: np.random.Generator,
-        *,
-        searched: tuple[str, ...] = (),
-    ) -> Choice:
+    def choose(self, segmented: SegmentationSample, own: OwnNames | Sequence[str], rng: np.random.Generator) -> Choice:
         """The names of `sample`, before they are put into words."""
         visible = [name for name, mask in segmented.masks.items() if self._is_visible(mask)]
-        most = min(self._max_categories, self._limits.get(segmented.dataset, self._max_categories))
+        most = min(self.max_categories, (self.limits or {}).get(segmented.dataset, self.max_categories))
         total = int(rng.integers(1, most + 1))  # K_E
-        anomalous = bool(visible) and rng.random() < self._probability
+        anomalous = bool(visible) and rng.random() < self.probability
         true = self._draw_true(visible, total, rng) if anomalous else []
-        pools = self._pools_of(own_names, searched)
-        irrelevant = self._draw_irrelevant(segmented, pools, total - len(true), rng, alone=not true)
+        own = own if isinstance(own, OwnNames) else self.own_names(own)
+        irrelevant = self._draw_irrelevant(segmented, own, total - len(true), rng, alone=not true)
         if not true and not irrelevant:
             where = f"{segmented.dataset}/{segmented.key}"
             raise InputError(f"no irrelevant name: every name may be true of {where}; add names of other things")
@@ -191,22 +169,22 @@ class AnomalyExposureSampler:
 
     def _is_visible(self, mask: np.ndarray) -> bool:
         largest = np.count_nonzero(mask, axis=(1, 2)).max()
-        return bool(largest > self._min_area * mask[0].size)
+        return bool(largest > self.min_area * mask[0].size)
 
     def _draw_true(self, visible: Sequence[str], total: int, rng: np.random.Generator) -> list[str]:
         """One visible class, sometimes several that stand apart."""
-        wanted = int(rng.integers(2, MOST_TRUE + 1)) if rng.random() < self._several else 1
+        wanted = int(rng.integers(2, MOST_TRUE + 1)) if rng.random() < self.several else 1
         chosen: list[str] = []
         waits = rng.exponential(size=len(visible)) * [self._table.weight(name) for name in visible]
         for candidate in (visible[i] for i in np.argsort(waits)):
             if len(chosen) == min(wanted, total):
                 break
-            if not any(candidate in self._vocabulary.related(name) for name in chosen):
+            if not any(candidate in self.vocabulary.related(name) for name in chosen):
                 chosen.append(candidate)
         return chosen
 
     def _draw_irrelevant(
-        self, segmented: Segmented, pools: Pools, count: int, rng: np.random.Generator, *, alone: bool
+        self, segmented: SegmentationSample, own: OwnNames, count: int, rng: np.random.Generator, *, alone: bool
     ) -> list[str]:
         """Up to `count` names of things that are not there (Eq. 1): lost ones, own names and others mixed.
 
@@ -216,23 +194,23 @@ class AnomalyExposureSampler:
         lost = [name for name in sorted(segmented.left) if picture.has_lost(name)]
         listed = {*segmented.masks, *segmented.left, *chain.from_iterable(segmented.expressions.values())}
         chosen: list[str] = []
-        self._take((name for name in lost if rng.random() < self._ask_left), chosen, count)
+        self._take((name for name in lost if rng.random() < self.ask_left), chosen, count)
 
         def may_show(name: str) -> bool:
-            if name in pools.searched:
+            if name in own.motion_words:
                 return name in segmented.masks
-            return name in listed if self._unlisted else picture.may_show(name)
+            return name in listed if self.absent == "unlisted" else picture.may_show(name)
 
         def absent(*parts: NamePool) -> Iterator[str]:
             drawn = [(name for name in part.draws(rng) if not may_show(name)) for part in parts]
-            return drawn[0] if len(drawn) == 1 else mixed(*drawn, share=self._class_share, rng=rng)
+            return drawn[0] if len(drawn) == 1 else mixed(*drawn, share=self.class_share, rng=rng)
 
-        own, others = absent(*pools.own), absent(*pools.others)
-        if not self._own_alone:
-            own = mixed(own, others, share=OWN_NAMES, rng=rng)
-        if self._further_share:
-            own = mixed(absent(self._further), own, share=self._further_share, rng=rng)
-        self._take(own, chosen, count)
+        names, others = absent(*own.own), absent(*own.others)
+        if self.irrelevant == "mixture":
+            names = mixed(names, others, share=OWN_NAMES, rng=rng)
+        if self.further_share:
+            names = mixed(absent(self._further), names, share=self.further_share, rng=rng)
+        self._take(names, chosen, count)
         if alone:
             self._take(chain(lost, others), chosen, 1)
         return chosen
@@ -240,37 +218,20 @@ class AnomalyExposureSampler:
     def _take(self, names: Iterator[str], chosen: list[str], count: int) -> None:
         """Fill up `chosen` to `count` names that mean different things."""
         while len(chosen) < count and (name := next(names, None)) is not None:
-            if self._vocabulary.alike(name).isdisjoint(chosen):
+            if self.vocabulary.alike(name).isdisjoint(chosen):
                 chosen.append(name)
 
-    def _picture(self, segmented: Segmented) -> Picture:
+    def _picture(self, segmented: SegmentationSample) -> Picture:
         seen, gone = [], []
         for name, texts in segmented.expressions.items():
             (seen if name in segmented.masks else gone).extend(texts)
-        return self._vocabulary.picture(
+        return self.vocabulary.picture(
             segmented.masks,
             segmented.dataset,
             scene=segmented.scene,
             texts=seen,
-            doubtful=[*gone, *(name for name in sorted(segmented.left) if name not in self._vocabulary)],
+            doubtful=[*gone, *(name for name in sorted(segmented.left) if name not in self.vocabulary)],
         )
-
-    def _pools_of(self, own_names: Sequence[str], searched: tuple[str, ...]) -> Pools:
-        key = (id(own_names), searched)  # a tuple of all names would be slow to compare
-        pools = self._pools.get(key)
-        if pools is None or pools.own_names is not own_names:
-            if len(self._pools) == MOST_POOLS:
-                self._pools.clear()
-            pools = Pools(
-                self._table,
-                own_names=own_names,
-                searched=searched,
-                names=self._names,
-                vocabulary=self._vocabulary,
-                apart=self._class_share is not None,
-            )
-            self._pools[key] = pools
-        return pools
 
     def _say(
         self, names: Sequence[str], expressions: Mapping[str, tuple[str, ...]], rng: np.random.Generator
@@ -281,7 +242,7 @@ class AnomalyExposureSampler:
         """
         for name in names:
             said = expressions.get(name, ())
-            if self._phrases and name in self._vocabulary:
+            if self.phrases and name in self.vocabulary:
                 ways = self._phrases_of(name)
                 if said and (not ways or rng.random() < 0.5):
                     ways = said
@@ -290,15 +251,60 @@ class AnomalyExposureSampler:
                 yield (name, *said)[rng.integers(1 + len(said))] if said else name
 
     def _phrases_of(self, name: str) -> tuple[str, ...]:
-        ways = self._vocabulary.phrases(name)
-        if not ways or not self._removed:
+        ways = self.vocabulary.phrases(name)
+        if not ways or not self.removed:
             return ways
         if name not in self._ways:
-            self._ways[name] = tuple(way for way in ways if not self._vocabulary.says(way, self._removed))
+            self._ways[name] = tuple(way for way in ways if not self.vocabulary.says(way, self.removed))
         return self._ways[name]
 
     def _frame_labels(self, pixels: np.ndarray, *, anomalous: bool) -> np.ndarray:
         """y^f of Eq. 2, float32 [T]."""
-        if self._labels == "letter":
+        if self.labels == "letter":
             return np.full(len(pixels), anomalous, dtype=np.float32)
         return pixels.any(axis=(1, 2)).astype(np.float32)
+
+
+def even_weights(
+    sampler: AnomalyExposureSampler,
+    mixture: Mixture,
+    *,
+    scale: tuple[float, float] = (0.35, 2.0),
+    draws: int = 2000,
+    seed: int = 0,
+) -> dict[str, float]:
+    """Give the sampler weights that even out how often each name is true and irrelevant; returns them.
+
+    Drawn uniformly, a word such as "sky" is nearly always true where it is asked and "zebra" nearly never,
+    so a model may answer without looking. The sampler is run on the mixture, and each name's share among the
+    true names over its share among the irrelevant ones is fed back. Same arguments, same weights.
+
+    Args:
+        sampler: as in training, but without weights.
+        mixture: the training data.
+        scale: zoom of the augmentation in training.
+        draws: samples to look at.
+        seed: fixes the draws.
+    """
+    rng = np.random.default_rng(seed)
+    weights = dict.fromkeys(mixture.names, 1.0)
+    names = frozenset(mixture.names)
+    true: Counter[str] = Counter()
+    irrelevant: Counter[str] = Counter()
+    own = {dataset.name: sampler.own_names(mixture.own_names(dataset.name)) for dataset in mixture.datasets}
+    for _ in range(draws):
+        view = augment(mixture.draw(rng), size=VIEW, rng=rng, scale=scale)
+        choice = sampler.choose(view, own[view.dataset], rng)
+        # of the texts of an object, each that can be irrelevant elsewhere is true in its part of the draws
+        said = [(name, *(text for text in view.expressions.get(name, ()) if text in names)) for name in choice.true]
+        for texts in said:
+            true.update(dict.fromkeys(texts, 1 / len(texts)))
+        irrelevant.update(choice.irrelevant)
+        # Irrelevant names are several times as many, so shares are compared, not counts.
+        times = (1 + irrelevant.total()) / (1 + true.total())
+        changed = {
+            name: times * (1 + true[name]) / (times + irrelevant[name]) for name in chain(*said, choice.irrelevant)
+        }
+        weights.update(changed)
+        sampler.reweigh(changed)
+    return weights

@@ -1,6 +1,6 @@
 """`lavida train --dry-run`: what a recipe would train, on what and with how much memory, before anything starts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from lavida.errors import InputError
 from lavida.exposure.check import CheckedDataset
 from lavida.exposure.datasets import load
 from lavida.model.lavida import LavidaModel
-from lavida.training.recipe import Recipe, SetRecipe
+from lavida.training.recipe import DataRecipe, Recipe, SetRecipe
 from lavida.training.start import build_shape
-from lavida.training.trainable import VISION_TOWER, make_trainable
+from lavida.training.trainable import VISION_TOWER, is_pretrained, make_trainable
 
 PARTS = (  # name, modules; a weight belongs to the first part that has it
     ("MLLM: vision tower", (VISION_TOWER,)),
@@ -45,7 +45,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Need:
+class MemoryEstimate:
     """Bytes on one device, without activations."""
 
     weights: float
@@ -79,11 +79,11 @@ class MixtureRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Outlook:
+class TrainingPlan:
     """All that a dry run tells."""
 
     parts: list[Part]
-    needs: dict[str, Need]
+    needs: dict[str, MemoryEstimate]
     mixture: list[MixtureRow]
 
     def tables(self) -> list[Table]:
@@ -99,16 +99,17 @@ class Outlook:
             )
 
 
-def dry_run(recipe: Recipe) -> Outlook:
+def dry_run(recipe: Recipe) -> TrainingPlan:
     """Look at a recipe without weights (of a pretrained preset), training or output.
 
     Raises:
         InputError: the recipe asks for what does not exist.
     """
     model = build_shape(recipe)
-    make_trainable(model, recipe)
+    make_trainable(model, recipe.train, pretrained=is_pretrained(model, recipe.model))
     parts = model_parts(model)
-    return Outlook(parts, memory_needs(parts, half=recipe.train.precision == "bf16"), list(mixture_rows(recipe)))
+    needs = memory_needs(parts, half=recipe.train.precision == "bf16")
+    return TrainingPlan(parts, needs, list(mixture_rows(recipe.data)))
 
 
 def model_parts(model: LavidaModel) -> list[Part]:
@@ -129,7 +130,7 @@ def model_parts(model: LavidaModel) -> list[Part]:
     ]
 
 
-def memory_needs(parts: list[Part], *, half: bool) -> dict[str, Need]:
+def memory_needs(parts: list[Part], *, half: bool) -> dict[str, MemoryEstimate]:
     """What each way of training holds on one device.
 
     In one process and under DDP: all weights as they are loaded, float32 gradients and moments of the trained ones.
@@ -137,22 +138,21 @@ def memory_needs(parts: list[Part], *, half: bool) -> dict[str, Need]:
     """
     weights, parameters = sum(part.weights for part in parts), sum(part.parameters for part in parts)
     trained = sum(part.trained for part in parts)
-    plain = Need(weights, FLOAT * trained, ADAMW * trained)
+    plain = MemoryEstimate(weights, FLOAT * trained, ADAMW * trained)
     width, copies = (HALF, FLOAT * trained) if half else (FLOAT, 0)
     return {
         "one GPU, or each of DDP": plain,
-        f"ZeRO-2, each of {PROCESSES}": Need(
+        f"ZeRO-2, each of {PROCESSES}": MemoryEstimate(
             width * parameters, width * trained / PROCESSES, (copies + ADAMW * trained) / PROCESSES
         ),
-        f"FSDP, each of {PROCESSES}": Need(
+        f"FSDP, each of {PROCESSES}": MemoryEstimate(
             plain.weights / PROCESSES, plain.gradients / PROCESSES, plain.optimiser / PROCESSES
         ),
     }
 
 
-def mixture_rows(recipe: Recipe) -> Iterator[MixtureRow]:
+def mixture_rows(data: DataRecipe) -> Iterator[MixtureRow]:
     """What is there of each data set, from listings alone, and how often it is drawn."""
-    data = recipe.data
     clip_share = data.clip_share if data.clip_length > 1 and any(each.clips for each in data.sets) else 0.0
     pictures = sum(each.weight for each in data.sets)
     clips = sum(each.weight for each in data.sets if each.clips)
@@ -179,23 +179,17 @@ def _found(dataset: Any, recipe: SetRecipe) -> str:
 
 
 def _parts_table(parts: list[Part]) -> Table:
-    table = Table(title="model", box=box.SIMPLE_HEAD, show_footer=True)
     total, trained = sum(part.parameters for part in parts), sum(part.trained for part in parts)
-    table.add_column("part", footer="all")
-    table.add_column("parameters", justify="right", footer=f"{total:,}")
-    table.add_column("trained", justify="right", footer=f"{trained:,}")
-    table.add_column("share", justify="right", footer=_percent(trained / total))
+    footer = ("all", f"{total:,}", f"{trained:,}", _percent(trained / total))
+    table = _table("model", "part", ("parameters", "trained", "share"), footer=footer)
     for part in parts:
         table.add_row(part.name, f"{part.parameters:,}", f"{part.trained:,}", _percent(part.trained / part.parameters))
     return table
 
 
-def _needs_table(needs: dict[str, Need]) -> Table:
-    table = Table(title="memory in GiB", caption="Activations come on top; they grow with batch and frame size.")
-    table.box = box.SIMPLE_HEAD
-    table.add_column("")
-    for name in needs:
-        table.add_column(name, justify="right")
+def _needs_table(needs: dict[str, MemoryEstimate]) -> Table:
+    table = _table("memory in GiB", "", tuple(needs))
+    table.caption = "Activations come on top; they grow with batch and frame size."
     for row in ("weights", "gradients", "optimiser", "total"):
         table.add_row(row, *(f"{getattr(need, row) / 2**30:.2f}" for need in needs.values()))
     return table
@@ -208,6 +202,14 @@ def _mixture_table(mixture: list[MixtureRow]) -> Table:
     for row in mixture:
         samples = "-" if row.samples is None else f"{row.samples:,}"
         table.add_row(row.name, row.split, samples, _percent(row.share), "yes" if row.clips else "", row.found)
+    return table
+
+
+def _table(title: str, first: str, numbers: Sequence[str], *, footer: Sequence[str] = ()) -> Table:
+    """An empty table with one column of words and some of numbers."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, show_footer=bool(footer))
+    for place, heading in enumerate((first, *numbers)):
+        table.add_column(heading, justify="right" if place else "left", footer=footer[place] if footer else "")
     return table
 
 

@@ -10,7 +10,7 @@ import torch
 import yaml
 
 from lavida.errors import InputError
-from lavida.training.optimisation import check_deepspeed
+from lavida.training.steps import check_deepspeed
 
 
 def launch(file: Path, arguments: Sequence[str]) -> NoReturn:

@@ -7,47 +7,66 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from torch import nn
 
+from lavida.model.lavida import LavidaModel
 from lavida.progress import progress_bar
-from lavida.training.check import check_training
-from lavida.training.held_out import HeldOutTest
-from lavida.training.monitor import Monitor
-from lavida.training.optimisation import build_accelerator, build_optimiser, fit_for_sharding
+from lavida.training.data import ExposureSource, ExposureStream, step_parts
+from lavida.training.monitor import HeldOutTest, Monitor
 from lavida.training.recipe import Recipe
 from lavida.training.run_folder import BEST, MODEL, RunFolder
 from lavida.training.saving import calibrate_saved, save_model
-from lavida.training.start import build_model
-from lavida.training.steps import TrainingStep, step_parts
-from lavida.training.stream import ExposureStream
-from lavida.training.trainable import make_trainable
+from lavida.training.start import build_model, check_training
+from lavida.training.steps import TrainingStep, build_accelerator, build_optimiser, fit_for_sharding
+from lavida.training.trainable import is_pretrained, make_trainable
 
 
-def train(recipe: Recipe, *, resume: bool = True) -> Path:
+def train(
+    recipe: Recipe,
+    *,
+    resume: bool = True,
+    data: ExposureSource | None = None,
+    model: LavidaModel | None = None,
+    test: HeldOutTest | None = None,
+) -> Path:
     """Train by the recipe and return the folder of the finished model (`out/model`).
 
     An interrupted run in `recipe.out` goes on from its last checkpoint and follows the losses of a run that was
-    never interrupted. Raises InputError for data or weights that are not there and an output of another recipe.
+    never interrupted.
+
+    Args:
+        recipe: everything that is not given here.
+        resume: whether to go on with a run in `recipe.out`; False starts over.
+        data: samples to learn from; by default the mixture of `recipe.data` with the sampler of `recipe.sampler`.
+        model: what to train, changed in place; by default that of `recipe.model`. A run that goes on needs the same
+            frozen weights again.
+        test: what the model is measured on every `train.evaluate_every` steps; by default held-out pictures of the
+            data sets in `recipe.data`.
+
+    Raises:
+        InputError: data or weights are not there, or the output is of another recipe.
     """
     opt = recipe.train
-    accelerator = build_accelerator(recipe)
+    accelerator = build_accelerator(opt, out=recipe.out)
     folder = RunFolder(Path(recipe.out), accelerator)
-    check_training(recipe, resume=resume)
-    stream = ExposureStream(recipe)
-    test = HeldOutTest(recipe) if opt.evaluate_every else None
+    check_training(recipe, resume=resume, model=model is None)
+    data = ExposureStream(recipe) if data is None else data
+    if opt.evaluate_every:
+        test = HeldOutTest(recipe.data, opt) if test is None else test
     torch.manual_seed(opt.seed)
-    model = build_model(recipe)
-    make_trainable(model, recipe)
+    model = build_model(recipe) if model is None else model
+    make_trainable(model, opt, pretrained=is_pretrained(model, recipe.model))
     if accelerator.distributed_type in (DistributedType.FSDP, DistributedType.DEEPSPEED):
         fit_for_sharding(model)
     optimiser, schedule = build_optimiser(model.parameters(), opt)
-    model, optimiser, schedule = accelerator.prepare(model, optimiser, schedule)
+    prepared, optimiser, schedule = accelerator.prepare(model, optimiser, schedule)
 
     first = folder.enter(recipe, resume=resume)
-    learn = TrainingStep(accelerator, model, optimiser, schedule, recipe)
-    monitor = Monitor(accelerator, model, folder, recipe, test=test, first=first)
-    batches = step_parts(
-        recipe, stream, first=first, rank=accelerator.process_index, processes=accelerator.num_processes
+    learn = TrainingStep(
+        accelerator, prepared, optimiser, schedule, opt=opt, weights=recipe.loss, alignment=recipe.alignment
     )
-    model.train()
+    monitor = Monitor(accelerator, prepared, folder, opt, test=test, first=first)
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    batches = step_parts(opt, recipe.data, data, first=first, rank=rank, processes=processes)
+    prepared.train()
     with progress_bar("training", total=opt.steps, done=first, shown=accelerator.is_main_process) as advance:
         for step, parts in enumerate(batches, start=first):
             values = learn(step, parts)
@@ -55,7 +74,7 @@ def train(recipe: Recipe, *, resume: bool = True) -> Path:
             monitor.after(step + 1, values)
             if (step + 1) % opt.checkpoint_every == 0:
                 folder.checkpoint(step + 1, keep=opt.keep_checkpoints)
-    _finish(accelerator, model, recipe)
+    _finish(accelerator, prepared, recipe)
     accelerator.end_training()
     return folder.root / MODEL
 

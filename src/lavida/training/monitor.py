@@ -1,20 +1,94 @@
-"""What a person sees of a training: losses, held-out AUC, pictures; and the best model so far."""
+"""What a person sees of a training: losses, held-out AUC, pictures; and the best model so far.
 
+The AUC comes from a small exposure test on held-out pictures of the recipe's own data sets. It asks only pictures that
+calibration may learn from (`lavida/evaluation/exposure/sets.py`), so that the choice of the best checkpoint leaves the
+other half for the number that is reported.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 
+import matplotlib
 import numpy as np
 import torch
 from accelerate import Accelerator
+from PIL import Image, ImageDraw, ImageFont
+from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from lavida.console import complain
 from lavida.detector import Detector
-from lavida.training.held_out import HeldOutTest
-from lavida.training.optimisation import outside_forward
-from lavida.training.pictures import draw_finding
-from lavida.training.recipe import Recipe
+from lavida.evaluation.exposure.answers import Answer, ask, forward, found_mask
+from lavida.evaluation.exposure.sets import MOST_PICTURES
+from lavida.exposure.datasets import load
+from lavida.exposure.heldout import HeldoutQuestions, Query, Question, evenly_spread
+from lavida.exposure.vocabulary import Vocabulary
+from lavida.training.recipe import DataRecipe, OptimiserRecipe
 from lavida.training.run_folder import BEST, RunFolder
 from lavida.training.saving import save_model
+from lavida.training.steps import outside_forward
+
+WIDTH, POINTS = 320, 13  # of one panel, of the caption's letters
+TRUTH, FOUND = (0, 158, 115), (213, 94, 0)  # green and red that colour-blind people can tell apart
+OPACITY = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutExample:
+    """What a model finds in one held-out picture.
+
+    Attributes:
+        frame: uint8 `[H,W,3]`.
+        truth, found: bool `[H,W]`, the mask of the present class and the mask of the model.
+        categories: what was asked for.
+        present: the one that is there.
+        logit: the frame logit, before calibration.
+    """
+
+    frame: np.ndarray
+    truth: np.ndarray
+    found: np.ndarray
+    categories: tuple[str, ...]
+    present: str
+    logit: float
+
+
+class HeldOutTest:
+    """The held-out pictures of every data set of a training, and fixed prompts about them.
+
+    Args:
+        data: its data sets.
+        opt: how many pictures to ask of every set, and how many examples to show.
+
+    Raises:
+        InputError: a data set has no held-out pictures.
+    """
+
+    def __init__(self, data: DataRecipe, opt: OptimiserRecipe):
+        sets = dict.fromkeys((each.name, each.folder) for each in data.sets)
+        self._questions = {
+            name: _questions(name, Path(data.root) / folder, pictures=opt.evaluate_pictures) for name, folder in sets
+        }
+        self._shown = opt.show_pictures
+
+    def aucs(self, detector: Detector) -> dict[str, float]:
+        """The AUC of the frame score on each set that has prompts of both kinds."""
+        aucs = {name: _auc(_answers(detector, questions)) for name, questions in self._questions.items()}
+        return {name: auc for name, auc in aucs.items() if auc is not None}
+
+    def examples(self, detector: Detector) -> list[HeldOutExample]:
+        """The same few pictures each time, from all sets in turn."""
+        streams = [_positive(detector, questions) for questions in self._questions.values()]
+        found: list[tuple[Question, Query]] = []
+        while streams and len(found) < self._shown:
+            stream = streams.pop(0)
+            if (asked := next(stream, None)) is not None:
+                found.append(asked)
+                streams.append(stream)
+        return [_example(detector, question, prompt) for question, prompt in found]
 
 
 class Monitor:
@@ -24,7 +98,7 @@ class Monitor:
         accelerator: has prepared `model`.
         model: what is trained.
         folder: of the run, entered.
-        recipe: of the run.
+        opt: how often to log and to measure.
         test: what the model is measured on, or None.
         first: steps that are done; later ones in an earlier log are hidden from TensorBoard.
     """
@@ -34,14 +108,14 @@ class Monitor:
         accelerator: Accelerator,
         model: nn.Module,
         folder: RunFolder,
-        recipe: Recipe,
+        opt: OptimiserRecipe,
         *,
         test: HeldOutTest | None,
         first: int,
     ):
         self._accelerator, self._model, self._folder = accelerator, model, folder
-        self._opt, self._test = recipe.train, test
-        if first < recipe.train.steps:
+        self._opt, self._test = opt, test
+        if first < opt.steps:
             accelerator.init_trackers("log", init_kwargs={"tensorboard": {"purge_step": first + 1}})
 
     def after(self, step: int, values: dict[str, float]) -> None:
@@ -56,7 +130,7 @@ class Monitor:
         accelerator = self._accelerator
         detector = Detector(accelerator.unwrap_model(self._model), name=f"step {step}", device=accelerator.device)
         with outside_forward(detector.model):
-            aucs, findings = test.aucs(detector), test.findings(detector)
+            aucs, examples = test.aucs(detector), test.examples(detector)
         self._model.train()
         if not aucs:
             return
@@ -66,7 +140,7 @@ class Monitor:
             save_model(accelerator, self._model, self._folder.root / BEST)
         self._folder.log_evaluation(step, {"auc": auc, "sets": aucs})
         accelerator.log({"held-out/auc": auc} | {f"held-out/{name}": each for name, each in aucs.items()}, step=step)
-        self._show(step, [draw_finding(finding) for finding in findings])
+        self._show(step, [draw_example(example) for example in examples])
         if accelerator.is_main_process:
             note = ", the best so far" if best else ""
             complain(f"step {step} of {self._opt.steps}: held-out AUC {auc:.3f}{note}")
@@ -82,3 +156,74 @@ class Monitor:
             for number, picture in enumerate(pictures):
                 writer.add_image(f"held-out/picture-{number}", picture, step, dataformats="HWC")
             writer.flush()
+
+
+def _questions(name: str, root: Path, *, pictures: int) -> HeldoutQuestions:
+    dataset = load(name, root, "heldout")
+    learns = evenly_spread(len(dataset), MOST_PICTURES)[::2]  # the half that calibration learns from
+    asked = [learns[i] for i in evenly_spread(len(learns), pictures)]
+    return HeldoutQuestions(dataset, vocabulary=Vocabulary.builtin(), asked=asked)
+
+
+def _prompts(detector: Detector, question: Question) -> list[Query]:
+    """Those without a name that was removed from training."""
+    removed = set(detector.model.config.removed_categories)
+    return [prompt for prompt in question.prompts if removed.isdisjoint(prompt.categories)]
+
+
+def _answers(detector: Detector, questions: HeldoutQuestions) -> list[Answer]:
+    asked = ((question.sample, _prompts(detector, question)) for question in questions)
+    return [answer for sample, prompts in asked for answer in ask(detector, sample, prompts, calibrates=True)]
+
+
+def _auc(answers: list[Answer]) -> float | None:
+    positive, logits = [a.positive for a in answers], [a.logit for a in answers]
+    defined = 0 < sum(positive) < len(positive) and all(map(math.isfinite, logits))
+    return float(roc_auc_score(positive, logits)) if defined else None
+
+
+def _positive(detector: Detector, questions: HeldoutQuestions) -> Iterator[tuple[Question, Query]]:
+    for question in questions:
+        for prompt in _prompts(detector, question):
+            if prompt.positive is not None:
+                yield question, prompt
+
+
+def _example(detector: Detector, question: Question, prompt: Query) -> HeldOutExample:
+    frame, truth = question.sample.frames[0], question.sample.masks[prompt.positive][0]
+    output, _ = forward(detector, question.sample, [prompt])
+    return HeldOutExample(
+        frame=frame,
+        truth=truth,
+        found=found_mask(output, (0, 0), truth.shape),
+        categories=prompt.categories,
+        present=prompt.positive,
+        logit=float(output.frame_logits[0, 0]),
+    )
+
+
+def draw_example(example: HeldOutExample) -> np.ndarray:
+    """uint8 `[h, 3 * WIDTH, 3]`; the caption gives the score and the categories, the present one in brackets."""
+    panels = [example.frame, _tinted(example.frame, example.truth, TRUTH), _tinted(example.frame, example.found, FOUND)]
+    height = max(1, round(WIDTH * example.frame.shape[0] / example.frame.shape[1]))
+    row = np.concatenate([np.asarray(Image.fromarray(panel).resize((WIDTH, height))) for panel in panels], 1)
+    names = ", ".join(f"[{name}]" if name == example.present else name for name in example.categories)
+    score = 1 / (1 + math.exp(-min(max(example.logit, -30), 30)))
+    return np.concatenate([row, _caption(f"score {score:.2f}: {names}", width=row.shape[1])])
+
+
+def _tinted(frame: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    tinted = frame.copy()
+    tinted[mask] = (1 - OPACITY) * frame[mask] + OPACITY * np.array(colour)
+    return tinted
+
+
+def _caption(text: str, *, width: int) -> np.ndarray:
+    font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), POINTS)
+    lines, room = [""], width - POINTS
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        lines = [*lines[:-1], longer] if font.getlength(longer) <= room else [*lines, word]
+    canvas = Image.new("RGB", (width, round(1.4 * POINTS * len(lines)) + POINTS))
+    ImageDraw.Draw(canvas).multiline_text((POINTS // 2, POINTS // 2), "\n".join(lines), font=font)
+    return np.asarray(canvas)

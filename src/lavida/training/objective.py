@@ -1,18 +1,59 @@
-"""The training objective: Eq. 10 plus, where the model has it, the dense alignment signal."""
+"""The training objective: Eq. 10 plus, where the model has it, the dense alignment signal; of a step or a part of one.
+
+Data-parallel training averages gradients over processes, and accumulation over the parts of a process. But each term
+of the objective is a mean over something that the parts hold in different numbers: frames that show the object,
+categories, clips. Each term of a part is therefore multiplied by `count * parts / count of the whole step`. Then a
+step does not depend on the number of processes or on `train.accumulate`.
+"""
+
+from collections.abc import Sequence
 
 import torch
+from accelerate import Accelerator
 from torch.nn import functional as F
 
 from lavida.model.lavida import LavidaOutput
-from lavida.model.losses import LossWeights, alignment_loss, objective, segmentation_loss
-from lavida.training.batches import Batch
+from lavida.model.losses import LossWeights, alignment_loss, objective, segmentation_loss, shows_object
+from lavida.training.data import Batch
 from lavida.training.recipe import AlignmentWeights
+
+MASKS, FRAMES, CLIPS, CATEGORIES, SHOWN, NOT_SHOWN = range(6)  # what the terms of the objective are means over
+MEAN_OVER = {
+    "mask": MASKS,
+    "dice": MASKS,
+    "iou": MASKS,
+    "object": FRAMES,
+    "text": CLIPS,  # every answer has the same length
+    "evidence": CATEGORIES,
+}
+WHOLE = (1.0,) * 6
+
+
+def step_shares(parts: Sequence[Batch], accelerator: Accelerator) -> list[list[float]]:
+    """For each part of this process the factors of its terms, in the order of `MASKS`, `FRAMES`, ..."""
+    counts = torch.stack([_counts(part) for part in parts])  # [parts here, 6]
+    whole = accelerator.reduce(counts.sum(0).to(accelerator.device), "sum").cpu()
+    number = len(parts) * accelerator.num_processes
+    return (counts * number / whole.clamp(min=1)).tolist()
 
 
 def training_loss(
-    output: LavidaOutput, batch: Batch, *, weights: LossWeights, alignment: AlignmentWeights
+    output: LavidaOutput,
+    batch: Batch,
+    *,
+    weights: LossWeights,
+    alignment: AlignmentWeights,
+    shares: Sequence[float] = WHOLE,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """The scalar to minimise and its unweighted terms by name."""
+    """The scalar to minimise and its unweighted terms by name.
+
+    Args:
+        output: of the model, for the batch.
+        batch: a whole step, or a part of it.
+        weights: of Eq. 10.
+        alignment: of the dense signal.
+        shares: factors of a part from `step_shares`: the means over all parts are the loss and terms of the step.
+    """
     terms = segmentation_loss(
         output.decoded.mask_logits,
         output.decoded.iou_scores,
@@ -22,35 +63,48 @@ def training_loss(
         valid=batch.pixel_valid.flatten(0, 1),
         weights=weights,
     )
-    loss = objective(output.text_loss, terms, weights)
     terms["text"] = output.text_loss
     if output.evidence is not None:
         terms["evidence"] = alignment_loss(
-            output.evidence,
-            batch.category_masks,
-            category_valid=batch.category_valid,
-            valid=batch.evidence_valid,
+            output.evidence, batch.category_masks, category_valid=batch.category_valid, valid=batch.evidence_valid
         )
-        terms["presence"] = presence_loss(output.category_logits, batch)
+    terms = {name: term * shares[MEAN_OVER[name]] for name, term in terms.items()}
+    loss = objective(terms["text"], terms, weights)  # Eq. 10
+    if output.evidence is not None:
+        terms["presence"] = presence_loss(output.category_logits, batch, shares=shares)
         loss = loss + alignment.evidence * terms["evidence"] + alignment.presence * terms["presence"]
     return loss, {name: term.detach() for name, term in terms.items()}
 
 
-def presence_loss(category_logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+def presence_loss(category_logits: torch.Tensor, batch: Batch, *, shares: Sequence[float] = WHOLE) -> torch.Tensor:
     """Is category k in frame t? Binary cross-entropy over the categories that are not padding.
 
     The few true categories and the many irrelevant ones of a batch share the loss half and half, so that the
     zero point of a category does not depend on how many others were named.
     """
-    shown, not_shown = presence_halves(category_logits, batch)
-    return 0.5 * (shown + not_shown)
+    shown, not_shown = _shown_and_not(batch)
+    losses = F.binary_cross_entropy_with_logits(category_logits.float(), shown.float(), reduction="none")
+    true, irrelevant = ((losses * group).sum() / group.sum().clamp(min=1) for group in (shown, not_shown))
+    return 0.5 * (shares[SHOWN] * true + shares[NOT_SHOWN] * irrelevant)
 
 
-def presence_halves(category_logits: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean cross-entropy over the categories that a frame shows, and over those that it does not show."""
-    present = batch.category_masks.amax((-2, -1)) > 0  # [B, T, K]
+def _counts(batch: Batch) -> torch.Tensor:
+    """`[6]`: how many of each kind a part holds."""
+    known = batch.evidence_valid.flatten(1).any(-1, keepdim=True)  # [B, 1]
+    shown, not_shown = _shown_and_not(batch)
+    counts = {
+        MASKS: shows_object(batch.pixel_labels, batch.frame_labels, batch.pixel_valid).sum(),
+        FRAMES: batch.frame_labels.numel(),
+        CLIPS: len(batch.frames),
+        CATEGORIES: (batch.category_valid & known).sum(),
+        SHOWN: shown.sum(),
+        NOT_SHOWN: not_shown.sum(),
+    }
+    return torch.tensor([float(counts[kind]) for kind in range(len(counts))])
+
+
+def _shown_and_not(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    """bool `[B,T,K]` each: category k can be seen in frame t; it cannot. Padding is neither."""
+    present = batch.category_masks.amax((-2, -1)) > 0
     named = batch.category_valid[:, None].expand_as(present)
-    losses = F.binary_cross_entropy_with_logits(category_logits.float(), present.float(), reduction="none")
-    groups = (present & named, ~present & named)
-    shown, not_shown = ((losses * group).sum() / group.sum().clamp(min=1) for group in groups)
-    return shown, not_shown
+    return present & named, ~present & named

@@ -5,33 +5,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import MISSING, DictConfig, OmegaConf
+from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from lavida.errors import InputError
 from lavida.model.losses import LossWeights
+from lavida.settings import check_settings, setting
 
 PRECISIONS = {"bf16": "bf16", "float32": "no"}  # our names (in YAML, "no" is false) and Accelerate's
-COUNTS = (
-    "data.clip_length",
-    "train.steps",
-    "train.batch_size",
-    "train.accumulate",
-    "train.checkpoint_every",
-    "train.log_every",
-    "train.keep_checkpoints",
-    "train.evaluate_pictures",
-    "train.lora.rank",
-    "train.tokens_per_pair",
-)
-COUNTS_OR_NONE = ("train.workers", "train.warmup", "train.evaluate_every", "train.show_pictures")
 FRAME_MULTIPLE = 32  # of the coarsest map of any backbone
-CHOICES = {
-    "train.precision": tuple(PRECISIONS),
-    "train.schedule": ("cosine", "linear"),
-    "train.embeddings": ("full", "seg_row", None),
-}
+
+
+def _is_divisible(size: Sequence[int]) -> bool:
+    return all(side >= 1 and side % FRAME_MULTIPLE == 0 for side in size)
 
 
 @dataclass
@@ -43,19 +30,25 @@ class SetRecipe:
     split: str = "train"
     weight: float = 1.0
     clips: bool = False  # consecutive frames: may be drawn as clips of `data.clip_length`
-    max_categories: int | None = None  # of this set, if that is less than `sampler.max_categories`
+    # of this set, if that is less than `sampler.max_categories`
+    max_categories: int | None = setting(None, least=1)
 
 
 @dataclass
 class DataRecipe:
     root: str = MISSING
     sets: list[SetRecipe] = MISSING
-    size: tuple[int, int] = (256, 320)  # height, width of a training frame
+    size: tuple[int, int] = setting(  # height, width of a training frame
+        (256, 320), rule=(_is_divisible, f"a height and a width that {FRAME_MULTIPLE} divides")
+    )
     zoom: tuple[float, float] = (0.5, 2.0)  # of a random view; 1 is the largest view of that shape
-    without: float = 0.25  # part of the views chosen to lose a class: the same scene without the object
-    moving: float = 0.0  # share of the samples in which cut-out objects move through the picture
-    clip_length: int = 4
-    clip_share: float = 0.2  # share of the steps that train on clips, with batch_size / clip_length of them
+    # part of the views chosen to lose a class: the same scene without the object
+    without: float = setting(0.25, least=0, most=1)
+    # share of the samples in which cut-out objects move through the picture
+    moving: float = setting(0.0, least=0, most=1)
+    clip_length: int = setting(4, least=1)
+    # share of the steps that train on clips, with batch_size / clip_length of them
+    clip_share: float = setting(0.2, least=0, most=1)
     max_side: int = 640  # longer images are stored at this size
     removed: list[str] = field(default_factory=list)  # categories that training never uses, to be asked at test
 
@@ -64,15 +57,19 @@ class DataRecipe:
 class SamplerRecipe:
     """Eq. 1 and 2."""
 
-    max_categories: int = 30
-    names: str = "mixture"  # where irrelevant names come from; or "own", the sample's own data set alone (Eq. 1)
-    absent: str = "sure"  # irrelevant is what is surely not there; or "unlisted", what the sample does not list (Eq. 1)
-    class_share: float | None = 0.5  # of irrelevant names from class names, not free texts; null: one pool of both
-    further: float = 0.0  # share of the irrelevant names that come from words which no mask of the mixture shows
-    probability: float = 0.5
-    several: float = 0.3  # share of the anomalous samples with more than one true category
-    ask_left: float = 0.5  # how likely a class that the view has lost is asked for
-    labels: str = "observed"  # or "letter": Eq. 2 as written
+    max_categories: int = setting(30, least=1)
+    # where irrelevant names come from; or "own", the sample's own data set alone (Eq. 1)
+    names: str = setting("mixture", choices=("mixture", "own"))
+    # irrelevant is what is surely not there; or "unlisted", what the sample does not list (Eq. 1)
+    absent: str = setting("sure", choices=("sure", "unlisted"))
+    # of irrelevant names from class names, not free texts; null: one pool of both
+    class_share: float | None = setting(0.5, least=0, most=1)
+    # share of the irrelevant names that come from words which no mask of the mixture shows
+    further: float = setting(0.0, least=0, below=1)
+    probability: float = setting(0.5, least=0, most=1)
+    several: float = setting(0.3, least=0, most=1)  # share of the anomalous samples with more than one true category
+    ask_left: float = setting(0.5, least=0, most=1)  # how likely a class that the view has lost is asked for
+    labels: str = setting("observed", choices=("observed", "letter"))  # or "letter": Eq. 2 as written
     phrases: bool = True  # say classes in other words of the vocabulary, too
     even_words: bool = True  # draw names such that the words alone say little about the label
 
@@ -89,7 +86,7 @@ class AlignmentWeights:
 class LoraRecipe:
     """Low-rank adapters on linear layers of the language model, whose other weights are then frozen."""
 
-    rank: int = 8
+    rank: int = setting(8, least=1)
     alpha: float = 16.0
     dropout: float = 0.05
     targets: list[str] = field(default_factory=lambda: ["q_proj", "v_proj"])
@@ -99,29 +96,33 @@ class LoraRecipe:
 class OptimiserRecipe:
     """What is trained and how."""
 
-    steps: int = MISSING
-    batch_size: int = 16  # images a step, all processes and accumulated parts together
-    accumulate: int = 1  # parts in which a process takes its share of a step: less memory, the same losses
+    steps: int = setting(MISSING, least=1)
+    batch_size: int = setting(16, least=1)  # images a step, all processes and accumulated parts together
+    # parts in which a process takes its share of a step: less memory, the same losses
+    accumulate: int = setting(1, least=1)
     learning_rate: float = 5e-4
     weight_decay: float = 1e-4
     betas: tuple[float, float] = (0.9, 0.95)
-    schedule: str = "cosine"  # or "linear": from the learning rate down to 0, after `warmup` steps up to it
-    warmup: int = 100
+    # down from the learning rate to 0, after `warmup` steps up to it
+    schedule: str = setting("cosine", choices=("cosine", "linear"))
+    warmup: int = setting(100, least=0)
     clip_norm: float = 1.0
-    precision: str = "bf16"  # or "float32"
+    precision: str = setting("bf16", choices=tuple(PRECISIONS))
     gradient_checkpointing: bool = False  # of the MLLM: compute activations twice instead of keeping them
     freeze: list[str] | None = None  # names of modules; null: what the preset keeps, see `trainable.FROZEN`
     lora: LoraRecipe | None = None
-    embeddings: str | None = None  # "full", "seg_row" (only <SEG>); null: seg_row with LoRA or a pretrained MLLM
-    tokens_per_pair: int | None = None  # of the MLLM while it is trained; null: as in the model
+    # seg_row: only that of <SEG>; null: seg_row with LoRA or a pretrained MLLM
+    embeddings: str | None = setting(None, choices=("full", "seg_row", None))
+    # of the MLLM while it is trained; null: as in the model
+    tokens_per_pair: int | None = setting(None, least=1)
     seed: int = 0
-    workers: int = 1
-    checkpoint_every: int = 250
-    log_every: int = 10
-    keep_checkpoints: int = 2
-    evaluate_every: int = 0  # steps between measurements on held-out pictures; 0: never
-    evaluate_pictures: int = 20  # of every set that has held-out pictures
-    show_pictures: int = 4  # in TensorBoard, with what the model finds in them
+    workers: int = setting(1, least=0)
+    checkpoint_every: int = setting(250, least=1)
+    log_every: int = setting(10, least=1)
+    keep_checkpoints: int = setting(2, least=1)
+    evaluate_every: int = setting(0, least=0)  # steps between measurements on held-out pictures; 0: never
+    evaluate_pictures: int = setting(20, least=1)  # of every set that has held-out pictures
+    show_pictures: int = setting(4, least=0)  # in TensorBoard, with what the model finds in them
 
 
 @dataclass
@@ -155,21 +156,5 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     except (YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     assert isinstance(recipe, Recipe)
-    _check_values(path, merged)
+    check_settings(recipe, where=f"{path}: ")
     return recipe
-
-
-def _check_values(path: Path, recipe: DictConfig) -> None:
-    if any(side < 1 or side % FRAME_MULTIPLE for side in recipe.data.size):
-        raise InputError(
-            f"{path}: data.size: {list(recipe.data.size)}; choose a height and a width that {FRAME_MULTIPLE} divides"
-        )
-    for key, choices in CHOICES.items():
-        if (chosen := OmegaConf.select(recipe, key)) not in choices:
-            names = ", ".join("null" if choice is None else choice for choice in choices)
-            raise InputError(f"{path}: {key}: {chosen}; choose one of {names}")
-    for keys, least in ((COUNTS, 1), (COUNTS_OR_NONE, 0)):
-        for key in keys:
-            count = OmegaConf.select(recipe, key)
-            if count is not None and count < least:
-                raise InputError(f"{path}: {key}: {count}; choose {least} or more")

@@ -1,4 +1,7 @@
-"""The folder of a training run, which may be killed at any moment: recipe, losses, checkpoints."""
+"""The folder of a training run, which may be killed at any moment: recipe, losses, checkpoints.
+
+Checkpoints hold only the weights that training changes: the frozen ones come from where the model comes from.
+"""
 
 import json
 import os
@@ -9,18 +12,21 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from safetensors.torch import load_file, save_file
+from torch import nn
 
 from lavida.errors import InputError, mendable
 from lavida.model.saved import disk_errors
-from lavida.training.checkpoint import hold_trained_weights
 from lavida.training.recipe import Recipe
 
 RECIPE, LOSSES, EVALUATIONS = "recipe.yaml", "losses.jsonl", "evaluations.jsonl"
 MODEL, BEST = "model", "best"
+TRAINED = "trained.safetensors"
 CHECKPOINT = re.compile(r"checkpoint-\d+")
 # what may differ when a run goes on
 FREE = {"data.root", "calibrate"} | {
@@ -114,6 +120,44 @@ class RunFolder:
         if self._accelerator.is_main_process:
             with mendable(self.root), (self.root / name).open("a") as file:
                 file.write(json.dumps(line) + "\n")
+
+
+def hold_trained_weights(accelerator: Accelerator) -> None:
+    """Let `save_state` and `load_state` leave out frozen weights; checkpoints with all of them still load.
+
+    FSDP and DeepSpeed write their own shards, and do not call upon this.
+    """
+
+    def save(models: list[nn.Module], weights: list[dict], folder: str) -> None:
+        if weights:
+            weights.clear()  # what is left here would be written as well
+            if accelerator.is_main_process:
+                trained = _trained(accelerator, models[0]).items()
+                save_file({name: weight.detach().contiguous() for name, weight in trained}, Path(folder) / TRAINED)
+
+    def load(models: list[nn.Module], folder: str) -> None:
+        if models and (file := Path(folder) / TRAINED).is_file():
+            _fill(_trained(accelerator, models.pop()), file)
+
+    accelerator.register_save_state_pre_hook(save)
+    accelerator.register_load_state_pre_hook(load)
+
+
+@torch.no_grad()
+def _fill(trained: dict[str, nn.Parameter], path: Path) -> None:
+    saved = load_file(path)
+    if wrong := sorted(saved.keys() ^ trained.keys()):
+        raise InputError(
+            f"{path.parent} is a checkpoint of another model (first difference: {wrong[0]}): "
+            "choose another folder with out=..., or start over with --no-resume"
+        )
+    for name, weight in trained.items():
+        weight.copy_(saved[name])
+
+
+def _trained(accelerator: Accelerator, model: nn.Module) -> dict[str, nn.Parameter]:
+    own = accelerator.unwrap_model(model).named_parameters()
+    return {name: weight for name, weight in own if weight.requires_grad}
 
 
 def check_run(root: Path, recipe: Recipe) -> None:

@@ -1,4 +1,7 @@
-"""The model that a recipe starts from: `model.preset` and what differs from it, or a saved model, `model.start`."""
+"""The start of a training: the model, and what is refused before anything is built.
+
+The model is `model.preset` and what differs from it, or a saved model, `model.start`.
+"""
 
 import json
 from collections.abc import Callable, Iterable
@@ -10,14 +13,18 @@ from huggingface_hub.errors import StrictDataclassError
 
 from lavida.config import LavidaConfig
 from lavida.errors import InputError
+from lavida.evaluation.exposure.sets import check_pictures
+from lavida.export.folder import check_target
+from lavida.exposure.datasets import load
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.model.assemble import assemble, assembled_config, locate
 from lavida.model.hub import CONFIG, find, read_config
 from lavida.model.lavida import LavidaModel
 from lavida.model.presets import NANO, PRESETS, PRETRAINED, build_nano, pretrained_config, shape_only
 from lavida.model.saved import GIVE
-from lavida.training.recipe import Recipe
-from lavida.training.stream import prompt_corpus
+from lavida.training.data import prompt_corpus
+from lavida.training.recipe import DataRecipe, Recipe
+from lavida.training.run_folder import MODEL, check_run
 from lavida.training.trainable import is_pretrained
 
 T = TypeVar("T")
@@ -40,7 +47,7 @@ def build_model(recipe: Recipe) -> LavidaModel:
         else:
             model = _built(lambda: build_nano(prompt_corpus(Vocabulary.builtin()), **settings))
     model.config.removed_categories = list(recipe.data.removed)
-    if recipe.train.precision == "float32" or not is_pretrained(model, recipe):
+    if recipe.train.precision == "float32" or not is_pretrained(model, recipe.model):
         # else `make_trainable` sees to what is held in which precision
         model.float()
         model.config.mllm_dtype = "float32"
@@ -56,6 +63,37 @@ def check_model(recipe: Recipe) -> None:
     if preset in PRETRAINED:
         _config(preset, settings)
         locate(sources)
+
+
+def check_training(recipe: Recipe, *, resume: bool, model: bool = True) -> None:
+    """What a training would be refused for, told before anything is built and in no time.
+
+    Args:
+        recipe: of the training.
+        resume: whether it may go on with a run in its folder.
+        model: whether the recipe's own model is used; if it is pretrained and on the hub, it is fetched.
+
+    Raises:
+        InputError: the output cannot be written or holds another run, the model cannot be had, or calibration, which
+            comes last, would lack its pictures.
+    """
+    out = Path(recipe.out)
+    check_target(out / MODEL, replaces=CONFIG)
+    if resume:
+        check_run(out, recipe)
+    if model:
+        check_model(recipe)
+    if recipe.calibrate:
+        try:
+            check_pictures(Path(recipe.data.root))
+        except InputError as error:
+            raise InputError(f"calibration at the end needs its pictures: {error}; or set calibrate=false") from error
+
+
+def check_data(data: DataRecipe) -> None:
+    """Raise InputError unless all data sets are there. A training finds out by itself when it opens them."""
+    for each in data.sets:
+        load(each.name, Path(data.root) / each.folder, each.split)
 
 
 def model_settings(recipe: Recipe, names: Iterable[str]) -> dict[str, Any]:
@@ -136,5 +174,7 @@ def _config(preset: str, settings: dict[str, Any]) -> LavidaConfig:
 def _built(build: Callable[[], T]) -> T:
     try:
         return build()
+    except InputError:
+        raise
     except (ValueError, StrictDataclassError) as error:
         raise InputError(f"model in the recipe: {' '.join(str(error).split())}") from error

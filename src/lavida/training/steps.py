@@ -1,87 +1,49 @@
-"""One optimisation step: this process's parts of the batch -> gradients -> new weights."""
+"""One optimisation step: parts of the batch -> gradients -> new weights; and Accelerate, optimiser, schedule."""
 
-from collections.abc import Iterator
+import importlib.util
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 
 import torch
 from accelerate import Accelerator
 from accelerate.optimizer import AcceleratedOptimizer
 from accelerate.scheduler import AcceleratedScheduler
+from accelerate.utils import (
+    DataLoaderConfiguration,
+    DistributedDataParallelKwargs,
+    DistributedType,
+    GradientAccumulationPlugin,
+)
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
 from lavida.errors import InputError
-from lavida.model.lavida import LavidaOutput
-from lavida.model.prompt import TEMPLATES
-from lavida.training.batches import Batch, StepBatches
-from lavida.training.optimisation import attention, autocast
-from lavida.training.recipe import Recipe
-from lavida.training.shares import part_loss, step_shares
-from lavida.training.stream import ExposureStream
+from lavida.model.losses import LossWeights
+from lavida.training.data import Batch
+from lavida.training.objective import step_shares, training_loss
+from lavida.training.recipe import PRECISIONS, AlignmentWeights, OptimiserRecipe
 
-
-class StepParts(Dataset):
-    """Item n is the list of this process's parts of step n.
-
-    Part j of process r of R is the samples `r + j R` modulo `R * accumulate` of the step's batch, so that a step
-    holds the same samples whatever the number of processes and of parts.
-    """
-
-    def __init__(self, parts: list[StepBatches]):
-        self._parts = parts
-
-    def __len__(self) -> int:
-        return len(self._parts[0])
-
-    def __getitem__(self, step: int) -> list[Batch] | InputError:
-        try:
-            return [part[step] for part in self._parts]
-        except InputError as error:
-            return error  # raised in a worker, it would come out with the worker's traceback as its message
-
-
-def step_parts(recipe: Recipe, stream: ExposureStream, *, first: int, rank: int, processes: int) -> Iterator[list]:
-    """The parts of the steps from `first` on. Raises InputError where a step is too small for all parts."""
-    opt, data = recipe.train, recipe.data
-    number = processes * opt.accumulate
-    length = data.clip_length if stream.has_clips else 1
-    if number > max(1, opt.batch_size // length):
-        what = f"clip of {length} frames" if length > 1 else "image"
-        raise InputError(
-            f"train.batch_size {opt.batch_size} is too small for {processes} processes with train.accumulate "
-            f"{opt.accumulate}: each part needs at least one {what}; choose {number * length} or more"
-        )
-    parts = [
-        StepBatches(
-            stream,
-            steps=opt.steps,
-            seed=opt.seed,
-            batch_size=opt.batch_size,
-            clip_length=data.clip_length,
-            clip_share=data.clip_share if stream.has_clips else 0.0,
-            templates=len(TEMPLATES),
-            part=(rank + processes * j, number),
-        )
-        for j in range(opt.accumulate)
-    ]
-    loader = DataLoader(
-        StepParts(parts),
-        batch_size=None,
-        sampler=range(first, opt.steps),
-        num_workers=opt.workers,
-        prefetch_factor=4 if opt.workers else None,
-    )
-    return _raised(iter(loader))
-
-
-def _raised(steps: Iterator[list[Batch] | InputError]) -> Iterator[list[Batch]]:
-    for parts in steps:
-        if isinstance(parts, InputError):
-            raise parts
-        yield parts
+SCHEDULES: dict[str, Callable[..., torch.optim.lr_scheduler.LRScheduler]] = {
+    "cosine": get_cosine_schedule_with_warmup,
+    "linear": get_linear_schedule_with_warmup,
+}
 
 
 class TrainingStep:
-    """Moves the weights by one step of the optimiser."""
+    """Moves the weights by one step of the optimiser.
+
+    Args:
+        accelerator: has prepared `model`, `optimiser` and `schedule`.
+        model: what is trained.
+        optimiser: of its weights.
+        schedule: of the learning rate.
+        opt: precision, clipping and seed.
+        weights: of Eq. 10.
+        alignment: of the dense signal.
+    """
 
     def __init__(
         self,
@@ -89,9 +51,12 @@ class TrainingStep:
         model: nn.Module,
         optimiser: AcceleratedOptimizer,
         schedule: AcceleratedScheduler,
-        recipe: Recipe,
+        *,
+        opt: OptimiserRecipe,
+        weights: LossWeights,
+        alignment: AlignmentWeights,
     ):
-        self._accelerator, self._recipe = accelerator, recipe
+        self._accelerator, self._opt, self._weights, self._alignment = accelerator, opt, weights, alignment
         self._model, self._optimiser, self._schedule = model, optimiser, schedule
 
     def __call__(self, step: int, parts: list[Batch]) -> dict[str, float]:
@@ -104,13 +69,15 @@ class TrainingStep:
 
     def _learn(self, step: int, j: int, part: Batch, shares: list[float]) -> dict[str, torch.Tensor]:
         """Gradients of part `j`; after the last one the weights move."""
-        accelerator, opt = self._accelerator, self._recipe.train
+        accelerator, opt = self._accelerator, self._opt
         self._seed(step, j)
         part = part.to(accelerator.device)
         with accelerator.accumulate(self._model), attention(accelerator.device):
             with autocast(accelerator.device, opt.precision):
-                output = self._forward(part)
-            loss, terms = part_loss(output, part, shares, weights=self._recipe.loss, alignment=self._recipe.alignment)
+                output = self._model(
+                    part.frames, part.categories, motion=part.motion, template=part.templates, with_text_loss=True
+                )
+            loss, terms = training_loss(output, part, weights=self._weights, alignment=self._alignment, shares=shares)
             accelerator.backward(loss)
             if accelerator.sync_gradients:
                 accelerator.clip_grad_norm_(self._model.parameters(), opt.clip_norm)
@@ -119,12 +86,97 @@ class TrainingStep:
             self._optimiser.zero_grad()
         return {"loss": loss.detach(), **terms}
 
-    def _forward(self, part: Batch) -> LavidaOutput:
-        return self._model(
-            part.frames, part.categories, motion=part.motion, template=part.templates, with_text_loss=True
-        )
-
     def _seed(self, step: int, part: int) -> None:
         """Dropout, too, depends on the step and the part alone."""
         number = self._accelerator.process_index + self._accelerator.num_processes * part
-        torch.manual_seed(self._recipe.train.seed * 1_000_003 + step + (number << 40))
+        torch.manual_seed(self._opt.seed * 1_000_003 + step + (number << 40))
+
+
+def build_accelerator(opt: OptimiserRecipe, *, out: str) -> Accelerator:
+    """One process, or this process's place among those that `accelerate launch` has started; trackers log below `out`.
+
+    Raises:
+        InputError: DeepSpeed is asked for and not installed.
+    """
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED", "false").lower() == "true":
+        check_deepspeed()
+    accelerator = Accelerator(
+        mixed_precision=PRECISIONS[opt.precision],
+        # a step knows itself where its parts begin
+        gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=opt.accumulate, sync_with_dataloader=False),
+        log_with="tensorboard" if has_tensorboard() else None,
+        project_dir=out,
+        dataloader_config=DataLoaderConfiguration(split_batches=True),  # or each process would move the schedule on
+        kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],  # SAM 2's point prompts, say
+    )
+    if accelerator.distributed_type == DistributedType.DEEPSPEED:
+        # what its configuration file leaves open; the size is only a label, since batches are made here
+        accelerator.state.deepspeed_plugin.deepspeed_config.update(
+            train_micro_batch_size_per_gpu=max(1, opt.batch_size // (accelerator.num_processes * opt.accumulate)),
+            gradient_accumulation_steps=opt.accumulate,
+            gradient_clipping=opt.clip_norm,
+        )
+    if accelerator.distributed_type == DistributedType.FSDP:
+        plugin = accelerator.state.fsdp_plugin
+        if plugin.mixed_precision_policy is not None:  # rounds logits, from which losses are computed in float32
+            plugin.mixed_precision_policy = replace(plugin.mixed_precision_policy, output_dtype=torch.float32)
+    return accelerator
+
+
+def build_optimiser(
+    weights: Iterable[torch.nn.Parameter], opt: OptimiserRecipe
+) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LRScheduler]:
+    """AdamW over the weights that are trained, and the schedule of its learning rate over `opt.steps`."""
+    trained = [weight for weight in weights if weight.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=opt.learning_rate, weight_decay=opt.weight_decay, betas=tuple(opt.betas))
+    return optimiser, SCHEDULES[opt.schedule](optimiser, opt.warmup, opt.steps)
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+    """Around the forward pass. Not the accelerator's own, which leaves the casts to the model under DeepSpeed."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+
+
+def attention(device: torch.device) -> AbstractContextManager:
+    """Around both passes. On a CPU the backward pass of fused attention is slow for narrow heads: a fifth of a step."""
+    return sdpa_kernel(SDPBackend.MATH) if device.type == "cpu" else nullcontext()
+
+
+def fit_for_sharding(model: nn.Module) -> None:
+    """Bring weights into the form that FSDP and DeepSpeed can cut and send: rows one after the other.
+
+    Raises:
+        InputError: a weight is a single number.
+    """
+    for name, weight in model.named_parameters():
+        if weight.ndim == 0:
+            raise InputError(
+                f"FSDP and DeepSpeed cannot share {name}, a single number: train with configs/accelerate/ddp.yaml, "
+                "or without that part of the model"
+            )
+        # a copy, as `contiguous` leaves the strides of sides of length 1
+        weight.data = weight.data.clone(memory_format=torch.contiguous_format)
+
+
+@contextmanager
+def outside_forward(model: nn.Module) -> Iterator[None]:
+    """Within the block, parts of a model that FSDP has sharded may be called by themselves."""
+    if not hasattr(model, "unshard"):  # torch.distributed.fsdp.FSDPModule, which not every build of torch has
+        yield
+        return
+    model.unshard()
+    try:
+        yield
+    finally:
+        model.reshard()
+
+
+def check_deepspeed() -> None:
+    """Raises InputError where DeepSpeed is missing."""
+    if importlib.util.find_spec("deepspeed") is None:
+        raise InputError("DeepSpeed is not installed: pip install deepspeed, or use configs/accelerate/fsdp.yaml")
+
+
+def has_tensorboard() -> bool:
+    """Whether scalars and pictures can be logged for TensorBoard."""
+    return importlib.util.find_spec("tensorboard") is not None

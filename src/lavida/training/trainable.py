@@ -2,6 +2,8 @@
 
 import re
 import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from peft import LoraConfig, TrainableTokensConfig, inject_adapter_in_model
@@ -14,7 +16,7 @@ from lavida.errors import InputError
 from lavida.model.lavida import LavidaModel
 from lavida.model.presets import PRETRAINED
 from lavida.model.tokenizer import SEG_TOKEN
-from lavida.training.recipe import LoraRecipe, Recipe
+from lavida.training.recipe import LoraRecipe, OptimiserRecipe
 
 ADAPTER = "default"
 VISION_TOWER = "semantics.mllm.model.visual"  # Qwen's name; other families' are found too
@@ -25,13 +27,13 @@ FROZEN = (VISION_TOWER, "sam2.vision_encoder", "text")
 HALVED = ("semantics.mllm", "sam2.vision_encoder")
 
 
-def is_pretrained(model: LavidaModel, recipe: Recipe) -> bool:
-    """Whether the model is assembled of pretrained parts: by its preset, or because it says so itself."""
-    return recipe.model.get("preset") in PRETRAINED or bool(model.config.sources)
+def is_pretrained(model: LavidaModel, settings: Mapping[str, Any]) -> bool:
+    """Whether the model is assembled of pretrained parts: by its preset in `settings`, or because it says so itself."""
+    return settings.get("preset") in PRETRAINED or bool(model.config.sources)
 
 
-def make_trainable(model: LavidaModel, recipe: Recipe) -> None:
-    """Freeze, adapt and checkpoint the parts of `model` as `recipe.train` says, in place.
+def make_trainable(model: LavidaModel, opt: OptimiserRecipe, *, pretrained: bool) -> None:
+    """Freeze, adapt and checkpoint the parts of `model` as `opt` says, in place; `pretrained`: see `is_pretrained`.
 
     With `train.lora` the language model's own weights are frozen and adapters are put on `lora.targets`. With
     `embeddings` full its vocabulary (`embed_tokens`, `lm_head`) is trained; with seg_row only the row of `<SEG>`.
@@ -39,7 +41,6 @@ def make_trainable(model: LavidaModel, recipe: Recipe) -> None:
     Raises:
         InputError: a module or a layer that the recipe names does not exist.
     """
-    opt, pretrained = recipe.train, is_pretrained(model, recipe)
     _freeze(model, (FROZEN if pretrained else ()) if opt.freeze is None else opt.freeze)
     mllm = model.semantics.mllm
     if opt.gradient_checkpointing:

@@ -10,10 +10,8 @@ from label_trees import write_labels
 from picture_files import save_png_16
 from PIL import Image
 
-from lavida.exposure.datasets.gray_levels import GrayLevels, spread
 from lavida.exposure.datasets.label_images import BACKGROUND, LabelImageDataset
-from lavida.exposure.datasets.picture_file import read_picture
-from lavida.exposure.datasets.reading import read_rgb
+from lavida.exposure.datasets.reading import GrayLevels, read_picture, read_rgb, spread
 
 
 class Thermals(LabelImageDataset):
@@ -92,7 +90,7 @@ def test_32_of_many_are_decoded_whatever_lies_between_them(tmp_path, monkeypatch
     paths[50].write_text("no picture")
     decoded = []
     monkeypatch.setattr(
-        "lavida.exposure.datasets.gray_levels.read_picture",
+        "lavida.exposure.datasets.reading.read_picture",
         lambda path: decoded.append(path) or read_picture(path),
     )
     contrast = GrayLevels(lambda: [*paths, tmp_path / "missing.png"]).contrast

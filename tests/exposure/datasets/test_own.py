@@ -11,8 +11,7 @@ from PIL import Image
 
 from lavida.cli import run
 from lavida.errors import InputError
-from lavida.exposure.datasets import DATASETS, load
-from lavida.exposure.datasets.own import own_class
+from lavida.exposure.datasets import DATASETS, load, own_class
 from lavida.exposure.mixture import Mixture
 
 DOC = (Path(__file__).parents[3] / "docs" / "datasets.md").read_text(encoding="utf-8")

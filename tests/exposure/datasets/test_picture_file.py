@@ -6,7 +6,7 @@ from picture_files import STORED, exif, exif_behind_the_pixels, save_png_16, sav
 from PIL import Image
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.picture_file import read_header, read_picture, read_values
+from lavida.exposure.datasets.reading import read_header, read_picture, read_values
 from lavida.video.turn import EXIF_TURNS
 
 GRAY = np.arange(6 * 10, dtype=np.uint8).reshape(6, 10) * 4

@@ -2,7 +2,7 @@ import pytest
 from videos import meta_expressions, write_json
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.referring import Expressions, read_meta_expressions
+from lavida.exposure.datasets.annotated_video import Expressions, read_meta_expressions
 
 
 def test_texts_of_the_same_objects_stand_under_the_first():

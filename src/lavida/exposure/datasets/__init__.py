@@ -1,29 +1,28 @@
-"""Segmentation data sets that the exposure learns from, each read from its published layout."""
+"""Segmentation data sets that the exposure learns from, each read from its published layout.
 
-from __future__ import annotations
+Each is a class of `(root, split)`, of videos also of `clip_length`, the frames of a clip.
+"""
 
+import importlib
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
 from lavida.errors import InputError
 from lavida.exposure.datasets.ade20k import Ade20k
-from lavida.exposure.datasets.camvid import CamVid
-from lavida.exposure.datasets.cityscapes import Cityscapes
 from lavida.exposure.datasets.coco128 import Coco128
 from lavida.exposure.datasets.coco_stuff import CocoStuff
 from lavida.exposure.datasets.davis import Davis
-from lavida.exposure.datasets.davis2017 import Davis2017
+from lavida.exposure.datasets.davis2017 import Davis2017, RefDavis
 from lavida.exposure.datasets.humans import Humans
-from lavida.exposure.datasets.idd_lite import IddLite
 from lavida.exposure.datasets.mapillary import Mapillary
 from lavida.exposure.datasets.mevis import MeViS
-from lavida.exposure.datasets.own import own_class
 from lavida.exposure.datasets.pascal_voc import PascalVoc
-from lavida.exposure.datasets.ref_davis import RefDavis
-from lavida.exposure.datasets.ref_youtube_vos import RefYouTubeVos
 from lavida.exposure.datasets.refer import GRefCoco, RefClef, RefCoco, RefCocoG, RefCocoPlus
+from lavida.exposure.datasets.street_scenes import CamVid, Cityscapes, IddLite
 from lavida.exposure.datasets.yolo_polygons import YoloPolygons
-from lavida.exposure.datasets.youtube_vos import YouTubeVos
+from lavida.exposure.datasets.youtube_vos import RefYouTubeVos, YouTubeVos
 from lavida.exposure.sample import SegmentationDataset
 
 KINDS = (
@@ -33,12 +32,6 @@ KINDS = (
     *(YouTubeVos, RefYouTubeVos, MeViS, RefDavis, Davis2017),
 )
 DATASETS: dict[str, type] = {kind.name: kind for kind in KINDS}
-
-__all__ = [
-    "DATASETS", "Ade20k", "CamVid", "Cityscapes", "Coco128", "CocoStuff", "Davis", "Davis2017", "GRefCoco",
-    "Humans", "IddLite", "Mapillary", "MeViS", "PascalVoc", "RefClef", "RefCoco", "RefCocoG", "RefCocoPlus", "RefDavis",
-    "RefYouTubeVos", "YoloPolygons", "YouTubeVos", "load",
-]  # fmt: skip
 
 
 def load(name: str, root: str | Path, split: str, **options: Any) -> SegmentationDataset:
@@ -57,3 +50,25 @@ def load(name: str, root: str | Path, split: str, **options: Any) -> Segmentatio
         return kind(root, split, **options)
     except TypeError as error:
         raise InputError(f"data set {name!r} does not take these options: {error}") from None
+
+
+def own_class(name: str) -> type:
+    """The class called `module:Class`; the module is installed or lies in the working folder.
+
+    Raises:
+        InputError: there is no such module, or no such class in it.
+    """
+    module_name, _, class_name = name.partition(":")
+    if os.getcwd() not in sys.path:  # stays there: worker processes import the module again
+        sys.path.append(os.getcwd())
+    try:
+        module = importlib.import_module(module_name)
+    except (ModuleNotFoundError, TypeError, ValueError) as error:  # the latter two for "" and ".relative"
+        if isinstance(error, ModuleNotFoundError) and not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # the module is there, but one that it needs is not
+        where = f"install it, or work in the folder of {module_name}.py"
+        raise InputError(f"no module {module_name!r} for the data set {name!r}; {where}") from None
+    kind = getattr(module, class_name, None)
+    if not isinstance(kind, type):
+        raise InputError(f"no class {class_name!r} in {module.__file__}; name the data set as module:Class")
+    return kind

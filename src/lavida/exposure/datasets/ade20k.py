@@ -1,7 +1,5 @@
 """ADE20K scene parsing: places of all kinds with the 150 classes of the 2016 challenge (Zhou et al. 2017)."""
 
-from __future__ import annotations
-
 from lavida.errors import InputError
 from lavida.exposure.datasets.label_images import IGNORE, LabelImageDataset, Legend
 from lavida.exposure.datasets.reading import read_text
@@ -27,36 +25,14 @@ NAMES = (
 )  # fmt: skip
 # what people say for an official name that is rare, short for something else or spelled otherwise
 WORDS = {
-    "apparel": "clothes",
-    "ashcan": "trash can",
-    "bannister": "banister",
-    "base": "pedestal",
-    "blind": "window blind",
-    "buffet": "sideboard",
-    "case": "display case",
-    "conveyer belt": "conveyor belt",
-    "crt screen": "tube monitor",
-    "earth": "ground",
-    "glass": "drinking glass",
-    "hood": "range hood",
-    "hovel": "shack",
-    "land": "ground",
-    "minibike": "motorcycle",
-    "palm": "palm tree",
-    "plaything": "toy",
-    "pot": "flower pot",
-    "sconce": "wall lamp",
-    "screen": "projection screen",
-    "signboard": "sign",
-    "sofa": "couch",
-    "stairway": "staircase",
-    "streetlight": "street light",
-    "tank": "storage tank",
-    "television": "tv",
-    "trade name": "brand name",
-    "washer": "washing machine",
-    "windowpane": "window",
-}
+    "apparel": "clothes", "ashcan": "trash can", "bannister": "banister", "base": "pedestal", "blind": "window blind",
+    "buffet": "sideboard", "case": "display case", "conveyer belt": "conveyor belt", "crt screen": "tube monitor",
+    "earth": "ground", "glass": "drinking glass", "hood": "range hood", "hovel": "shack", "land": "ground",
+    "minibike": "motorcycle", "palm": "palm tree", "plaything": "toy", "pot": "flower pot", "sconce": "wall lamp",
+    "screen": "projection screen", "signboard": "sign", "sofa": "couch", "stairway": "staircase",
+    "streetlight": "street light", "tank": "storage tank", "television": "tv", "trade name": "brand name",
+    "washer": "washing machine", "windowpane": "window",
+}  # fmt: skip
 
 
 class Ade20k(LabelImageDataset):
@@ -65,7 +41,6 @@ class Ade20k(LabelImageDataset):
     Args:
         root: the folder `ADEChallengeData2016`; the first names in its `objectInfo150.txt`, if it is there, replace
             those built in.
-        split: `train` or `heldout`.
     """
 
     name = "ade20k"
@@ -76,21 +51,12 @@ class Ade20k(LabelImageDataset):
     legend = {0: IGNORE} | {value: WORDS.get(name, name) for value, name in enumerate(NAMES, start=1)}
     # a general class has only what none of the special ones took
     unions = {
-        "building": ("house", "skyscraper", "shack"),
-        "tree": ("palm tree",),
-        "plant": ("flower",),
-        "chair": ("armchair", "swivel chair"),
-        "table": ("coffee table", "pool table"),
-        "shelf": ("bookcase",),
-        "counter": ("countertop",),
-        "lamp": ("wall lamp",),
-        "door": ("screen door",),
-        "stairs": ("staircase", "step"),
-        "railing": ("banister",),
-        "boat": ("ship",),
-        "water": ("sea", "river", "lake", "waterfall", "swimming pool"),
+        "building": ("house", "skyscraper", "shack"), "tree": ("palm tree",), "plant": ("flower",),
+        "chair": ("armchair", "swivel chair"), "table": ("coffee table", "pool table"), "shelf": ("bookcase",),
+        "counter": ("countertop",), "lamp": ("wall lamp",), "door": ("screen door",), "stairs": ("staircase", "step"),
+        "railing": ("banister",), "boat": ("ship",), "water": ("sea", "river", "lake", "waterfall", "swimming pool"),
         "monitor": ("tube monitor",),
-    }
+    }  # fmt: skip
 
     def read_legend(self) -> Legend:
         """The classes of the file in the root, else those built in."""

@@ -1,19 +1,20 @@
-"""Clips of videos in which objects are numbered: what the video data sets have in common."""
+"""Clips of videos in which objects are numbered, named or referred to: what the video data sets have in common."""
 
 from __future__ import annotations
 
+import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.reading import folder, matching, read_indices, read_rgb
-from lavida.exposure.sample import Segmented
+from lavida.exposure.datasets.reading import folder, format_of, matching, read_indices, read_rgb, read_text
+from lavida.exposure.sample import SegmentationSample
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class VideoClips(ABC):
     def __len__(self) -> int:
         return int(self._ends[-1])
 
-    def __getitem__(self, index: int) -> Segmented:
+    def __getitem__(self, index: int) -> SegmentationSample:
         index = range(len(self))[index]
         place = int(np.searchsorted(self._ends, index, side="right"))
         video = self._videos[place]
@@ -93,7 +94,7 @@ class VideoClips(ABC):
         frames = self._read_frames(video, start)
         masks, ignore = self._read_masks(video, start, frames)
         nothing = np.zeros(frames.shape[:3], dtype=bool)
-        return Segmented(
+        return SegmentationSample(
             frames=frames,
             masks={text: masks.get(text, nothing) for text in video.targets},
             ignore=ignore,
@@ -163,8 +164,7 @@ class PaletteVideos(VideoClips):
         self, video: AnnotatedVideo, start: int, frames: np.ndarray
     ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
         names = video.frames[start : start + self._length]
-        paths = [self._label(video, name) for name in names]
-        labels = np.stack([self._read(path, frame, video) for path, frame in zip(paths, frames, strict=True)])
+        labels = np.stack([self._read(video, name, frame) for name, frame in zip(names, frames, strict=True)])
         masks = {}
         for text, objects in video.targets.items():
             if objects:
@@ -174,9 +174,10 @@ class PaletteVideos(VideoClips):
         ignore = None if self.void is None else labels == self.void
         return masks, ignore if ignore is not None and ignore.any() else None
 
-    def _read(self, path: Path, frame: np.ndarray, video: AnnotatedVideo) -> np.ndarray:
-        """uint8 [H, W] of values that the annotation knows."""
-        labels = matching(frame, read_indices(path), path=path)
+    def _read(self, video: AnnotatedVideo, frame: str, image: np.ndarray) -> np.ndarray:
+        """uint8 [H, W] of values that the annotation knows, for the picture `image` of a frame."""
+        path = self._label(video, frame)
+        labels = matching(image, read_indices(path), path=path)
         if labels.dtype != np.uint8:
             raise InputError(f"not an 8-bit label image: {path}; restore the data set")
         if video.objects is not None:
@@ -201,3 +202,88 @@ def object_numbers(values: Iterable[int | str]) -> frozenset[int]:
     if not all(1 <= number <= 255 for number in numbers):
         raise ValueError(f"object numbers {sorted(numbers)} are not in 1..255")
     return numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Expressions:
+    """The texts of one video.
+
+    Attributes:
+        targets: first text of an object, or of a set of objects -> these objects.
+        more: key of `targets` -> the other texts of exactly the same objects.
+        absent: texts that are true of nothing.
+    """
+
+    targets: Mapping[str, frozenset[int]]
+    more: Mapping[str, tuple[str, ...]]
+    absent: frozenset[str]
+
+    @property
+    def texts(self) -> Iterator[str]:
+        """Everything that is said of some object."""
+        return (text for first in self.targets for text in (first, *self.more.get(first, ())))
+
+    @classmethod
+    def of(cls, said: Iterable[tuple[str, Iterable[int]]]) -> Expressions:
+        """Group texts, each with its objects. A text that is said of several objects means their union."""
+        meant: dict[str, set[int]] = {}
+        for text, objects in said:
+            meant.setdefault(" ".join(text.split()), set()).update(objects)
+        meant.pop("", None)
+        same: dict[frozenset[int], list[str]] = {}
+        for text, objects in meant.items():
+            same.setdefault(frozenset(objects), []).append(text)
+        absent = frozenset(same.pop(frozenset(), ()))
+        return cls(
+            targets={texts[0]: objects for objects, texts in same.items()},
+            more={texts[0]: tuple(texts[1:]) for texts in same.values() if len(texts) > 1},
+            absent=absent,
+        )
+
+    def annotate(
+        self,
+        video: str,
+        frames: Iterable[str],
+        *,
+        categories: Iterable[str] = (),
+        objects: frozenset[int] | None = None,
+    ) -> AnnotatedVideo:
+        """The video with these texts; `categories` are surely in it, `objects` all that its labels may show."""
+        targets = dict.fromkeys(categories, frozenset[int]()) | self.targets
+        return AnnotatedVideo(
+            name=video,
+            frames=tuple(frames),
+            targets=targets,
+            expressions=self.more,
+            absent=self.absent - targets.keys(),
+            objects=objects,
+        )
+
+
+def read_meta_expressions(
+    path: Path, *, dataset: str, layout: str, key: str = "obj_id"
+) -> dict[str, tuple[tuple[str, ...], Expressions]]:
+    """Video -> its frames in order and its texts, from a `meta_expressions.json`.
+
+    Args:
+        path: `{"videos": {video: {"frames": [...], "expressions": {id: {"exp": text, key: number(s)}}}}}`.
+        dataset: name for errors.
+        layout: the data set's layout, for errors.
+        key: what gives the objects of an expression, one number or a list; an empty list means none.
+
+    Raises:
+        InputError: the file is missing or in another format.
+    """
+    text = read_text(path, layout=layout)
+    with format_of(dataset, path):
+        return {
+            video: (
+                tuple(sorted(entry["frames"])),
+                Expressions.of((said["exp"], _numbers(said[key])) for said in entry["expressions"].values()),
+            )
+            for video, entry in json.loads(text)["videos"].items()
+        }
+
+
+def _numbers(value: Any) -> list[int]:
+    return [int(each) for each in (value if isinstance(value, list) else [value])]

@@ -1,7 +1,5 @@
 """COCO128: 128 photos with polygons of 80 object classes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -29,7 +27,6 @@ class Coco128(YoloPolygons):
 
     Args:
         root: folder with `images/train2017` and `labels/train2017`.
-        split: `train` or `heldout`.
     """
 
     name = "coco128"

@@ -1,7 +1,5 @@
 """COCO-Stuff: photos of COCO 2017 with 80 classes of things and 91 of stuff (Caesar et al. 2018)."""
 
-from __future__ import annotations
-
 from lavida.exposure.datasets.coco128 import CLASSES as THINGS
 from lavida.exposure.datasets.label_images import IGNORE, LabelImageDataset
 
@@ -27,7 +25,6 @@ class CocoStuff(LabelImageDataset):
 
     Args:
         root: folder with `train2017`, `val2017` and `stuffthingmaps_trainval2017`.
-        split: `train` or `heldout`.
     """
 
     name = "coco_stuff"
@@ -44,14 +41,10 @@ class CocoStuff(LabelImageDataset):
     unions = {
         "building": ("house", "skyscraper"),
         "wall": ("brick wall", "concrete wall", "wall panel", "stone wall", "tiled wall", "wooden wall"),
-        "floor": ("marble floor", "stone floor", "tiled floor", "wooden floor"),
-        "ceiling": ("tiled ceiling",),
-        "sky": ("clouds",),
-        "water": ("river", "sea", "water drops"),
-        "plant": ("potted plant", "bush", "flower"),
+        "floor": ("marble floor", "stone floor", "tiled floor", "wooden floor"), "ceiling": ("tiled ceiling",),
+        "sky": ("clouds",), "water": ("river", "sea", "water drops"), "plant": ("potted plant", "bush", "flower"),
         "table": ("dining table",),
         "furniture": ("chair", "couch", "bed", "table", "desk", "cabinet", "cupboard", "shelf", "bench"),
-        "fruit": ("banana", "apple", "orange"),
-        "vegetable": ("broccoli", "carrot"),
+        "fruit": ("banana", "apple", "orange"), "vegetable": ("broccoli", "carrot"),
         "food": ("fruit", "vegetable", "sandwich", "hot dog", "pizza", "donut", "cake", "salad"),
-    }
+    }  # fmt: skip

@@ -1,7 +1,5 @@
 """Data sets of pictures with one label image each, whose pixel values are class numbers."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -12,9 +10,8 @@ from typing import ClassVar, Final
 import numpy as np
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.gray_levels import GrayLevels
-from lavida.exposure.datasets.reading import folder, matching, of_split, read_indices, read_rgb
-from lavida.exposure.sample import Segmented
+from lavida.exposure.datasets.reading import GrayLevels, folder, matching, of_split, read_indices, read_rgb
+from lavida.exposure.sample import SegmentationSample
 
 IGNORE: Final = None  # a pixel without a label: neither this word nor that
 BACKGROUND: Final = ""  # a pixel that shows none of the words
@@ -114,13 +111,13 @@ class LabelImageDataset:
     def __len__(self) -> int:
         return len(self._samples)
 
-    def __getitem__(self, index: int) -> Segmented:
+    def __getitem__(self, index: int) -> SegmentationSample:
         part, stars = self._samples[index]
         image_path, label_path = self._paths(part, stars)
         image = read_rgb(image_path, levels=self.levels)
         labels = matching(image, read_indices(label_path), path=label_path, picture=image_path)
         masks = self._masks(labels, path=label_path)
-        return Segmented(
+        return SegmentationSample(
             frames=image[None],
             masks={word: masks[word][None] for word in self.vocabulary if word in masks},
             ignore=np.isin(labels, self._ignored)[None],

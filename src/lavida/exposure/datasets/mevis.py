@@ -1,7 +1,5 @@
 """MeViS: crowded videos in which expressions tell objects apart by how they move (Ding et al. 2023)."""
 
-from __future__ import annotations
-
 import json
 import mmap
 import re
@@ -15,9 +13,8 @@ import numpy as np
 from pycocotools import mask as coco_rle
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.annotated_video import AnnotatedVideo, VideoClips
+from lavida.exposure.datasets.annotated_video import AnnotatedVideo, VideoClips, read_meta_expressions
 from lavida.exposure.datasets.reading import of_split
-from lavida.exposure.datasets.referring import read_meta_expressions
 
 SPLITS = {"train": ("train",), "heldout": ("valid_u",)}
 
@@ -29,8 +26,6 @@ class MeViS(VideoClips):
 
     Args:
         root: folder with `train` and `valid_u`.
-        split: `train` or `heldout`.
-        clip_length: frames a clip, T.
     """
 
     name = "mevis"

@@ -1,7 +1,5 @@
 """PASCAL VOC 2012: photos with 20 object classes (Everingham et al. 2010)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from lavida.exposure.datasets.label_images import BACKGROUND, IGNORE, LabelImageDataset
@@ -22,7 +20,6 @@ class PascalVoc(LabelImageDataset):
 
     Args:
         root: folder with `VOCdevkit`.
-        split: `train` or `heldout`.
     """
 
     name = "pascal_voc"

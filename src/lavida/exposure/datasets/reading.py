@@ -1,23 +1,37 @@
-"""Reading of image and label files, with errors that name the file."""
+"""Reading of picture, label and text files, with errors that name the file; what a data set remarks on its files."""
 
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.gray_levels import GrayLevels
-from lavida.exposure.datasets.picture_file import read_header, read_picture, read_values
-from lavida.video.contrast import Contrast
-from lavida.video.pixels import ON_ITS_SIDE
+from lavida.video.contrast import MOST_FRAMES, Contrast, measured
+from lavida.video.pixels import BROKEN_IMAGE, ON_ITS_SIDE, Header, deep_values, header_of, upright
 from lavida.video.turn import EXIF_TURNS
 
 BYTE_ORDER_MARK = "\ufeff"
+MOST_HEADERS = 1024  # looked at for pictures of 16 bits, where a set mixes them with others
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """One line for people.
+
+    Attributes:
+        text: what was found and where.
+        wrong: whether a training would go wrong with it; else it is good to know.
+    """
+
+    text: str
+    wrong: bool = False
 
 
 def folder(path: Path, *, dataset: str, layout: str = "") -> Path:
@@ -133,3 +147,97 @@ def of_split(splits: Mapping[str, tuple[str, ...]], split: str, *, dataset: str)
     if split not in splits:
         raise InputError(f"{dataset} has no split {split!r}; use one of: {', '.join(splits)}")
     return splits[split]
+
+
+def read_header(path: Path) -> Header:
+    """The header of a picture file. Raises InputError where the file is missing or no picture."""
+    with _opened(path) as image:
+        return header_of(image)
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """The upright picture of a file: uint8 [H, W, 3], or of 16 bits uint16 [H, W] or [H, W, 3].
+
+    Raises:
+        InputError: the file is missing, is no picture, or has values that no fixed range holds.
+    """
+    with _opened(path) as image:
+        header = header_of(image)
+        if header.mode == "F":
+            raise InputError(f"floating-point values have no fixed range: {path}; save the picture with 8 or 16 bits")
+        if header.deep:
+            return deep_values(image, header)
+        return upright(np.array(image.convert("RGB")), image, header)
+
+
+def read_values(path: Path, mode: str | None) -> np.ndarray:
+    """The upright values of a file, [H, W] or [H, W, C].
+
+    Args:
+        path: the file.
+        mode: that of Pillow to convert to, or None for the values as they are stored.
+
+    Raises:
+        InputError: the file is missing or no picture.
+    """
+    with _opened(path) as image:
+        header = header_of(image)
+        return upright(np.array(image if mode is None else image.convert(mode)), image, header)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        # by its name, Pillow 13 maps an uncompressed gray TIFF into memory and scrambles one that lies on its side
+        with path.open("rb") as file, Image.open(file) as image:
+            yield image
+    except FileNotFoundError:
+        raise InputError(f"file is missing: {path}; restore the data set") from None
+    except BROKEN_IMAGE as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"cannot read image: {path} ({reason}); restore the data set") from None
+
+
+class GrayLevels:
+    """Which values of 16 bits are shown as black and as white, for a whole data set.
+
+    It is measured when the first picture of 16 bits asks for it: a set of 8 bits never pays for it. The same files give
+    the same stretch in every worker process; give the pictures of all splits, for a model must see held-out pictures
+    as it saw those of the training.
+
+    Args:
+        pictures: gives every picture of the data set in a fixed order; those that cannot be read are passed over.
+    """
+
+    def __init__(self, pictures: Callable[[], Iterable[Path]]) -> None:
+        self._pictures = pictures
+
+    @cached_property
+    def contrast(self) -> Contrast:
+        """The stretch by up to 32 of the pictures of 16 bits, spread over all of them."""
+        deep = [path for path in spread(list(self._pictures()), MOST_HEADERS) if _is_deep(path)]
+        return measured(_values(spread(deep, MOST_FRAMES)))
+
+
+def spread(paths: Sequence[Path], most: int) -> list[Path]:
+    """Up to `most` of the paths, evenly spread from the first to the last, in order."""
+    if len(paths) <= most:
+        return list(paths)
+    return [paths[index] for index in np.linspace(0, len(paths) - 1, most).round().astype(int)]
+
+
+def _is_deep(path: Path) -> bool:
+    try:
+        return read_header(path).deep
+    except InputError:  # named where its sample is read
+        return False
+
+
+def _values(paths: Iterable[Path]) -> Iterator[np.ndarray]:
+    for path in paths:
+        try:
+            values = read_picture(path)
+        except InputError:  # named where its sample is read
+            continue
+        if values.dtype == np.uint16:
+            yield values

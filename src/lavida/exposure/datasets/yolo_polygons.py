@@ -1,7 +1,5 @@
 """Sets of photos with polygons in YOLO's text format, as annotation tools export them."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -13,20 +11,19 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.gray_levels import GrayLevels
-from lavida.exposure.datasets.reading import folder, of_split, read_rgb
-from lavida.exposure.datasets.remark import Remark
-from lavida.exposure.datasets.yolo_labels import check_reach, read_polygons
+from lavida.exposure.datasets.reading import GrayLevels, Remark, folder, of_split, read_rgb
 from lavida.exposure.datasets.yolo_layout import (
     CLASS_LISTS,
     PARTS,
     PICTURES,
     Listed,
     YoloLayout,
+    check_reach,
     label_of,
     pictures_in,
+    read_polygons,
 )
-from lavida.exposure.sample import Segmented
+from lavida.exposure.sample import SegmentationSample
 
 SPLITS = {"train": ("train",), "heldout": ("val",)}
 HELD_OUT_EVERY = 5  # of a set that nobody divided
@@ -44,7 +41,6 @@ class YoloPolygons:
 
     Args:
         root: folder with `data.yaml` (or `obj.data`), or with `classes.txt` (one name a line).
-        split: `train` or `heldout`.
 
     Raises:
         InputError: there are no class names, a folder is missing or there is no photo. A broken line is an error when
@@ -92,7 +88,7 @@ class YoloPolygons:
     def __len__(self) -> int:
         return len(self._samples)
 
-    def __getitem__(self, index: int) -> Segmented:
+    def __getitem__(self, index: int) -> SegmentationSample:
         key, image_path, label_path = self._samples[index]
         image = read_rgb(image_path, levels=self.levels)
         height, width = image.shape[:2]
@@ -100,7 +96,7 @@ class YoloPolygons:
         for name, corners in self._polygons(label_path):
             canvas = canvases.setdefault(name, Image.new("1", (width, height)))
             ImageDraw.Draw(canvas).polygon([(x * width, y * height) for x, y in corners], fill=1)
-        return Segmented(
+        return SegmentationSample(
             frames=image[None],
             masks={name: np.array(canvas)[None] for name, canvas in canvases.items()},
             ignore=None,

@@ -1,6 +1,4 @@
-"""YouTube-VOS (2018, 2019): thousands of short videos with objects of 65 categories."""
-
-from __future__ import annotations
+"""YouTube-VOS, short videos of 65 categories; Refer-YouTube-VOS, its objects in sentences (Seo et al. 2020)."""
 
 import json
 from collections.abc import Mapping
@@ -12,17 +10,14 @@ from lavida.exposure.datasets.annotated_video import (
     PaletteVideos,
     object_numbers,
     objects_by_name,
+    read_meta_expressions,
 )
 from lavida.exposure.datasets.reading import format_of, of_split, read_text
 
 # What people call the categories that are written otherwise; "mouse" is the animal here, not the device.
 NAMES = {
-    "bike": "bicycle",
-    "earless_seal": "seal",
-    "motorbike": "motorcycle",
-    "mouse": "pet mouse",
-    "sedan": "car",
-}
+    "bike": "bicycle", "earless_seal": "seal", "motorbike": "motorcycle", "mouse": "pet mouse", "sedan": "car",
+}  # fmt: skip
 NAMELESS = "others"  # a mixed bag: the word is true of nothing in particular
 SPLITS = {"train": (False,), "heldout": (True,)}
 HELD_OUT_EVERY = 20
@@ -38,8 +33,6 @@ class YouTubeVos(PaletteVideos):
 
     Args:
         root: folder with `train`.
-        split: `train` or `heldout`.
-        clip_length: frames a clip, T.
     """
 
     name = "youtube_vos"
@@ -66,6 +59,41 @@ class YouTubeVos(PaletteVideos):
         super().__init__(videos, pictures=train / "JPEGImages", labels=train / "Annotations", clip_length=clip_length)
 
 
+class RefYouTubeVos(PaletteVideos):
+    """Clips with the expressions of their objects.
+
+    The first expression of an object names its mask. The categories of all objects of the video are listed with an
+    empty mask, since they are surely there, if `train/meta.json` is. The official valid has no masks, so every
+    twentieth training video, in the order of their names, is held out: the same ones as in `youtube_vos`.
+
+    Args:
+        root: folder with `meta_expressions` and `train`.
+    """
+
+    name = "ref_youtube_vos"
+    layout = (
+        "meta_expressions/train/meta_expressions.json, train/JPEGImages/<video>/<frame>.jpg, "
+        "train/Annotations/<video>/<frame>.png, train/meta.json (optional, the categories)"
+    )
+    # the 12,913 expressions are counted for all 3,471 training videos together
+    expected = {"train": {"videos": 3297}, "heldout": {"videos": 174}}
+
+    def __init__(self, root: str | Path, split: str, *, clip_length: int = 1) -> None:
+        (held_out,) = of_split(SPLITS, split, dataset="Refer-YouTube-VOS")
+        train = Path(root) / "train"
+        path = Path(root) / "meta_expressions" / "train" / "meta_expressions.json"
+        said = read_meta_expressions(path, dataset="Refer-YouTube-VOS", layout=self.layout)
+        labelled = _labelled_objects(train / "meta.json")
+        videos = []
+        with format_of("Refer-YouTube-VOS", path):
+            for video, (frames, texts) in every_twentieth(said, held_out=held_out).items():
+                referred = object_numbers(number for objects in texts.targets.values() for number in objects)
+                objects, categories = labelled.get(video, (None, ()))
+                objects = None if objects is None else objects | referred
+                videos.append(texts.annotate(video, frames, categories=categories, objects=objects))
+        super().__init__(videos, pictures=train / "JPEGImages", labels=train / "Annotations", clip_length=clip_length)
+
+
 def every_twentieth(videos: Mapping[str, Entry], *, held_out: bool) -> dict[str, Entry]:
     """Every twentieth video in the order of their names, or all the others."""
     return {name: videos[name] for i, name in enumerate(sorted(videos)) if (i % HELD_OUT_EVERY == 0) == held_out}
@@ -79,3 +107,15 @@ def category_names(objects: Mapping[str, Mapping[str, Any]]) -> dict[int, str]:
         for number, category in categories.items()
         if category != NAMELESS
     }
+
+
+def _labelled_objects(path: Path) -> dict[str, tuple[frozenset[int], list[str]]]:
+    """Video -> its objects and their categories, from the `meta.json` of YouTube-VOS; nothing where there is none."""
+    if not path.exists():
+        return {}
+    text = read_text(path)
+    with format_of("Refer-YouTube-VOS", path):
+        return {
+            video: (object_numbers(entry["objects"]), sorted(set(category_names(entry["objects"]).values())))
+            for video, entry in json.loads(text)["videos"].items()
+        }

@@ -1,0 +1,319 @@
+"""The data of a training: mixture -> augmentation -> sampler (Eq. 1, 2) -> batches by step number.
+
+Step n is the same batch on any machine, with any number of workers and processes, after any restart.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+from torch.utils.data import DataLoader, Dataset
+
+from lavida.errors import InputError
+from lavida.exposure.cutouts import CutoutBank
+from lavida.exposure.datasets import load
+from lavida.exposure.looks import degrade
+from lavida.exposure.mixture import Mixture, Removal
+from lavida.exposure.moving import MOTION_NAMES, MOTION_WEIGHT, neighbours, set_in_motion, with_motion
+from lavida.exposure.sample import ExposedSample, SegmentationDataset
+from lavida.exposure.sampler import AnomalyExposureSampler, even_weights
+from lavida.exposure.views import reframe
+from lavida.exposure.vocabulary import Vocabulary
+from lavida.model.prompt import TEMPLATES
+from lavida.training.recipe import DataRecipe, OptimiserRecipe, Recipe, SetRecipe
+
+MASK_STRIDE, EVIDENCE_STRIDE = 4, 8
+
+
+class ExposureSource(Protocol):
+    """What a training draws its samples from; everything is drawn from `rng`.
+
+    Attributes:
+        has_clips: whether there are clips beside single images.
+    """
+
+    has_clips: bool
+
+    def __call__(self, length: int, rng: np.random.Generator) -> ExposedSample:
+        """One exposure of `length` frames: 1 or `data.clip_length`."""
+        ...
+
+
+class ExposureStream:
+    """Draws single images and, from the sets that have them, clips of `data.clip_length` frames."""
+
+    def __init__(self, recipe: Recipe):
+        data = recipe.data
+        self._size, self._zoom, self._without = tuple(data.size), tuple(data.zoom), data.without
+        self._images = self._mixture(data, length=1)
+        self._moving = data.moving
+        self._bank = CutoutBank(self._images, removed=data.removed) if data.moving > 0 else None
+        self.has_clips = data.clip_length > 1 and any(s.clips for s in data.sets)
+        self._clips = self._mixture(data, length=data.clip_length) if self.has_clips else self._images
+        self._sampler = AnomalyExposureSampler(
+            vocabulary=Vocabulary.builtin(),
+            # only names that some mask in the mixture shows: one that is always irrelevant would come to mean "no"
+            names=self._images.names,
+            further=self._images.removal.kept(n for n in Vocabulary.builtin().classes if n not in MOTION_NAMES),
+            further_share=recipe.sampler.further,
+            irrelevant=recipe.sampler.names,
+            absent=recipe.sampler.absent,
+            class_share=recipe.sampler.class_share,
+            max_categories=recipe.sampler.max_categories,
+            limits=_limits(zip(data.sets, self._images.datasets, strict=True)),
+            probability=recipe.sampler.probability,
+            several=recipe.sampler.several,
+            ask_left=recipe.sampler.ask_left,
+            labels=recipe.sampler.labels,
+            phrases=recipe.sampler.phrases,
+            removed=self._images.removal.names,
+        )
+        if recipe.sampler.even_words:
+            even_weights(self._sampler, self._images, scale=self._zoom)
+        self._own = {
+            mixture: {each.name: self._sampler.own_names(mixture.own_names(each.name)) for each in mixture.datasets}
+            for mixture in (self._images, self._clips)
+        }
+        if self._bank is not None:
+            motion = self._images.removal.kept(MOTION_NAMES)
+            self._sampler.reweigh(dict.fromkeys(motion, MOTION_WEIGHT))
+            actors = self._images.removal.kept(self._bank.names)
+            self._moving_names = self._sampler.own_names(actors, motion_words=motion)
+
+    def __call__(self, length: int, rng: np.random.Generator) -> ExposedSample:
+        """One exposure of `length` frames: 1 or `data.clip_length`."""
+        moving = self._bank is not None and rng.random() < self._moving
+        mixture = self._images if length == 1 or moving else self._clips
+        view = reframe(mixture.draw(rng), size=self._size, scale=self._zoom, without=self._without, rng=rng)
+        if moving:
+            view = mixture.removal.apply(set_in_motion(view, self._bank, length=length, rng=rng))
+        elif self._bank is not None:
+            view = neighbours(view, rng=rng)
+        # of a moving scene, ask mostly for what moves
+        own = self._moving_names if moving else self._own[mixture][view.dataset]
+        return self._sampler.sample(with_motion(degrade(view, rng=rng)), own, rng)
+
+    @staticmethod
+    def _mixture(data: DataRecipe, *, length: int) -> Mixture:
+        sets = [s for s in data.sets if length == 1 or s.clips]
+        datasets = [
+            load(s.name, Path(data.root) / s.folder, s.split, **({"clip_length": length} if s.clips else {}))
+            for s in sets
+        ]
+        return Mixture(
+            datasets,
+            [s.weight for s in sets],
+            max_side=data.max_side,
+            removed=data.removed,
+            # the images, which all sets give, have been asked before the clips
+            known=data.removed if length > 1 else _known_categories(data, datasets),
+        )
+
+
+def _known_categories(data: DataRecipe, datasets: Sequence[SegmentationDataset]) -> list[str]:
+    """Removed categories that the data sets have, if only in the pictures that are not trained on."""
+    removal = Removal(data.removed, Vocabulary.builtin())
+    missing = removal.missing([name for dataset in datasets for name in dataset.vocabulary])
+    for each in data.sets if missing else ():
+        try:
+            other = load(each.name, Path(data.root) / each.folder, "train" if each.split == "heldout" else "heldout")
+        except InputError:  # a copy without that part
+            continue
+        missing = Removal(missing, Vocabulary.builtin()).missing(other.vocabulary)
+    return sorted(removal.names.difference(missing))
+
+
+def _limits(sets: Iterable[tuple[SetRecipe, SegmentationDataset]]) -> dict[str, int]:
+    """The largest K_E of each data set that has its own. Raises InputError where two entries of a set disagree."""
+    most: dict[str, int | None] = {}
+    for recipe, dataset in sets:
+        if most.setdefault(dataset.name, recipe.max_categories) != recipe.max_categories:
+            raise InputError(f"data.sets: {recipe.name} is listed with different max_categories; give it the same one")
+    return {name: limit for name, limit in most.items() if limit is not None}
+
+
+def prompt_corpus(vocabulary: Vocabulary) -> list[str]:
+    """Text for a small tokenizer: every template filled with every way to say every class."""
+    words = [text for name in vocabulary.names for text in (name, *vocabulary.phrases(name))]
+    return [template.format(c=word) for template in TEMPLATES for word in words]
+
+
+@dataclass
+class Batch:
+    """B exposures with up to K categories.
+
+    Attributes:
+        frames: uint8 `[B,T,3,H,W]`.
+        categories: K_b texts for each clip.
+        templates: a prompt template for each clip.
+        frame_labels: y^f, float `[B,T]`.
+        pixel_labels: y^p, share of abnormal pixels at stride 4, float `[B,T,H/4,W/4]`.
+        pixel_valid: bool `[B,T,H/4,W/4]`, False where the label is unknown.
+        category_masks: the mask of each category at stride 8, float `[B,T,K,H/8,W/8]`, zero for absent ones.
+        category_valid: bool `[B,K]`, False for padding.
+        evidence_valid: bool `[B,T,H/8,W/8]`.
+        motion: float `[B,T,4,H/4,W/4]`, zero where nothing is known of it; None where no sample has any.
+    """
+
+    frames: torch.Tensor
+    categories: list[list[str]]
+    templates: list[int]
+    frame_labels: torch.Tensor
+    pixel_labels: torch.Tensor
+    pixel_valid: torch.Tensor
+    category_masks: torch.Tensor
+    category_valid: torch.Tensor
+    evidence_valid: torch.Tensor
+    motion: torch.Tensor | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        values = (getattr(self, f.name) for f in fields(self))
+        return Batch(*(v.to(device) if isinstance(v, torch.Tensor) else v for v in values))
+
+
+class StepBatches(Dataset):
+    """Map-style data set whose item n is the whole batch of step n, drawn from a generator seeded by (seed, n).
+
+    Args:
+        draw: `(clip_length, rng) -> ExposedSample`.
+        steps: number of steps.
+        seed: of the run.
+        batch_size: images a step; clip steps hold `batch_size // clip_length` clips.
+        clip_length: T of clip steps.
+        clip_share: share of the steps that hold clips.
+        templates: number of prompt templates to choose from.
+        part: `(rank, world)`: this process's share of every batch.
+    """
+
+    def __init__(
+        self,
+        draw: Callable[[int, np.random.Generator], ExposedSample],
+        *,
+        steps: int,
+        seed: int,
+        batch_size: int,
+        clip_length: int,
+        clip_share: float,
+        templates: int,
+        part: tuple[int, int] = (0, 1),
+    ):
+        self.draw, self.steps, self.seed = draw, steps, seed
+        self.batch_size, self.clip_length, self.clip_share = batch_size, clip_length, clip_share
+        self.templates, self.part = templates, part
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> Batch:
+        is_clip = np.random.default_rng((self.seed, step)).random() < self.clip_share
+        length = self.clip_length if is_clip else 1
+        rank, world = self.part
+        exposures, templates = [], []
+        for index in range(rank, max(1, self.batch_size // length), world):
+            rng = np.random.default_rng((self.seed, step, index))
+            exposures.append(self.draw(length, rng))
+            templates.append(int(rng.integers(self.templates)))
+        return collate(exposures, templates)
+
+
+class StepParts(Dataset):
+    """Item n is the list of this process's parts of step n.
+
+    Part j of process r of R is the samples `r + j R` modulo `R * accumulate` of the step's batch, so that a step
+    holds the same samples whatever the number of processes and of parts.
+    """
+
+    def __init__(self, parts: list[StepBatches]):
+        self._parts = parts
+
+    def __getitem__(self, step: int) -> list[Batch] | InputError:
+        try:
+            return [part[step] for part in self._parts]
+        except InputError as error:
+            return error  # raised in a worker, it would come out with the worker's traceback as its message
+
+
+def step_parts(
+    opt: OptimiserRecipe, data: DataRecipe, stream: ExposureSource, *, first: int, rank: int, processes: int
+) -> Iterator[list[Batch]]:
+    """This process's parts of the steps from `first` on. Raises InputError where a step is too small for all parts."""
+    number = processes * opt.accumulate
+    length = data.clip_length if stream.has_clips else 1
+    if number > max(1, opt.batch_size // length):
+        what = f"clip of {length} frames" if length > 1 else "image"
+        raise InputError(
+            f"train.batch_size {opt.batch_size} is too small for {processes} processes with train.accumulate "
+            f"{opt.accumulate}: each part needs at least one {what}; choose {number * length} or more"
+        )
+    parts = [
+        StepBatches(
+            stream,
+            steps=opt.steps,
+            seed=opt.seed,
+            batch_size=opt.batch_size,
+            clip_length=data.clip_length,
+            clip_share=data.clip_share if stream.has_clips else 0.0,
+            templates=len(TEMPLATES),
+            part=(rank + processes * j, number),
+        )
+        for j in range(opt.accumulate)
+    ]
+    loader = DataLoader(
+        StepParts(parts),
+        batch_size=None,
+        sampler=range(first, opt.steps),
+        num_workers=opt.workers,
+        prefetch_factor=4 if opt.workers else None,
+    )
+    return _raised(iter(loader))
+
+
+def _raised(steps: Iterator[list[Batch] | InputError]) -> Iterator[list[Batch]]:
+    for parts in steps:
+        if isinstance(parts, InputError):
+            raise parts
+        yield parts
+
+
+def collate(exposures: list[ExposedSample], templates: list[int]) -> Batch:
+    """Stack exposures of one frame size and clip length."""
+    most = max(len(e.categories) for e in exposures)
+    masks = [_category_masks(e, most) for e in exposures]
+    valid = [np.ones(e.pixel_labels.shape, bool) if e.ignore is None else ~e.ignore for e in exposures]
+    return Batch(
+        frames=torch.stack([torch.from_numpy(e.frames).permute(0, 3, 1, 2) for e in exposures]),
+        categories=[list(e.categories) for e in exposures],
+        templates=templates,
+        frame_labels=torch.stack([torch.from_numpy(e.frame_labels) for e in exposures]),
+        pixel_labels=torch.stack([_shrink(e.pixel_labels, MASK_STRIDE) for e in exposures]),
+        pixel_valid=torch.stack([_shrink(v, MASK_STRIDE) > 0.5 for v in valid]),
+        category_masks=torch.stack(masks),
+        category_valid=torch.tensor([[k < len(e.categories) for k in range(most)] for e in exposures]),
+        evidence_valid=torch.stack([_shrink(v, EVIDENCE_STRIDE) > 0.5 for v in valid]),
+        motion=_motion(exposures),
+    )
+
+
+def _motion(exposures: list[ExposedSample]) -> torch.Tensor | None:
+    known = [e.motion for e in exposures if e.motion is not None]
+    if not known:
+        return None
+    nothing = np.zeros_like(known[0])
+    return torch.from_numpy(np.stack([nothing if e.motion is None else e.motion for e in exposures])).float()
+
+
+def _category_masks(exposure: ExposedSample, most: int) -> torch.Tensor:
+    length, height, width = exposure.pixel_labels.shape
+    masks = torch.zeros(length, most, height // EVIDENCE_STRIDE, width // EVIDENCE_STRIDE)
+    for index, mask in exposure.category_masks.items():
+        masks[:, index] = _shrink(mask, EVIDENCE_STRIDE)
+    return masks
+
+
+def _shrink(mask: np.ndarray, stride: int) -> torch.Tensor:
+    """Share of true pixels in each cell: `[T,H,W]` bool -> float `[T,H/stride,W/stride]`."""
+    return F.avg_pool2d(torch.from_numpy(mask).float()[:, None], stride)[:, 0]

@@ -3,9 +3,9 @@ import torch
 from tiny import tiny_lavida
 from transformers import DynamicCache, Qwen2Config, Qwen2Model
 
-from lavida.ablations.cost import compression_costs, prefill_cost
 from lavida.detector import Detector
 from lavida.model.mllm.family import cache_argument
+from lavida.paper.ablations.cost import compression_costs, prefill_cost
 
 
 def test_the_cache_is_as_large_as_the_one_that_transformers_fills():

@@ -4,9 +4,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lavida.ablations.chart import draw
-from lavida.ablations.report import Measured, markdown, summary
-from lavida.ablations.studies import STUDIES, Row
+from lavida.paper.ablations.chart import draw
+from lavida.paper.ablations.report import Measured, markdown, summary
+from lavida.paper.ablations.studies import STUDIES, Row
 from lavida.training.recipe import Recipe, load_recipe
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "ablation.yaml"

@@ -12,7 +12,7 @@ from lavida.evaluation.measure import StartMeasuring, measure_video
 from lavida.evaluation.metrics import PixelMetrics
 from lavida.evaluation.protocols import LAVIDA_UPSTREAM, STANDARD, Protocol
 from lavida.evaluation.regions import region_metrics
-from lavida.evaluation.scoring import random_templates
+from lavida.evaluation.scorers import random_templates
 
 LABELS = [0, 0, 1, 1, 1, 0, 0, 0, 0, 0]
 SCORES = [0.1, 0.2, 0.9, 0.8, 0.7, 0.3, 0.2, 0.1, 0.0, 0.05]

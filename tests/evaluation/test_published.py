@@ -2,7 +2,7 @@ import pytest
 
 from lavida.evaluation.benchmarks import BENCHMARKS
 from lavida.evaluation.protocols import STANDARD
-from lavida.evaluation.published import PUBLISHED
+from lavida.paper.published import PUBLISHED
 
 
 def _value(benchmark: str, method: str) -> float:

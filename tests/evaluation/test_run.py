@@ -11,8 +11,7 @@ from evaluation.toy_benchmark import Given, Guesser, Toy
 from lavida import engine
 from lavida.errors import InputError
 from lavida.evaluation import LAVIDA_UPSTREAM, STANDARD, Workers, evaluate, open_benchmark
-from lavida.evaluation.baselines import BackgroundBaseline, MotionBaseline, RandomBaseline
-from lavida.evaluation.scoring import ScoredFrame
+from lavida.evaluation.scorers import BackgroundBaseline, MotionBaseline, RandomBaseline, ScoredFrame
 
 KEYS = {
     "benchmark", "protocol", "model", "videos", "frames", "frame_auc_micro", "frame_auc_macro", "frame_ap",

@@ -5,7 +5,7 @@ import pytest
 
 from lavida.detection import Detection
 from lavida.errors import InputError
-from lavida.figures.moments import frames_at, stretches, telling_moments
+from lavida.export.moments import frames_at, stretches, telling_moments
 from lavida.video.decode import SourceInfo
 
 FPS = 10.0

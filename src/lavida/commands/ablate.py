@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lavida.ablations import ablate
 from lavida.ablations.trained import ablate_trained
-from lavida.console import complain, tell
+from lavida.console import tell
 from lavida.detector import load
 from lavida.errors import InputError
 from lavida.evaluation import PROTOCOLS, open_benchmark
@@ -36,7 +36,6 @@ def ablate_command(
         rows=None if rows is None else [row.strip() for row in rows.split(",") if row.strip()],
         pictures=pictures,
         ped2=ped2,
-        say=complain,
     )
     for table in tables:
         _print_table(table)
@@ -65,7 +64,6 @@ def ablate_benchmark_command(
         out=out,
         protocol=PROTOCOLS[protocol].on(opened.name).changed(settings),
         videos=videos,
-        say=complain,
     )
     _print_table(table)
 

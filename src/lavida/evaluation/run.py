@@ -17,7 +17,7 @@ from lavida.evaluation.benchmarks import Benchmark, Video
 from lavida.evaluation.measure import StartMeasuring, VideoMeasure
 from lavida.evaluation.protocols import STANDARD, Protocol
 from lavida.evaluation.results import ResultFolder
-from lavida.evaluation.scoring import Baseline, DetectorLike, Scorer
+from lavida.evaluation.scorers import Baseline, DetectorLike, Scorer
 from lavida.evaluation.tally import Tally
 from lavida.progress import progress_bar
 

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from lavida.console import tell
 from lavida.errors import InputError
-from lavida.evaluation.published import PUBLISHED, PublishedRow
+from lavida.paper.published import PUBLISHED, PublishedRow
 
 _HEADINGS = {
     "pixel_auc": "pixel\nAUC",

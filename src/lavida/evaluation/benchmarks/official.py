@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lavida.errors import InputError
-from lavida.evaluation.benchmarks.contract import Expected, Video
-from lavida.evaluation.benchmarks.intervals import Interval, IntervalRule
+from lavida.evaluation.benchmarks.contract import Expected, Interval, IntervalRule, Video
 from lavida.evaluation.benchmarks.places import images
 from lavida.video.decode import open_source
 

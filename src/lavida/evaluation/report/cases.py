@@ -1,4 +1,4 @@
-"""The frames of a result that are worth looking at: false alarms, misses and hits."""
+"""What a report shows of a result: score curves, and the false alarms, misses and hits worth looking at."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lavida.evaluation.report.result import Result, ScoredVideo
+from lavida.evaluation.results import Result, ScoredVideo
+from lavida.export.moments import stretches
+from lavida.export.timeline import thin
 
 _LEAST_GAP = 25  # frames between two cases of one video; neighbours look alike
 _GAP_SHARE = 0.2  # of the video
@@ -97,3 +99,46 @@ def frames_by_video(groups: Sequence[CaseGroup]) -> dict[str, list[int]]:
         for case in group.cases:
             frames.setdefault(case.video, set()).add(case.frame)
     return {video: sorted(numbers) for video, numbers in frames.items()}
+
+
+WIDTH, HEIGHT = 640, 96  # units of the drawing
+_MOST_POINTS = 480
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Everything in units of the drawing, y downwards.
+
+    Attributes:
+        path: of the score line.
+        truth: (x, width) of the abnormal stretches.
+        threshold: y of the threshold, None without one.
+    """
+
+    path: str
+    truth: list[tuple[float, float]]
+    threshold: float | None
+
+
+def score_range(result: Result) -> tuple[float, float]:
+    """Lowest and highest value of the score axis: 0 and 1 for probabilities, else what occurs in the result."""
+    low = min(float(video.scores.min()) for video in result.videos)
+    high = max(float(video.scores.max()) for video in result.videos)
+    if result.threshold == 0.5:
+        return min(0.0, low), max(1.0, high)
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def curve(video: ScoredVideo, *, low: float, high: float, threshold: float | None) -> Curve:
+    """Draw a video between the ends of the score axis."""
+    frames = len(video.scores)
+    step = WIDTH / frames
+
+    def y(score: float) -> float:
+        return round(HEIGHT * (1 - (score - low) / (high - low)), 1)
+
+    xs, scores = thin((np.arange(frames) + 0.5) * step, video.scores, most=_MOST_POINTS)
+    points = [f"{x:.1f} {y(score)}" for x, score in zip(xs, scores, strict=True)]
+    truth = [(round(first * step, 1), round((stop - first) * step, 1)) for first, stop in stretches(video.labels)]
+    inside = threshold is not None and low <= threshold <= high
+    return Curve("M" + "L".join(points), truth, y(threshold) if inside else None)

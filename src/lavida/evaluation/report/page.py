@@ -16,12 +16,11 @@ from rich.text import Text
 from lavida.detector import Detector
 from lavida.errors import InputError, mendable
 from lavida.evaluation.benchmarks import Benchmark
-from lavida.evaluation.report.cases import choose_cases, frames_by_video
-from lavida.evaluation.report.curve import HEIGHT, WIDTH, curve, score_range
+from lavida.evaluation.report.cases import HEIGHT, WIDTH, choose_cases, curve, frames_by_video, score_range
 from lavida.evaluation.report.pictures import FOUND, Shown, show
-from lavida.evaluation.report.result import Result
+from lavida.evaluation.results import Result
 from lavida.evaluation.tables import comparison_table
-from lavida.figures.painting import TRUTH
+from lavida.export.painting import TRUTH
 from lavida.progress import progress_bar
 
 NAME, TEMPLATE = "report.html", "page.html.jinja"

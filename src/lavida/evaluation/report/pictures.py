@@ -14,9 +14,9 @@ from PIL import Image
 from lavida.detection import Mask
 from lavida.detector import Detector
 from lavida.evaluation.benchmarks import Benchmark, Video
-from lavida.evaluation.truth import Truth
+from lavida.evaluation.benchmarks.contract import Truth
 from lavida.export.drawing import Colour
-from lavida.figures.painting import paint
+from lavida.export.painting import paint
 from lavida.gatherer import MASK_LOGIT
 from lavida.video.decode import open_source
 from lavida.video.excerpt import Excerpt, analysed_frames, read_frames, whole_clips

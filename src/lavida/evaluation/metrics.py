@@ -105,15 +105,10 @@ def _frame_ap(scores: NDArray[np.float64], labels: NDArray[np.uint8], rule: str)
 
 @dataclass(frozen=True)
 class PixelCounts:
-    """How many pixels fell into which bin, without the empty ones.
+    """How many pixels fell into which bin, without the empty ones."""
 
-    Attributes:
-        bins: int32 `[n]`, ascending.
-        counts: int64 `[2, n]`, normal and abnormal pixels.
-    """
-
-    bins: NDArray[np.int32]
-    counts: NDArray[np.int64]
+    bins: NDArray[np.int32]  # int32 `[n]`, ascending
+    counts: NDArray[np.int64]  # int64 `[2, n]`, normal and abnormal pixels
 
 
 class PixelMetrics:

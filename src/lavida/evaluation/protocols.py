@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -24,7 +23,7 @@ class Choice:
 
     Attributes:
         expected: its values, for people.
-        parse: reads a value from text; raises ValueError for one that the choice does not have.
+        parse: reads a value from text; None or ValueError for one that the choice does not have.
         empty: the word for None; None itself where the choice cannot be empty.
     """
 
@@ -37,10 +36,13 @@ class Choice:
         if self.empty is not None and text == self.empty:
             return None
         try:
-            return self.parse(text)
-        except ValueError as error:
+            value = self.parse(text)
+        except ValueError:
+            value = None
+        if value is None:
             other = "" if self.empty is None else f" or {self.empty}"
-            raise InputError(f"{key}={text}: no such value; {key} is {self.expected}{other}") from error
+            raise InputError(f"{key}={text}: no such value; {key} is {self.expected}{other}")
+        return value
 
     def shown(self, value: Any) -> str:
         """The text that `read` takes for this value."""
@@ -60,9 +62,8 @@ def _choice(default: Any, expected: str, parse: Callable[[str], Any], empty: str
 
 
 def _words(*allowed: str, empty: str | None = None) -> Any:
-    """One of a few words, the first unless it may be empty."""
-    known = {word: word for word in allowed}
-    return _choice(None if empty else allowed[0], " or ".join(allowed), lambda text: _valid(known.get(text)), empty)
+    """One of a few words, by default the first, or nothing where it may be empty."""
+    return _choice(None if empty else allowed[0], " or ".join(allowed), {word: word for word in allowed}.get, empty)
 
 
 def _count(default: int) -> Any:
@@ -70,30 +71,22 @@ def _count(default: int) -> Any:
 
 
 def _number(default: float | None, *, most: float, empty: str | None = None) -> Any:
-    def parse(text: str) -> float:
-        return _valid(value if 0 < (value := float(text)) <= most and math.isfinite(value) else None)
-
-    return _choice(default, f"a number above 0, at most {most:g}", parse, empty)
+    expected = f"a number above 0, at most {most:g}"
+    return _choice(default, expected, lambda text: number if 0 < (number := float(text)) <= most else None, empty)
 
 
 def _size(default: tuple[int, int], *, empty: str) -> Any:
     """(height, width) in pixels."""
-
-    def parse(text: str) -> tuple[int, int]:
-        height, width = text.split("x")
-        return _whole(height), _whole(width)
-
-    return _choice(default, "HEIGHTxWIDTH, such as 158x238", parse, empty)
+    return _choice(default, "HEIGHTxWIDTH, such as 158x238", _sides, empty)
 
 
-def _whole(text: str) -> int:
-    return _valid(int(text) if text.isdecimal() and int(text) > 0 else None)
+def _whole(text: str) -> int | None:
+    return int(text) if text.isdecimal() and int(text) > 0 else None
 
 
-def _valid(value: Any) -> Any:
-    if value is None:
-        raise ValueError
-    return value
+def _sides(text: str) -> tuple[int, int] | None:
+    height, width = map(_whole, text.split("x"))
+    return None if height is None or width is None else (height, width)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,20 +18,32 @@ from lavida.evaluation.protocols import Protocol as Choices
 from lavida.video.decode import open_source
 from lavida.video.flow import FlowSettings, gaussian_blur, optical_flow
 
+_FLOW = FlowSettings(window=3.0, smoothing=2.0, rest=20.0)  # the strongest of the variants in docs/decisions.md
+_MAX_HEIGHT = 240  # pixels; larger frames are shrunk, which bounds the cost of a frame
+_BLUR = 3.0  # pixels, sigma
+_BACKGROUND_FRAMES = 64
+_NO_PICTURE = 2**31  # a stride that reads the first and the last picture only
+
+
+class Progress(Protocol):
+    """Is told how far a part of the work has come."""
+
+    def __call__(self, title: str, done: int, total: int, note: str = "") -> object:
+        """A title of the part, how many of its steps are done, of how many, and at what it is."""
+        ...
+
+
+def untold(title: str, done: int, total: int, note: str = "") -> None:
+    """The `Progress` that nobody follows."""
+
 
 class ScoredFrame(NamedTuple):
-    """One frame as a scorer saw it.
+    """One frame as a scorer saw it."""
 
-    Attributes:
-        score: any real number, higher is more abnormal, of a detector the logit; nothing where `analysed` is false.
-        pixel_map: `[H, W]` logits or any real numbers; None where there is none.
-        analysed: false where the scorer did not look; the score is then filled in from other frames.
-        seconds: how long it took to read and score the frame, its share of the clip where several go together.
-    """
-
-    score: float
-    pixel_map: NDArray[np.floating] | None
-    analysed: bool = True
+    score: float  # any real number, higher is more abnormal, of a detector the logit; nothing where `analysed` is false
+    pixel_map: NDArray[np.floating] | None  # `[H, W]` logits or any real numbers; None where there is none
+    analysed: bool = True  # false where the scorer did not look; the score is then filled in from other frames
+    # how long it took to read and score the frame, its share of the clip where several go together
     seconds: float = 0.0
 
 
@@ -57,9 +69,9 @@ class DetectorLike(Protocol):
         *,
         stride: int,
         templates: Iterable[int] | None = None,
-        progress: Callable[[int], None],
+        progress: Callable[[int], object],
     ) -> Iterator[Any]:
-        """Clips in order, each with `indices`, `frame_logits` and `pixel_map(t)`, as `lavida.scored_clip.ScoredClip`.
+        """Clips in order, each with `indices`, `frame_logits` and `pixel_map(t)`, as `lavida.Detector.stream`.
 
         `templates` is given only where the protocol asks for random prompts; `progress` takes the number of frames
         read so far, at the end of all.
@@ -71,17 +83,11 @@ Scorer = Baseline | DetectorLike
 
 
 class ScorerRecord(NamedTuple):
-    """What is written about a scorer.
+    """What is written about a scorer."""
 
-    Attributes:
-        name: as it calls itself.
-        kind: `detector` or `baseline`.
-        motion: whether a detector sees what moves; None where that is no question.
-    """
-
-    name: str
-    kind: str
-    motion: bool | None
+    name: str  # as it calls itself
+    kind: str  # `detector` or `baseline`
+    motion: bool | None  # whether a detector sees what moves; None where that is no question
 
 
 def record_of(scorer: Scorer) -> ScorerRecord:
@@ -91,7 +97,7 @@ def record_of(scorer: Scorer) -> ScorerRecord:
 
 
 def scored_frames(
-    scorer: Scorer, video: Video, *, protocol: Choices, maps: bool, progress: Callable[[int], None]
+    scorer: Scorer, video: Video, *, protocol: Choices, maps: bool, progress: Callable[[int], object]
 ) -> Iterator[ScoredFrame]:
     """One `ScoredFrame` for each frame of the video, in order.
 
@@ -103,34 +109,37 @@ def scored_frames(
         progress: called with the number of frames done so far.
     """
     if record_of(scorer).kind == "detector":
-        return _detector_frames(scorer, video, protocol=protocol, maps=maps, progress=progress)
-    return _baseline_frames(scorer, video, progress=progress)
-
-
-def _baseline_frames(baseline: Baseline, video: Video, *, progress: Callable[[int], None]) -> Iterator[ScoredFrame]:
+        yield from _detector_frames(scorer, video, protocol=protocol, maps=maps, progress=progress)
+        return
     started = time.perf_counter()
-    for done, frame in enumerate(baseline.score(video.source), start=1):
+    for done, frame in enumerate(scorer.score(video.source), start=1):
         yield frame._replace(seconds=time.perf_counter() - started)
         progress(done)
         started = time.perf_counter()
 
 
 def _detector_frames(
-    detector: DetectorLike, video: Video, *, protocol: Choices, maps: bool, progress: Callable[[int], None]
+    detector: DetectorLike, video: Video, *, protocol: Choices, maps: bool, progress: Callable[[int], object]
 ) -> Iterator[ScoredFrame]:
     between = ScoredFrame(float("nan"), None, analysed=False)
-    read = _Latest(progress)
+    read = 0
+
+    def note(frames: int) -> None:
+        nonlocal read
+        read = frames
+        progress(frames)
+
     prompts = {"templates": random_templates(video.name)} if protocol.prompt_template == "random" else {}
-    clips = detector.stream(video.source, list(video.categories), stride=protocol.stride, progress=read.note, **prompts)
+    clips = detector.stream(video.source, list(video.categories), stride=protocol.stride, progress=note, **prompts)
     done, started = 0, time.perf_counter()
     for clip in clips:
         seconds = (time.perf_counter() - started) / len(clip.indices)
         for t, index in enumerate(clip.indices.tolist()):
-            yield from (between for _ in range(done, index))
+            yield from repeat(between, index - done)
             yield ScoredFrame(float(clip.frame_logits[t]), clip.pixel_map(t) if maps else None, seconds=seconds)
             done = index + 1
         started = time.perf_counter()
-    yield from (between for _ in range(done, read.value))
+    yield from repeat(between, read - done)
 
 
 def random_templates(video: str) -> Iterator[int]:
@@ -140,24 +149,6 @@ def random_templates(video: str) -> Iterator[int]:
     random = np.random.default_rng(crc32(video.encode()))
     while True:
         yield int(random.integers(len(TEMPLATES)))
-
-
-class _Latest:
-    """Keeps the last number that was passed on."""
-
-    def __init__(self, passed_on: Callable[[int], None]) -> None:
-        self.value, self._passed_on = 0, passed_on
-
-    def note(self, value: int) -> None:
-        self.value = value
-        self._passed_on(value)
-
-
-_FLOW = FlowSettings(window=3.0, smoothing=2.0, rest=20.0)  # the strongest of the variants in docs/decisions.md
-_MAX_HEIGHT = 240  # pixels; larger frames are shrunk, which bounds the cost of a frame
-_BLUR = 3.0  # pixels, sigma
-_BACKGROUND_FRAMES = 64
-_NO_PICTURE = 2**31  # a stride that reads the first and the last picture only
 
 
 class BackgroundBaseline:
@@ -171,8 +162,7 @@ class BackgroundBaseline:
     def score(self, source: Path) -> Iterator[ScoredFrame]:
         """One frame after the other: map `[h, w]` float32, at most 240 high, and its maximum as the score."""
         background = _median_frame(source)
-        for frame in _gray_frames(source):
-            yield _scored(np.abs(frame - background))
+        return (_blurred(np.abs(frame - background)) for frame in _gray_frames(source))
 
 
 class MotionBaseline:
@@ -185,10 +175,10 @@ class MotionBaseline:
         before = frame = None
         for following in _gray_frames(source):
             if frame is not None:
-                yield _scored(_speed(frame, following))
+                yield _speed(frame, following)
             before, frame = frame, following
         if frame is not None:
-            yield _scored(_speed(frame, frame if before is None else before))
+            yield _speed(frame, frame if before is None else before)
 
 
 class RandomBaseline:
@@ -200,19 +190,19 @@ class RandomBaseline:
         """One frame after the other: a score, and a map `[h, w]` float32 that is at most 240 high."""
         random = np.random.default_rng(crc32(Path(source).name.encode()))
         video = open_source(source)
-        height, width = _shrunk_size(video.info.height, video.info.width)
+        size = _shrunk_size(video.info.height, video.info.width)
         for _ in video.read(stride=_NO_PICTURE):
-            yield ScoredFrame(float(random.random()), random.random((height, width), dtype=np.float32))
+            yield ScoredFrame(float(random.random()), random.random(size, dtype=np.float32))
 
 
 BASELINES = {"motion": MotionBaseline, "background": BackgroundBaseline, "random": RandomBaseline}
 
 
-def _speed(frame: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.linalg.norm(optical_flow(frame, other, _FLOW), axis=0)
+def _speed(frame: NDArray[np.float32], other: NDArray[np.float32]) -> ScoredFrame:
+    return _blurred(np.linalg.norm(optical_flow(frame, other, _FLOW), axis=0))
 
 
-def _scored(raw: NDArray[np.float32]) -> ScoredFrame:
+def _blurred(raw: NDArray[np.float32]) -> ScoredFrame:
     smooth = gaussian_blur(raw, _BLUR)
     return ScoredFrame(float(smooth.max()), smooth)
 
@@ -222,7 +212,10 @@ def _gray_frames(source: Path) -> Iterator[NDArray[np.float32]]:
     damaged_before, gray = 0, None
     for frame in open_source(source).read(stride=1):
         if frame.image is not None:
-            gray = _shrunk_gray(frame.image)
+            gray = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY).astype(np.float32)  # [H, W]
+            height, width = _shrunk_size(*gray.shape)
+            if (height, width) != gray.shape:
+                gray = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
         if gray is None:
             damaged_before += 1
             continue
@@ -230,18 +223,8 @@ def _gray_frames(source: Path) -> Iterator[NDArray[np.float32]]:
         damaged_before = 0
 
 
-def _shrunk_gray(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)  # [H, W]
-    height, width = _shrunk_size(*gray.shape)
-    if (height, width) == gray.shape:
-        return gray
-    return cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
-
-
 def _shrunk_size(height: int, width: int) -> tuple[int, int]:
-    if height <= _MAX_HEIGHT:
-        return height, width
-    return _MAX_HEIGHT, max(1, round(width * _MAX_HEIGHT / height))
+    return (height, width) if height <= _MAX_HEIGHT else (_MAX_HEIGHT, max(1, round(width * _MAX_HEIGHT / height)))
 
 
 def _median_frame(source: Path) -> NDArray[np.float32]:

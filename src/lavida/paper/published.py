@@ -6,33 +6,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-_TABLE_1 = "Table 1 of the LAVIDA paper"
-_TABLE_2 = "Table 2 of the LAVIDA paper"
-_BENCHMARKS_1 = {  # columns of Table 1 and the metric of each
-    "ubnormal": "frame_auc_micro",
-    "shanghaitech": "frame_auc_micro",
-    "ucf-crime": "frame_auc_micro",
-    "xd-violence": "frame_ap",
-}
+_TABLE_1, _TABLE_2 = "Table 1 of the LAVIDA paper", "Table 2 of the LAVIDA paper"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedRow:
-    """A row of a paper's table.
+    """A row of a paper's table."""
 
-    Attributes:
-        method: as the paper calls it.
-        training: the training regime, in the paper's words.
-        metrics: key of `metrics.json` -> value in percent, as printed.
-        source: the table it was read from.
-        venue: where the method was published; empty where the table does not say.
-    """
+    method: str  # as the paper calls it
+    training: str  # the training regime, in the paper's words
+    metrics: Mapping[str, float]  # key of `metrics.json` -> value in percent, as printed
+    source: str  # the table it was read from
+    venue: str = ""  # where the method was published; empty where the table does not say
 
-    method: str
-    training: str
-    metrics: Mapping[str, float]
-    source: str
-    venue: str = ""
+
+@dataclass(frozen=True)
+class PublishedAblation:
+    """A table or figure of the paper."""
+
+    source: str  # where it stands
+    columns: tuple[str, ...] = ()  # its columns, all in percent
+    rows: Mapping[Any, tuple[float, ...]] = field(default_factory=dict)  # level of the study -> its numbers as printed
+    note: str = ""  # what it says in words
 
 
 # method, venue, training, and UBnormal, ShanghaiTech, UCF-Crime (AUC) and XD-Violence (AP) in percent
@@ -61,7 +56,7 @@ _ROWS_1: tuple[tuple[str, str, str, float | None, float | None, float | None, fl
 )
 
 # method, training, pixel AUC on UCSD Ped2 in percent
-_ROWS_2: tuple[tuple[str, str, float], ...] = (
+_ROWS_2 = (
     ("AdaCLIP", "finetune", 53.06),
     ("AnomalyCLIP", "finetune", 54.25),
     ("DDAD", "supervised", 55.87),
@@ -81,31 +76,16 @@ def _table_1(column: int, metric: str) -> tuple[PublishedRow, ...]:
 
 
 PUBLISHED: dict[str, tuple[PublishedRow, ...]] = {
-    **{name: _table_1(column, metric) for column, (name, metric) in enumerate(_BENCHMARKS_1.items())},
+    "ubnormal": _table_1(0, "frame_auc_micro"),
+    "shanghaitech": _table_1(1, "frame_auc_micro"),
+    "ucf-crime": _table_1(2, "frame_auc_micro"),
+    "xd-violence": _table_1(3, "frame_ap"),
     "ucsd-ped2": tuple(
         PublishedRow(method=method, training=training, metrics={"pixel_auc": value}, source=_TABLE_2)
         for method, training, value in _ROWS_2
     ),
 }
 """Benchmark -> the published rows on it, in the order of their table."""
-
-
-@dataclass(frozen=True)
-class PublishedAblation:
-    """A table or figure of the paper.
-
-    Attributes:
-        source: where it stands.
-        columns: its columns, all in percent.
-        rows: level of the study -> its numbers as printed.
-        note: what it says in words.
-    """
-
-    source: str
-    columns: tuple[str, ...] = ()
-    rows: Mapping[Any, tuple[float, ...]] = field(default_factory=dict)
-    note: str = ""
-
 
 _FRAME_LEVEL = ("ShanghaiTech AUC", "UCF-Crime AUC", "XD-Violence AP")
 

@@ -151,22 +151,14 @@ class Benchmark(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Truth:
+class Truth(NamedTuple):
     """The annotation of one video, read when asked for."""
 
     benchmark: Benchmark
     video: Video
 
     def labels(self, frames: int | None = None) -> NDArray[np.uint8]:
-        """`[frames]`, 1 where the frame is abnormal.
-
-        Args:
-            frames: how many were decoded; None is what the benchmark says.
-
-        Raises:
-            InputError: the annotation is of another length.
-        """
+        """As `Benchmark.frame_labels`."""
         return self.benchmark.frame_labels(self.video, frames)
 
     def masks(self, frames: Iterable[int]) -> dict[int, NDArray[np.bool_]]:
@@ -174,21 +166,12 @@ class Truth:
         wanted = set(frames)
         if not wanted or not self.benchmark.has_pixel_labels:
             return {}
-        found: dict[int, NDArray[np.bool_]] = {}
-        for frame, mask in enumerate(self.benchmark.pixel_labels(self.video)):
-            if frame in wanted:
-                found[frame] = mask
-            if len(found) == len(wanted):
-                break
-        return found
+        masks = zip(range(max(wanted) + 1), self.benchmark.pixel_labels(self.video), strict=False)
+        return {frame: mask for frame, mask in masks if frame in wanted}
 
 
 def find_video(benchmark: Benchmark, name: str) -> Video:
-    """The video of this official name.
-
-    Raises:
-        InputError: the benchmark's folder has none.
-    """
+    """The video of this official name. Raises InputError where the benchmark's folder has none."""
     for video in benchmark.videos:
         if video.name == name:
             return video

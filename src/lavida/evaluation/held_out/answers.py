@@ -1,6 +1,6 @@
 """What the model says to prompts about one sample, which its vision encoder sees only once."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.evaluation.held_out.baselines import untrained_scores
+from lavida.evaluation.scorers import Progress, untold
 from lavida.exposure.heldout import Prompt, Question
 from lavida.exposure.moving import own_neighbours, with_motion
 from lavida.exposure.sample import Segmented
@@ -85,7 +86,7 @@ def ask_all(
     questions: Questions,
     *,
     learns: frozenset[int] = frozenset(),
-    progress: Callable[[str, int, int], None] = lambda title, done, total: None,
+    progress: Progress = untold,
 ) -> tuple[list[Answer], list[Answer]]:
     """What the model says to a set's own prompts, and to those about removed categories.
 
@@ -94,7 +95,7 @@ def ask_all(
         row: what `progress` is told.
         questions: all of them are asked.
         learns: the samples that calibration may learn from.
-        progress: called with a title, how many samples are done, and of how many.
+        progress: told of every sample.
     """
     own, of_removed = [], []
     for done, question in enumerate(questions, start=1):

@@ -14,6 +14,8 @@ from sklearn.metrics import roc_auc_score
 from lavida.evaluation.held_out.answers import Answer
 from lavida.evaluation.held_out.baselines import WordsAlone
 
+BINS = 10  # of the reliability curve
+
 
 def row_measures(answers: Sequence[Answer], words: WordsAlone | None) -> dict[str, float | int | None]:
     """One row of the table. An AUC is None while all frames are of one kind or nothing gives that score."""
@@ -40,7 +42,7 @@ def category_measures(answers: Iterable[Answer]) -> dict[str, dict[str, float | 
         for name, logit in zip(answer.categories, answer.category_logits, strict=bool(answer.category_logits)):
             if name != answer.present or answer.positive:
                 logits[name][name == answer.present].append(logit)
-    return {name: _two_sides(present=sides[True], absent=sides[False]) for name, sides in sorted(logits.items())}
+    return _sides_by_name(logits)
 
 
 def removed_measures(answers: Iterable[Answer], removed: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -52,7 +54,16 @@ def removed_measures(answers: Iterable[Answer], removed: Collection[str]) -> dic
     for answer in answers:
         for name in logits.keys() & set(answer.categories):
             logits[name][answer.positive].append(answer.logit)
-    return {name: _two_sides(present=sides[True], absent=sides[False]) for name, sides in sorted(logits.items())}
+    return _sides_by_name(logits)
+
+
+def _sides_by_name(logits: dict[str, dict[bool, list[float]]]) -> dict[str, dict[str, Any]]:
+    measures = {}
+    for name, sides in sorted(logits.items()):
+        present, absent = len(sides[True]), len(sides[False])
+        auc = area([True] * present + [False] * absent, sides[True] + sides[False])
+        measures[name] = {"auc": auc, "present": present, "absent": absent}
+    return measures
 
 
 def area(positive: Sequence[bool], scores: Sequence[float] | np.ndarray) -> float | None:
@@ -60,17 +71,9 @@ def area(positive: Sequence[bool], scores: Sequence[float] | np.ndarray) -> floa
     return float(roc_auc_score(positive, scores)) if len(set(positive)) == 2 else None
 
 
-def _two_sides(*, present: list[float], absent: list[float]) -> dict[str, float | int | None]:
-    auc = area([True] * len(present) + [False] * len(absent), present + absent)
-    return {"auc": auc, "present": len(present), "absent": len(absent)}
-
-
 def _mean(values: Iterable[float | bool | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if known else None
-
-
-BINS = 10
 
 
 def reliability_curve(probabilities: np.ndarray, positive: np.ndarray) -> dict[str, Any]:

@@ -29,19 +29,12 @@ CLIP_LENGTH = 8
 
 @dataclass(frozen=True)
 class HeldOut:
-    """One row of the test.
+    """One row of the test."""
 
-    Attributes:
-        row: its name in the table.
-        dataset: key of `DATASETS`.
-        folder: the data set's folder below the root.
-        clip_length: frames a sample, T; 1 is single pictures.
-    """
-
-    row: str
-    dataset: str
-    folder: str
-    clip_length: int = 1
+    row: str  # its name in the table
+    dataset: str  # key of `DATASETS`
+    folder: str  # the data set's folder below the root
+    clip_length: int = 1  # frames a sample, T; 1 is single pictures
 
     def load(self, root: Path, split: str = "heldout") -> SegmentationDataset:
         """The data set below `root`. Raises InputError where it or the split is not there."""

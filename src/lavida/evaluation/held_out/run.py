@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,16 +33,11 @@ from lavida.evaluation.held_out.questions import (
     clip_sets,
 )
 from lavida.evaluation.results import ResultFolder
+from lavida.evaluation.scorers import Progress, untold
 from lavida.exposure.heldout import Prompt
 
 REMOVED = "removed"  # the row of the categories that training never used
 WORDS_DRAWS = 8  # pairs of prompts for a training sample
-
-Progress = Callable[[str, int, int], None]  # a title, how many samples are done, and of how many
-
-
-def _untold(title: str, done: int, total: int) -> None:
-    """The progress that nobody follows."""
 
 
 def exposure_answers(
@@ -51,7 +46,7 @@ def exposure_answers(
     *,
     calibrating: bool = False,
     pictures: Sequence[HeldOut] = PICTURES,
-    progress: Progress = _untold,
+    progress: Progress = untold,
 ) -> Iterator[tuple[str, list[Answer]]]:
     """The answers of every held-out picture set below `root` (the layout of the data kit).
 
@@ -84,7 +79,7 @@ def evaluate_exposure(
     out: Path,
     pictures: Sequence[HeldOut] = PICTURES,
     clip_length: int = CLIP_LENGTH,
-    progress: Progress = _untold,
+    progress: Progress = untold,
 ) -> dict[str, Any]:
     """Run the held-out test and write `out/metrics.json`, `out/scores/<set>.npz` and `out/reliability.png`.
 
@@ -105,17 +100,17 @@ def evaluate_exposure(
     """
     root, started = Path(root), time.perf_counter()
     removed = frozenset(detector.model.config.removed_categories)
-    clips = clip_sets(root, clip_length=clip_length)
+    sets = [(each, removed) for each in pictures]
+    sets += [(each, frozenset()) for each in clip_sets(root, clip_length=clip_length)]
     with ResultFolder(Path(out)) as folder:
-        words = _words(root, pictures, clips, removed=removed, progress=progress)
-        of_pictures, of_removed, of_clips = _answers(
-            detector, root, pictures, clips, removed=removed, progress=progress
-        )
-        rows = of_pictures | of_clips | ({REMOVED: of_removed} if removed else {})
+        words = _words(root, sets, progress)
+        rows, of_removed = _answers(detector, root, sets, progress)
+        about_pictures = [answer for each in pictures for answer in rows[each.row]]
+        if removed:
+            rows[REMOVED] = of_removed
         for name, answers in rows.items():
             labels = np.array([a.positive for a in answers], dtype=np.uint8)
             folder.write_scores(name.replace(" ", "-"), scores=_probabilities(detector, answers), labels=labels)
-        about_pictures = [a for answers in of_pictures.values() for a in answers]
         unseen = [a for a in about_pictures if not a.calibrates]
         result = {
             "benchmark": "exposure",
@@ -140,36 +135,27 @@ def evaluate_exposure(
 
 
 def _answers(
-    detector: Detector,
-    root: Path,
-    pictures: Sequence[HeldOut],
-    clips: Sequence[HeldOut],
-    *,
-    removed: frozenset[str],
-    progress: Progress,
-) -> tuple[dict[str, list[Answer]], list[Answer], dict[str, list[Answer]]]:
-    """By row those about pictures; those about removed categories; by row those about clips and moving scenes."""
-    of_pictures, of_removed, of_clips = {}, [], {}
+    detector: Detector, root: Path, sets: Sequence[tuple[HeldOut, frozenset[str]]], progress: Progress
+) -> tuple[dict[str, list[Answer]], list[Answer]]:
+    """By row, moving scenes last; and those about removed categories."""
     # all sets are opened before the first is asked: what is missing is said at once
-    picture_sets = [(each.row, *each.questions(root, removed=removed)) for each in pictures]
-    others = [(each.row, each.questions(root)[0]) for each in clips]
-    others += [(row, MovingScenes(root, row)) for row in ROWS if detector.model.config.motion]
-    for row, questions, learns in picture_sets:
-        of_pictures[row], about_removed = ask_all(detector, row, questions, learns=learns, progress=progress)
+    opened = [(each.row, *each.questions(root, removed=removed)) for each, removed in sets]
+    opened += [(row, MovingScenes(root, row), frozenset()) for row in ROWS if detector.model.config.motion]
+    rows, of_removed = {}, []
+    for row, questions, learns in opened:
+        rows[row], about_removed = ask_all(detector, row, questions, learns=learns, progress=progress)
         of_removed += about_removed
-    for row, questions in others:
-        of_clips[row], _ = ask_all(detector, row, questions, progress=progress)
-    return of_pictures, of_removed, of_clips
+    return rows, of_removed
 
 
 def _words(
-    root: Path, pictures: Sequence[HeldOut], clips: Sequence[HeldOut], *, removed: frozenset[str], progress: Progress
+    root: Path, sets: Sequence[tuple[HeldOut, frozenset[str]]], progress: Progress
 ) -> dict[str, WordsAlone | None]:
     """For each row a baseline that has learnt from prompts about the row's training split, where that is there."""
     learnt, about_removed = {}, []
-    for each, names in [*((p, removed) for p in pictures), *((c, frozenset()) for c in clips)]:
+    for each, removed in sets:
         try:
-            questions, _ = each.questions(root, split="train", removed=names, seeds=range(WORDS_DRAWS))
+            questions, _ = each.questions(root, split="train", removed=removed, seeds=range(WORDS_DRAWS))
         except InputError:  # a root for testing alone is no mistake: the row has no such number then
             continue
         own: list[Prompt] = []

@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lavida.evaluation.results import Result, ScoredVideo
 from lavida.export.moments import stretches
 from lavida.export.timeline import thin
 
+WIDTH, HEIGHT = 640, 96  # units of the drawing of a curve
+_MOST_POINTS = 480
 _LEAST_GAP = 25  # frames between two cases of one video; neighbours look alike
 _GAP_SHARE = 0.2  # of the video
+_KINDS = (  # title, explanation, label of the frames, and whether high (1) or low scores (-1) tell
+    ("False alarms", "Normal frames with the highest scores.", 0, 1),
+    ("Misses", "Abnormal frames with the lowest scores.", 1, -1),
+    ("Hits", "Abnormal frames with the highest scores.", 1, 1),
+)
 
 
-@dataclass(frozen=True)
-class Case:
-    """One frame.
-
-    Attributes:
-        video: its official name.
-        frame: its number.
-        score: as measured.
-    """
+class Case(NamedTuple):
+    """One frame of a video, by the video's official name and the frame's number, and its score as measured."""
 
     video: str
     frame: int
@@ -49,14 +51,9 @@ def choose_cases(result: Result, *, count: int = 4) -> list[CaseGroup]:
         result: what was measured.
         count: at most so many of a kind.
     """
-
-    def group(title: str, explanation: str, *, label: int, sign: int) -> CaseGroup:
-        return CaseGroup(title, explanation, _most_extreme(result, label=label, sign=sign, count=count))
-
     groups = [
-        group("False alarms", "Normal frames with the highest scores.", label=0, sign=1),
-        group("Misses", "Abnormal frames with the lowest scores.", label=1, sign=-1),
-        group("Hits", "Abnormal frames with the highest scores.", label=1, sign=1),
+        CaseGroup(title, explanation, _most_extreme(result, label=label, sign=sign, count=count))
+        for title, explanation, label, sign in _KINDS
     ]
     return [group for group in groups if group.cases]
 
@@ -72,7 +69,7 @@ def _most_extreme(result: Result, *, label: int, sign: int, count: int) -> list[
 
 def _apart(video: ScoredVideo, result: Result, *, label: int, sign: int, count: int) -> list[Case]:
     """The most extreme frames of one video, none near another."""
-    frames = analysed_in(video, result)
+    frames = _analysed(video, result)
     frames = frames[video.labels[frames] == label]
     gap = max(_LEAST_GAP, round(_GAP_SHARE * len(video.scores)))
     chosen: list[int] = []
@@ -83,41 +80,19 @@ def _apart(video: ScoredVideo, result: Result, *, label: int, sign: int, count: 
     return [Case(video.name, frame, float(video.scores[frame])) for frame in chosen]
 
 
-def analysed_in(video: ScoredVideo, result: Result) -> np.ndarray:
-    """The frames of a video whose scores come from the scorer itself, int64, ascending."""
-    stride = int(result.protocol.get("stride", 1))
-    frames = np.arange(0, len(video.scores), stride)
-    last = len(video.scores) - 1
+def _analysed(video: ScoredVideo, result: Result) -> NDArray[np.int64]:
+    """The frames of a video whose scores come from the scorer itself, ascending."""
+    frames = np.arange(0, len(video.scores), int(result.protocol.get("stride", 1)))
     whole = result.protocol.get("tails", "kept") == "kept"
-    return np.union1d(frames, [last]) if whole else frames
+    return np.union1d(frames, [len(video.scores) - 1]) if whole else frames
 
 
 def frames_by_video(groups: Sequence[CaseGroup]) -> dict[str, list[int]]:
     """Every frame that is shown, once, by video."""
     frames: dict[str, set[int]] = {}
-    for group in groups:
-        for case in group.cases:
-            frames.setdefault(case.video, set()).add(case.frame)
+    for case in (case for group in groups for case in group.cases):
+        frames.setdefault(case.video, set()).add(case.frame)
     return {video: sorted(numbers) for video, numbers in frames.items()}
-
-
-WIDTH, HEIGHT = 640, 96  # units of the drawing
-_MOST_POINTS = 480
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Everything in units of the drawing, y downwards.
-
-    Attributes:
-        path: of the score line.
-        truth: (x, width) of the abnormal stretches.
-        threshold: y of the threshold, None without one.
-    """
-
-    path: str
-    truth: list[tuple[float, float]]
-    threshold: float | None
 
 
 def score_range(result: Result) -> tuple[float, float]:
@@ -129,8 +104,12 @@ def score_range(result: Result) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
-def curve(video: ScoredVideo, *, low: float, high: float, threshold: float | None) -> Curve:
-    """Draw a video between the ends of the score axis."""
+def curve(video: ScoredVideo, *, low: float, high: float, threshold: float | None) -> dict[str, Any]:
+    """The scores of a video between the ends of the score axis, as the numbers of an inline SVG drawing, y downwards.
+
+    Returns:
+        `path` of the score line; `truth`, (x, width) of the abnormal stretches; `threshold`, its y, None without one.
+    """
     frames = len(video.scores)
     step = WIDTH / frames
 
@@ -141,4 +120,4 @@ def curve(video: ScoredVideo, *, low: float, high: float, threshold: float | Non
     points = [f"{x:.1f} {y(score)}" for x, score in zip(xs, scores, strict=True)]
     truth = [(round(first * step, 1), round((stop - first) * step, 1)) for first, stop in stretches(video.labels)]
     inside = threshold is not None and low <= threshold <= high
-    return Curve("M" + "L".join(points), truth, y(threshold) if inside else None)
+    return {"path": "M" + "L".join(points), "truth": truth, "threshold": y(threshold) if inside else None}

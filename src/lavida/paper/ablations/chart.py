@@ -1,8 +1,10 @@
-"""The chart of a study: accuracy over its rows, and for compression what it saves."""
+"""The files of a study's table: its chart (accuracy over the rows, what compression saves), Markdown and JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lavida.errors import mendable
 from lavida.paper.ablations.report import HEADINGS_ON_BENCHMARK, is_curve, measured_metrics
 from lavida.paper.ablations.studies import DEFAULT
 
@@ -23,6 +26,24 @@ COSTS = {
 }
 
 
+def write_table(
+    stem: Path, content: Mapping[str, Any], *, text: str, draw: Callable[[Mapping[str, Any], Path], None]
+) -> Path:
+    """Write `.png`, `.md` and, never half of it, `.json` beside each other; the path of the second.
+
+    Raises:
+        InputError: they cannot be written.
+    """
+    with mendable(stem.parent):
+        stem.parent.mkdir(parents=True, exist_ok=True)
+        draw(content, stem.with_suffix(".png"))
+        stem.with_suffix(".md").write_text(text, encoding="utf-8")
+        partial = stem.with_name(f".{stem.name}.json")
+        partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        os.replace(partial, stem.with_suffix(".json"))
+    return stem.with_suffix(".md")
+
+
 def draw(content: Mapping[str, Any], path: Path) -> None:
     """Draw a `summary` to a PNG file."""
     panels = 3 if content["costs"] else 2
@@ -30,9 +51,21 @@ def draw(content: Mapping[str, Any], path: Path) -> None:
     figure.suptitle(f"{content['title']} ({content['budget']['steps']} steps a row)")
     axes = figure.subplots(1, panels)
     _draw_auc(axes[0], content)
-    _draw_metrics(axes[1], content)
+    _draw_means(axes[1], content)
     if content["costs"]:
-        draw_costs(axes[2], content["costs"])
+        _draw_costs(axes[2], content["costs"])
+    figure.savefig(path, format="png")
+
+
+def draw_trained(content: Mapping[str, Any], path: Path) -> None:
+    """Draw to a PNG file: for compression metrics and costs (Figure 7), else what each row gains or loses."""
+    asked, panels = content["asked"], 2 if content["costs"] else 1
+    figure = Figure(figsize=(PANEL_IN[0] * max(panels, 1.4), PANEL_IN[1]), dpi=DPI, layout="constrained")
+    figure.suptitle(f"{asked['model']} on {asked['benchmark']}, protocol {asked['protocol']['name']}", fontsize=10)
+    axes = figure.subplots(1, panels, squeeze=False)[0]
+    _draw_metrics(axes[0], content)
+    if content["costs"]:
+        _draw_costs(axes[1], content["costs"])
     figure.savefig(path, format="png")
 
 
@@ -50,60 +83,21 @@ def _draw_auc(axes: Axes, content: Mapping[str, Any]) -> None:
     if content["noise"]:
         values = content["noise"]["auc"]
         axes.axhspan(min(values), max(values), color="C3", alpha=0.15, label="default, its seeds")
-    name_rows(axes, rows)
+    _name_rows(axes, rows)
     axes.set_ylabel("frame AUC, held-out pictures")
-    axes.legend(frameon=False, fontsize=7, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
+    _legend(axes)
 
 
-def _draw_metrics(axes: Axes, content: Mapping[str, Any]) -> None:
+def _draw_means(axes: Axes, content: Mapping[str, Any]) -> None:
     rows = content["rows"]
     for key, label in {"mask_iou": "mask IoU", "category_accuracy": "right category"}.items():
         axes.plot(_means(rows, key), linestyle=_line(content), marker="o", label=label)
-    name_rows(axes, rows)
+    _name_rows(axes, rows)
     axes.set(ylim=(0, 1), ylabel="held-out pictures")
-    axes.legend(frameon=False, fontsize=8, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
+    _legend(axes, fontsize=8, ncols=2)
 
 
-def draw_costs(axes: Axes, costs: Sequence[Mapping[str, Any]]) -> None:
-    """Each cost over the compression ratio, as a share of that without compression (Figure 7b)."""
-    whole = max(costs, key=lambda cost: cost["ratio"])
-    ratios = [cost["ratio"] for cost in costs]
-    for key, label in COSTS.items():
-        axes.plot(ratios, [cost[key] / whole[key] for cost in costs], marker="o", label=label)
-    axes.set(ylim=(0, None), xlabel="compression ratio", ylabel=f"share of ratio {whole['ratio']:g}")
-    axes.legend(frameon=False, fontsize=7, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1))
-
-
-def _line(content: Mapping[str, Any]) -> str:
-    """Levels that can be ordered are joined by a line; parts and kinds are not."""
-    ordered = all(isinstance(row["level"], (int, float)) for row in content["rows"])
-    return "-" if ordered else "none"
-
-
-def _means(rows: Sequence[Mapping[str, Any]], key: str) -> list[float]:
-    """Of each row; NaN, a gap in the line, where it was not measured."""
-    statistics = [row["metrics"].get(key) for row in rows]
-    return [float("nan") if one is None else one["mean"] for one in statistics]
-
-
-def name_rows(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write the rows' labels below an axis on which they lie at 0, 1, 2, ..."""
-    axes.set_xticks(range(len(rows)), [row["label"] for row in rows], rotation=25, ha="right")
-
-
-def draw_trained(content: Mapping[str, Any], path: Path) -> None:
-    """Draw to a PNG file: for compression metrics and costs (Figure 7), else what each row gains or loses."""
-    asked, panels = content["asked"], 2 if content["costs"] else 1
-    figure = Figure(figsize=(PANEL_IN[0] * max(panels, 1.4), PANEL_IN[1]), dpi=DPI, layout="constrained")
-    figure.suptitle(f"{asked['model']} on {asked['benchmark']}, protocol {asked['protocol']['name']}", fontsize=10)
-    axes = figure.subplots(1, panels, squeeze=False)[0]
-    _draw_trained_metrics(axes[0], content)
-    if content["costs"]:
-        draw_costs(axes[1], content["costs"])
-    figure.savefig(path, format="png")
-
-
-def _draw_trained_metrics(axes: Axes, content: Mapping[str, Any]) -> None:
+def _draw_metrics(axes: Axes, content: Mapping[str, Any]) -> None:
     rows, curve = content["rows"], is_curve(content)
     places = [row["level"] for row in rows] if curve else list(range(len(rows)))
     for key in measured_metrics(content):
@@ -113,9 +107,37 @@ def _draw_trained_metrics(axes: Axes, content: Mapping[str, Any]) -> None:
     if curve:
         axes.set(xlabel="compression ratio", ylabel="%")
     else:
-        name_rows(axes, rows)
+        _name_rows(axes, rows)
         axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         axes.margins(x=0.15)
         axes.set_ylabel(f"points beside {rows[0]['label']}")
     axes.grid(axis="y", color="0.92")
-    axes.legend(frameon=False, fontsize=7, ncols=4, loc="lower center", bbox_to_anchor=(0.5, 1))
+    _legend(axes)
+
+
+def _draw_costs(axes: Axes, costs: Sequence[Mapping[str, Any]]) -> None:
+    """Each cost over the compression ratio, as a share of that without compression (Figure 7b)."""
+    whole = max(costs, key=lambda cost: cost["ratio"])
+    ratios = [cost["ratio"] for cost in costs]
+    for key, label in COSTS.items():
+        axes.plot(ratios, [cost[key] / whole[key] for cost in costs], marker="o", label=label)
+    axes.set(ylim=(0, None), xlabel="compression ratio", ylabel=f"share of ratio {whole['ratio']:g}")
+    _legend(axes, ncols=2)
+
+
+def _legend(axes: Axes, *, fontsize: int = 7, ncols: int = 4) -> None:
+    axes.legend(frameon=False, fontsize=fontsize, ncols=ncols, loc="lower center", bbox_to_anchor=(0.5, 1))
+
+
+def _line(content: Mapping[str, Any]) -> str:
+    """Levels that can be ordered are joined by a line; parts and kinds are not."""
+    return "-" if all(isinstance(row["level"], (int, float)) for row in content["rows"]) else "none"
+
+
+def _means(rows: Sequence[Mapping[str, Any]], key: str) -> list[float]:
+    """Of each row; NaN, a gap in the line, where it was not measured."""
+    return [float("nan") if (one := row["metrics"].get(key)) is None else one["mean"] for row in rows]
+
+
+def _name_rows(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    axes.set_xticks(range(len(rows)), [row["label"] for row in rows], rotation=25, ha="right")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
@@ -24,28 +23,19 @@ CATEGORIES = ("bicycle", "car", "dog", "a person lying on the ground", "smoke")
 REPEATS, WARM_UP = 15, 2
 
 
-@dataclass(frozen=True)
-class PrefillCost:
-    """Of one prefill over a sequence.
+def prefill_cost(language: PreTrainedConfig, length: int) -> dict[str, int]:
+    """The cost of one prefill of `length` tokens for a language model of these shapes (grouped-query attention).
 
-    Attributes:
-        cache_bytes: keys and values of all layers in half precision.
-        attention_macs: multiply-adds of queries with keys and of weights with values, each token with those
-            before it and itself.
+    Returns:
+        `cache_bytes`, keys and values of all layers in half precision; `attention_macs`, multiply-adds of queries with
+        keys and of weights with values, each token with those before it and itself.
     """
-
-    cache_bytes: int
-    attention_macs: int
-
-
-def prefill_cost(language: PreTrainedConfig, length: int) -> PrefillCost:
-    """The cost of `length` tokens for a language model of these shapes (grouped-query attention)."""
     layers, heads = language.num_hidden_layers, language.num_attention_heads
     width = getattr(language, "head_dim", None) or language.hidden_size // heads
-    return PrefillCost(
-        cache_bytes=2 * layers * language.num_key_value_heads * width * length * HALF_PRECISION,
-        attention_macs=2 * layers * heads * width * (length * (length + 1) // 2),
-    )
+    return {
+        "cache_bytes": 2 * layers * language.num_key_value_heads * width * length * HALF_PRECISION,
+        "attention_macs": 2 * layers * heads * width * (length * (length + 1) // 2),
+    }
 
 
 @torch.inference_mode()
@@ -82,7 +72,7 @@ def compression_costs(detector: Detector, ratios: Sequence[float]) -> list[dict[
             "visual_tokens": visual,
             "kept_tokens": len(outputs[ratio].kept[0]),
             "sequence": outputs[ratio].lengths[0],
-            **asdict(prefill_cost(language, outputs[ratio].lengths[0])),
+            **prefill_cost(language, outputs[ratio].lengths[0]),
             "semantics_ms": round(1000 * median(seconds[ratio]), 2),
         }
         for ratio in ratios

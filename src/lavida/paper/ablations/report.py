@@ -45,8 +45,7 @@ def summary(
     """
     default = next((each for each in measured if each.row.name == DEFAULT), None)
     done = [each for each in measured if each.results]
-    opt, paper = recipe.train, study.published
-    first = done[0].results[0]
+    budget, paper, first = recipe.train, study.published, done[0].results[0]
     return {
         "study": study.name,
         "title": study.title,
@@ -54,10 +53,10 @@ def summary(
         "remark": study.remark,
         "lavida": __version__,
         "budget": {
-            "steps": opt.steps,
-            "batch_size": opt.batch_size,
+            "steps": budget.steps,
+            "batch_size": budget.batch_size,
             "size": list(recipe.data.size),
-            "learning_rate": opt.learning_rate,
+            "learning_rate": budget.learning_rate,
         },
         "held_out": {
             "most_pictures": first["pictures"],
@@ -73,10 +72,35 @@ def summary(
 
 def markdown(content: Mapping[str, Any]) -> str:
     """The table of a `summary`, with its budget, its noise and the paper's rows."""
-    parts = [f"# {content['title']}", _rows_table(content)]
-    if content["costs"]:
-        parts.append(cost_table(content["costs"]))
-    return "\n\n".join([*parts, *_remarks(content)]) + "\n"
+    return _page(content, _rows_table(content), _remarks(content))
+
+
+def trained_markdown(content: Mapping[str, Any]) -> str:
+    """The table of a trained model in percent, with what each row costs and what it was measured on."""
+    keys = measured_metrics(content)
+    head = ["ratio" if is_curve(content) else "row", *(HEADINGS_ON_BENCHMARK[key] for key in keys)]
+    cells = [[row["metrics"].get(key) for key in keys] for row in content["rows"]]
+    body = [
+        [row["label"], *(NONE if value is None else f"{100 * value:.2f}" for value in values)]
+        for row, values in zip(content["rows"], cells, strict=True)
+    ]
+    return _page(content, _table(head, body), _trained_remarks(content))
+
+
+def is_curve(content: Mapping[str, Any]) -> bool:
+    """Whether the rows of a trained model lie on an axis."""
+    return all(row["level"] is not None for row in content["rows"])
+
+
+def measured_metrics(content: Mapping[str, Any]) -> list[str]:
+    """Those that any row of a trained model has."""
+    return [key for key in HEADINGS_ON_BENCHMARK if any(key in row["metrics"] for row in content["rows"])]
+
+
+def _page(content: Mapping[str, Any], rows: str, remarks: Sequence[str]) -> str:
+    costs = [_cost_table(content["costs"])] if content["costs"] else []
+    not_run = [f"Not run: {', '.join(content['not_run'])}."] if content["not_run"] else []
+    return "\n\n".join([f"# {content['title']}", rows, *costs, *remarks, *not_run]) + "\n"
 
 
 def _row(measured: Measured, default: Measured | None, study: Study) -> dict[str, Any]:
@@ -137,13 +161,12 @@ def _rows_table(content: Mapping[str, Any]) -> str:
                 cells.append(_versus(row["versus_default"]))
         numbers = row["paper"] or (None,) * len(paper["columns"])
         body.append([*cells, *(NONE if number is None else f"{number:.2f}" for number in numbers)])
-    return table(head, body)
+    return _table(head, body)
 
 
-def cost_table(costs: Sequence[Mapping[str, Any]]) -> str:
-    """`compression_costs` as Markdown, with what the numbers are."""
-    most = costs[0]["visual_tokens"]
-    head = ["ratio", f"kept of {most} visual tokens", "tokens read", "key-value cache (kB)"]
+def _cost_table(costs: Sequence[Mapping[str, Any]]) -> str:
+    """`compression_costs`, with what the numbers are."""
+    head = ["ratio", f"kept of {costs[0]['visual_tokens']} visual tokens", "tokens read", "key-value cache (kB)"]
     head += ["attention (million multiply-adds)", "semantics stage (ms)"]
     body = [
         [
@@ -156,17 +179,16 @@ def cost_table(costs: Sequence[Mapping[str, Any]]) -> str:
         ]
         for cost in costs
     ]
-    said = (
+    return (
+        f"{_table(head, body)}\n\n"
         "One clip: tokens as they are; cache (half precision) and attention of the language model's prefill from "
         "shapes; time measured, median of the vision tower, compression and the prefill together."
     )
-    return f"{table(head, body)}\n\n{said}"
 
 
 def _remarks(content: Mapping[str, Any]) -> list[str]:
-    budget, noise, paper = content["budget"], content["noise"], content["paper"]
+    budget, noise, paper, asked = content["budget"], content["noise"], content["paper"], content["held_out"]
     height, width = budget["size"]
-    asked = content["held_out"]
     prompts = ", ".join(f"{name} {count}" for name, count in asked["prompts"].items())
     remarks = [
         f"Budget of a row: {budget['steps']} steps of {budget['batch_size']} pictures at {height}x{width}, learning "
@@ -189,54 +211,7 @@ def _remarks(content: Mapping[str, Any]) -> list[str]:
             f"Reference, of another scale (a 7B language model on video benchmarks, not this model on held-out "
             f"pictures): {where} {what}."
         )
-    if content["remark"]:
-        remarks.append(content["remark"])
-    if content["not_run"]:
-        remarks.append(f"Not run: {', '.join(content['not_run'])}.")
-    return remarks
-
-
-def table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, all columns but the first aligned to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *body]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def _value(statistics: Mapping[str, Any] | None) -> str:
-    if statistics is None:
-        return NONE
-    spread = "" if statistics["std"] is None else f" ± {statistics['std']:.3f}"
-    return f"{statistics['mean']:.3f}{spread}"
-
-
-def _versus(difference: Mapping[str, Any] | None) -> str:
-    if difference is None:
-        return NONE
-    return f"{difference['auc']:+.3f}{'' if difference['clear'] is not False else ' ~'}"
-
-
-def trained_markdown(content: Mapping[str, Any]) -> str:
-    """The table, in percent, with what each row costs and what it was measured on."""
-    rows = content["rows"]
-    keys = measured_metrics(content)
-    head = ["ratio" if is_curve(content) else "row", *(HEADINGS_ON_BENCHMARK[key] for key in keys)]
-    body = [[row["label"], *(_percent(row["metrics"].get(key)) for key in keys)] for row in rows]
-    parts = [f"# {content['title']}", table(head, body)]
-    if content["costs"]:
-        parts.append(cost_table(content["costs"]))
-    return "\n\n".join([*parts, *_trained_remarks(content)]) + "\n"
-
-
-def is_curve(content: Mapping[str, Any]) -> bool:
-    return all(row["level"] is not None for row in content["rows"])
-
-
-def measured_metrics(content: Mapping[str, Any]) -> list[str]:
-    return [key for key in HEADINGS_ON_BENCHMARK if any(key in row["metrics"] for row in content["rows"])]
-
-
-def _percent(value: float | None) -> str:
-    return NONE if value is None else f"{100 * value:.2f}"
+    return [*remarks, content["remark"]] if content["remark"] else remarks
 
 
 def _trained_remarks(content: Mapping[str, Any]) -> list[str]:
@@ -251,6 +226,20 @@ def _trained_remarks(content: Mapping[str, Any]) -> list[str]:
         remarks.append(f"The benchmark's folder: {'; '.join(first['notes'])}.")
     if paper:
         remarks.append(f"The paper ({paper['source']}), on a 7B language model: {paper['note']}.")
-    if content["not_run"]:
-        remarks.append(f"Not run: {', '.join(content['not_run'])}.")
     return remarks
+
+
+def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, all columns but the first aligned to the right."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *body]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _value(statistics: Mapping[str, Any] | None) -> str:
+    if statistics is None:
+        return NONE
+    return f"{statistics['mean']:.3f}" + ("" if statistics["std"] is None else f" ± {statistics['std']:.3f}")
+
+
+def _versus(difference: Mapping[str, Any] | None) -> str:
+    return NONE if difference is None else f"{difference['auc']:+.3f}{'' if difference['clear'] is not False else ' ~'}"

@@ -21,9 +21,10 @@ from lavida import __version__
 from lavida.detector import Detector, load
 from lavida.errors import InputError
 from lavida.evaluation import evaluate, open_benchmark
-from lavida.evaluation.held_out.answers import ask_all
+from lavida.evaluation.held_out.answers import Questions, ask_all
 from lavida.evaluation.held_out.measures import row_measures
 from lavida.evaluation.held_out.questions import ACTORS, PICTURES, ROWS, HeldOut, MovingScenes
+from lavida.evaluation.scorers import Progress, untold
 from lavida.paper.ablations.studies import Row, changed, completed
 from lavida.training.loop import train
 from lavida.training.recipe import Recipe, load_recipe
@@ -42,7 +43,12 @@ MEANS = ("auc", "mask_iou", "category_accuracy")
 
 
 def held_out_sets(
-    detector: Detector, root: Path, *, pictures: int, sets: Sequence[HeldOut] = PICTURES
+    detector: Detector,
+    root: Path,
+    *,
+    pictures: int,
+    sets: Sequence[HeldOut] = PICTURES,
+    progress: Progress = untold,
 ) -> dict[str, dict[str, Any]]:
     """`prompts`, frame `auc`, `mask_iou` and `category_accuracy` of each held-out set below `root`.
 
@@ -53,12 +59,17 @@ def held_out_sets(
         root: the folder of the data sets.
         pictures: at most so many of a set, spread evenly, and so many scenes.
         sets: the picture sets.
+        progress: told of every sample.
     """
+
+    def measured(row: str, questions: Questions) -> dict[str, Any]:
+        return row_measures(ask_all(detector, row, questions, progress=progress)[0], None)
+
     asked = {each.row: each.questions(root, most=pictures)[0] for each in sets}
-    results = {row: row_measures(ask_all(detector, row, questions)[0], None) for row, questions in asked.items()}
+    results = {row: measured(row, questions) for row, questions in asked.items()}
     if all((root / folder).is_dir() for _, folder in ACTORS):
         scenes = {row: MovingScenes(root, row, scenes=pictures) for row in ROWS}
-        rows = [row_measures(ask_all(detector, row, each)[0], None) for row, each in scenes.items()]
+        rows = [measured(row, each) for row, each in scenes.items()]
         means = {key: _mean(row[key] for row in rows) for key in MEANS}
         results[MOVING] = {"prompts": sum(row["prompts"] for row in rows), **means}
     return results
@@ -98,6 +109,7 @@ class Runs:
         pictures: at most so many held-out pictures of a set.
         ped2: folder of UCSD Ped2, or None.
         sets: the held-out sets of pictures below `root`.
+        progress: of what is measured.
     """
 
     def __init__(
@@ -109,10 +121,11 @@ class Runs:
         pictures: int,
         ped2: Path | None,
         sets: Sequence[HeldOut] = PICTURES,
+        progress: Progress = untold,
     ) -> None:
         self.recipe = replace(recipe, data=replace(recipe.data, root=str(root)), calibrate=False)
         self._folder, self._root, self._pictures, self._ped2 = out / "runs", root, pictures, ped2
-        self._sets = sets
+        self._sets, self._progress = sets, progress
 
     def folder(self, run: Run) -> Path:
         return self._folder / run.name
@@ -148,7 +161,9 @@ class Runs:
         detector = load(str(folder / MODEL))
         result = _read(folder / RESULT)
         if result is None or result["pictures"] != self._pictures:
-            sets = held_out_sets(detector, self._root, pictures=self._pictures, sets=self._sets)
+            sets = held_out_sets(
+                detector, self._root, pictures=self._pictures, sets=self._sets, progress=self._progress
+            )
             seconds = {"training": trained - started, "measuring": time.perf_counter() - trained}
             record = {
                 "row": run.row.name,
@@ -164,7 +179,8 @@ class Runs:
             partial.write_text(json.dumps(record, indent=2) + "\n")
             os.replace(partial, folder / RESULT)
         if self._ped2 is not None and not (folder / PED2_FOLDER / "metrics.json").is_file():
-            evaluate(open_benchmark(PED2, self._ped2), detector=detector, out=folder / PED2_FOLDER)
+            benchmark, out = open_benchmark(PED2, self._ped2), folder / PED2_FOLDER
+            evaluate(benchmark, detector=detector, out=out, progress=self._progress)
         gc.collect()  # model and optimiser refer to each other in circles
 
     @contextmanager

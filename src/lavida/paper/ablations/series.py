@@ -14,7 +14,8 @@ from lavida.detector import load
 from lavida.errors import InputError
 from lavida.evaluation import open_benchmark
 from lavida.evaluation.held_out.questions import PICTURES, HeldOut, check_pictures
-from lavida.paper.ablations.chart import draw
+from lavida.evaluation.scorers import Progress, untold
+from lavida.paper.ablations.chart import draw, write_table
 from lavida.paper.ablations.cost import compression_costs
 from lavida.paper.ablations.report import Measured, markdown, summary
 from lavida.paper.ablations.runs import MODEL, PED2, Run, Runs
@@ -40,6 +41,7 @@ def ablate(
     pictures: int = 100,
     ped2: Path | None = None,
     sets: Sequence[HeldOut] = PICTURES,
+    progress: Progress = untold,
 ) -> list[Path]:
     """Run one study, or `all` of them, and return the tables (`out/<study>.md`; beside each a `.json` and a `.png`).
 
@@ -58,6 +60,7 @@ def ablate(
         pictures: at most so many held-out pictures of a set.
         ped2: also measure on UCSD Ped2 in this folder.
         sets: the held-out sets of pictures below `root`.
+        progress: of what is measured.
 
     Raises:
         InputError: a name, a number, the recipe or the data does not fit, or `out` holds other runs.
@@ -76,7 +79,7 @@ def ablate(
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise InputError(f"cannot write: {out} is or lies below a file; choose another --out") from error
-    runs = Runs(base, out=out, root=root, pictures=pictures, ped2=ped2, sets=sets)
+    runs = Runs(base, out=out, root=root, pictures=pictures, ped2=ped2, sets=sets, progress=progress)
     series = _Series(runs, studies, out=out, seeds=seeds, row_seeds=row_seeds)
     series.run(chosen)
     return series.write_tables()
@@ -144,11 +147,7 @@ class _Series:
         if not any(each.results for each in measured):
             return None
         content = summary(study, measured, recipe=self._runs.recipe, costs=self._costs(study))
-        stem = self._out / study.name
-        stem.with_suffix(".json").write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
-        draw(content, stem.with_suffix(".png"))
-        stem.with_suffix(".md").write_text(markdown(content), encoding="utf-8")
-        return stem.with_suffix(".md")
+        return write_table(self._out / study.name, content, text=markdown(content), draw=draw)
 
     def _costs(self, study: Study) -> list[dict[str, Any]] | None:
         """Of the compression ratios, measured once with the default row's model and kept in `out`."""

@@ -16,40 +16,25 @@ DEFAULT = "default"
 
 @dataclass(frozen=True)
 class Row:
-    """One variant of the recipe.
+    """One variant of the recipe."""
 
-    Attributes:
-        name: of the run folder and of `--rows`; `default` where nothing is changed.
-        label: what the table says.
-        level: value of the study's key; None where the study has none.
-        changes: dotted key of the recipe -> value.
-    """
-
-    name: str
-    label: str
-    level: Any = None
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    name: str  # of the run folder and of `--rows`; `default` where nothing is changed
+    label: str  # what the table says
+    level: Any = None  # value of the study's key; None where the study has none
+    changes: Mapping[str, Any] = field(default_factory=dict)  # dotted key of the recipe -> value
 
 
 @dataclass(frozen=True)
 class Study:
-    """A table: either the levels of one key, or parts of the model switched off one at a time.
+    """A table: either the levels of one key, or parts of the model switched off one at a time."""
 
-    Attributes:
-        name: on the command line.
-        title: of the table.
-        key: the dotted key that varies; empty where `parts` vary.
-        levels: its values, in the order of the table.
-        parts: name of a part -> the changes that take it out.
-        remark: what a reader of the table must know.
-    """
-
-    name: str
-    title: str
-    key: str = ""
-    levels: tuple[Any, ...] = ()
+    name: str  # on the command line
+    title: str  # of the table
+    key: str = ""  # the dotted key that varies; empty where `parts` vary
+    levels: tuple[Any, ...] = ()  # its values, in the order of the table
+    # name of a part -> the changes that take it out
     parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    remark: str = ""
+    remark: str = ""  # what a reader of the table must know
 
     @property
     def published(self) -> PublishedAblation | None:

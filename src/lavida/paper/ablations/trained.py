@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
@@ -15,22 +14,23 @@ import torch
 
 from lavida import __version__
 from lavida.detector import Detector
-from lavida.errors import InputError, mendable
+from lavida.errors import InputError
 from lavida.evaluation import STANDARD, evaluate
 from lavida.evaluation.benchmarks import Benchmark
 from lavida.evaluation.protocols import Protocol
-from lavida.paper.ablations.chart import draw_trained
+from lavida.evaluation.scorers import Progress, untold
+from lavida.paper.ablations.chart import draw_trained, write_table
 from lavida.paper.ablations.cost import compression_costs
 from lavida.paper.ablations.report import HEADINGS_ON_BENCHMARK, trained_markdown
 from lavida.paper.ablations.studies import STUDIES, VARIED, Row
 from lavida.training.recipe import Recipe
 
-_logger = logging.getLogger(__name__)
-
 TITLES = {
     "compression": "Share of the visual tokens that compression keeps, changed at inference",
     "components": "Parts of a trained model, switched off at inference one at a time",
 }
+
+_logger = logging.getLogger(__name__)
 
 
 def ablate_trained(
@@ -41,6 +41,7 @@ def ablate_trained(
     out: Path,
     protocol: Protocol = STANDARD,
     videos: str | None = None,
+    progress: Progress = untold,
 ) -> Path:
     """Measure every row of a study with one trained model and return the table `out/<study>.md`.
 
@@ -55,6 +56,7 @@ def ablate_trained(
         out: for the tables and the rows.
         protocol: the named choices between scores and numbers.
         videos: a glob over official video names; None is all of them.
+        progress: of each row's evaluation.
 
     Raises:
         InputError: there is no such study for a trained model, `out` holds another ablation or cannot be written, or
@@ -69,7 +71,7 @@ def ablate_trained(
         "protocol": {"name": protocol.name, **protocol.settings()},
         "videos": videos,
     }
-    stem = out / name
+    stem, measured = out / name, {"protocol": protocol, "videos": videos, "progress": progress}
     before = _earlier(stem.with_suffix(".json"), asked)
     done = {row["row"]: row for row in before.get("rows", [])}
     costs = before.get("costs")
@@ -80,13 +82,21 @@ def ablate_trained(
         _logger.info("row %d of %d: %s", number, len(waiting), row.label)
         key = json.dumps([asked["weights"], dict(row.changes)])
         with changed_detector(detector, row.changes):
-            result = evaluate(
-                benchmark, detector=detector, protocol=protocol, videos=videos, out=out / row.name, resume_key=key
-            )
-        done[row.name] = _row(row, result)
-        _write(stem, _content(name, asked, rows, done, costs))
+            result = evaluate(benchmark, detector=detector, out=out / row.name, resume_key=key, **measured)
+        done[row.name] = {
+            "row": row.name,
+            "label": row.label,
+            "level": row.level,
+            "changes": dict(row.changes),
+            "videos": result["videos"],
+            "official_videos": result["settings"]["official_videos"],
+            "notes": list(result["settings"]["notes"]),
+            "headline": result["settings"]["headline"],
+            "metrics": {key: result[key] for key in HEADINGS_ON_BENCHMARK if result.get(key) is not None},
+        }
+        _write(stem, asked, rows, done, costs)
     if not waiting:
-        _write(stem, _content(name, asked, rows, done, costs))
+        _write(stem, asked, rows, done, costs)
     return stem.with_suffix(".md")
 
 
@@ -100,9 +110,10 @@ def trained_rows(name: str, detector: Detector) -> list[Row]:
         raise InputError(
             f"the ablation {name} needs training; on a benchmark choose {' or '.join(TITLES)}, or leave --benchmark out"
         )
+    places = _places(detector)
     own = {name: getattr(detector.model.config, name) for name in VARIED}
-    own |= {key.removeprefix("model."): getattr(*place) for key, place in _places(detector).items()}
-    return [row for row in STUDIES[name].rows(Recipe(model=own)) if row.changes.keys() <= _places(detector).keys()]
+    own |= {key.removeprefix("model."): getattr(*place) for key, place in places.items()}
+    return [row for row in STUDIES[name].rows(Recipe(model=own)) if row.changes.keys() <= places.keys()]
 
 
 @contextmanager
@@ -140,41 +151,6 @@ def _digest(detector: Detector) -> str:
     return whole.hexdigest()
 
 
-def _row(row: Row, result: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "row": row.name,
-        "label": row.label,
-        "level": row.level,
-        "changes": dict(row.changes),
-        "videos": result["videos"],
-        "official_videos": result["settings"]["official_videos"],
-        "notes": list(result["settings"]["notes"]),
-        "headline": result["settings"]["headline"],
-        "metrics": {key: result[key] for key in HEADINGS_ON_BENCHMARK if result.get(key) is not None},
-    }
-
-
-def _content(
-    name: str,
-    asked: Mapping[str, Any],
-    rows: list[Row],
-    done: Mapping[str, dict[str, Any]],
-    costs: list[dict[str, Any]] | None,
-) -> dict[str, Any]:
-    """Everything that a table says."""
-    paper = STUDIES[name].published
-    return {
-        "study": name,
-        "title": TITLES[name],
-        "lavida": __version__,
-        "asked": dict(asked),
-        "rows": [done[row.name] for row in rows if row.name in done],
-        "not_run": [row.label for row in rows if row.name not in done],
-        "costs": costs,
-        "paper": None if paper is None else {"source": paper.source, "note": paper.note},
-    }
-
-
 def _earlier(path: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     """What an earlier call with the same arguments has written; empty if there was none."""
     if not path.is_file():
@@ -190,11 +166,22 @@ def _earlier(path: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
     return content
 
 
-def _write(stem: Path, content: Mapping[str, Any]) -> None:
-    with mendable(stem.parent):
-        stem.parent.mkdir(parents=True, exist_ok=True)
-        draw_trained(content, stem.with_suffix(".png"))
-        stem.with_suffix(".md").write_text(trained_markdown(content), encoding="utf-8")
-        partial = stem.with_name(f".{stem.name}.json")  # the next call reads it: never half a file
-        partial.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        os.replace(partial, stem.with_suffix(".json"))
+def _write(
+    stem: Path,
+    asked: Mapping[str, Any],
+    rows: list[Row],
+    done: Mapping[str, dict[str, Any]],
+    costs: list[dict[str, Any]] | None,
+) -> None:
+    paper = STUDIES[stem.name].published
+    content = {
+        "study": stem.name,
+        "title": TITLES[stem.name],
+        "lavida": __version__,
+        "asked": dict(asked),
+        "rows": [done[row.name] for row in rows if row.name in done],
+        "not_run": [row.label for row in rows if row.name not in done],
+        "costs": costs,
+        "paper": None if paper is None else {"source": paper.source, "note": paper.note},
+    }
+    write_table(stem, content, text=trained_markdown(content), draw=draw_trained)

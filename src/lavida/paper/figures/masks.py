@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from lavida.export.moments import frames_at
 from lavida.export.painting import paint
 from lavida.export.palette import colours, shorten
-from lavida.paper.figures.sheet import LARGE, SMALL, Case, Sheet
+from lavida.paper.figures.sheet import LARGE, SMALL, Case, Sheet, proportion
 
 _PICTURE, _GAP, _SPACE, _MARGIN, _HEAD, _FOOT = 2.3, 0.05, 0.3, 0.15, 0.36, 0.3  # inches
-_TALLEST = 1.3  # of a picture, as a multiple of its width
 _NOT_FOUND = "0.45"
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):
     case: Case
     category: str
     frame: int
 
     @property
-    def score(self) -> float:
-        detection = self.case.detection
-        return float(detection.category_scores[self.frame, detection.categories.index(self.category)])
-
-    @property
     def height(self) -> float:
         info = self.case.source.info
-        return _PICTURE * min(info.height / info.width, _TALLEST)
+        return _PICTURE * proportion(info.height, info.width)
 
 
 def draw_masks(cases: Sequence[Case], *, at: Sequence[float] = ()) -> Sheet:
@@ -65,20 +58,22 @@ def _entries(case: Case, at: Sequence[float]) -> list[_Entry]:
 
 
 def _draw_pair(sheet: Sheet, entry: _Entry, left: float, top: float) -> None:
-    case, colour = entry.case, colours(entry.case.detection.categories)[entry.category]
-    picture = case.pictures([entry.frame])[entry.frame]
-    found = [mask for mask in case.found_masks(entry.frame) if mask.category == entry.category]
-    true = case.true_masks([entry.frame]).get(entry.frame)
+    case, category, frame = entry
+    detection, colour = case.detection, colours(case.detection.categories)[category]
+    score = float(detection.category_scores[frame, detection.categories.index(category)])
+    picture = case.pictures([frame])[frame]
+    found = [mask for mask in case.found_masks(frame) if mask.category == category]
+    true = case.true_masks([frame]).get(frame)
     edge = tuple(np.array(colour) / 255) if found else _NOT_FOUND
-    name = shorten(entry.category, length=44)
+    name = shorten(category, length=44)
     sheet.write(name, left, top + _HEAD - 0.14, size=LARGE, weight="bold", color=edge)
-    verdict = f"score {entry.score:.2f}" + ("" if found else ", not found")
+    verdict = f"score {score:.2f}" + ("" if found else ", not found")
     right = left + 2 * _PICTURE + _GAP
     sheet.write(verdict, right, top + _HEAD - 0.14, size=SMALL, ha="right", color="0.25")
-    both = (paint(picture, colours={}, true=true), paint(picture, found=found, colours={entry.category: colour}))
+    both = (paint(picture, colours={}, true=true), paint(picture, found=found, colours={category: colour}))
     for place, image in enumerate(both):
         sheet.picture(image, (left + place * (_PICTURE + _GAP), top + _HEAD, _PICTURE, entry.height))
-    where = f"{shorten(case.title, length=60)}, {case.detection.times[entry.frame]:.1f} s"
+    where = f"{shorten(case.title, length=60)}, {detection.times[frame]:.1f} s"
     if true is not None and true.any():
         where += "; annotated pixels outlined on the left"
     sheet.write(where, left, top + _HEAD + entry.height + 0.14, size=SMALL, color="0.35")

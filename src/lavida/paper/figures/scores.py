@@ -14,12 +14,11 @@ from lavida.export.moments import frames_at, stretches, telling_moments
 from lavida.export.painting import TRUTH, paint
 from lavida.export.palette import colours, shorten
 from lavida.export.timeline import score_axes, thin
-from lavida.paper.figures.sheet import LARGE, SMALL, Case, Sheet
+from lavida.paper.figures.sheet import LARGE, SMALL, Case, Sheet, proportion
 
 _PANEL_WIDTH, _MARGIN, _AXIS_LEFT = 7.2, 0.15, 0.5  # inches
 _GAP, _HEAD, _CAPTION, _LINK, _PLOT, _TICKS, _LEGEND = 0.06, 0.3, 0.18, 0.2, 1.15, 0.4, 0.36
 _FOOT = _TICKS + _LEGEND
-_TALLEST = 1.3  # of a picture, as a multiple of its width
 _TRUTH_RGB = tuple(np.array(TRUTH) / 255)
 _SHADE = (*_TRUTH_RGB, 0.22)
 _MOST_NAMES, _NAME_LENGTH = 5, 20
@@ -50,7 +49,7 @@ def _picture_inches(case: Case, *, count: int) -> tuple[float, float]:
     """(width, height) of each of `count` pictures beside each other."""
     width = (_PANEL_WIDTH - _MARGIN - (count - 1) * _GAP) / count
     info = case.source.info
-    return width, min(width * info.height / info.width, width * _TALLEST)
+    return width, width * proportion(info.height, info.width)
 
 
 def _panel_height(case: Case, *, count: int) -> float:

@@ -23,25 +23,22 @@ from lavida.video.excerpt import read_frames
 from lavida.video.source import Source, SourceInfo
 
 PICTURE_WIDTH = 640  # pixels of a frame in a figure, at most
+TALLEST = 1.3  # of a picture on a sheet, as a multiple of its width
+DPI = 150
+SMALL, NORMAL, LARGE = 7.5, 8.5, 10.0  # points
+FORMATS = (".png", ".pdf", ".svg")
+BOX = tuple[float, float, float, float]  # left, top, width, height in inches from the top left corner
 
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One video of a figure.
+    """One video of a figure."""
 
-    Attributes:
-        title: what it is called.
-        source: its frames, numbered as in `detection`.
-        detection: what was found.
-        truth: its annotation, None where there is none.
-        first: number in the annotation of frame 0 of `source`, which may be a stretch of the video.
-    """
-
-    title: str
-    source: Source
-    detection: Detection
-    truth: Truth | None = None
-    first: int = 0
+    title: str  # what it is called
+    source: Source  # its frames, numbered as in `detection`
+    detection: Detection  # what was found
+    truth: Truth | None = None  # its annotation, None where there is none
+    first: int = 0  # number in the annotation of frame 0 of `source`, which may be a stretch of the video
 
     def labels(self) -> NDArray[np.uint8] | None:
         """`[frames]`, 1 where abnormal; None without an annotation.
@@ -69,22 +66,20 @@ class Case:
 
     def pictures(self, frames: Iterable[int]) -> dict[int, NDArray[np.uint8]]:
         """Pictures `[h, w, 3]` by frame, at most 640 pixels wide; black where a frame cannot be read."""
-        wanted = list(frames)
-        size = picture_size(self.source.info)
+        wanted, size = list(frames), picture_size(self.source.info)
         read = read_frames(self.source, wanted, size=size)
         return {frame: read.get(frame, np.zeros((*size, 3), np.uint8)) for frame in wanted}
 
 
-def picture_size(info: SourceInfo, *, width: int = PICTURE_WIDTH) -> tuple[int, int]:
-    """(height, width) of a frame in a figure: its own, or less to be at most `width` wide."""
-    scale = min(1.0, width / info.width)
+def picture_size(info: SourceInfo) -> tuple[int, int]:
+    """(height, width) of a frame in a figure: its own, or less to be at most 640 pixels wide."""
+    scale = min(1.0, PICTURE_WIDTH / info.width)
     return max(1, round(info.height * scale)), max(1, round(info.width * scale))
 
 
-DPI = 150
-SMALL, NORMAL, LARGE = 7.5, 8.5, 10.0  # points
-FORMATS = (".png", ".pdf", ".svg")
-BOX = tuple[float, float, float, float]  # left, top, width, height in inches from the top left corner
+def proportion(height: int, width: int) -> float:
+    """How high a picture of this size is drawn, as a multiple of the width."""
+    return min(height / width, TALLEST)
 
 
 class Sheet:
@@ -104,17 +99,15 @@ class Sheet:
         """An RGB picture that fills its box, with a thin frame."""
         axes = self.axes(box)
         axes.imshow(image, aspect="auto", interpolation="antialiased")
-        axes.set_xticks([])
-        axes.set_yticks([])
+        axes.set(xticks=[], yticks=[])
         for spine in axes.spines.values():
             spine.set(edgecolor=edge, linewidth=line)
         return axes
 
     def write(self, text: str, left: float, top: float, *, size: float = NORMAL, **style) -> Text:
         """Literal text; its baseline is at `top` unless the style says otherwise."""
-        return self.figure.text(
-            left / self.width, 1 - top / self.height, text, fontsize=size, parse_math=False, **style
-        )
+        x, y = left / self.width, 1 - top / self.height
+        return self.figure.text(x, y, text, fontsize=size, parse_math=False, **style)
 
     def save(self, path: Path) -> None:
         """Write PNG, PDF or SVG, as the name ends, in one step.

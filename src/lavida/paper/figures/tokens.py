@@ -16,13 +16,12 @@ from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.export.palette import shorten
 from lavida.model.semantics import TokenMap
-from lavida.paper.figures.sheet import LARGE, SMALL, Sheet, picture_size
+from lavida.paper.figures.sheet import LARGE, SMALL, Sheet, picture_size, proportion
 from lavida.video.clips import analysis_size, clips
 from lavida.video.excerpt import Excerpt, read_frames
 from lavida.video.source import Source
 
 _PICTURE, _GAP, _MARGIN, _HEAD, _ROW, _BAR, _FOOT = 2.1, 0.07, 0.15, 0.3, 0.22, 0.09, 0.3  # inches
-_TALLEST = 1.3  # of a picture, as a multiple of its width
 _OPACITY, _DARK = 0.62, 0.22
 _DENSITY, _EMPHASIS = "turbo", "coolwarm"  # warmer is higher; gray in the second is an even share
 _ENDS = (2, 98)  # percentiles between which colours are spread: single extremes hide the rest
@@ -31,24 +30,16 @@ _HEADINGS = ("frame", "local density ρ", "reverse-attention weight", "kept toke
 
 @dataclass(frozen=True)
 class FrameTokens:
-    """One frame and the tokens that it became.
+    """One frame and the tokens that it became."""
 
-    Attributes:
-        picture: `[H, W, 3]`.
-        density: `[h, w]`, rho on the tokens' own grid.
-        emphasis: `[h, w]`, the reverse-attention weight over an even share among the tokens that are merged with it:
-            1 for a token that stays alone, more for one that differs from the background it is merged into.
-        kept: bool `[h, w]`.
-        kept_of: how many tokens of the whole clip are kept, and of how many.
-        caption: video and time.
-    """
-
-    picture: NDArray[np.uint8]
-    density: NDArray[np.float32]
+    picture: NDArray[np.uint8]  # `[H, W, 3]`
+    density: NDArray[np.float32]  # `[h, w]`, rho on the tokens' own grid
+    # `[h, w]`, the reverse-attention weight over an even share among the tokens that are merged with it: 1 for a
+    # token that stays alone, more for one that differs from the background it is merged into
     emphasis: NDArray[np.float32]
-    kept: NDArray[np.bool_]
-    kept_of: tuple[int, int]
-    caption: str
+    kept: NDArray[np.bool_]  # bool `[h, w]`
+    kept_of: tuple[int, int]  # how many tokens of the whole clip are kept, and of how many
+    caption: str  # video and time
 
 
 def look(detector: Detector, source: Source, frames: Sequence[int], *, title: str, stride: int) -> list[FrameTokens]:
@@ -93,7 +84,7 @@ def _of_first_frame(tokens: TokenMap, picture: NDArray[np.uint8], caption: str) 
 
 def draw_tokens(rows: Sequence[FrameTokens]) -> Sheet:
     """One row a frame; warmer colours are higher values, density on a logarithmic scale."""
-    heights = [_PICTURE * min(row.picture.shape[0] / row.picture.shape[1], _TALLEST) for row in rows]
+    heights = [_PICTURE * proportion(*row.picture.shape[:2]) for row in rows]
     width = 4 * _PICTURE + 3 * _GAP + 2 * _MARGIN
     sheet = Sheet(width=width, height=_HEAD + sum(heights) + len(rows) * _ROW + _FOOT + _MARGIN)
     lefts = [_MARGIN + column * (_PICTURE + _GAP) for column in range(4)]

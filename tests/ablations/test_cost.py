@@ -3,9 +3,9 @@ import torch
 from tiny import tiny_lavida
 from transformers import DynamicCache, Qwen2Config, Qwen2Model
 
-from lavida.ablations.cost import compression_costs, prefill_cost
 from lavida.detector import Detector
 from lavida.model.mllm.family import cache_argument
+from lavida.paper.ablations.cost import compression_costs, prefill_cost
 
 
 def test_the_cache_is_as_large_as_the_one_that_transformers_fills():
@@ -21,14 +21,14 @@ def test_the_cache_is_as_large_as_the_one_that_transformers_fills():
     model = Qwen2Model(config).half()
     model(torch.zeros(1, 7, dtype=torch.long), use_cache=True, **{cache_argument(model): cache})
     held = sum(t.numel() * t.element_size() for layer in cache.layers for t in (layer.keys, layer.values))
-    assert prefill_cost(config, 7).cache_bytes == held
+    assert prefill_cost(config, 7)["cache_bytes"] == held
 
 
 def test_attention_counts_each_token_with_itself_and_those_before_it():
     config = Qwen2Config(hidden_size=12, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1)
     pairs = 1 + 2 + 3 + 4
-    assert prefill_cost(config, 4).attention_macs == 2 * 3 * pairs * (4 + 4)  # layers, heads, scores and weights
-    whole, half = prefill_cost(config, 2000).attention_macs, prefill_cost(config, 1000).attention_macs
+    assert prefill_cost(config, 4)["attention_macs"] == 2 * 3 * pairs * (4 + 4)  # layers, heads, scores and weights
+    whole, half = prefill_cost(config, 2000)["attention_macs"], prefill_cost(config, 1000)["attention_macs"]
     assert whole == pytest.approx(4 * half, rel=1e-3)
 
 

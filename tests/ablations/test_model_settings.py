@@ -5,11 +5,11 @@ from dataclasses import fields
 
 import pytest
 
-from lavida.ablations.studies import STUDIES, VARIED, changed, completed
 from lavida.config import LavidaConfig
 from lavida.errors import InputError
 from lavida.model import presets
 from lavida.model.presets import NANO
+from lavida.paper.ablations.studies import STUDIES, VARIED, changed, completed
 from lavida.training.recipe import Recipe
 from lavida.training.start import check_model, model_settings
 

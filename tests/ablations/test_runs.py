@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from omegaconf import OmegaConf
 
-from lavida.ablations.runs import Run, Runs
-from lavida.ablations.studies import Row, completed
 from lavida.errors import InputError
+from lavida.paper.ablations.runs import Run, Runs
+from lavida.paper.ablations.studies import Row, completed
 from lavida.training.recipe import Recipe, load_recipe
 
 NANO = Path(__file__).resolve().parents[2] / "configs" / "nano.yaml"

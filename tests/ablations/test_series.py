@@ -1,7 +1,11 @@
 """The whole of `lavida ablate` with a toy model and toy data; everything else is real."""
 
 import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +15,14 @@ from omegaconf import OmegaConf
 from tiny import tiny_lavida
 from toys import draw
 
-from lavida.ablations import ablate, heldout, series
-from lavida.ablations.runs import Run, Runs
-from lavida.ablations.studies import Row
 from lavida.cli import run as command_line
 from lavida.config import LavidaConfig
 from lavida.errors import InputError
-from lavida.evaluation.exposure import sets
-from lavida.evaluation.exposure.sets import HeldOut
+from lavida.evaluation.held_out.questions import HeldOut
 from lavida.exposure.sample import Segmented
+from lavida.paper.ablations import ablate, runs, series
+from lavida.paper.ablations.runs import Run, Runs
+from lavida.paper.ablations.studies import Row
 from lavida.training import loop
 from lavida.training.recipe import load_recipe
 
@@ -69,6 +72,14 @@ class ToyPictures:
         return Segmented(frames=frames, masks={"car": mask}, ignore=None, dataset="toy", key=str(index))
 
 
+class ToySet(HeldOut):
+    def load(self, root, split="heldout"):
+        return ToyPictures()
+
+
+TOYS = (ToySet("toys", "toy", "toys"),)
+
+
 def toy_model(recipe):
     known = {field.name for field in fields(LavidaConfig)}
     model = tiny_lavida(projector_layers=1, **{key: v for key, v in recipe.model.items() if key in known})
@@ -82,9 +93,7 @@ def toys():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "ExposureStream", ToyStream)
         patch.setattr(loop, "build_model", toy_model)
-        for module in (heldout, sets):
-            patch.setattr(module, "PICTURES", (HeldOut("toys", "toy", "toys"),))
-            patch.setattr(module, "load", lambda name, root, split: ToyPictures())
+        patch.setattr("lavida.commands.ablate.ablate", partial(ablate, sets=TOYS))
         yield
 
 
@@ -96,7 +105,22 @@ def recipe(tmp_path_factory) -> Path:
 
 
 def go(name: str, recipe: Path, out: Path, **options) -> list[Path]:
-    return ablate(name, root=Path("nowhere"), out=out, recipe=recipe, **{"pictures": 3, **options})
+    return ablate(name, root=Path("nowhere"), out=out, recipe=recipe, **{"pictures": 3, "sets": TOYS, **options})
+
+
+@contextmanager
+def logged() -> Iterator[list[str]]:
+    """What the library logs in the block; for fixtures that outlive a test, unlike `caplog`."""
+    said, logger = [], logging.getLogger("lavida")
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield said
+    finally:
+        logger.setLevel(logging.NOTSET)
+        logger.removeHandler(handler)
 
 
 def runs_in(out: Path) -> set[str]:
@@ -110,14 +134,15 @@ def stop_after(patch: pytest.MonkeyPatch, runs: float) -> None:
 @pytest.fixture(scope="module")
 def projector(toys, recipe, tmp_path_factory) -> Path:
     """Two rows of a study that was stopped in the middle of its second run and called again."""
-    out, said = tmp_path_factory.mktemp("ablations") / "new" / "folder", []
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
+    out = tmp_path_factory.mktemp("ablations") / "new" / "folder"
+    with pytest.MonkeyPatch.context() as patch, logged() as said, pytest.raises(Stopped):
         stop_after(patch, 1.5)
-        go("projector", recipe, out, rows=ROWS, say=said.append)
+        go("projector", recipe, out, rows=ROWS)
     assert runs_in(out) == {"default-seed0"} and said[0] == "run 1 of 3: default, seed 0"
     assert "Not run: projector-mlp, projector-q_former." in (out / "projector.md").read_text(encoding="utf-8")
     before = ToyStream.drawn
-    assert go("projector", recipe, out, rows=ROWS, say=said.append) == [out / "projector.md"]
+    with logged() as said:
+        assert go("projector", recipe, out, rows=ROWS) == [out / "projector.md"]
     assert ToyStream.drawn - before == STEPS * 2 * 1.5  # the stopped run went on from its checkpoint
     assert said[-1] == "run 3 of 3: projector-mlp, seed 0, about 0 min left"
     return out
@@ -224,8 +249,9 @@ def test_ped2_adds_columns(projector, recipe, monkeypatch, tmp_path):
         (out / "metrics.json").write_text('{"pixel_auc": 0.75, "frame_auc_micro": 0.5}')
 
     asked = []
-    monkeypatch.setattr(heldout, "evaluate", evaluate)
-    monkeypatch.setattr(heldout, "open_benchmark", lambda name, root: f"{name} in {root}")
+    monkeypatch.setattr(runs, "evaluate", evaluate)
+    for module in (runs, series):
+        monkeypatch.setattr(module, "open_benchmark", lambda name, root: f"{name} in {root}")
     stop_after(monkeypatch, 0)
     for _ in range(2):
         [table] = go("projector", recipe, projector, rows=["default"], seeds=1, ped2=tmp_path)
@@ -257,13 +283,13 @@ def test_bad_input_is_one_line(recipe, tmp_path, capsys, monkeypatch, arguments,
 
 
 def test_missing_data_is_said_before_anything_is_trained(recipe, tmp_path, monkeypatch):
-    def load(name, root, split):
-        raise InputError(f"{name} is not there")
+    class Absent(HeldOut):
+        def load(self, root, split="heldout"):
+            raise InputError(f"{self.folder} is not there")
 
-    monkeypatch.setattr(sets, "load", load)
     monkeypatch.setattr(series, "Runs", None)
-    with pytest.raises(InputError, match="toy is not there"):
-        go("projector", recipe, tmp_path)
+    with pytest.raises(InputError, match="toys is not there"):
+        go("projector", recipe, tmp_path, sets=[Absent("toys", "toy", "toys")])
 
 
 def test_the_command_prints_the_table_and_says_what_it_trains(projector, recipe, capsys):

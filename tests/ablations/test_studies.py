@@ -3,9 +3,19 @@ from pathlib import Path
 
 import pytest
 
-from lavida.ablations.studies import DEFAULT, STUDIES, VARIED, Study, changed, choose, completed, setting, unique_rows
 from lavida.config import LavidaConfig
 from lavida.errors import InputError
+from lavida.paper.ablations.studies import (
+    DEFAULT,
+    STUDIES,
+    VARIED,
+    Study,
+    changed,
+    choose,
+    completed,
+    setting,
+    unique_rows,
+)
 from lavida.training import start
 from lavida.training.recipe import Recipe, load_recipe
 

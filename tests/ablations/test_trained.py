@@ -9,12 +9,12 @@ from bright_scenes import bright_ped2
 from PIL import Image
 from tiny import tiny_lavida
 
-from lavida.ablations import trained
-from lavida.ablations.trained import ablate_trained, changed_detector, trained_rows
 from lavida.commands import ablate as command
 from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.evaluation import STANDARD, open_benchmark
+from lavida.paper.ablations import trained
+from lavida.paper.ablations.trained import ablate_trained, changed_detector, trained_rows
 
 SPARSE = STANDARD.changed(["stride=6"])
 SWITCHES = {"model.compression_ratio", "model.keep_positions", "model.use_f_sem", "model.use_f_a", "model.motion"}

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lavida.evaluation.baselines import BASELINES, BackgroundBaseline, RandomBaseline
+from lavida.evaluation.scorers import BASELINES, BackgroundBaseline, RandomBaseline
 
 LOOKING = [name for name in BASELINES if name != "random"]
 

@@ -16,16 +16,17 @@ from torch import nn
 from lavida import cli
 from lavida.detector import Detector
 from lavida.errors import InputError
-from lavida.evaluation.exposure import evaluate_exposure, exposure_answers, run, sets
-from lavida.evaluation.exposure.answers import ask
-from lavida.evaluation.exposure.sets import HeldOut
-from lavida.evaluation.exposure.untrained import untrained_scores
+from lavida.evaluation.held_out import evaluate_exposure, exposure_answers, questions, run
+from lavida.evaluation.held_out.answers import ask
+from lavida.evaluation.held_out.baselines import untrained_scores
+from lavida.evaluation.held_out.questions import HeldOut
 from lavida.exposure.heldout import Prompt
 from lavida.exposure.sample import Segmented
 
 HEIGHT, WIDTH = 64, 96
 PEOPLE, SEQUENCES = 20, {"train": ("bear", "elephant"), "val": ("camel", "dog")}
 FRAMES, CLIP = 4, 3
+TWO_SETS = (HeldOut("humans", "humans", "humans"), HeldOut("davis", "davis", "davis2016"))
 
 
 @pytest.fixture(scope="module")
@@ -64,14 +65,6 @@ def data(tmp_path_factory) -> Path:
             write(path, label, mask * (int(path.stem) < FRAMES - 1))
     (davis / "expressions.json").write_text(json.dumps(texts))
     return root
-
-
-@pytest.fixture
-def two_sets(monkeypatch):
-    pictures = (HeldOut("humans", "humans", "humans"), HeldOut("davis", "davis", "davis2016"))
-    monkeypatch.setattr(sets, "PICTURES", pictures)
-    monkeypatch.setattr(run, "PICTURES", pictures)
-    monkeypatch.setattr(sets, "CLIP_LENGTH", CLIP)
 
 
 @pytest.fixture
@@ -187,8 +180,8 @@ def test_there_is_no_untrained_score_without_a_classifier(detector):
 # --- the whole test
 
 
-def test_the_result_holds_every_row_and_the_scores_behind_it(detector, data, tmp_path, two_sets, without_dogs):
-    result = evaluate_exposure(detector, root=data, out=tmp_path)
+def test_the_result_holds_every_row_and_the_scores_behind_it(detector, data, tmp_path, without_dogs):
+    result = evaluate_exposure(detector, root=data, out=tmp_path, pictures=TWO_SETS, clip_length=CLIP)
     assert json.loads((tmp_path / "metrics.json").read_text()) == result
     prompts = {name: (row["prompts"], row["frames"]) for name, row in result["sets"].items()}
     # davis: the last frame of a sequence shows nothing; removed: no prompts where none of them is shown
@@ -211,28 +204,28 @@ def test_clips_are_of_every_video_set_that_is_there(tmp_path, monkeypatch):
         def __init__(self, root, split, *, clip_length=1): ...
 
     for name in ("films", "shows"):
-        monkeypatch.setitem(sets.DATASETS, name, Films)
+        monkeypatch.setitem(questions.DATASETS, name, Films)
     for folder in ("davis2016", "films", "camvid"):
         (tmp_path / folder).mkdir()
-    assert {(each.row, each.folder, each.clip_length) for each in sets.clip_sets(tmp_path)} == {
+    assert {(each.row, each.folder, each.clip_length) for each in questions.clip_sets(tmp_path)} == {
         ("davis clips", "davis2016", 8),
         ("films clips", "films", 8),
     }
 
 
-def test_without_the_training_pictures_the_words_are_not_measured(detector, data, tmp_path, two_sets):
+def test_without_the_training_pictures_the_words_are_not_measured(detector, data, tmp_path):
     root = tmp_path / "test only"
     shutil.copytree(data, root)
     (root / "davis2016/ImageSets/480p/train.txt").unlink()
-    result = evaluate_exposure(detector, root=root, out=tmp_path / "out")
+    result = evaluate_exposure(detector, root=root, out=tmp_path / "out", pictures=TWO_SETS, clip_length=CLIP)
     assert result["sets"]["davis"]["auc_words"] is None and result["sets"]["davis"]["auc"] is not None
     assert "removed" not in result["sets"] and result["removed"] == {}
 
 
-def test_a_missing_set_is_said_before_anything_is_asked(detector, data, tmp_path, two_sets, monkeypatch):
+def test_a_missing_set_is_said_before_anything_is_asked(detector, data, tmp_path, monkeypatch):
     monkeypatch.setattr(run, "ask_all", lambda *_, **__: pytest.fail("asked"))
     with pytest.raises(InputError, match="davis2016"):
-        list(exposure_answers(detector, _only(data, "humans", tmp_path)))
+        list(exposure_answers(detector, _only(data, "humans", tmp_path), pictures=TWO_SETS))
 
 
 def _only(data: Path, name: str, root: Path) -> Path:
@@ -240,15 +233,15 @@ def _only(data: Path, name: str, root: Path) -> Path:
     return root
 
 
-def test_calibration_sees_half_of_the_pictures_and_no_removed_word(detector, data, two_sets, without_dogs):
-    everything = dict(exposure_answers(detector, data))
+def test_calibration_sees_half_of_the_pictures_and_no_removed_word(detector, data, without_dogs):
+    everything = dict(exposure_answers(detector, data, pictures=TWO_SETS))
     halves = {name: [a for a in answers if a.calibrates] for name, answers in everything.items()}
     assert {name: len(half) for name, half in halves.items()} == {"humans": 4, "davis": 8}
-    learnt = dict(exposure_answers(detector, data, calibrating=True))
+    learnt = dict(exposure_answers(detector, data, pictures=TWO_SETS, calibrating=True))
     assert learnt == {"humans": [a for a in halves["humans"] if not {"camel", "dog"} & set(a.categories)]}
     assert 2 <= len(learnt["humans"]) < 4 and set(learnt) == {"humans"}  # davis shows nothing but camels and dogs
     detector.model.config.removed_categories = []
-    assert dict(exposure_answers(detector, data, calibrating=True)) == halves
+    assert dict(exposure_answers(detector, data, pictures=TWO_SETS, calibrating=True)) == halves
 
 
 @pytest.mark.parametrize("option", ["--baseline", "--videos"])

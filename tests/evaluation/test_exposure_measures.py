@@ -3,10 +3,10 @@
 import pytest
 from rich.console import Console
 
-from lavida.evaluation.exposure import exposure_tables
-from lavida.evaluation.exposure.answers import Answer
-from lavida.evaluation.exposure.measures import category_measures, removed_measures, row_measures
-from lavida.evaluation.exposure.words import WordsAlone
+from lavida.evaluation.held_out import exposure_tables
+from lavida.evaluation.held_out.answers import Answer
+from lavida.evaluation.held_out.baselines import WordsAlone
+from lavida.evaluation.held_out.measures import category_measures, removed_measures, row_measures
 from lavida.exposure.heldout import Prompt
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lavida.evaluation.exposure.scenes import ROWS, MovingScenes
+from lavida.evaluation.held_out.questions import ROWS, MovingScenes
 
 
 @pytest.mark.parametrize("row", ROWS)

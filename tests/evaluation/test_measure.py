@@ -8,11 +8,11 @@ import pytest
 from evaluation.toy_benchmark import Given, Guesser, Toy
 from lavida.errors import InputError
 from lavida.evaluation.benchmarks import Interval, IntervalRule
-from lavida.evaluation.measure import StartMeasuring, measure_video
+from lavida.evaluation.measure import measure_video, start_measuring
 from lavida.evaluation.metrics import PixelMetrics
 from lavida.evaluation.protocols import LAVIDA_UPSTREAM, STANDARD, Protocol
 from lavida.evaluation.regions import region_metrics
-from lavida.evaluation.scoring import random_templates
+from lavida.evaluation.scorers import random_templates
 
 LABELS = [0, 0, 1, 1, 1, 0, 0, 0, 0, 0]
 SCORES = [0.1, 0.2, 0.9, 0.8, 0.7, 0.3, 0.2, 0.1, 0.0, 0.05]
@@ -205,7 +205,7 @@ def test_a_header_that_is_far_off_is_a_damaged_video():
 
 def test_work_and_result_can_be_sent():
     toy = Toy({"v": LABELS})
-    start = StartMeasuring(benchmark=toy, start_scorer=partial(Given, {"v": SCORES}), protocol=STANDARD.on("toy"))
+    start = partial(start_measuring, toy, partial(Given, {"v": SCORES}), STANDARD.on("toy"))
     measure = pickle.loads(pickle.dumps(start))()
     sent = pickle.loads(pickle.dumps(measure(toy.videos[0])))
     assert np.array_equal(sent.scores, _measure().scores)

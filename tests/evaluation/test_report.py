@@ -18,11 +18,11 @@ from sklearn.metrics import roc_auc_score
 from lavida.commands.report import report_command
 from lavida.errors import InputError
 from lavida.evaluation import STANDARD, evaluate, open_benchmark
-from lavida.evaluation.baselines import BackgroundBaseline
 from lavida.evaluation.report import read_result, write_report
 from lavida.evaluation.report.cases import choose_cases
+from lavida.evaluation.scorers import BackgroundBaseline
 from lavida.evaluation.tables import sibling_results
-from lavida.figures.painting import TRUTH
+from lavida.export.painting import TRUTH
 
 VOID = {"meta", "img", "br", "link", "input", "rect", "line", "path"}
 GLARE = 1  # a normal frame of Test001 in which something is nearly as bright

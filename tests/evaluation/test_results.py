@@ -44,13 +44,13 @@ def _interrupt(out, **options) -> None:
         _evaluate(out, at="c", **options)
 
 
-def test_finished_videos_are_not_scored_again_and_the_result_is_the_same(tmp_path, capsys):
+def test_finished_videos_are_not_scored_again_and_the_result_is_the_same(tmp_path, caplog):
     whole, asked = _evaluate(tmp_path / "whole", save_maps=True)
     assert asked == ["a", "b", "c"]
     _interrupt(tmp_path / "cut", save_maps=True)
     assert not (tmp_path / "cut" / "metrics.json").exists()
     result, asked = _evaluate(tmp_path / "cut", save_maps=True)
-    assert asked == ["c"] and "2 of 3 videos were measured before" in capsys.readouterr().err
+    assert asked == ["c"] and "2 of 3 videos were measured before" in caplog.text
     assert result["settings"].pop("resumed_videos") == 2 and whole["settings"].pop("resumed_videos") == 0
     assert result["settings"].pop("speed")["frames_per_second"] > 0 and whole["settings"].pop("speed")
     assert result == whole

@@ -11,8 +11,7 @@ from evaluation.toy_benchmark import Given, Guesser, Toy
 from lavida import engine
 from lavida.errors import InputError
 from lavida.evaluation import LAVIDA_UPSTREAM, STANDARD, Workers, evaluate, open_benchmark
-from lavida.evaluation.baselines import BackgroundBaseline, MotionBaseline, RandomBaseline
-from lavida.evaluation.scoring import ScoredFrame
+from lavida.evaluation.scorers import BackgroundBaseline, MotionBaseline, RandomBaseline, ScoredFrame
 
 KEYS = {
     "benchmark", "protocol", "model", "videos", "frames", "frame_auc_micro", "frame_auc_macro", "frame_ap",
@@ -65,7 +64,7 @@ def _scores(out: Path) -> list[str]:
     return sorted(path.name for path in (out / "scores").iterdir())
 
 
-def test_result_files_keep_their_contract(benchmark, tmp_path, capsys):
+def test_result_files_keep_their_contract(benchmark, tmp_path, capsys, caplog):
     out = tmp_path / "deep" / "out"
     result = evaluate(benchmark, baseline=BackgroundBaseline(), out=out)
     written = json.loads((out / "metrics.json").read_text())
@@ -79,8 +78,7 @@ def test_result_files_keep_their_contract(benchmark, tmp_path, capsys):
         assert set(video) == {"score", "label"}
         assert video["score"].dtype == np.float32 and video["score"].shape == (10,)
         assert video["label"].dtype == np.uint8 and video["label"].tolist() == [0] * 4 + [1] * 6
-    streams = capsys.readouterr()
-    assert streams.out == "" and "2 of 12 official videos" in streams.err
+    assert capsys.readouterr().out == "" and "2 of 12 official videos" in caplog.text
 
 
 def test_what_the_numbers_rest_on_stands_beside_them(benchmark, tmp_path):

@@ -3,7 +3,7 @@ from bright_scenes import ABNORMAL, FRAMES, bright_ped2, square
 
 from lavida.errors import InputError
 from lavida.evaluation.benchmarks import open_benchmark
-from lavida.evaluation.truth import Truth, find_video
+from lavida.evaluation.benchmarks.contract import Truth, find_video
 
 
 @pytest.fixture

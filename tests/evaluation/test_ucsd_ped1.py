@@ -6,7 +6,7 @@ import pytest
 from evaluation.benchmark_trees import PED1_ANNOTATION, ped1, text
 from lavida.errors import InputError
 from lavida.evaluation import open_benchmark
-from lavida.evaluation.benchmarks.ucsd_ped1 import read_annotation
+from lavida.evaluation.benchmarks.ucsd import read_annotation
 
 
 def test_frame_labels_of_all_videos_come_from_the_matlab_file(tmp_path):

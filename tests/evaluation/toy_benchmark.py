@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from lavida.evaluation.benchmarks import Interval, IntervalRule, Video
-from lavida.evaluation.scoring import ScoredFrame
+from lavida.evaluation.scorers import ScoredFrame
 
 
 @dataclass

@@ -7,8 +7,8 @@ from bright import bright_detector
 from bright_scenes import bright_ped2
 
 from lavida.evaluation.benchmarks import open_benchmark
-from lavida.evaluation.truth import Truth, find_video
-from lavida.figures import Case
+from lavida.evaluation.benchmarks.contract import Truth, find_video
+from lavida.paper.figures import Case
 from lavida.video.decode import open_source
 
 

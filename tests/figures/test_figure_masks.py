@@ -1,8 +1,8 @@
 import numpy as np
 from bright_scenes import ABNORMAL, square
 
-from lavida.figures import draw_masks
-from lavida.figures.painting import TRUTH
+from lavida.export.painting import TRUTH
+from lavida.paper.figures import draw_masks
 
 
 def pairs(sheet) -> list[tuple[np.ndarray, np.ndarray]]:

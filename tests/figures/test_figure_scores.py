@@ -7,8 +7,8 @@ from bright_scenes import ABNORMAL, FRAMES, square
 from PIL import Image
 
 from lavida.errors import InputError
-from lavida.figures import draw_scores
-from lavida.figures.painting import TRUTH
+from lavida.export.painting import TRUTH
+from lavida.paper.figures import draw_scores
 
 
 def plots(sheet) -> list:

@@ -6,8 +6,8 @@ from video import make
 
 from lavida.detector import Detector
 from lavida.errors import InputError
-from lavida.figures import draw_tokens
-from lavida.figures.tokens import FrameTokens, look
+from lavida.paper.figures import draw_tokens
+from lavida.paper.figures.tokens import FrameTokens, look
 from lavida.video.decode import open_source
 from lavida.video.excerpt import Excerpt
 

@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from lavida.ablations import ablate
-from lavida.ablations.trained import ablate_trained
-from lavida.console import complain, tell
+from lavida.commands.bars import progress_bars
+from lavida.console import tell
 from lavida.detector import load
 from lavida.errors import InputError
 from lavida.evaluation import PROTOCOLS, open_benchmark
+from lavida.paper.ablations import ablate
+from lavida.paper.ablations.trained import ablate_trained
 
 
 def ablate_command(
@@ -25,19 +26,20 @@ def ablate_command(
     ped2: Path | None,
 ) -> None:
     """Run the ablation, say on stderr what is being trained, and print the tables. Raises InputError."""
-    tables = ablate(
-        name,
-        root=root,
-        out=out,
-        recipe=recipe,
-        overrides=overrides,
-        seeds=seeds,
-        row_seeds=row_seeds,
-        rows=None if rows is None else [row.strip() for row in rows.split(",") if row.strip()],
-        pictures=pictures,
-        ped2=ped2,
-        say=complain,
-    )
+    with progress_bars() as progress:
+        tables = ablate(
+            name,
+            root=root,
+            out=out,
+            recipe=recipe,
+            overrides=overrides,
+            seeds=seeds,
+            row_seeds=row_seeds,
+            rows=None if rows is None else [row.strip() for row in rows.split(",") if row.strip()],
+            pictures=pictures,
+            ped2=ped2,
+            progress=progress,
+        )
     for table in tables:
         _print_table(table)
 
@@ -58,15 +60,17 @@ def ablate_benchmark_command(
     if protocol not in PROTOCOLS:
         raise InputError(f"unknown protocol {protocol}: choose {', '.join(PROTOCOLS)}")
     opened = open_benchmark(benchmark, root)
-    table = ablate_trained(
-        name,
-        benchmark=opened,
-        detector=load(model, device=device),
-        out=out,
-        protocol=PROTOCOLS[protocol].on(opened.name).changed(settings),
-        videos=videos,
-        say=complain,
-    )
+    detector = load(model, device=device)
+    with progress_bars() as progress:
+        table = ablate_trained(
+            name,
+            benchmark=opened,
+            detector=detector,
+            out=out,
+            protocol=PROTOCOLS[protocol].on(opened.name).changed(settings),
+            videos=videos,
+            progress=progress,
+        )
     _print_table(table)
 
 

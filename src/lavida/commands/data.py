@@ -8,6 +8,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from lavida.commands.bars import progress_bars
 from lavida.console import tell
 from lavida.errors import InputError
 from lavida.evaluation.benchmarks import BENCHMARKS, Expected, read_benchmark
@@ -74,10 +75,8 @@ def _check_benchmark(name: str, *, root: Path, split: str, out: Path | None) -> 
     if split != "all" or out is not None:
         option = f"--out {out}" if split == "all" else f"--split {split}"
         raise InputError(f"{option}: {name} is a benchmark, of which the test videos are checked and none is drawn")
-    report = check_benchmark(
-        read_benchmark(name, root),
-        bar=lambda total: progress_bar(f"{name}: decoding videos", total=total),
-    )
+    with progress_bars() as progress:
+        report = check_benchmark(read_benchmark(name, root), progress=progress)
     Console().print(_benchmark_table(report))
     for line in (*report.remarks, *_some("missing", [str(path) for path in report.missing])):
         tell(line)

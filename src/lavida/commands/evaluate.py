@@ -6,12 +6,13 @@ from pathlib import Path
 
 from rich.console import Console
 
+from lavida.commands.bars import progress_bars
 from lavida.console import tell
 from lavida.detector import Detector, check_categories, load, model_folder
 from lavida.errors import InputError
 from lavida.evaluation import PROTOCOLS, Protocol, Workers, evaluate, open_benchmark
-from lavida.evaluation.baselines import BASELINES
-from lavida.evaluation.exposure import evaluate_exposure, exposure_tables
+from lavida.evaluation.held_out import evaluate_exposure, exposure_tables
+from lavida.evaluation.scorers import BASELINES
 from lavida.evaluation.tables import print_comparison, sibling_results
 from lavida.model.saved import fingerprint
 
@@ -40,7 +41,9 @@ def evaluate_command(
         _refuse_benchmark_options(baseline=baseline, videos=videos, anomalies=anomalies, settings=settings)
         if save_maps or report or not places.is_this_process:
             raise InputError("--workers, --ray, --save-maps, --report: the exposure test has no videos; leave them out")
-        result = evaluate_exposure(_detector(model, device=device, motion=motion), root=root, out=out)
+        detector = _detector(model, device=device, motion=motion)
+        with progress_bars() as progress:
+            result = evaluate_exposure(detector, root=root, out=out, progress=progress)
         Console().print(*exposure_tables(result))
         return
     chosen = _protocol(protocol, settings, benchmark=name)
@@ -54,25 +57,29 @@ def evaluate_command(
             start = cache(start)  # the report asks the same model again
         key = repr((fingerprint(folder), device, motion))  # never goes on with other weights
     benchmark = open_benchmark(name, root if places.is_this_process else root.resolve())
-    result = evaluate(
-        benchmark,
-        start_scorer=start,
-        categories=anomalies and check_categories(anomalies),
-        protocol=chosen,
-        videos=videos,
-        out=out,
-        save_maps=save_maps,
-        workers=places,
-        resume_key=key,
-    )
+    with progress_bars() as progress:
+        result = evaluate(
+            benchmark,
+            start_scorer=start,
+            categories=anomalies and check_categories(anomalies),
+            protocol=chosen,
+            videos=videos,
+            out=out,
+            save_maps=save_maps,
+            workers=places,
+            resume_key=key,
+            progress=progress,
+        )
     siblings = sibling_results(out)
     print_comparison(result, siblings=siblings)
     if report:
         from lavida.evaluation.report import read_result, write_report  # brings the drawing libraries
 
-        page = write_report(
-            read_result(out), benchmark=benchmark, detector=None if baseline else start(), siblings=siblings
-        )
+        detector = None if baseline else start()
+        with progress_bars() as progress:
+            page = write_report(
+                read_result(out), benchmark=benchmark, detector=detector, siblings=siblings, progress=progress
+            )
         tell(f"report: {page}")
 
 

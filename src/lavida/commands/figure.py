@@ -11,13 +11,12 @@ from lavida.console import complain, tell
 from lavida.detector import DEFAULT_THRESHOLD, Detector, check_categories, check_settings, load
 from lavida.errors import InputError
 from lavida.evaluation import open_benchmark
-from lavida.evaluation.truth import Truth, find_video
-from lavida.figures.case import Case
-from lavida.figures.masks import draw_masks
-from lavida.figures.moments import nearest_frame, telling_moments
-from lavida.figures.scores import draw_scores
-from lavida.figures.sheet import Sheet, check_out
-from lavida.figures.tokens import draw_tokens, look
+from lavida.evaluation.benchmarks.contract import Truth, find_video
+from lavida.export.moments import nearest_frame, telling_moments
+from lavida.paper.figures.masks import draw_masks
+from lavida.paper.figures.scores import draw_scores
+from lavida.paper.figures.sheet import Case, Sheet, check_out
+from lavida.paper.figures.tokens import draw_tokens, look
 from lavida.progress import progress_bar
 from lavida.video.decode import default_stride, open_source
 from lavida.video.excerpt import Stretch

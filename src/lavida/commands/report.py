@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lavida.commands.bars import progress_bars
 from lavida.console import tell
 from lavida.detector import Detector, load
 from lavida.evaluation import open_benchmark
@@ -27,7 +28,9 @@ def report_command(out: Path, *, root: Path | None, model: str | None, masks: bo
     detector = None
     if benchmark is not None and masks and result.of_detector:
         detector = _detector(result, model, device=device)
-    page = write_report(result, benchmark=benchmark, detector=detector, siblings=sibling_results(out))
+    with progress_bars() as progress:
+        siblings = sibling_results(out)
+        page = write_report(result, benchmark=benchmark, detector=detector, siblings=siblings, progress=progress)
     tell(f"report written: {page}")
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import chain, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,16 +15,16 @@ from numpy.typing import NDArray
 from lavida.errors import InputError
 from lavida.evaluation.benchmarks.contract import Benchmark, Video
 from lavida.evaluation.frame_scores import frame_scores
-from lavida.evaluation.labels import frame_labels, has_intervals, tracks
 from lavida.evaluation.metrics import PixelCounts, PixelMetrics, check_scores
-from lavida.evaluation.protocols import Protocol
-from lavida.evaluation.regions import RegionCounts, RegionMetrics
+from lavida.evaluation.protocols import OFFICIAL, Protocol
+from lavida.evaluation.regions import RegionCounts, RegionMetrics, tracks_from_masks
 from lavida.evaluation.saved_maps import MapWriter
-from lavida.evaluation.scoring import ScoredFrame, Scorer, ScorerRecord, record_of, scored_frames
+from lavida.evaluation.scorers import ScoredFrame, Scorer, ScorerRecord, record_of, scored_frames
 
 # headers announce a few frames more or less than there are; more than this is a damaged video
 _FRAMES_OFF, _SHARE_OFF = 30, 0.01
 _HALF = np.finfo(np.float16)
+_NOTHING = np.zeros(0, dtype=np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,25 @@ class VideoMeasure:
         return replace(self, pixels=None, regions=None)
 
 
+def start_measuring(
+    benchmark: Benchmark,
+    start_scorer: Callable[[], Scorer],
+    protocol: Protocol,
+    *,
+    maps_to: Path | None = None,
+    progress: Callable[[Video, int], object] = lambda video, done: None,
+) -> Callable[[Video], VideoMeasure]:
+    """Begin the work of one worker: load the scorer there, and give what measures a video (see `measure_video`)."""
+    scorer = start_scorer()
+
+    def measure(video: Video) -> VideoMeasure:
+        return measure_video(
+            benchmark, video, scorer, protocol, maps_to=maps_to, progress=lambda done: progress(video, done)
+        )
+
+    return measure
+
+
 def measure_video(
     benchmark: Benchmark,
     video: Video,
@@ -67,7 +88,7 @@ def measure_video(
     protocol: Protocol,
     *,
     maps_to: Path | None = None,
-    progress: Callable[[int], None] = lambda done: None,
+    progress: Callable[[int], object] = lambda done: None,
 ) -> VideoMeasure:
     """Score one video and count.
 
@@ -85,23 +106,70 @@ def measure_video(
         InputError: labels and frames do not fit, or a score or a map is not a number; it names the video.
     """
     labels = frame_labels(benchmark, video, protocol)
-    reason = _reason_to_skip(labels, protocol)
-    if reason is not None:
+    if (reason := _reason_to_skip(labels, protocol)) is not None:
         return _skipped(video, scorer, read=len(labels), reason=reason)
-    counter = _Counter(video.name, protocol, announced=len(labels), tracks=tracks(benchmark, video))
+    counter = _Counter(video.name, protocol, announced=len(labels), tracks=_tracks(benchmark, video))
     frames = scored_frames(scorer, video, protocol=protocol, maps=benchmark.has_pixel_labels, progress=progress)
     read = 0
     with ExitStack() as stack:
         if maps_to is not None and benchmark.has_pixel_labels:
             counter.writer = stack.enter_context(MapWriter(maps_to, video.name))
-        for read, (frame, is_last) in enumerate(_told_the_last(frames), start=1):
-            counter.add(read - 1, frame, is_last=is_last)
-    if read != len(labels):
-        labels = _labels_of_read(benchmark, video, protocol, announced=len(labels), read=read)
-        reason = _reason_to_skip(labels, protocol)
-        if reason is not None:
+        for read, (frame, following) in enumerate(pairwise(chain(frames, [None])), start=1):
+            counter.add(read - 1, frame, is_last=following is None)
+    if read != len(labels):  # the header announced others
+        if not has_intervals(benchmark) or abs(read - len(labels)) > max(_FRAMES_OFF, _SHARE_OFF * len(labels)):
+            raise InputError(
+                f"{video.name}: {read} scores for {len(labels)} labels; the video and its annotation do not fit, "
+                "restore both"
+            )
+        labels = frame_labels(benchmark, video, protocol, frames=read)
+        if (reason := _reason_to_skip(labels, protocol)) is not None:
             return _skipped(video, scorer, read=read, reason=reason)
-    return _whole(counter, labels, record=record_of(scorer), protocol=protocol)
+    return counter.measure(labels, record_of(scorer))
+
+
+def frame_labels(
+    benchmark: Benchmark, video: Video, protocol: Protocol, *, frames: int | None = None
+) -> NDArray[np.uint8]:
+    """Labels `[frames]`, 1 where the frame is abnormal.
+
+    Args:
+        benchmark: where the video belongs.
+        video: one of its videos.
+        protocol: may read annotated intervals in another way than the benchmark.
+        frames: how many frames were decoded; None is `video.frames`.
+
+    Raises:
+        InputError: the protocol changes intervals that the benchmark does not have, or the annotation has another
+            number of frames.
+    """
+    changes: dict[str, Any] = {}
+    if protocol.interval_start != OFFICIAL:
+        changes["first_number"] = {"zero": 0, "one": 1}[protocol.interval_start]
+    if protocol.interval_ends != OFFICIAL:
+        changes["end_inclusive"] = protocol.interval_ends == "inclusive"
+    if not changes:
+        return benchmark.frame_labels(video) if frames is None else benchmark.frame_labels(video, frames)
+    if not has_intervals(benchmark):
+        raise InputError(
+            f"{benchmark.name} is labelled frame by frame, not by intervals; leave interval_start and interval_ends out"
+        )
+    rule = replace(benchmark.interval_rule, **changes)
+    return rule.labels(benchmark.intervals(video), video.frames if frames is None else frames)
+
+
+def has_intervals(benchmark: Benchmark) -> bool:
+    """Whether the annotation gives intervals, so that any length of a video has labels."""
+    return getattr(benchmark, "interval_rule", None) is not None
+
+
+def _tracks(benchmark: Benchmark, video: Video) -> Iterator[NDArray[np.integer]]:
+    """One map `[H, W]` for each frame: 0 is normal, n is anomalous track n; nothing for a video without masks."""
+    if not benchmark.has_pixel_labels:
+        return iter(())
+    if hasattr(benchmark, "tracks"):
+        return benchmark.tracks(video)
+    return tracks_from_masks(benchmark.pixel_labels(video))
 
 
 def _reason_to_skip(labels: NDArray[np.uint8], protocol: Protocol) -> str | None:
@@ -113,65 +181,8 @@ def _reason_to_skip(labels: NDArray[np.uint8], protocol: Protocol) -> str | None
 
 
 def _skipped(video: Video, scorer: Scorer, *, read: int, reason: str) -> VideoMeasure:
-    nothing = np.zeros(0, dtype=np.float32)
-    return VideoMeasure(
-        video=video.name,
-        scorer=record_of(scorer),
-        skipped=reason,
-        read=read,
-        scores=nothing,
-        labels=nothing.astype(np.uint8),
-        latencies=nothing,
-    )
-
-
-def _labels_of_read(
-    benchmark: Benchmark, video: Video, protocol: Protocol, *, announced: int, read: int
-) -> NDArray[np.uint8]:
-    """Labels for the frames that were decoded where the header announced others."""
-    if not has_intervals(benchmark) or abs(read - announced) > max(_FRAMES_OFF, _SHARE_OFF * announced):
-        raise InputError(
-            f"{video.name}: {read} scores for {announced} labels; the video and its annotation do not fit, restore both"
-        )
-    return frame_labels(benchmark, video, protocol, frames=read)
-
-
-def _told_the_last(frames: Iterator[ScoredFrame]) -> Iterator[tuple[ScoredFrame, bool]]:
-    before = None
-    for frame in frames:
-        if before is not None:
-            yield before, False
-        before = frame
-    if before is not None:
-        yield before, True
-
-
-def _whole(counter: _Counter, labels: NDArray[np.uint8], *, record: ScorerRecord, protocol: Protocol) -> VideoMeasure:
-    used = protocol.used_frames(len(labels))
-    sampled = np.array(counter.sampled, dtype=np.int64)
-    kept = sampled < used
-    if not kept.any():
-        raise InputError(f"{counter.video}: none of its frames could be analysed; restore the video")
-    scores = frame_scores(
-        np.array(counter.scores, dtype=np.float64)[kept],
-        sampled[kept],
-        frames=used,
-        logits=record.kind == "detector",
-        protocol=protocol,
-    )
-    check_scores(counter.video, scores, labels[:used])
-    return VideoMeasure(
-        video=counter.video,
-        scorer=record,
-        read=len(labels),
-        scores=scores,
-        labels=labels[:used],
-        analysed=int(kept.sum()),
-        pixel_frames=counter.pixel_frames,
-        pixels=counter.pixels.counts() if counter.pixel_frames else None,
-        regions=counter.regions.counts() if counter.pixel_frames else None,
-        latencies=np.array(counter.latencies, dtype=np.float32)[kept],
-    )
+    nothing = {"scores": _NOTHING, "labels": _NOTHING.astype(np.uint8), "latencies": _NOTHING}
+    return VideoMeasure(video=video.name, scorer=record_of(scorer), skipped=reason, read=read, **nothing)
 
 
 class _Counter:
@@ -180,17 +191,14 @@ class _Counter:
     def __init__(
         self, video: str, protocol: Protocol, *, announced: int, tracks: Iterator[NDArray[np.integer]]
     ) -> None:
-        self.video, self._protocol, self._tracks = video, protocol, tracks
+        self._video, self._protocol, self._tracks = video, protocol, tracks
         # pixels of a dropped tail cannot be taken back: where it begins follows from the announced length
-        self._used = protocol.used_frames(announced)
-        self._in_tail = protocol.tails == "dropped"
+        self._used = protocol.used_frames(announced) if protocol.tails == "dropped" else None
         self.writer: MapWriter | None = None
-        self.sampled: list[int] = []
-        self.scores: list[float] = []
-        self.latencies: list[float] = []
-        self.pixel_frames = 0
-        self.pixels = PixelMetrics()
-        self.regions = RegionMetrics(
+        self._analysed: list[tuple[int, float, float]] = []  # index, score, seconds
+        self._pixel_frames = 0
+        self._pixels = PixelMetrics()
+        self._regions = RegionMetrics(
             steps=protocol.region_steps, region_iou=protocol.region_iou, track_overlap=protocol.track_overlap
         )
 
@@ -199,11 +207,9 @@ class _Counter:
         if not (frame.analysed and self._protocol.analyses(index, is_last=is_last)):
             return
         if not np.isfinite(frame.score):
-            raise InputError(f"{self.video}: the score of frame {index} is {frame.score}; check the model's output")
-        self.sampled.append(index)
-        self.scores.append(frame.score)
-        self.latencies.append(frame.seconds)
-        dropped = index >= self._used and self._in_tail
+            raise InputError(f"{self._video}: the score of frame {index} is {frame.score}; check the model's output")
+        self._analysed.append((index, frame.score, frame.seconds))
+        dropped = self._used is not None and index >= self._used
         if frame.pixel_map is not None and track is not None and not dropped:
             self._add_pixels(frame.pixel_map, track)
 
@@ -212,36 +218,36 @@ class _Counter:
         # half precision, as a detector gives its maps: each value has a bin, and saved maps give the same numbers
         half = np.clip(resized, _HALF.min, _HALF.max).astype(np.float16)
         track = self._protocol.resize_labels(track)
-        self.pixel_frames += 1
-        self.pixels.update(half, track > 0, video=self.video)
-        self.regions.update(half, track, video=self.video)
+        self._pixel_frames += 1
+        self._pixels.update(half, track > 0, video=self._video)
+        self._regions.update(half, track, video=self._video)
         if self.writer is not None:
             self.writer.add(half, track > 0)
 
-
-@dataclass(frozen=True, kw_only=True)
-class StartMeasuring:
-    """Begins the work of one worker: loads the scorer there and gives what measures a video. Can be pickled.
-
-    Attributes:
-        benchmark: where the videos belong.
-        start_scorer: loads the scorer; called once in each worker.
-        protocol: the choices on this benchmark.
-        maps_to: as for `measure_video`.
-        progress_of: for a video, what `measure_video` reports to; only within one process.
-    """
-
-    benchmark: Benchmark
-    start_scorer: Callable[[], Scorer]
-    protocol: Protocol
-    maps_to: Path | None = None
-    progress_of: Callable[[Video], Callable[[int], None]] | None = None
-
-    def __call__(self) -> Callable[[Video], VideoMeasure]:
-        scorer = self.start_scorer()
-
-        def measure(video: Video) -> VideoMeasure:
-            told = {} if self.progress_of is None else {"progress": self.progress_of(video)}
-            return measure_video(self.benchmark, video, scorer, self.protocol, maps_to=self.maps_to, **told)
-
-        return measure
+    def measure(self, labels: NDArray[np.uint8], record: ScorerRecord) -> VideoMeasure:
+        """What all frames give; `labels` `[frames]` are of those that were read."""
+        used = self._protocol.used_frames(len(labels))
+        kept = [frame for frame in self._analysed if frame[0] < used]
+        if not kept:
+            raise InputError(f"{self._video}: none of its frames could be analysed; restore the video")
+        sampled, raw, seconds = zip(*kept, strict=True)
+        scores = frame_scores(
+            np.array(raw, dtype=np.float64),
+            np.array(sampled, dtype=np.int64),
+            frames=used,
+            logits=record.kind == "detector",
+            protocol=self._protocol,
+        )
+        check_scores(self._video, scores, labels[:used])
+        return VideoMeasure(
+            video=self._video,
+            scorer=record,
+            read=len(labels),
+            scores=scores,
+            labels=labels[:used],
+            analysed=len(kept),
+            pixel_frames=self._pixel_frames,
+            pixels=self._pixels.counts() if self._pixel_frames else None,
+            regions=self._regions.counts() if self._pixel_frames else None,
+            latencies=np.array(seconds, dtype=np.float32),
+        )

@@ -10,6 +10,17 @@ from sklearn.metrics import auc, average_precision_score, precision_recall_curve
 
 from lavida.errors import InputError
 
+METRICS = {
+    "frame_auc_micro": "frame AUC, micro",
+    "frame_auc_macro": "frame AUC, macro",
+    "frame_ap": "frame AP",
+    "pixel_auc": "pixel AUC",
+    "pixel_ap": "pixel AP",
+    "rbdc": "RBDC",
+    "tbdc": "TBDC",
+}
+"""Every metric of a result: key of `metrics.json` -> what tables and pages call it."""
+
 _SMALLEST, _LARGEST = 2.0**-24, 2.0**16  # the least float16 above zero; the first power of two beyond float16
 _DROPPED_BITS = 10  # of float32's 24 significant bits
 _FIRST, _LAST = (int(np.float32(x).view(np.int32)) >> _DROPPED_BITS for x in (_SMALLEST, _LARGEST))
@@ -94,15 +105,10 @@ def _frame_ap(scores: NDArray[np.float64], labels: NDArray[np.uint8], rule: str)
 
 @dataclass(frozen=True)
 class PixelCounts:
-    """How many pixels fell into which bin, without the empty ones.
+    """How many pixels fell into which bin, without the empty ones."""
 
-    Attributes:
-        bins: int32 `[n]`, ascending.
-        counts: int64 `[2, n]`, normal and abnormal pixels.
-    """
-
-    bins: NDArray[np.int32]
-    counts: NDArray[np.int64]
+    bins: NDArray[np.int32]  # int32 `[n]`, ascending
+    counts: NDArray[np.int64]  # int64 `[2, n]`, normal and abnormal pixels
 
 
 class PixelMetrics:

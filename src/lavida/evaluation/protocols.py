@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -11,10 +11,82 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lavida.errors import InputError
-from lavida.evaluation.choices import CHOICE, Choice, choice, count, fraction, sigma, size, words
 from lavida.resizing import nearest
 
 OFFICIAL = "official"
+_CHOICE = "choice"  # key of a field's metadata
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a choice of a protocol may be, and how it is written.
+
+    Attributes:
+        expected: its values, for people.
+        parse: reads a value from text; None or ValueError for one that the choice does not have.
+        empty: the word for None; None itself where the choice cannot be empty.
+    """
+
+    expected: str
+    parse: Callable[[str], Any]
+    empty: str | None = None
+
+    def read(self, key: str, text: str) -> Any:
+        """The value that `text` stands for. Raises InputError for one that the choice does not have."""
+        if self.empty is not None and text == self.empty:
+            return None
+        try:
+            value = self.parse(text)
+        except ValueError:
+            value = None
+        if value is None:
+            other = "" if self.empty is None else f" or {self.empty}"
+            raise InputError(f"{key}={text}: no such value; {key} is {self.expected}{other}")
+        return value
+
+    def shown(self, value: Any) -> str:
+        """The text that `read` takes for this value."""
+        if value is None:
+            return str(self.empty)
+        if isinstance(value, tuple):
+            return "x".join(map(str, value))
+        return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+    def stored(self, value: Any) -> Any:
+        """As JSON keeps it."""
+        return self.empty if value is None else list(value) if isinstance(value, tuple) else value
+
+
+def _choice(default: Any, expected: str, parse: Callable[[str], Any], empty: str | None = None) -> Any:
+    return field(default=default, metadata={_CHOICE: Choice(expected, parse, empty)})
+
+
+def _words(*allowed: str, empty: str | None = None) -> Any:
+    """One of a few words, by default the first, or nothing where it may be empty."""
+    return _choice(None if empty else allowed[0], " or ".join(allowed), {word: word for word in allowed}.get, empty)
+
+
+def _count(default: int) -> Any:
+    return _choice(default, "a whole number from 1", _whole)
+
+
+def _number(default: float | None, *, most: float, empty: str | None = None) -> Any:
+    expected = f"a number above 0, at most {most:g}"
+    return _choice(default, expected, lambda text: number if 0 < (number := float(text)) <= most else None, empty)
+
+
+def _size(default: tuple[int, int], *, empty: str) -> Any:
+    """(height, width) in pixels."""
+    return _choice(default, "HEIGHTxWIDTH, such as 158x238", _sides, empty)
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isdecimal() and int(text) > 0 else None
+
+
+def _sides(text: str) -> tuple[int, int] | None:
+    height, width = map(_whole, text.split("x"))
+    return None if height is None or width is None else (height, width)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,33 +125,35 @@ class Protocol:
     """
 
     name: str
-    videos: str = choice("all", words("all", "abnormal"))
-    short_videos: str = choice("kept", words("kept", "skipped"))
-    tails: str = choice("kept", words("kept", "dropped"))
-    clip_length: int = choice(8, count)
-    interval_start: str = choice(OFFICIAL, words(OFFICIAL, "zero", "one"))
-    interval_ends: str = choice(OFFICIAL, words(OFFICIAL, "inclusive", "exclusive"))
-    stride: int = choice(1, count)
-    fill: str = choice("linear", words("linear", "nearest", "hold"))
-    scale: str = choice("probability", words("probability", "logit"))
-    smoothing: float | None = choice(None, sigma, empty="off")
-    normalisation: str | None = choice(None, words("min-max"), empty="off")
-    metric: str = choice("frame_auc", words("frame_auc", "frame_ap", "pixel_auc"))
-    averaging: str = choice("micro", words("micro", "macro"))
-    average_precision: str = choice("step-wise", words("step-wise", "trapezoid"))
-    auc_padding: str = choice("none", words("none", "zero-one"))
-    macro_padding: str = choice("extremes", words("extremes", "zero-one", "none"))
-    pixel_size: tuple[int, int] | None = choice((240, 428), size, empty="native")
-    pixel_resize: str = choice("nearest", words("nearest", "bilinear"))
-    region_iou: float = choice(0.1, fraction)
-    track_overlap: float = choice(0.1, fraction)
-    region_steps: int = choice(4, count)
-    prompt_template: str = choice("paper", words("paper", "random"))
+    videos: str = _words("all", "abnormal")
+    short_videos: str = _words("kept", "skipped")
+    tails: str = _words("kept", "dropped")
+    clip_length: int = _count(8)
+    interval_start: str = _words(OFFICIAL, "zero", "one")
+    interval_ends: str = _words(OFFICIAL, "inclusive", "exclusive")
+    stride: int = _count(1)
+    fill: str = _words("linear", "nearest", "hold")
+    scale: str = _words("probability", "logit")
+    smoothing: float | None = _number(None, most=10_000, empty="off")
+    normalisation: str | None = _words("min-max", empty="off")
+    metric: str = _words("frame_auc", "frame_ap", "pixel_auc")
+    averaging: str = _words("micro", "macro")
+    average_precision: str = _words("step-wise", "trapezoid")
+    auc_padding: str = _words("none", "zero-one")
+    macro_padding: str = _words("extremes", "zero-one", "none")
+    pixel_size: tuple[int, int] | None = _size((240, 428), empty="native")
+    pixel_resize: str = _words("nearest", "bilinear")
+    region_iou: float = _number(0.1, most=1)
+    track_overlap: float = _number(0.1, most=1)
+    region_steps: int = _count(4)
+    prompt_template: str = _words("paper", "random")
     per_benchmark: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for key, rule in _RULES.items():
-            rule.check(key, getattr(self, key))
+            value = getattr(self, key)
+            if rule.read(key, rule.shown(value)) != value:
+                raise InputError(f"{key}={value!r}: not as the protocol keeps it; set it by name, as in {key}=...")
         if self.averaging == "macro" and self.metric != "frame_auc":
             raise InputError(
                 f"averaging=macro with metric={self.metric}: only the frame AUC is averaged over videos; "
@@ -148,7 +222,7 @@ class Protocol:
         return nearest(image, self.pixel_size or image.shape)
 
 
-_RULES: dict[str, Choice] = {f.name: f.metadata[CHOICE] for f in fields(Protocol) if CHOICE in f.metadata}
+_RULES: dict[str, Choice] = {f.name: f.metadata[_CHOICE] for f in fields(Protocol) if _CHOICE in f.metadata}
 
 _UCSD_SIZE = (158, 238)
 

@@ -24,23 +24,14 @@ _NEIGHBOURS = 8
 
 @dataclass(frozen=True)
 class RegionCounts:
-    """What was counted in some videos. T thresholds, descending; counts of it add up.
+    """What was counted in some videos. T thresholds, descending; counts of it add up."""
 
-    Attributes:
-        frames: how many frames had a map.
-        regions: how many annotated regions they have.
-        tracks: how many annotated tracks.
-        false_positives: int64 `[T]`.
-        detected_regions: int64 `[T]`.
-        detected_tracks: int64 `[T]`.
-    """
-
-    frames: int
-    regions: int
-    tracks: int
-    false_positives: NDArray[np.int64]
-    detected_regions: NDArray[np.int64]
-    detected_tracks: NDArray[np.int64]
+    frames: int  # how many frames had a map
+    regions: int  # how many annotated regions they have
+    tracks: int  # how many annotated tracks
+    false_positives: NDArray[np.int64]  # int64 `[T]`
+    detected_regions: NDArray[np.int64]  # int64 `[T]`
+    detected_tracks: NDArray[np.int64]  # int64 `[T]`
 
     def __add__(self, other: RegionCounts) -> RegionCounts:
         return RegionCounts(*(getattr(self, name) + getattr(other, name) for name in RegionCounts.__dataclass_fields__))

@@ -1,4 +1,4 @@
-"""The folder of one evaluation: `metrics.json`, `scores/<video>.npz`, and `maps/` where they were asked for."""
+"""The folder of one evaluation, written and read back: `metrics.json`, `scores/<video>.npz`, `maps/` if asked for."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ import shutil
 import uuid
 import zipfile
 from contextlib import suppress
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 
-from lavida.errors import mendable
+from lavida.errors import InputError, mendable
 from lavida.evaluation.measure import VideoMeasure
 from lavida.evaluation.metrics import PixelCounts
 from lavida.evaluation.regions import RegionCounts
-from lavida.evaluation.scoring import ScorerRecord
+from lavida.evaluation.scorers import ScorerRecord
 
-UNFINISHED = ".unfinished"
+RESULT, UNFINISHED = "metrics.json", ".unfinished"
+_NEEDED = {"benchmark", "protocol", "model", "videos", "frames", "settings"}  # of what read_result takes
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 _KIND = 2  # of staged measures; raised when they change, so that those of an older version are not gone on with
 
 
@@ -55,9 +58,7 @@ class ResultFolder:
             self._staging.mkdir(parents=True, exist_ok=True)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if not self._resumable:
             shutil.rmtree(self._staging, ignore_errors=True)
         for folder in (self._staging, self._staging.parent):  # those that hold nothing
@@ -68,17 +69,16 @@ class ResultFolder:
         """Stages what one video gave, in one step."""
         path = self._measure_path(measure.video)
         with mendable(self._out):
-            partial = path.with_suffix(".partial")
-            with partial.open("wb") as file:
+            with path.with_suffix(".partial").open("wb") as file:
                 np.savez(file, **_arrays(measure))
-            os.replace(partial, path)
+            os.replace(file.name, path)
 
     def finished(self, video: str) -> VideoMeasure | None:
         """What an interrupted evaluation had staged for this video."""
         try:
             with np.load(self._measure_path(video)) as arrays:
                 return _measure(dict(arrays))
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        except (*_UNREADABLE, TypeError):
             return None
 
     def _measure_path(self, video: str) -> Path:
@@ -93,12 +93,11 @@ class ResultFolder:
     def publish(self, metrics: dict[str, Any]) -> None:
         """Puts the staged scores, maps and `metrics.json` in place of an earlier result."""
         with mendable(self._out):
-            text = json.dumps(metrics, indent=2, allow_nan=False) + "\n"
-            (self._staging / "metrics.json").write_text(text)
-            (self._out / "metrics.json").unlink(missing_ok=True)
+            (self._staging / RESULT).write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+            (self._out / RESULT).unlink(missing_ok=True)
             _replace_files(self._scores, self._out / self._scores.name, "*.npz")
             _replace_files(self.maps, self._out / self.maps.name, "*.npy")
-            os.replace(self._staging / "metrics.json", self._out / "metrics.json")
+            os.replace(self._staging / RESULT, self._out / RESULT)
             shutil.rmtree(self._out / UNFINISHED, ignore_errors=True)
 
 
@@ -137,3 +136,79 @@ def _measure(arrays: dict[str, Any]) -> VideoMeasure:
     if "by_threshold" in arrays:
         regions = RegionCounts(*words.pop("regions"), *arrays.pop("by_threshold"))
     return VideoMeasure(**{**words, "scorer": ScorerRecord(*words["scorer"])}, pixels=pixels, regions=regions, **arrays)
+
+
+@dataclass(frozen=True)
+class ScoredVideo:
+    """One video of a result."""
+
+    name: str  # the official one
+    scores: NDArray[np.float32]  # float32 `[frames]`, as they were measured
+    labels: NDArray[np.uint8]  # uint8 `[frames]`, 1 where abnormal
+
+    @property
+    def auc(self) -> float | None:
+        """Frame AUC of this video alone; None where all its frames are of one class."""
+        return float(roc_auc_score(self.labels, self.scores)) if len(np.unique(self.labels)) == 2 else None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an evaluation has measured."""
+
+    folder: Path  # where it lies
+    metrics: dict[str, Any]  # the content of `metrics.json`
+    videos: list[ScoredVideo]  # in the order in which they were measured
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        return self.metrics["settings"]
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """Every choice between scores and numbers, by name."""
+        return self.settings["protocol"]
+
+    @property
+    def of_detector(self) -> bool:
+        """Whether a model was measured; else a trivial baseline."""
+        return self.settings["scorer"] == "detector"
+
+    @property
+    def threshold(self) -> float | None:
+        """The score that means "more likely than not"; None for baselines, whose scores mean nothing by themselves."""
+        if not self.of_detector:
+            return None
+        return 0.0 if self.protocol.get("scale") == "logit" else 0.5
+
+
+def read_result(folder: Path) -> Result:
+    """Read a finished evaluation.
+
+    Raises:
+        InputError: there is none, or its files are damaged or do not belong to a benchmark.
+    """
+    path = folder / RESULT
+    if not path.is_file():
+        raise InputError(f"no result in {folder}: metrics.json is missing; run lavida eval ... --out {folder} first")
+    try:
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        settings = metrics["settings"]
+        complete = metrics.keys() >= _NEEDED and "scorer" in settings and isinstance(settings["protocol"], dict)
+        names = settings.get("video_names") or sorted(file.stem for file in (folder / "scores").glob("*.npz"))
+        if not (complete and names):
+            raise KeyError
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"not the result of a benchmark: {path}; run lavida eval again") from error
+    return Result(folder, metrics, [_read_scores(folder / "scores" / f"{name}.npz", name) for name in names])
+
+
+def _read_scores(path: Path, name: str) -> ScoredVideo:
+    try:
+        with np.load(path) as arrays:
+            scores, labels = arrays["score"], arrays["label"]
+    except _UNREADABLE as error:
+        raise InputError(f"scores missing or damaged: {path}; run lavida eval again") from error
+    if scores.ndim != 1 or scores.shape != labels.shape or not len(scores):
+        raise InputError(f"{len(scores)} scores for {len(labels)} labels: {path}; run lavida eval again")
+    return ScoredVideo(name, scores, labels)

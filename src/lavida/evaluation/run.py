@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from lavida import __version__, engine
-from lavida.console import complain
 from lavida.errors import InputError
 from lavida.evaluation.benchmarks import Benchmark, Video
-from lavida.evaluation.measure import StartMeasuring, VideoMeasure
+from lavida.evaluation.measure import VideoMeasure, start_measuring
 from lavida.evaluation.protocols import STANDARD, Protocol
 from lavida.evaluation.results import ResultFolder
-from lavida.evaluation.scoring import Baseline, DetectorLike, Scorer
+from lavida.evaluation.scorers import Baseline, DetectorLike, Progress, Scorer, untold
 from lavida.evaluation.tally import Tally
-from lavida.progress import progress_bar
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,11 +54,12 @@ def evaluate(
     save_maps: bool = False,
     workers: Workers = Workers(),
     resume_key: str | None = None,
+    progress: Progress = untold,
 ) -> dict[str, Any]:
     """Scores the videos of a benchmark and writes `out/metrics.json` and `out/scores/<video>.npz`.
 
     Maps are consumed frame by frame, so memory grows neither with a video nor with the benchmark, but for a few
-    numbers a frame. An earlier result in `out` is replaced only when all videos are done. Progress goes to stderr.
+    numbers a frame. An earlier result in `out` is replaced only when all videos are done.
 
     Args:
         benchmark: the videos and their labels.
@@ -71,6 +74,7 @@ def evaluate(
         workers: where videos are measured.
         resume_key: says which weights the scorer has. Measures of an interrupted evaluation with the same key and
             the same settings are taken from `out`; None starts anew.
+        progress: told the benchmark, the frames done, of how many, and the video.
 
     Returns:
         What `metrics.json` holds. Metrics lie in [0, 1]; None where the benchmark has no such labels.
@@ -78,23 +82,29 @@ def evaluate(
     Raises:
         InputError: no video matches or counts, a video cannot be measured, or `out` cannot be written.
     """
-    start_scorer = _start_of(detector, baseline, start_scorer, workers)
+    given = [scorer for scorer in (detector, baseline, start_scorer) if scorer is not None]
+    if len(given) != 1:
+        raise ValueError("give either a detector or a baseline or start_scorer")
+    if start_scorer is None and not workers.is_this_process:
+        raise ValueError("several workers load the scorer themselves: give start_scorer")
     protocol = protocol.on(benchmark.name)
-    selected = _select(benchmark, videos)
-    if categories:
-        selected = [replace(video, categories=tuple(categories)) for video in selected]
-    _tell(benchmark)
+    selected = _select(benchmark, videos, categories)
+    for note in benchmark.notes:
+        _logger.warning("%s: %s", benchmark.name, note)
     key = None if resume_key is None else _whole_key(resume_key, benchmark, protocol, selected, save_maps)
     tally = Tally(protocol)
     with ResultFolder(Path(out), key=key) as folder:
-        start = StartMeasuring(
-            benchmark=benchmark,
-            start_scorer=start_scorer,
-            protocol=protocol,
+        start = partial(
+            start_measuring,
+            benchmark,
+            start_scorer or (lambda: given[0]),
+            protocol,
             maps_to=folder.maps.resolve() if save_maps else None,
         )
         started = time.perf_counter()
-        _measure_all(selected, start, tally=tally, folder=folder, workers=workers)
+        _measure_all(
+            selected, start, tally=tally, folder=folder, workers=workers, tell=partial(progress, benchmark.name)
+        )
         seconds = time.perf_counter() - started
         result = tally.result(benchmark, selected, own_categories=not categories, seconds=seconds)
         for measure in tally.counted(selected):
@@ -103,34 +113,13 @@ def evaluate(
     return result
 
 
-def _start_of(
-    detector: DetectorLike | None,
-    baseline: Baseline | None,
-    start_scorer: Callable[[], Scorer] | None,
-    workers: Workers,
-) -> Callable[[], Scorer]:
-    given = [scorer for scorer in (detector, baseline, start_scorer) if scorer is not None]
-    if len(given) != 1:
-        raise ValueError("give either a detector or a baseline or start_scorer")
-    if start_scorer is not None:
-        return start_scorer
-    if not workers.is_this_process:
-        raise ValueError("several workers load the scorer themselves: give start_scorer")
-    return lambda: given[0]
-
-
-def _select(benchmark: Benchmark, pattern: str | None) -> list[Video]:
+def _select(benchmark: Benchmark, pattern: str | None, categories: Sequence[str] | None) -> list[Video]:
     selected = [v for v in benchmark.videos if pattern is None or fnmatchcase(v.name, pattern)]
     if not selected:
         names = [v.name for v in benchmark.videos]
         shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
         raise InputError(f"no video of {benchmark.name} matches {pattern!r}; it has {shown or 'none'}")
-    return selected
-
-
-def _tell(benchmark: Benchmark) -> None:
-    for note in benchmark.notes:
-        complain(f"{benchmark.name}: {note}")
+    return [replace(video, categories=tuple(categories)) for video in selected] if categories else selected
 
 
 def _whole_key(resume_key: str, benchmark: Benchmark, protocol: Protocol, videos: list[Video], save_maps: bool) -> str:
@@ -140,31 +129,37 @@ def _whole_key(resume_key: str, benchmark: Benchmark, protocol: Protocol, videos
 
 
 def _measure_all(
-    videos: list[Video], start: StartMeasuring, *, tally: Tally, folder: ResultFolder, workers: Workers
+    videos: list[Video],
+    start: Callable[..., Callable[[Video], VideoMeasure]],
+    *,
+    tally: Tally,
+    folder: ResultFolder,
+    workers: Workers,
+    tell: Callable[[int, int, str], object],
 ) -> None:
     """Measures what an interrupted evaluation has not, and adds all to the tally."""
-    waiting = []
+    waiting, done, total = [], 0, sum(video.frames for video in videos)
     for video in videos:
-        measure = folder.finished(video.name)
-        if measure is None:
+        if (measure := folder.finished(video.name)) is None:
             waiting.append(video)
         else:
             tally.add(measure, resumed=True)
+            done += video.frames
     if len(waiting) < len(videos):
-        complain(f"{len(videos) - len(waiting)} of {len(videos)} videos were measured before an interruption")
-    total = sum(video.frames for video in videos)
-    before = total - sum(video.frames for video in waiting)
-    with progress_bar(start.benchmark.name, total=total, done=before) as advance:
-        if workers.is_this_process:
-            start = replace(start, progress_of=lambda video: _Steps(advance, video.name))
-        for measure in _measured(waiting, start, workers):
-            folder.add(measure)
-            tally.add(measure)
-            if not workers.is_this_process:
-                advance(measure.read, measure.video)
+        measured = len(videos) - len(waiting)
+        _logger.warning("%d of %d videos were measured before an interruption", measured, len(videos))
+    if workers.is_this_process:
+        start = partial(start, progress=lambda video, frames: tell(done + frames, total, video.name))
+    for measure in _measured(waiting, start, workers):
+        folder.add(measure)
+        tally.add(measure)
+        done += measure.read
+        tell(done, total, measure.video)
 
 
-def _measured(videos: list[Video], start: StartMeasuring, workers: Workers) -> Iterator[VideoMeasure]:
+def _measured(
+    videos: list[Video], start: Callable[[], Callable[[Video], VideoMeasure]], workers: Workers
+) -> Iterator[VideoMeasure]:
     """In the order in which they are done. Raises InputError for the first video that cannot be measured."""
     for video, measure in engine.run(videos, start, workers=workers.count, ray=workers.ray):
         if isinstance(measure, engine.Failure):
@@ -172,14 +167,3 @@ def _measured(videos: list[Video], start: StartMeasuring, workers: Workers) -> I
                 raise RuntimeError(f"{video.name}: {measure.defect}")
             raise InputError(measure.reason if video.name in measure.reason else f"{video.name}: {measure.reason}")
         yield measure
-
-
-class _Steps:
-    """Turns the count of frames done in one video into the steps that a progress bar takes."""
-
-    def __init__(self, advance: Callable[[int, str], None], video: str) -> None:
-        self._advance, self._video, self._done = advance, video, 0
-
-    def __call__(self, done: int) -> None:
-        self._advance(done - self._done, self._video)
-        self._done = done

@@ -14,17 +14,9 @@ from rich.text import Text
 
 from lavida.console import tell
 from lavida.errors import InputError
-from lavida.evaluation.published import PUBLISHED, PublishedRow
+from lavida.evaluation.metrics import METRICS
+from lavida.paper.published import PUBLISHED, PublishedRow
 
-_HEADINGS = {
-    "pixel_auc": "pixel\nAUC",
-    "pixel_ap": "pixel\nAP",
-    "frame_auc_micro": "frame\nmicro\nAUC",
-    "frame_auc_macro": "frame\nmacro\nAUC",
-    "frame_ap": "frame\nAP",
-    "rbdc": "RBDC",
-    "tbdc": "TBDC",
-}
 _RESULT, _SETTINGS = {"benchmark", "model", "protocol", "videos"}, {"scorer", "official_videos", "notes"}
 _TRAINING = {"baseline": "none", "detector": "zero-shot"}
 
@@ -32,7 +24,7 @@ _TRAINING = {"baseline": "none", "detector": "zero-shot"}
 def sibling_results(folder: Path) -> list[Path]:
     """The `metrics.json` of the result folders beside this one; files of this name that others wrote are none."""
     own = folder.resolve()
-    return sorted(path for path in own.parent.glob("*/metrics.json") if path.parent != own and _is_result(path))
+    return sorted(path for path in own.parent.glob("*/metrics.json") if path.parent != own and _read(path) is not None)
 
 
 def comparison_table(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()) -> Table:
@@ -45,14 +37,18 @@ def comparison_table(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()
     Raises:
         InputError: a sibling cannot be read as a result.
     """
-    benchmark = result["benchmark"]
+    benchmark, headline = result["benchmark"], result["settings"].get("headline")
     published = PUBLISHED.get(benchmark, ())
-    others = [other for other in map(_read, siblings) if other["benchmark"] == benchmark]
-    others.sort(key=lambda other: other["settings"]["scorer"] != "baseline")
-    measured = [*others, result]
-    headline = result["settings"].get("headline")
-    keys = [k for k in _HEADINGS if _shown(k, [row.metrics for row in published], measured)]
-    keys.sort(key=lambda key: key != headline)
+    others = []
+    for path in siblings:
+        if (other := _read(path)) is None:
+            raise InputError(f"not a result: {path}; give the metrics.json of an evaluation")
+        if other["benchmark"] == benchmark:
+            others.append(other)
+    measured = [*sorted(others, key=lambda other: other["settings"]["scorer"] != "baseline"), result]
+    rows = [*(row.metrics for row in published), *measured]
+    keys = [key for key in METRICS if any(row.get(key) is not None for row in rows)]
+    keys.sort(key=lambda key: (key != headline, not key.startswith("pixel")))
 
     caption = _caption(published, measured, headline=headline)
     table = Table(title=f"{benchmark} (%)", caption=caption, box=box.SIMPLE_HEAD, padding=0)
@@ -61,12 +57,12 @@ def comparison_table(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()
     table.add_column("protocol", overflow="fold", min_width=len("lavida-upstream"))  # a custom one lists its changes
     table.add_column("videos", no_wrap=True)
     for key in keys:
-        table.add_column(_HEADINGS[key] + "*" * (key == headline), justify="right", no_wrap=True)
+        table.add_column(_heading(key) + "*" * (key == headline), justify="right", no_wrap=True)
     for row in published:
         method = f"{row.method}, {row.venue}" if row.venue else row.method
-        table.add_row(method, row.training, "paper", "-", *(_percent(row.metrics.get(k)) for k in keys))
+        table.add_row(method, row.training, "paper", "-", *(_percent(row.metrics.get(key)) for key in keys))
     table.add_section()
-    for other in others:
+    for other in measured[:-1]:
         table.add_row(*_measured_cells(other, keys))
     table.add_section()
     table.add_row(*_measured_cells(result, keys), style="bold")
@@ -81,70 +77,54 @@ def print_comparison(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()
     console.width = max(console.width, needed)
     with console.capture() as printed:  # a reader who goes in the middle of it does not end the command
         console.print(table)
-        console.print(protocol_line(result), markup=False, highlight=False)
+        console.print(_protocol_line(result), markup=False, highlight=False)
     if file is None:
         tell(printed.get().rstrip("\n"))
     else:
         file.write(printed.get())
 
 
-def protocol_line(result: Mapping[str, Any]) -> str:
+def _protocol_line(result: Mapping[str, Any]) -> str:
     """The name of the protocol and each of its choices, as `--set` takes them."""
     choices = {key: value for key, value in result["settings"].get("protocol", {}).items() if key != "name"}
-    said = (
-        f"{key}={'x'.join(map(str, value)) if isinstance(value, list) else value}" for key, value in choices.items()
-    )
-    return f"Protocol {result['protocol']}: {' '.join(said)}"
+    shown = (f"{k}={'x'.join(map(str, v)) if isinstance(v, list) else v}" for k, v in choices.items())
+    return f"Protocol {result['protocol']}: {' '.join(shown)}"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any] | None:
+    """A result; None for what is none."""
     try:
         result = json.loads(Path(path).read_text())
-        if not (_RESULT <= result.keys() and _SETTINGS <= result["settings"].keys()):
-            raise ValueError("no result of an evaluation")
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise InputError(f"not a result: {path}; give the metrics.json of an evaluation") from error
-    return result
+        return result if result.keys() >= _RESULT and result["settings"].keys() >= _SETTINGS else None
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
 
 
-def _is_result(path: Path) -> bool:
-    try:
-        _read(path)
-    except InputError:
-        return False
-    return True
-
-
-def _shown(key: str, published: Iterable[Mapping[str, float]], measured: Iterable[Mapping[str, Any]]) -> bool:
-    return any(row.get(key) is not None for row in (*published, *measured))
+def _heading(key: str) -> str:
+    """`frame AUC, micro` in lines, the average before the AUC."""
+    name, _, average = METRICS[key].partition(", ")
+    first, *rest = name.split()
+    return "\n".join([first, *filter(None, [average]), *rest])
 
 
 def _measured_cells(result: Mapping[str, Any], keys: Iterable[str]) -> list[Text | str]:
     settings = result["settings"]
+    described = [result["model"]]  # and how it was handicapped, if it was
+    if settings.get("motion") is False and settings["scorer"] == "detector":
+        described.append("without motion")
+    if not settings.get("own_categories", True):
+        described.append("asked for " + ", ".join(settings["categories"]))
     return [
-        Text(_described(result)),  # a model's path may hold brackets, which are markup to rich
+        Text(", ".join(described)),  # a model's path may hold brackets, which are markup to rich
         _TRAINING[settings["scorer"]],
         result["protocol"],
         f"{result['videos']}/{settings['official_videos']}",
-        *(_percent(None if result.get(k) is None else 100 * result[k]) for k in keys),
+        *(_percent(None if result.get(key) is None else 100 * result[key]) for key in keys),
     ]
-
-
-def _described(result: Mapping[str, Any]) -> str:
-    """The model, and how it was handicapped, if it was."""
-    settings = result["settings"]
-    words = [] if settings.get("own_categories", True) else ["asked for " + ", ".join(settings["categories"])]
-    still = ["without motion"] if settings.get("motion") is False and settings["scorer"] == "detector" else []
-    return ", ".join([result["model"], *still, *words])
 
 
 def _percent(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
-
-
-def _is_partial(result: Mapping[str, Any]) -> bool:
-    settings = result["settings"]
-    return result["videos"] < settings["official_videos"] or bool(settings["notes"])
 
 
 def _caption(published: Sequence[PublishedRow], measured: Sequence[Mapping[str, Any]], *, headline: str | None) -> str:
@@ -153,8 +133,9 @@ def _caption(published: Sequence[PublishedRow], measured: Sequence[Mapping[str, 
         lines.append("* what counts here.")
     if sources := sorted({row.source for row in published}):
         lines.append(f"Paper rows: {', '.join(sources)}.")
-    if any(_is_partial(row) for row in measured):
+    settings = [row["settings"] for row in measured]
+    if any(r["videos"] < s["official_videos"] or s["notes"] for r, s in zip(measured, settings, strict=True)):
         lines.append("A row on a part of the benchmark is not comparable with the others.")
-    if any(row["settings"]["scorer"] == "baseline" for row in measured):
+    if any(each["scorer"] == "baseline" for each in settings):
         lines.append("Training none: a trivial baseline.")
     return " ".join(lines)

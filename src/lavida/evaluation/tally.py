@@ -55,45 +55,42 @@ class Tally:
         Raises:
             InputError: the protocol skips every video.
         """
-        measures = [self._measures[video.name] for video in videos]
-        counted = self.counted(videos)
+        measures, counted = [self._measures[video.name] for video in videos], self.counted(videos)
         if not counted:
             raise InputError(
                 f"no video is left: {measures[0].video} is skipped because {measures[0].skipped}; "
                 "choose other videos or another protocol"
             )
+        protocol, scorer = self._protocol, counted[0].scorer
+        frame_metrics = FrameMetrics(
+            average_precision=protocol.average_precision,
+            auc_padding=protocol.auc_padding,
+            macro_padding=protocol.macro_padding,
+        )
+        for measure in counted:
+            frame_metrics.update(measure.video, measure.scores, measure.labels)
         return {
             "benchmark": benchmark.name,
-            "protocol": self._protocol.name,
-            "model": counted[0].scorer.name,
+            "protocol": protocol.name,
+            "model": scorer.name,
             "videos": len(counted),
             "frames": _frames(counted),
-            **self._frame_metrics(counted).compute(),
+            **frame_metrics.compute(),
             **self._pixels.compute(),
             **region_metrics(self._regions),
             "settings": {
-                "scorer": counted[0].scorer.kind,
-                "motion": counted[0].scorer.motion,
+                "scorer": scorer.kind,
+                "motion": scorer.motion,
                 "categories": list(videos[0].categories),
                 "own_categories": own_categories,
                 "lavida": __version__,
-                "headline": self._protocol.headline,
-                "protocol": {"name": self._protocol.name, **self._protocol.settings()},
-                **_coverage(benchmark, videos, measures),
+                "headline": protocol.headline,
+                "protocol": {"name": protocol.name, **protocol.settings()},
+                **_coverage(benchmark, videos, measures, counted),
                 "resumed_videos": len(self._resumed),
                 "speed": self._speed(counted, seconds=seconds),
             },
         }
-
-    def _frame_metrics(self, measures: Sequence[VideoMeasure]) -> FrameMetrics:
-        metrics = FrameMetrics(
-            average_precision=self._protocol.average_precision,
-            auc_padding=self._protocol.auc_padding,
-            macro_padding=self._protocol.macro_padding,
-        )
-        for measure in measures:
-            metrics.update(measure.video, measure.scores, measure.labels)
-        return metrics
 
     def _speed(self, measures: Sequence[VideoMeasure], *, seconds: float) -> dict[str, Any]:
         """Wall clock of this run with labels and metrics; latencies are those of the scorer alone, of all runs."""
@@ -112,19 +109,23 @@ def _frames(measures: Sequence[VideoMeasure]) -> int:
     return sum(len(measure.scores) for measure in measures)
 
 
-def _coverage(benchmark: Benchmark, videos: Sequence[Video], measures: Sequence[VideoMeasure]) -> dict[str, Any]:
+def _coverage(
+    benchmark: Benchmark,
+    videos: Sequence[Video],
+    measures: Sequence[VideoMeasure],
+    counted: Sequence[VideoMeasure],
+) -> dict[str, Any]:
     """Everything a reader needs to know of what the numbers are made from."""
-    counted = [measure for measure in measures if measure.skipped is None]
+    frames, analysed = _frames(counted), sum(m.analysed for m in counted)
+    pairs = zip(measures, videos, strict=True)
     return {
         "video_names": [measure.video for measure in counted],
         "official_videos": benchmark.official_videos,
         "notes": benchmark.notes,
         "skipped_videos": {m.video: m.skipped for m in measures if m.skipped is not None},
-        "dropped_frames": sum(m.read for m in counted) - _frames(counted),
-        "decoded_frames": {
-            m.video: m.read for m, video in zip(measures, videos, strict=True) if m.read != video.frames
-        },
-        "analysed_frames": sum(m.analysed for m in counted),
-        "interpolated_frames": _frames(counted) - sum(m.analysed for m in counted),
+        "dropped_frames": sum(m.read for m in counted) - frames,
+        "decoded_frames": {measure.video: measure.read for measure, video in pairs if measure.read != video.frames},
+        "analysed_frames": analysed,
+        "interpolated_frames": frames - analysed,
         "pixel_frames": sum(m.pixel_frames for m in counted),
     }

@@ -6,14 +6,12 @@ from pathlib import Path
 
 from lavida.errors import InputError
 from lavida.evaluation.benchmarks.avenue import Avenue
-from lavida.evaluation.benchmarks.contract import Benchmark, Expected, Video
-from lavida.evaluation.benchmarks.intervals import Interval, IntervalRule
+from lavida.evaluation.benchmarks.contract import Benchmark, Expected, Interval, IntervalRule, Video
 from lavida.evaluation.benchmarks.official import OfficialBenchmark
 from lavida.evaluation.benchmarks.shanghaitech import ShanghaiTech
 from lavida.evaluation.benchmarks.ubnormal import Ubnormal
 from lavida.evaluation.benchmarks.ucf_crime import UcfCrime
-from lavida.evaluation.benchmarks.ucsd_ped1 import UcsdPed1
-from lavida.evaluation.benchmarks.ucsd_ped2 import UcsdPed2
+from lavida.evaluation.benchmarks.ucsd import UcsdPed1, UcsdPed2
 from lavida.evaluation.benchmarks.xd_violence import XdViolence
 
 __all__ = [

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from lavida.errors import InputError
 from lavida.evaluation.benchmarks.official import Listed, OfficialBenchmark, wrong_length
+from lavida.evaluation.scorers import Progress, untold
 from lavida.video.decode import open_source
 
 THREADS = min(4, os.cpu_count() or 1)  # each may hold the masks of a video
@@ -18,24 +20,15 @@ CUT_SHORT = 0.9  # of the announced frames; headers that announce a few too many
 EVERY = 2**31  # a stride at which frames are counted, not converted
 SIZE = (16, 16)  # of the first and the last, which are converted all the same
 
-ProgressBar = Callable[[int], AbstractContextManager[Callable[[int], object]]]
-
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """How many of a unit there are.
+    """How many of a unit there are."""
 
-    Attributes:
-        unit: such as "frames".
-        annotated: as the annotation alone says; None where it does not.
-        found: in the videos that are there.
-        expected: as the literature reports it; None where nobody is sure.
-    """
-
-    unit: str
-    annotated: int | None
-    found: int
-    expected: int | None
+    unit: str  # such as "frames"
+    annotated: int | None  # as the annotation alone says; None where it does not
+    found: int  # in the videos that are there
+    expected: int | None  # as the literature reports it; None where nobody is sure
 
     @property
     def differs(self) -> bool:
@@ -44,23 +37,15 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkReport:
-    """What was found out about a copy of a benchmark.
-
-    Attributes:
-        counts: videos, abnormal videos, frames, abnormal frames.
-        remarks: what a reader of the counts should know.
-        missing: videos that are not there, then files of the annotation.
-        faults: what is there and cannot be right, one line each that names the video.
-        damaged: videos of which something was lost in decoding, one line each; no reason to fail.
-    """
+    """What was found out about a copy of a benchmark."""
 
     benchmark: str
     layout: str
-    counts: tuple[Count, ...]
-    remarks: tuple[str, ...]
-    missing: tuple[Path, ...]
-    faults: tuple[str, ...]
-    damaged: tuple[str, ...]
+    counts: tuple[Count, ...]  # videos, abnormal videos, frames, abnormal frames
+    remarks: tuple[str, ...]  # what a reader of the counts should know
+    missing: tuple[Path, ...]  # videos that are not there, then files of the annotation
+    faults: tuple[str, ...]  # what is there and cannot be right, one line each that names the video
+    damaged: tuple[str, ...]  # videos of which something was lost in decoding, one line each; no reason to fail
 
     @property
     def problem(self) -> str | None:
@@ -75,8 +60,7 @@ class BenchmarkReport:
         return f"{', '.join(parts)}; it should hold {self.layout}" if parts else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Examined(NamedTuple):
     """One video as it was found; all is None or empty for a missing one."""
 
     annotated: int | None = None
@@ -88,47 +72,42 @@ class _Seen:
     beyond: int = 0  # frames by which its annotation is longer
 
 
-def check_benchmark(
-    benchmark: OfficialBenchmark, *, bar: ProgressBar = lambda total: nullcontext(lambda count: None)
-) -> BenchmarkReport:
+def check_benchmark(benchmark: OfficialBenchmark, *, progress: Progress = untold) -> BenchmarkReport:
     """Decodes every video that is there to its end and compares it with its annotation.
 
     Args:
         benchmark: with or without videos.
-        bar: is given the number of listed videos and, while they are read, is told of each.
+        progress: told of every listed video.
     """
-    listed = benchmark.listed
-    with bar(len(listed)) as advance, ThreadPoolExecutor(THREADS) as threads:
-        seen = []
-        for each in threads.map(lambda one: _look(benchmark, one), listed):
-            seen.append(each)
-            advance(1)
+    listed, examined = benchmark.listed, []
+    with ThreadPoolExecutor(THREADS) as threads:
+        for each in threads.map(partial(_examine, benchmark), listed):
+            examined.append(each)
+            progress(f"{benchmark.name}: decoding videos", len(examined), len(listed))
     lacks = [path for one in listed if one.found or benchmark.annotation_apart for path in one.lacks]
     return BenchmarkReport(
         benchmark=benchmark.name,
         layout=benchmark.layout,
-        counts=tuple(_counts(benchmark, seen)),
-        remarks=(*benchmark.remarks(), *_remarks(benchmark, seen)),
+        counts=tuple(_counts(benchmark, examined)),
+        remarks=(*benchmark.remarks(), *_remarks(benchmark, examined)),
         missing=tuple(dict.fromkeys([one.source for one in listed if not one.found] + lacks)),
-        faults=tuple(each.fault for each in seen if each.fault),
-        damaged=tuple(line for each in seen for line in each.damage),
+        faults=tuple(each.fault for each in examined if each.fault),
+        damaged=tuple(line for each in examined for line in each.damage),
     )
 
 
-def _look(benchmark: OfficialBenchmark, listed: Listed) -> _Seen:
+def _examine(benchmark: OfficialBenchmark, listed: Listed) -> _Examined:
+    annotated = abnormal = None
     try:
         annotation = None if listed.lacks else benchmark.labels(listed.name)
-    except InputError as error:
-        return _Seen(fault=str(error))
-    # where only the video tells its length, the annotation reaches to the last abnormal frame
-    annotated, abnormal = listed.frames, None if annotation is None else int(annotation.sum())
-    if not listed.found:
-        return _Seen(annotated, abnormal)
-    try:
+        # where only the video tells its length, the annotation reaches to the last abnormal frame
+        annotated, abnormal = listed.frames, None if annotation is None else int(annotation.sum())
+        if not listed.found:
+            return _Examined(annotated, abnormal)
         source = open_source(listed.source)
         frames = sum(1 for _ in source.read(stride=EVERY, size=SIZE))
     except InputError as error:
-        return _Seen(annotated, abnormal, fault=str(error))
+        return _Examined(annotated, abnormal, fault=str(error))
     announced = source.info.frames_hint or frames
     fault, beyond, labelled = None, 0, 0
     if annotation is not None:
@@ -137,30 +116,32 @@ def _look(benchmark: OfficialBenchmark, listed: Listed) -> _Seen:
         labelled = int(annotation[:frames].sum())
     if fault is None and frames < CUT_SHORT * announced:
         fault = f"{listed.name}: cut short, {frames} of {announced} frames: {listed.source}; get it again"
-    return _Seen(annotated, abnormal, frames, labelled, fault, tuple(source.warnings), beyond)
+    return _Examined(annotated, abnormal, frames, labelled, fault, tuple(source.warnings), beyond)
 
 
 def _wrong_length(listed: Listed, frames: int, *, last: int) -> str | None:
     if listed.frames is not None and frames != listed.frames:
-        return f"{wrong_length(listed.name, frames, listed.frames)}: {listed.source}; restore the video"
-    if listed.official_frames is not None and frames != listed.official_frames:
-        return f"{listed.name}: {frames} of {listed.official_frames} frames: {listed.source}; restore the video"
-    if last and frames < CUT_SHORT * last:
-        return f"{listed.name}: {frames} frames, but abnormal up to frame {last}: {listed.source}; restore the video"
-    return None
+        what = wrong_length(listed.name, frames, listed.frames)
+    elif listed.official_frames is not None and frames != listed.official_frames:
+        what = f"{listed.name}: {frames} of {listed.official_frames} frames"
+    elif last and frames < CUT_SHORT * last:
+        what = f"{listed.name}: {frames} frames, but abnormal up to frame {last}"
+    else:
+        return None
+    return f"{what}: {listed.source}; restore the video"
 
 
-def _counts(benchmark: OfficialBenchmark, seen: list[_Seen]) -> Iterator[Count]:
+def _counts(benchmark: OfficialBenchmark, examined: list[_Examined]) -> Iterator[Count]:
     expected = benchmark.expected
-    pairs = list(zip(benchmark.listed, seen, strict=True))
+    pairs = list(zip(benchmark.listed, examined, strict=True))
     annotated = [(one, each) for one, each in pairs if one.annotated]
     yield Count("videos", len(annotated), sum(one.found for one, _ in pairs), expected.videos)
     abnormal = [one for one, each in annotated if (each.annotated_abnormal if one.abnormal is None else one.abnormal)]
     yield Count("abnormal videos", len(abnormal), sum(one.found for one in abnormal), expected.abnormal_videos)
     frames = _sum(each.annotated for _, each in annotated)
-    yield Count("frames", frames, sum(each.frames for each in seen), expected.frames)
+    yield Count("frames", frames, sum(each.frames for each in examined), expected.frames)
     frames = _sum(each.annotated_abnormal for _, each in annotated)
-    yield Count("abnormal frames", frames, sum(each.abnormal for each in seen), expected.abnormal_frames)
+    yield Count("abnormal frames", frames, sum(each.abnormal for each in examined), expected.abnormal_frames)
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:
@@ -169,14 +150,10 @@ def _sum(counts: Iterable[int | None]) -> int | None:
     return None if None in counts else sum(counts)
 
 
-def _remarks(benchmark: OfficialBenchmark, seen: list[_Seen]) -> list[str]:
-    remarks = []
-    longer = [each.beyond for each in seen if each.beyond and each.fault is None]
-    if longer:
-        remarks.append(
-            f"annotations that end behind their video: {len(longer)}, by up to {max(longer)} frames; they are cut there"
-        )
+def _remarks(benchmark: OfficialBenchmark, examined: list[_Examined]) -> Iterator[str]:
+    if longer := [each.beyond for each in examined if each.beyond and each.fault is None]:
+        by = f"by up to {max(longer)} frames"
+        yield f"annotations that end behind their video: {len(longer)}, {by}; they are cut there"
     there = sum(one.found for one in benchmark.listed)
-    if not any(each.fault for each in seen) and 0 < len(benchmark.masked) < there:
-        remarks.append(f"pixel labels of {len(benchmark.masked)} of {there} videos")
-    return remarks
+    if not any(each.fault for each in examined) and 0 < len(benchmark.masked) < there:
+        yield f"pixel labels of {len(benchmark.masked)} of {there} videos"

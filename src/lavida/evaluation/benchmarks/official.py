@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lavida.errors import InputError
-from lavida.evaluation.benchmarks.contract import Expected, Video
-from lavida.evaluation.benchmarks.intervals import Interval, IntervalRule
+from lavida.evaluation.benchmarks.contract import Expected, Interval, IntervalRule, Video
 from lavida.evaluation.benchmarks.places import images
+from lavida.evaluation.regions import tracks_from_masks
 from lavida.video.decode import open_source
 
 RESTORE = "restore the video or its annotation"
@@ -24,23 +24,14 @@ _THREADS = 8  # headers wait for the disk, not for the processor
 
 @dataclass(frozen=True, kw_only=True)
 class Listed:
-    """One test video as the official annotation lists it, whether it is there or not.
+    """One test video as the official annotation lists it, whether it is there or not."""
 
-    Attributes:
-        name: the official name.
-        source: the video file or folder of frames: where it is, or where it belongs.
-        frames: how many frames are labelled; None where only the video tells.
-        official_frames: how many frames the original has, where that is known.
-        abnormal: whether it has abnormal frames, where the list itself says so.
-        lacks: files of its annotation that are not there.
-    """
-
-    name: str
-    source: Path
-    frames: int | None = None
-    official_frames: int | None = None
-    abnormal: bool | None = None
-    lacks: tuple[Path, ...] = ()
+    name: str  # the official name
+    source: Path  # the video file or folder of frames: where it is, or where it belongs
+    frames: int | None = None  # how many frames are labelled; None where only the video tells
+    official_frames: int | None = None  # how many frames the original has, where that is known
+    abnormal: bool | None = None  # whether it has abnormal frames, where the list itself says so
+    lacks: tuple[Path, ...] = ()  # files of its annotation that are not there
 
     @cached_property
     def found(self) -> bool:
@@ -50,6 +41,16 @@ class Listed:
     def annotated(self) -> bool:
         """Whether the annotation says anything of it."""
         return not self.lacks or self.abnormal is not None
+
+    def length(self) -> int:
+        """How many frames are labelled, else how many there are: image files, or what the video's header announces."""
+        if self.frames is not None:
+            return self.frames
+        if self.source.is_dir():
+            return len(images(self.source))
+        source = open_source(self.source)
+        announced = source.info.frames_hint
+        return sum(1 for _ in source.read(stride=2**31)) if announced is None else announced
 
 
 class OfficialBenchmark:
@@ -118,11 +119,11 @@ class OfficialBenchmark:
     def videos(self) -> list[Video]:
         found = [listed for listed in self.listed if listed.found]
         with ThreadPoolExecutor(_THREADS) as threads:
-            lengths = list(threads.map(_length, found))
-        return [
-            Video(name=listed.name, source=listed.source, frames=frames, categories=self.categories)
-            for listed, frames in zip(found, lengths, strict=True)
-        ]
+            lengths = threads.map(Listed.length, found)
+            return [
+                Video(name=listed.name, source=listed.source, frames=frames, categories=self.categories)
+                for listed, frames in zip(found, lengths, strict=True)
+            ]
 
     @cached_property
     def masked(self) -> frozenset[str]:
@@ -151,9 +152,7 @@ class OfficialBenchmark:
         if not any(listed.found for listed in self.listed):
             first = f", for example {self.listed[0].source}" if self.listed else ""
             raise InputError(f"no videos of {self.title}: none of {len(self.listed)} is there{first}; {self._advice}")
-        for listed in self.listed:
-            if not listed.found:
-                continue
+        for listed in (listed for listed in self.listed if listed.found):
             if listed.lacks:
                 raise InputError(f"no annotation for {listed.name}: {listed.lacks[0]} is missing; {self._advice}")
             there = len(images(listed.source)) if listed.source.is_dir() else None
@@ -178,17 +177,11 @@ class OfficialBenchmark:
 
     def tracks(self, video: Video) -> Iterator[NDArray[np.integer]]:
         """See `contract.Benchmark.tracks`; here what touches from one frame to the next is one track."""
-        from lavida.evaluation.regions import tracks_from_masks
-
         return tracks_from_masks(self.pixel_labels(video))
 
 
 def of_length(labels: NDArray[np.uint8], frames: int | None, *, where: Path, name: str) -> NDArray[np.uint8]:
-    """`labels` if there is one for each of `frames`, any number if that is None.
-
-    Raises:
-        InputError: there are more or fewer.
-    """
+    """`labels` if there is one for each of `frames`, any number if that is None. Raises InputError if not."""
     if frames is not None and frames != len(labels):
         raise InputError(f"{wrong_length(name, frames, len(labels))} in {where}; {RESTORE}")
     return labels
@@ -202,14 +195,3 @@ def wrong_length(name: str, frames: int, labels: int) -> str:
 def not_here(benchmark: OfficialBenchmark, root: Path, looked_for: Sequence[str]) -> InputError:
     """The error for a folder that holds nothing of the benchmark."""
     return InputError(f"no {benchmark.title} here: {root} has no {' and no '.join(looked_for)}; {benchmark._advice}")
-
-
-def _length(listed: Listed) -> int:
-    """How many frames are labelled, else how many there are: image files, or what the video's header announces."""
-    if listed.frames is not None:
-        return listed.frames
-    if listed.source.is_dir():
-        return len(images(listed.source))
-    source = open_source(listed.source)
-    announced = source.info.frames_hint
-    return sum(1 for _ in source.read(stride=2**31)) if announced is None else announced

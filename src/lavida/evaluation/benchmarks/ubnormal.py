@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lavida.errors import InputError
-from lavida.evaluation.benchmarks.contract import Expected, Video
-from lavida.evaluation.benchmarks.intervals import FROM_ZERO_INCLUSIVE, Interval
+from lavida.evaluation.benchmarks.contract import FROM_ZERO_INCLUSIVE, Expected, Interval, Video
 from lavida.evaluation.benchmarks.official import Listed, OfficialBenchmark, not_here
 from lavida.evaluation.benchmarks.places import first, homes, numbered_lines
 from lavida.video.decode import open_source

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lavida.errors import InputError
-from lavida.evaluation.benchmarks.contract import Expected
-from lavida.evaluation.benchmarks.intervals import FROM_ONE_INCLUSIVE, Interval, paired
+from lavida.evaluation.benchmarks.contract import FROM_ONE_INCLUSIVE, Expected, Interval, paired
 from lavida.evaluation.benchmarks.official import Listed, OfficialBenchmark, not_here
 from lavida.evaluation.benchmarks.places import first, homes, numbered_lines, searched
 

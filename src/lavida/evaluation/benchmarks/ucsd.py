@@ -1,7 +1,8 @@
-"""What UCSD Ped1 and Ped2 share: folders of frames in `Test/`, masks beside them (Mahadevan et al., CVPR 2010)."""
+"""UCSD Ped1 and Ped2: a campus walkway, frames in `Test/`, masks beside them (Mahadevan et al., CVPR 2010)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -11,14 +12,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lavida.errors import InputError
-from lavida.evaluation.benchmarks.contract import Video
-from lavida.evaluation.benchmarks.official import Listed, OfficialBenchmark, not_here
-from lavida.evaluation.benchmarks.places import first, homes, images
+from lavida.evaluation.benchmarks.contract import FROM_ONE_INCLUSIVE, Expected, Interval, Video
+from lavida.evaluation.benchmarks.official import Listed, OfficialBenchmark, not_here, of_length
+from lavida.evaluation.benchmarks.places import first, homes, images, numbered_lines
 
 CATEGORIES = ("bicycle", "cart", "car", "skateboard", "wheelchair")
 
 _FRAMES = {".tif", ".tiff", ".png", ".jpg", ".jpeg"}
 _MASKS = {".bmp"}
+_ENTRY = re.compile(r"\.gt_frame\s*=\s*\[([^\]]*)\]")
+_RANGE = re.compile(r"(\d+)\s*(?::\s*(\d+))?")
 
 
 class UcsdPedestrians(OfficialBenchmark):
@@ -55,17 +58,24 @@ class UcsdPedestrians(OfficialBenchmark):
                 )
             if not frames:
                 raise InputError(f"no frames in {test / name}; unpack the data set again")
-        return [self._listed(name) for name in self.official_frames]
+        return [
+            Listed(
+                name=name,
+                source=test / name,
+                frames=len(self._mask_files(name)) if self._has_masks(name) else None,
+                official_frames=official,
+                lacks=self._lacks(name),
+            )
+            for name, official in self.official_frames.items()
+        ]
 
     def _annotated(self) -> bool:
         """Whether there is any annotation, videos aside."""
         raise NotImplementedError
 
-    def _listed(self, name: str) -> Listed:
+    def _lacks(self, name: str) -> tuple[Path, ...]:
+        """The files of a video's annotation that are not there."""
         raise NotImplementedError
-
-    def _source(self, name: str) -> Path:
-        return self._test / name
 
     def _mask_folder(self, name: str) -> Path:
         return self._test / f"{name}_gt"
@@ -88,3 +98,87 @@ class UcsdPedestrians(OfficialBenchmark):
             except OSError as error:
                 raise InputError(f"unreadable mask: {path}; unpack the data set again") from error
             yield mask
+
+
+class UcsdPed1(UcsdPedestrians):
+    """UCSD Ped1, people coming along; abnormal frames are those of `Test/UCSDped1.m`. See `UcsdPedestrians`.
+
+    The MATLAB file counts frames from 1 and its ranges include their ends. Pixel masks came later and for a part of
+    the videos (10 in release v1p2): pixel labels are theirs alone, and `notes` says how many they are.
+    """
+
+    name = "ucsd-ped1"
+    title = "UCSD Ped1"
+    folder = "UCSDped1"
+    layout = "UCSDped1/Test/Test001/*.tif, UCSDped1/Test/UCSDped1.m and, for a part, Test003_gt/*.bmp"
+    expected = Expected(videos=36, frames=7200)
+    interval_rule = FROM_ONE_INCLUSIVE
+    official_frames = {f"Test{number:03d}": 200 for number in range(1, 37)}
+
+    def _list(self, root: Path) -> list[Listed]:
+        listed = super()._list(root)
+        self._stretches = read_annotation(self._annotation) if self._annotated() else {}
+        return listed
+
+    @property
+    def _annotation(self) -> Path:
+        return self._test / "UCSDped1.m"
+
+    def _annotated(self) -> bool:
+        return self._annotation.is_file()
+
+    def _lacks(self, name: str) -> tuple[Path, ...]:
+        return () if self._annotated() else (self._annotation,)
+
+    def _intervals(self, name: str) -> tuple[Interval, ...]:
+        return self._stretches[name]
+
+
+class UcsdPed2(UcsdPedestrians):
+    """UCSD Ped2, seen from the side; a frame is abnormal where its mask has a pixel. See `UcsdPedestrians`."""
+
+    name = "ucsd-ped2"
+    title = "UCSD Ped2"
+    folder = "UCSDped2"
+    layout = "UCSDped2/Test/Test001/*.tif and Test001_gt/*.bmp"
+    expected = Expected(videos=12, frames=2010, abnormal_frames=1648)
+    official_frames = {
+        "Test001": 180, "Test002": 180, "Test003": 150, "Test004": 180, "Test005": 150, "Test006": 180,
+        "Test007": 180, "Test008": 180, "Test009": 120, "Test010": 150, "Test011": 180, "Test012": 180,
+    }  # fmt: skip
+
+    def _annotated(self) -> bool:
+        return any(self._has_masks(name) for name in self.official_frames)
+
+    def _lacks(self, name: str) -> tuple[Path, ...]:
+        return () if self._has_masks(name) else (self._mask_folder(name),)
+
+    def labels(self, name: str, frames: int | None = None) -> NDArray[np.uint8]:
+        """See `OfficialBenchmark.labels`."""
+        labels = np.array([mask.any() for mask in self._read_masks(name)], dtype=np.uint8)
+        return of_length(labels, frames, where=self._mask_folder(name), name=name)
+
+
+def read_annotation(path: Path) -> dict[str, tuple[Interval, ...]]:
+    """The abnormal stretches of Ped1's videos, from lines such as `TestVideoFile{end+1}.gt_frame = [5:90, 140:200];`.
+
+    Raises:
+        InputError: the file is not in this format, or has not one entry for each of the 36 videos.
+    """
+    lines = [line.partition("%")[0] for _, line in numbered_lines(path)]
+    entries = [entry for line in lines for entry in _ENTRY.findall(line)]
+    videos = UcsdPed1.official_frames
+    if len(entries) != len(videos):
+        raise InputError(f"{len(entries)} videos in {path}, not {len(videos)}; restore the official file")
+    return {
+        name: tuple(_interval(part.strip(), path) for part in entry.split(",") if part.strip())
+        for name, entry in zip(videos, entries, strict=True)
+    }
+
+
+def _interval(text: str, path: Path) -> Interval:
+    match = _RANGE.fullmatch(text)
+    start, end = (0, 0) if match is None else (int(match[1]), int(match[2] or match[1]))
+    if not 1 <= start <= end:
+        raise InputError(f"no range of frames: [{text}] in {path}; restore the official file")
+    return Interval(start, end)

@@ -16,24 +16,15 @@ from rich.text import Text
 from lavida.detector import Detector
 from lavida.errors import InputError, mendable
 from lavida.evaluation.benchmarks import Benchmark
-from lavida.evaluation.report.cases import choose_cases, frames_by_video
-from lavida.evaluation.report.curve import HEIGHT, WIDTH, curve, score_range
+from lavida.evaluation.metrics import METRICS
+from lavida.evaluation.report.cases import HEIGHT, WIDTH, choose_cases, curve, frames_by_video, score_range
 from lavida.evaluation.report.pictures import FOUND, Shown, show
-from lavida.evaluation.report.result import Result
+from lavida.evaluation.results import Result
+from lavida.evaluation.scorers import Progress, untold
 from lavida.evaluation.tables import comparison_table
-from lavida.figures.painting import TRUTH
-from lavida.progress import progress_bar
+from lavida.export.painting import TRUTH
 
 NAME, TEMPLATE = "report.html", "page.html.jinja"
-METRICS = {
-    "frame_auc_micro": "frame AUC, micro",
-    "frame_auc_macro": "frame AUC, macro",
-    "frame_ap": "frame AP",
-    "pixel_auc": "pixel AUC",
-    "pixel_ap": "pixel AP",
-    "rbdc": "RBDC",
-    "tbdc": "TBDC",
-}
 SPEED = {"frames_per_second": "frames a second", "latency_ms_mean": "ms an analysed frame"}
 _APART = ("protocol", "notes", "video_names", "speed")  # settings that have a place of their own on the page
 
@@ -44,6 +35,7 @@ def write_report(
     benchmark: Benchmark | None = None,
     detector: Detector | None = None,
     siblings: Sequence[Path] = (),
+    progress: Progress = untold,
 ) -> Path:
     """Write `report.html` into the result's folder, in one step.
 
@@ -52,6 +44,7 @@ def write_report(
         benchmark: the frames and annotated pixels; None: a page without pictures.
         detector: the model that was measured, for its outlines in the pictures; None: without them.
         siblings: the `metrics.json` of other results, for the table.
+        progress: told of every video whose pictures are there.
 
     Returns:
         The path of the page.
@@ -65,23 +58,32 @@ def write_report(
             "give that benchmark's folder"
         )
     groups = choose_cases(result)
-    pictures = {} if benchmark is None else _pictures(result, benchmark, detector, frames_by_video(groups))
-    template = _environment().get_template(TEMPLATE)
-    page = template.render(
-        result=result,
-        metrics=result.metrics,
-        numbers=_numbers(result.metrics),
-        table=_plain(comparison_table(result.metrics, siblings=siblings)),
-        curves=_curves(result),
-        size={"width": WIDTH, "height": HEIGHT},
-        groups=groups,
-        pictures=pictures,
-        settings={key: value for key, value in result.settings.items() if key not in _APART},
-        speed=result.settings.get("speed", {}),
-        choices={key: value for key, value in result.protocol.items() if key != "name"},
-        colours={"found": _css(FOUND), "truth": _css(TRUTH)},
+    pictures = {} if benchmark is None else _pictures(result, benchmark, detector, frames_by_video(groups), progress)
+    page = (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            result=result,
+            metrics=result.metrics,
+            numbers=_numbers(result.metrics),
+            table=_plain(comparison_table(result.metrics, siblings=siblings)),
+            curves=_curves(result),
+            size={"width": WIDTH, "height": HEIGHT},
+            groups=groups,
+            pictures=pictures,
+            settings={key: value for key, value in result.settings.items() if key not in _APART},
+            speed=result.settings.get("speed", {}),
+            choices={key: value for key, value in result.protocol.items() if key != "name"},
+            colours={"found": "#{:02x}{:02x}{:02x}".format(*FOUND), "truth": "#{:02x}{:02x}{:02x}".format(*TRUTH)},
+        )
     )
-    return _write(result.folder / NAME, page)
+    path = result.folder / NAME
+    with mendable(path.parent), tempfile.TemporaryDirectory(dir=path.parent, prefix=".unfinished-") as folder:
+        partial = Path(folder) / path.name
+        # a lone surrogate of an odd file name is no UTF-8
+        partial.write_text(page, encoding="utf-8", errors="replace")
+        os.replace(partial, path)
+    return path
 
 
 def _pictures(
@@ -89,23 +91,22 @@ def _pictures(
     benchmark: Benchmark,
     detector: Detector | None,
     frames: Mapping[str, Sequence[int]],
+    progress: Progress,
 ) -> dict[tuple[str, int], Shown]:
     there = {video.name: video for video in benchmark.videos}
     if missing := [name for name in frames if name not in there]:
         raise InputError(f"the benchmark's folder has no video {missing[0]}; give the folder that was evaluated")
     pictures: dict[tuple[str, int], Shown] = {}
-    with progress_bar("pictures for the report", total=len(frames)) as advance:
-        for name, numbers in frames.items():
-            video = there[name]
-            if not result.settings.get("own_categories", True):
-                video = replace(video, categories=tuple(result.settings["categories"]))
-            decoded = result.settings.get("decoded_frames", {}).get(name)  # where the header was wrong
-            if decoded is not None:
-                video = replace(video, frames=decoded)
-            stride = int(result.protocol.get("stride", 1))
-            shown = show(benchmark, video, numbers, detector=detector, stride=stride)
-            pictures |= {(name, frame): picture for frame, picture in shown.items()}
-            advance()
+    stride = int(result.protocol.get("stride", 1))
+    for done, (name, numbers) in enumerate(frames.items(), start=1):
+        video = there[name]
+        if not result.settings.get("own_categories", True):
+            video = replace(video, categories=tuple(result.settings["categories"]))
+        if name in (decoded := result.settings.get("decoded_frames", {})):  # where the header was wrong
+            video = replace(video, frames=decoded[name])
+        shown = show(benchmark, video, numbers, detector=detector, stride=stride)
+        pictures |= {(name, frame): picture for frame, picture in shown.items()}
+        progress("pictures for the report", done, len(frames))
     return pictures
 
 
@@ -134,36 +135,30 @@ def _curves(result: Result) -> list[dict[str, Any]]:
 
 def _plain(table: Table) -> dict[str, Any]:
     """The table that the command prints, as text."""
-    columns = [[_text(cell) for cell in column.cells] for column in table.columns]
+
+    def text(cell: Any) -> str:
+        return cell.plain if isinstance(cell, Text) else Text.from_markup("" if cell is None else str(cell)).plain
+
+    columns = [[text(cell) for cell in column.cells] for column in table.columns]
     return {
-        "title": _text(table.title),
-        "headings": [" ".join(_text(column.header).split()) for column in table.columns],
+        "title": text(table.title),
+        "headings": [" ".join(text(column.header).split()) for column in table.columns],
         "right": [column.justify == "right" for column in table.columns],
         "rows": [list(row) for row in zip(*columns, strict=True)],
-        "caption": _text(table.caption),
+        "caption": text(table.caption),
     }
 
 
-def _text(cell: Any) -> str:
-    if cell is None:
-        return ""
-    return cell.plain if isinstance(cell, Text) else Text.from_markup(str(cell)).plain
-
-
-def _css(colour: tuple[int, int, int]) -> str:
-    return "#" + "".join(f"{value:02x}" for value in colour)
-
-
-def _said(value: Any) -> str:
+def _readable(value: Any) -> str:
     """A setting as people read it."""
     if value is None:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_said(item)}" for key, item in value.items()) or "none"
+        return ", ".join(f"{key} {_readable(item)}" for key, item in value.items()) or "none"
     if isinstance(value, list | tuple):
-        return ", ".join(_said(item) for item in value) or "none"
+        return ", ".join(_readable(item) for item in value) or "none"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
@@ -175,15 +170,6 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["said"] = _said
+    environment.filters["said"] = _readable
     environment.filters["words"] = lambda key: str(key).replace("_", " ")
     return environment
-
-
-def _write(path: Path, page: str) -> Path:
-    with mendable(path.parent), tempfile.TemporaryDirectory(dir=path.parent, prefix=".unfinished-") as folder:
-        partial = Path(folder) / path.name
-        # a lone surrogate of an odd file name is no UTF-8
-        partial.write_text(page, encoding="utf-8", errors="replace")
-        os.replace(partial, path)
-    return path

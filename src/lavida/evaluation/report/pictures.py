@@ -14,13 +14,13 @@ from PIL import Image
 from lavida.detection import Mask
 from lavida.detector import Detector
 from lavida.evaluation.benchmarks import Benchmark, Video
-from lavida.evaluation.truth import Truth
+from lavida.evaluation.benchmarks.contract import Truth
 from lavida.export.drawing import Colour
-from lavida.figures.painting import paint
+from lavida.export.painting import paint
 from lavida.gatherer import MASK_LOGIT
 from lavida.video.decode import open_source
 from lavida.video.excerpt import Excerpt, analysed_frames, read_frames, whole_clips
-from lavida.video.source import Source, SourceInfo
+from lavida.video.source import Source
 
 FOUND: Colour = (25, 224, 150)
 _WIDTH, _QUALITY = 480, 82  # pixels, for small frames too, so that outlines stay thin; of JPEG
@@ -28,21 +28,13 @@ _WIDTH, _QUALITY = 480, 82  # pixels, for small frames too, so that outlines sta
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture for the page.
+    """A picture for the page."""
 
-    Attributes:
-        uri: JPEG as a `data:` address.
-        size: (height, width) in pixels.
-        category: which category the model answers to; None without a model.
-        annotated: whether annotated pixels are outlined.
-        marked: whether the model's are.
-    """
-
-    uri: str
-    size: tuple[int, int]
-    category: str | None
-    annotated: bool
-    marked: bool
+    uri: str  # JPEG as a `data:` address
+    size: tuple[int, int]  # (height, width) in pixels
+    category: str | None  # which one the model answers to; None without a model
+    annotated: bool  # whether annotated pixels are outlined
+    marked: bool  # whether the model's are
 
 
 def show(
@@ -68,7 +60,9 @@ def show(
     source = open_source(video.source)
     true = Truth(benchmark, video).masks(frames)
     found = {} if detector is None else _look_again(detector, source, video, frames, stride=stride)
-    pictures = read_frames(source, frames, size=_page_size(source.info))
+    info = source.info
+    size = max(1, round(info.height * _WIDTH / info.width)), _WIDTH
+    pictures = read_frames(source, frames, size=size)
     return {frame: _shown(picture, found=found.get(frame), true=true.get(frame)) for frame, picture in pictures.items()}
 
 
@@ -88,10 +82,6 @@ def _look_again(
                 pixels = clip.pixel_map(t) >= MASK_LOGIT
                 found[frame] = Mask.from_pixels(pixels, frame=frame, category=video.categories[best], score=score)
     return found
-
-
-def _page_size(info: SourceInfo) -> tuple[int, int]:
-    return max(1, round(info.height * _WIDTH / info.width)), _WIDTH
 
 
 def _shown(picture: NDArray[np.uint8], *, found: Mask | None, true: NDArray[np.bool_] | None) -> Shown:

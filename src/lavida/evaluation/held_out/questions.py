@@ -1,0 +1,151 @@
+"""What the held-out test is held on: the five picture sets of the data kit, clips of every video set, moving scenes.
+
+In one frame a runner looks like a walker and a driving car like a parked one, so the rows of moving scenes say whether
+the motion input is used. Nothing of them was in training: pictures and cut-outs are of the held-out splits.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lavida.exposure.augment import reframe
+from lavida.exposure.cutouts import CutoutBank
+from lavida.exposure.datasets import DATASETS, load
+from lavida.exposure.heldout import CATEGORIES, HeldoutQuestions, Prompt, Question, evenly_spread
+from lavida.exposure.mixture import Mixture
+from lavida.exposure.moving import DRIVING, FAST, PARKED, set_in_motion
+from lavida.exposure.sample import SegmentationDataset, Segmented
+from lavida.exposure.vocabulary import Vocabulary
+
+MOST_PICTURES = 250  # a set; DAVIS val has about 700 frames of 20 sequences
+MOST_CLIPS = 60
+CLIP_LENGTH = 8
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """One row of the test."""
+
+    row: str  # its name in the table
+    dataset: str  # key of `DATASETS`
+    folder: str  # the data set's folder below the root
+    clip_length: int = 1  # frames a sample, T; 1 is single pictures
+
+    def load(self, root: Path, split: str = "heldout") -> SegmentationDataset:
+        """The data set below `root`. Raises InputError where it or the split is not there."""
+        options = {} if self.clip_length == 1 else {"clip_length": self.clip_length}
+        return load(self.dataset, root / self.folder, split, **options)
+
+    def questions(
+        self,
+        root: Path,
+        *,
+        split: str = "heldout",
+        removed: Collection[str] = (),
+        calibrating: bool = False,
+        seeds: Sequence[int] = (0,),
+        most: int | None = None,
+    ) -> tuple[HeldoutQuestions, frozenset[int]]:
+        """The questions about a split, and the indices of the samples that calibration may learn from.
+
+        Args:
+            root: holds the folder.
+            split: `heldout`, or `train` for a baseline that learns by the rule of the test.
+            removed: names removed from training, see `HeldoutQuestions`.
+            calibrating: only the samples that calibration may learn from.
+            seeds: pairs of prompts for a sample.
+            most: at most so many samples, spread evenly; None is `MOST_PICTURES` or `MOST_CLIPS`.
+
+        Raises:
+            InputError: the data set or the split is not there.
+        """
+        dataset, of_pictures = self.load(root, split), self.clip_length == 1
+        asked = evenly_spread(len(dataset), most or (MOST_PICTURES if of_pictures else MOST_CLIPS))
+        learns = frozenset(asked[::2] if of_pictures else ())
+        chosen = learns if calibrating else asked
+        vocabulary = Vocabulary.builtin()
+        return HeldoutQuestions(dataset, vocabulary=vocabulary, asked=chosen, removed=removed, seeds=seeds), learns
+
+
+PICTURES = (
+    HeldOut("camvid", "camvid", "camvid"),
+    HeldOut("idd_lite", "idd_lite", "idd_lite"),
+    HeldOut("humans", "humans", "humans"),
+    HeldOut("coco128", "coco128", "coco128-seg"),
+    HeldOut("davis", "davis", "davis2016"),
+)
+
+
+def check_pictures(root: Path, *, pictures: Sequence[HeldOut] = PICTURES) -> None:
+    """Raise InputError unless all of `pictures` are below `root`."""
+    for each in pictures:
+        each.load(root)
+
+
+def clip_sets(root: Path, *, clip_length: int = CLIP_LENGTH) -> list[HeldOut]:
+    """Every data set of videos that is below `root`, in the kit's folder or in one of the data set's own name."""
+    folders = {each.dataset: each.folder for each in PICTURES}
+    videos = [name for name, kind in DATASETS.items() if "clip_length" in inspect.signature(kind).parameters]
+    sets = [HeldOut(f"{name} clips", name, folders.get(name, name), clip_length) for name in videos]
+    return [each for each in sets if (root / each.folder).is_dir()]
+
+
+SCENES = 240
+SIZE = (352, 512)  # of a scene, height and width
+ZOOM = (1.0, 1.6)
+STREETS = (("camvid", "camvid"), ("idd_lite", "idd_lite"))  # data set and folder of the still pictures
+ACTORS = (*STREETS, ("humans", "humans"), ("davis", "davis2016"))  # and of the cut-outs
+# the row's category, and what must be in sight in a scene without it: the same things, moving otherwise
+ROWS = {f"moving: {FAST}": (FAST, "person"), f"moving: {DRIVING}": (DRIVING, PARKED)}
+
+
+class MovingScenes:
+    """Questions about one motion word: each scene is asked for it among absent names.
+
+    Scenes in which the answer is doubtful (a cyclist is a fast-moving person, too) are left out.
+
+    Args:
+        root: the data kit.
+        row: a key of `ROWS`.
+        scenes: how many to make; a scene depends on its number alone.
+    """
+
+    def __init__(self, root: Path, row: str, *, scenes: int = SCENES) -> None:
+        self._word, self._otherwise = ROWS[row]
+        self._streets = _heldout(root, STREETS)
+        self._bank = CutoutBank(_heldout(root, ACTORS))
+        self._scenes = scenes
+
+    def __len__(self) -> int:
+        """How many scenes are made."""
+        return self._scenes
+
+    def __iter__(self) -> Iterator[Question]:
+        for index in range(self._scenes):
+            rng = np.random.default_rng((index, len(self._word)))
+            view = reframe(self._streets.draw(rng), size=SIZE, rng=rng, scale=ZOOM, without=0)
+            scene = set_in_motion(view, self._bank, length=1, rng=rng)
+            prompts = () if self._doubtful(scene) else (self._prompt(scene, index, rng),)
+            yield Question(scene, index, prompts, ())
+
+    def _doubtful(self, scene: Segmented) -> bool:
+        listed = scene.masks.get(self._word)
+        if listed is not None:
+            return not listed.any()
+        return self._otherwise not in scene.masks or not scene.masks[self._otherwise].any()
+
+    def _prompt(self, scene: Segmented, index: int, rng: np.random.Generator) -> Prompt:
+        vocabulary = Vocabulary.builtin()
+        conflicts = vocabulary.picture(scene.masks, scene.dataset, scene=scene.scene).names
+        absent = [name for name in vocabulary.names if name not in conflicts]
+        names = [self._word, *rng.choice(absent, CATEGORIES - 1, replace=False).tolist()]
+        return Prompt(index, tuple(rng.permutation(names).tolist()), self._word if self._word in scene.masks else None)
+
+
+def _heldout(root: Path, sets: tuple[tuple[str, str], ...]) -> Mixture:
+    return Mixture([load(name, root / folder, "heldout") for name, folder in sets], [1.0] * len(sets))

@@ -1,0 +1,172 @@
+"""The run of the held-out test: sets -> answers -> `metrics.json`, scores and the reliability curve."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lavida import __version__
+from lavida.detector import Detector
+from lavida.errors import InputError
+from lavida.evaluation.held_out.answers import Answer, ask_all
+from lavida.evaluation.held_out.baselines import WordsAlone
+from lavida.evaluation.held_out.measures import (
+    category_measures,
+    draw_reliability,
+    reliability_curve,
+    removed_measures,
+    row_measures,
+)
+from lavida.evaluation.held_out.questions import (
+    CLIP_LENGTH,
+    MOST_CLIPS,
+    MOST_PICTURES,
+    PICTURES,
+    ROWS,
+    HeldOut,
+    MovingScenes,
+    clip_sets,
+)
+from lavida.evaluation.results import ResultFolder
+from lavida.evaluation.scorers import Progress, untold
+from lavida.exposure.heldout import Prompt
+
+REMOVED = "removed"  # the row of the categories that training never used
+WORDS_DRAWS = 8  # pairs of prompts for a training sample
+
+
+def exposure_answers(
+    detector: Detector,
+    root: Path,
+    *,
+    calibrating: bool = False,
+    pictures: Sequence[HeldOut] = PICTURES,
+    progress: Progress = untold,
+) -> Iterator[tuple[str, list[Answer]]]:
+    """The answers of every held-out picture set below `root` (the layout of the data kit).
+
+    Args:
+        detector: its model is asked.
+        root: holds the folders of the sets.
+        calibrating: ask only the half of the pictures that calibration may learn from, and leave out prompts with a
+            category that was removed from training, and sets that then lack one of the two kinds of prompts.
+        pictures: the sets.
+        progress: called after every sample.
+
+    Raises:
+        InputError: a set is not there; before anything is asked.
+    """
+    removed = frozenset(detector.model.config.removed_categories)
+    sets = [(each.row, *each.questions(Path(root), calibrating=calibrating)) for each in pictures]
+    for row, questions, learns in sets:
+        answers, _ = ask_all(detector, row, questions, learns=learns, progress=progress)
+        if calibrating:
+            answers = [a for a in answers if removed.isdisjoint(a.categories)]
+            if len({a.positive for a in answers}) < 2:
+                continue
+        yield row, answers
+
+
+def evaluate_exposure(
+    detector: Detector,
+    *,
+    root: Path,
+    out: Path,
+    pictures: Sequence[HeldOut] = PICTURES,
+    clip_length: int = CLIP_LENGTH,
+    progress: Progress = untold,
+) -> dict[str, Any]:
+    """Run the held-out test and write `out/metrics.json`, `out/scores/<set>.npz` and `out/reliability.png`.
+
+    Args:
+        detector: what is measured.
+        root: holds the picture sets of the data kit and any data sets of videos (see `clip_sets`).
+        out: made when missing; an earlier result is replaced when all is done.
+        pictures: the picture sets.
+        clip_length: frames of a clip, T.
+        progress: called after every sample.
+
+    Returns:
+        What `metrics.json` holds: `sets` (the rows of the table), `removed` and `categories` (by name),
+        `reliability`, `settings`.
+
+    Raises:
+        InputError: a data set is not there or damaged, or `out` cannot be written.
+    """
+    root, started = Path(root), time.perf_counter()
+    removed = frozenset(detector.model.config.removed_categories)
+    sets = [(each, removed) for each in pictures]
+    sets += [(each, frozenset()) for each in clip_sets(root, clip_length=clip_length)]
+    with ResultFolder(Path(out)) as folder:
+        words = _words(root, sets, progress)
+        rows, of_removed = _answers(detector, root, sets, progress)
+        about_pictures = [answer for each in pictures for answer in rows[each.row]]
+        if removed:
+            rows[REMOVED] = of_removed
+        for name, answers in rows.items():
+            labels = np.array([a.positive for a in answers], dtype=np.uint8)
+            folder.write_scores(name.replace(" ", "-"), scores=_probabilities(detector, answers), labels=labels)
+        unseen = [a for a in about_pictures if not a.calibrates]
+        result = {
+            "benchmark": "exposure",
+            "model": detector.name,
+            "sets": {name: row_measures(answers, words.get(name)) for name, answers in rows.items()},
+            "removed": removed_measures(of_removed, removed),
+            "categories": category_measures(about_pictures),
+            "reliability": reliability_curve(_probabilities(detector, unseen), np.array([a.positive for a in unseen])),
+            "settings": {
+                "scorer": "detector",
+                "lavida": __version__,
+                "seed": 0,
+                "most_pictures": MOST_PICTURES,
+                "most_clips": MOST_CLIPS,
+                "clip_length": clip_length,
+                "seconds": round(time.perf_counter() - started, 1),
+            },
+        }
+        folder.publish(result)
+    draw_reliability(result["reliability"], Path(out) / "reliability.png")
+    return result
+
+
+def _answers(
+    detector: Detector, root: Path, sets: Sequence[tuple[HeldOut, frozenset[str]]], progress: Progress
+) -> tuple[dict[str, list[Answer]], list[Answer]]:
+    """By row, moving scenes last; and those about removed categories."""
+    # all sets are opened before the first is asked: what is missing is said at once
+    opened = [(each.row, *each.questions(root, removed=removed)) for each, removed in sets]
+    opened += [(row, MovingScenes(root, row), frozenset()) for row in ROWS if detector.model.config.motion]
+    rows, of_removed = {}, []
+    for row, questions, learns in opened:
+        rows[row], about_removed = ask_all(detector, row, questions, learns=learns, progress=progress)
+        of_removed += about_removed
+    return rows, of_removed
+
+
+def _words(
+    root: Path, sets: Sequence[tuple[HeldOut, frozenset[str]]], progress: Progress
+) -> dict[str, WordsAlone | None]:
+    """For each row a baseline that has learnt from prompts about the row's training split, where that is there."""
+    learnt, about_removed = {}, []
+    for each, removed in sets:
+        try:
+            questions, _ = each.questions(root, split="train", removed=removed, seeds=range(WORDS_DRAWS))
+        except InputError:  # a root for testing alone is no mistake: the row has no such number then
+            continue
+        own: list[Prompt] = []
+        for done, question in enumerate(questions, start=1):
+            own += question.prompts
+            about_removed += question.removed
+            progress(f"words alone: {each.row}", done, len(questions))
+        learnt[each.row] = WordsAlone.learn(own)
+    return learnt | {REMOVED: WordsAlone.learn(about_removed)}
+
+
+def _probabilities(detector: Detector, answers: Sequence[Answer]) -> np.ndarray:
+    logits = torch.tensor([a.logit for a in answers])
+    return detector.model.calibrated(logits).sigmoid().numpy()

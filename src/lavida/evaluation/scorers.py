@@ -1,0 +1,243 @@
+"""What gives scores, a detector or a trivial baseline that it has to beat: a stream of frames in one form."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+from zlib import crc32
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lavida.evaluation.benchmarks.contract import Video
+from lavida.evaluation.protocols import Protocol as Choices
+from lavida.video.decode import open_source
+from lavida.video.flow import FlowSettings, gaussian_blur, optical_flow
+
+_FLOW = FlowSettings(window=3.0, smoothing=2.0, rest=20.0)  # the strongest of the variants in docs/decisions.md
+_MAX_HEIGHT = 240  # pixels; larger frames are shrunk, which bounds the cost of a frame
+_BLUR = 3.0  # pixels, sigma
+_BACKGROUND_FRAMES = 64
+_NO_PICTURE = 2**31  # a stride that reads the first and the last picture only
+
+
+class Progress(Protocol):
+    """Is told how far a part of the work has come."""
+
+    def __call__(self, title: str, done: int, total: int, note: str = "") -> object:
+        """A title of the part, how many of its steps are done, of how many, and at what it is."""
+        ...
+
+
+def untold(title: str, done: int, total: int, note: str = "") -> None:
+    """The `Progress` that nobody follows."""
+
+
+class ScoredFrame(NamedTuple):
+    """One frame as a scorer saw it."""
+
+    score: float  # any real number, higher is more abnormal, of a detector the logit; nothing where `analysed` is false
+    pixel_map: NDArray[np.floating] | None  # `[H, W]` logits or any real numbers; None where there is none
+    analysed: bool = True  # false where the scorer did not look; the score is then filled in from other frames
+    # how long it took to read and score the frame, its share of the clip where several go together
+    seconds: float = 0.0
+
+
+class Baseline(Protocol):
+    """A trivial method: it knows no categories and was trained on nothing."""
+
+    name: str
+
+    def score(self, source: Path) -> Iterator[ScoredFrame]:
+        """One `ScoredFrame` for each frame of the source, in order."""
+        ...
+
+
+class DetectorLike(Protocol):
+    """The part of `lavida.Detector` that an evaluation needs."""
+
+    name: str
+
+    def stream(
+        self,
+        source: Path,
+        anomalies: Sequence[str],
+        *,
+        stride: int,
+        templates: Iterable[int] | None = None,
+        progress: Callable[[int], object],
+    ) -> Iterator[Any]:
+        """Clips in order, each with `indices`, `frame_logits` and `pixel_map(t)`, as `lavida.Detector.stream`.
+
+        `templates` is given only where the protocol asks for random prompts; `progress` takes the number of frames
+        read so far, at the end of all.
+        """
+        ...
+
+
+Scorer = Baseline | DetectorLike
+
+
+class ScorerRecord(NamedTuple):
+    """What is written about a scorer."""
+
+    name: str  # as it calls itself
+    kind: str  # `detector` or `baseline`
+    motion: bool | None  # whether a detector sees what moves; None where that is no question
+
+
+def record_of(scorer: Scorer) -> ScorerRecord:
+    """What is written about this scorer."""
+    kind = "detector" if hasattr(scorer, "stream") else "baseline"
+    return ScorerRecord(scorer.name, kind, getattr(scorer, "motion", None))
+
+
+def scored_frames(
+    scorer: Scorer, video: Video, *, protocol: Choices, maps: bool, progress: Callable[[int], object]
+) -> Iterator[ScoredFrame]:
+    """One `ScoredFrame` for each frame of the video, in order.
+
+    Args:
+        scorer: a detector (it has `stream`) or a baseline.
+        video: what is scored.
+        protocol: says the stride and the prompts of a detector.
+        maps: whether a detector's maps are wanted.
+        progress: called with the number of frames done so far.
+    """
+    if record_of(scorer).kind == "detector":
+        yield from _detector_frames(scorer, video, protocol=protocol, maps=maps, progress=progress)
+        return
+    started = time.perf_counter()
+    for done, frame in enumerate(scorer.score(video.source), start=1):
+        yield frame._replace(seconds=time.perf_counter() - started)
+        progress(done)
+        started = time.perf_counter()
+
+
+def _detector_frames(
+    detector: DetectorLike, video: Video, *, protocol: Choices, maps: bool, progress: Callable[[int], object]
+) -> Iterator[ScoredFrame]:
+    between = ScoredFrame(float("nan"), None, analysed=False)
+    read = 0
+
+    def note(frames: int) -> None:
+        nonlocal read
+        read = frames
+        progress(frames)
+
+    prompts = {"templates": random_templates(video.name)} if protocol.prompt_template == "random" else {}
+    clips = detector.stream(video.source, list(video.categories), stride=protocol.stride, progress=note, **prompts)
+    done, started = 0, time.perf_counter()
+    for clip in clips:
+        seconds = (time.perf_counter() - started) / len(clip.indices)
+        for t, index in enumerate(clip.indices.tolist()):
+            yield from repeat(between, index - done)
+            yield ScoredFrame(float(clip.frame_logits[t]), clip.pixel_map(t) if maps else None, seconds=seconds)
+            done = index + 1
+        started = time.perf_counter()
+    yield from repeat(between, read - done)
+
+
+def random_templates(video: str) -> Iterator[int]:
+    """For each clip of a video one of the training templates, the same ones in every run."""
+    from lavida.model.prompt import TEMPLATES  # brings the language model's libraries, which baselines do without
+
+    random = np.random.default_rng(crc32(video.encode()))
+    while True:
+        yield int(random.integers(len(TEMPLATES)))
+
+
+class BackgroundBaseline:
+    """Absolute difference to the video's median frame, blurred; in gray levels. For a fixed camera.
+
+    The median is taken over at most 64 evenly spaced frames of the whole video: an offline method.
+    """
+
+    name = "background-baseline"
+
+    def score(self, source: Path) -> Iterator[ScoredFrame]:
+        """One frame after the other: map `[h, w]` float32, at most 240 high, and its maximum as the score."""
+        background = _median_frame(source)
+        return (_blurred(np.abs(frame - background)) for frame in _gray_frames(source))
+
+
+class MotionBaseline:
+    """Magnitude of the optical flow to the next frame, blurred; in pixels. The last frame looks back."""
+
+    name = "motion-baseline"
+
+    def score(self, source: Path) -> Iterator[ScoredFrame]:
+        """One frame after the other: map `[h, w]` float32, at most 240 high, and its maximum as the score."""
+        before = frame = None
+        for following in _gray_frames(source):
+            if frame is not None:
+                yield _speed(frame, following)
+            before, frame = frame, following
+        if frame is not None:
+            yield _speed(frame, frame if before is None else before)
+
+
+class RandomBaseline:
+    """Uniform noise in [0, 1], scores and maps apart; the same in every run for a video of this name and size."""
+
+    name = "random-baseline"
+
+    def score(self, source: Path) -> Iterator[ScoredFrame]:
+        """One frame after the other: a score, and a map `[h, w]` float32 that is at most 240 high."""
+        random = np.random.default_rng(crc32(Path(source).name.encode()))
+        video = open_source(source)
+        size = _shrunk_size(video.info.height, video.info.width)
+        for _ in video.read(stride=_NO_PICTURE):
+            yield ScoredFrame(float(random.random()), random.random(size, dtype=np.float32))
+
+
+BASELINES = {"motion": MotionBaseline, "background": BackgroundBaseline, "random": RandomBaseline}
+
+
+def _speed(frame: NDArray[np.float32], other: NDArray[np.float32]) -> ScoredFrame:
+    return _blurred(np.linalg.norm(optical_flow(frame, other, _FLOW), axis=0))
+
+
+def _blurred(raw: NDArray[np.float32]) -> ScoredFrame:
+    smooth = gaussian_blur(raw, _BLUR)
+    return ScoredFrame(float(smooth.max()), smooth)
+
+
+def _gray_frames(source: Path) -> Iterator[NDArray[np.float32]]:
+    """Every frame as gray `[h, w]` float32, 0 to 255, at most 240 high; its neighbour for a damaged one."""
+    damaged_before, gray = 0, None
+    for frame in open_source(source).read(stride=1):
+        if frame.image is not None:
+            gray = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY).astype(np.float32)  # [H, W]
+            height, width = _shrunk_size(*gray.shape)
+            if (height, width) != gray.shape:
+                gray = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
+        if gray is None:
+            damaged_before += 1
+            continue
+        yield from repeat(gray, damaged_before + 1)
+        damaged_before = 0
+
+
+def _shrunk_size(height: int, width: int) -> tuple[int, int]:
+    return (height, width) if height <= _MAX_HEIGHT else (_MAX_HEIGHT, max(1, round(width * _MAX_HEIGHT / height)))
+
+
+def _median_frame(source: Path) -> NDArray[np.float32]:
+    """Median over 33 to 64 evenly spaced frames (all of a shorter video).
+
+    Announced frame counts are not to be trusted, so the spacing doubles whenever too many frames are kept.
+    """
+    kept: list[NDArray[np.float32]] = []
+    spacing = 1
+    for index, frame in enumerate(_gray_frames(source)):
+        if index % spacing:
+            continue
+        kept.append(frame)
+        if len(kept) > _BACKGROUND_FRAMES:
+            kept, spacing = kept[::2], spacing * 2
+    return np.median(np.stack(kept), axis=0)  # [h, w]

@@ -1,0 +1,1 @@
+"""The wing of the paper: its tables, figures and ablations."""

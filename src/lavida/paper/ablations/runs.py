@@ -1,0 +1,228 @@
+"""One row, one seed: a short training and its measurement, in a folder that may be left and entered again.
+
+Measured are the held-out test and, where it is given, UCSD Ped2; nothing is trained or chosen by the latter.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from lavida import __version__
+from lavida.detector import Detector, load
+from lavida.errors import InputError
+from lavida.evaluation import evaluate, open_benchmark
+from lavida.evaluation.held_out.answers import Questions, ask_all
+from lavida.evaluation.held_out.measures import row_measures
+from lavida.evaluation.held_out.questions import ACTORS, PICTURES, ROWS, HeldOut, MovingScenes
+from lavida.evaluation.scorers import Progress, untold
+from lavida.paper.ablations.studies import Row, changed, completed
+from lavida.training.loop import train
+from lavida.training.recipe import Recipe, load_recipe
+from lavida.training.run_folder import FREE, RECIPE
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes are then not kept apart
+    fcntl = None  # type: ignore[assignment]
+
+RESULT, MODEL, PED2_FOLDER = "result.json", "model", "ped2"
+PED2 = "ucsd-ped2"
+PED2_METRICS = {"pixel_auc": "ped2.pixel_auc", "frame_auc_micro": "ped2.frame_auc"}
+MOVING = "moving"
+MEANS = ("auc", "mask_iou", "category_accuracy")
+
+
+def held_out_sets(
+    detector: Detector,
+    root: Path,
+    *,
+    pictures: int,
+    sets: Sequence[HeldOut] = PICTURES,
+    progress: Progress = untold,
+) -> dict[str, dict[str, Any]]:
+    """`prompts`, frame `auc`, `mask_iou` and `category_accuracy` of each held-out set below `root`.
+
+    These are the picture sets and, where its pictures are there, `MOVING`: scenes that ask for motion words.
+
+    Args:
+        detector: its model is asked.
+        root: the folder of the data sets.
+        pictures: at most so many of a set, spread evenly, and so many scenes.
+        sets: the picture sets.
+        progress: told of every sample.
+    """
+
+    def measured(row: str, questions: Questions) -> dict[str, Any]:
+        return row_measures(ask_all(detector, row, questions, progress=progress)[0], None)
+
+    asked = {each.row: each.questions(root, most=pictures)[0] for each in sets}
+    results = {row: measured(row, questions) for row, questions in asked.items()}
+    if all((root / folder).is_dir() for _, folder in ACTORS):
+        scenes = {row: MovingScenes(root, row, scenes=pictures) for row in ROWS}
+        rows = [measured(row, each) for row, each in scenes.items()]
+        means = {key: _mean(row[key] for row in rows) for key in MEANS}
+        results[MOVING] = {"prompts": sum(row["prompts"] for row in rows), **means}
+    return results
+
+
+def overall(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
+    """The columns of a table: `auc.<set>`, and the means over the sets of pictures."""
+    means = {key: _mean(s[key] for name, s in sets.items() if name != MOVING) for key in MEANS}
+    return {f"auc.{name}": values["auc"] for name, values in sets.items()} | means
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Of the values that are there; None without any."""
+    there = [value for value in values if value is not None]
+    return fmean(there) if there else None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row trained with one seed."""
+
+    row: Row
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.row.name}-seed{self.seed}"
+
+
+class Runs:
+    """All runs of one recipe below `out/runs`.
+
+    Args:
+        recipe: of the default row, `completed`.
+        out: where `runs` lies.
+        root: data for training and for the held-out test.
+        pictures: at most so many held-out pictures of a set.
+        ped2: folder of UCSD Ped2, or None.
+        sets: the held-out sets of pictures below `root`.
+        progress: of what is measured.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        out: Path,
+        root: Path,
+        pictures: int,
+        ped2: Path | None,
+        sets: Sequence[HeldOut] = PICTURES,
+        progress: Progress = untold,
+    ) -> None:
+        self.recipe = replace(recipe, data=replace(recipe.data, root=str(root)), calibrate=False)
+        self._folder, self._root, self._pictures, self._ped2 = out / "runs", root, pictures, ped2
+        self._sets, self._progress = sets, progress
+
+    def folder(self, run: Run) -> Path:
+        return self._folder / run.name
+
+    def result(self, run: Run) -> dict[str, Any] | None:
+        """What the finished run has measured; None if it is not finished.
+
+        Raises:
+            InputError: the folder holds a run of another recipe.
+        """
+        folder = self.folder(run)
+        self._check(folder, self._recipe(run))
+        result = _read(folder / RESULT)
+        if result is None or result["pictures"] != self._pictures:
+            return None
+        if self._ped2 is not None:
+            measured = _read(folder / PED2_FOLDER / "metrics.json")
+            if measured is None:
+                return None
+            result["metrics"] |= {column: measured[key] for key, column in PED2_METRICS.items()}
+        return result
+
+    def finish(self, run: Run) -> None:
+        """Train and measure what is not done yet."""
+        folder, recipe = self.folder(run), self._recipe(run)
+        self._check(folder, recipe)
+        started = time.perf_counter()
+        if not _has_model(folder):
+            train(recipe)
+        for checkpoint in folder.glob("checkpoint-*"):  # ten times the size of the model
+            shutil.rmtree(checkpoint)
+        trained = time.perf_counter()
+        detector = load(str(folder / MODEL))
+        result = _read(folder / RESULT)
+        if result is None or result["pictures"] != self._pictures:
+            sets = held_out_sets(
+                detector, self._root, pictures=self._pictures, sets=self._sets, progress=self._progress
+            )
+            seconds = {"training": trained - started, "measuring": time.perf_counter() - trained}
+            record = {
+                "row": run.row.name,
+                "changes": dict(run.row.changes),
+                "seed": run.seed,
+                "pictures": self._pictures,
+                "sets": sets,
+                "metrics": overall(sets),
+                "seconds": {name: round(value, 1) for name, value in seconds.items()},
+                "lavida": __version__,
+            }
+            partial = folder / f".{RESULT}"
+            partial.write_text(json.dumps(record, indent=2) + "\n")
+            os.replace(partial, folder / RESULT)
+        if self._ped2 is not None and not (folder / PED2_FOLDER / "metrics.json").is_file():
+            benchmark, out = open_benchmark(PED2, self._ped2), folder / PED2_FOLDER
+            evaluate(benchmark, detector=detector, out=out, progress=self._progress)
+        gc.collect()  # model and optimiser refer to each other in circles
+
+    @contextmanager
+    def claimed(self, run: Run, *, wait: bool) -> Iterator[bool]:
+        """Keep other processes from the run; False where one of them has it and `wait` is not wanted."""
+        if fcntl is None:
+            yield True
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / f".{run.name}.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
+
+    def _recipe(self, run: Run) -> Recipe:
+        recipe = changed(self.recipe, run.row.changes)
+        return replace(recipe, train=replace(recipe.train, seed=run.seed), out=str(self.folder(run)))
+
+    def _check(self, folder: Path, recipe: Recipe) -> None:
+        if not _has_model(folder) and not any(folder.glob("checkpoint-*")):
+            return  # nothing of an earlier run would be used
+        before, now = _settings(completed(load_recipe(folder / RECIPE))), _settings(recipe)
+        for key in sorted((before.keys() | now.keys()) - FREE):
+            if before.get(key) != now.get(key):
+                raise InputError(
+                    f"{folder} holds a run with {key} {before.get(key)}, not {now.get(key)}: choose another --out"
+                )
+
+
+def _has_model(folder: Path) -> bool:
+    return (folder / MODEL / "config.json").is_file()
+
+
+def _settings(recipe: Recipe) -> dict[str, Any]:
+    """All settings by dotted key, as plain data: lists for tuples."""
+    plain = json.loads(json.dumps(asdict(recipe)))
+    sections = {name: values for name, values in plain.items() if isinstance(values, dict)}
+    return {f"{section}.{key}": value for section, values in sections.items() for key, value in values.items()}
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text()) if path.is_file() else None

@@ -1,0 +1,185 @@
+"""What is ablated: each study is a list of rows, each row a few changes to the same recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from lavida.errors import InputError
+from lavida.paper.published import ABLATIONS, PublishedAblation
+from lavida.training.recipe import Recipe
+from lavida.training.start import model_settings
+
+DEFAULT = "default"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant of the recipe."""
+
+    name: str  # of the run folder and of `--rows`; `default` where nothing is changed
+    label: str  # what the table says
+    level: Any = None  # value of the study's key; None where the study has none
+    changes: Mapping[str, Any] = field(default_factory=dict)  # dotted key of the recipe -> value
+
+
+@dataclass(frozen=True)
+class Study:
+    """A table: either the levels of one key, or parts of the model switched off one at a time."""
+
+    name: str  # on the command line
+    title: str  # of the table
+    key: str = ""  # the dotted key that varies; empty where `parts` vary
+    levels: tuple[Any, ...] = ()  # its values, in the order of the table
+    # name of a part -> the changes that take it out
+    parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    remark: str = ""  # what a reader of the table must know
+
+    @property
+    def published(self) -> PublishedAblation | None:
+        """The paper's numbers for the same rows."""
+        return ABLATIONS.get(self.name)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All dotted keys that its rows change."""
+        return (self.key,) if self.key else tuple(key for changes in self.parts.values() for key in changes)
+
+    def rows(self, recipe: Recipe) -> list[Row]:
+        """The rows in the order of the table; what the recipe, a `completed` one, has already is the default row."""
+        if not self.key:
+            without = [
+                Row(f"no-{part}", f"without {part}", changes=changes)
+                for part, changes in self.parts.items()
+                if any(setting(recipe, key) != value for key, value in changes.items())
+            ]
+            return [Row(DEFAULT, "all parts"), *without]
+        own = setting(recipe, self.key)
+        return [
+            Row(DEFAULT, f"{_said(level)} (default)", level)
+            if level == own
+            else Row(f"{self.name}-{_said(level)}", _said(level), level, {self.key: level})
+            for level in _with_own(self.levels, own)
+        ]
+
+
+STUDIES: dict[str, Study] = {
+    study.name: study
+    for study in (
+        Study(
+            "max-categories",
+            "Most categories named in a training sample, max(K_E)",
+            key="sampler.max_categories",
+            levels=(10, 20, 30, 40),
+        ),
+        Study(
+            "projector",
+            "Projector from semantics to the mask decoder's prompt",
+            key="model.projector",
+            levels=("mlp", "q_former", "two_way"),
+        ),
+        Study(
+            "queries",
+            "Learnable queries of the projector",
+            key="model.projector_queries",
+            levels=(24, 32, 48, 64),
+        ),
+        Study(
+            "compression",
+            "Share of the visual tokens that compression keeps",
+            key="model.compression_ratio",
+            levels=(1.0, 0.5, 0.2, 0.1, 0.05),
+        ),
+        Study(
+            "components",
+            "Parts of the model, taken out one at a time",
+            parts={
+                "f_sem": {"model.use_f_sem": False},
+                "f_a": {"model.use_f_a": False},
+                "positions": {"model.keep_positions": False},
+                "motion": {"model.motion": False},
+                "alignment": {
+                    "model.alignment": False,
+                    "model.classifier_evidence": False,  # both are read through the alignment
+                    "model.residual_evidence": False,
+                },
+                "classifier": {"model.classifier_evidence": False},
+            },
+            remark=(
+                "Motion: in the held-out pictures nothing moves, so what it adds shows in the moving scenes (and on "
+                "Ped2, where that is measured); the mean AUC is over the pictures."
+            ),
+        ),
+    )
+}
+
+# fields of the model
+VARIED = tuple(
+    dict.fromkeys(
+        key.removeprefix("model.") for study in STUDIES.values() for key in study.keys if key.startswith("model.")
+    )
+)
+
+
+def choose(name: str) -> list[Study]:
+    """The studies that a name on the command line means. Raises InputError for an unknown one."""
+    if name == "all":
+        return list(STUDIES.values())
+    if name not in STUDIES:
+        raise InputError(f"unknown ablation: {name}; choose one of {', '.join(STUDIES)}, all")
+    return [STUDIES[name]]
+
+
+def unique_rows(studies: Sequence[Study], recipe: Recipe, *, only: Sequence[str] | None = None) -> list[Row]:
+    """Every row once, the default row first. Raises InputError for a name in `only` that no study has."""
+    rows = {row.name: row for study in studies for row in study.rows(recipe)}
+    names = [DEFAULT, *(name for name in rows if name != DEFAULT)]
+    if only is not None:
+        if unknown := [name for name in only if name not in rows]:
+            raise InputError(f"unknown row: {unknown[0]}; choose from {', '.join(names)}")
+        names = [name for name in names if name in only]
+    return [rows[name] for name in names]
+
+
+def completed(recipe: Recipe) -> Recipe:
+    """The recipe with every field of the model that a study varies named in it, with the value that it has anyway.
+
+    Rows and tables then know what the default row is, whatever is left to the preset or to a saved model. A recipe
+    that names all of them stays as it is.
+
+    Raises:
+        InputError: the model's settings do not fit, or there is no such saved model.
+    """
+    missing = [name for name in VARIED if name not in recipe.model]
+    return replace(recipe, model=recipe.model | model_settings(recipe, missing)) if missing else recipe
+
+
+def setting(recipe: Recipe, key: str) -> Any:
+    """The value of a dotted key of a `completed` recipe."""
+    section, _, name = key.partition(".")
+    part = getattr(recipe, section)
+    return part[name] if isinstance(part, dict) else getattr(part, name)
+
+
+def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
+    """The recipe with other values for some dotted keys."""
+    for key, value in changes.items():
+        section, _, name = key.partition(".")
+        part = getattr(recipe, section)
+        part = {**part, name: value} if isinstance(part, dict) else replace(part, **{name: value})
+        recipe = replace(recipe, **{section: part})
+    return recipe
+
+
+def _with_own(levels: tuple[Any, ...], own: Any) -> list[Any]:
+    """The levels and the recipe's own one at its place among them."""
+    if own in levels:
+        return list(levels)
+    if isinstance(own, (int, float)):
+        return sorted([*levels, own], reverse=levels[0] > levels[-1])
+    return [*levels, own]
+
+
+def _said(level: Any) -> str:
+    return f"{level:g}" if isinstance(level, float) else str(level)

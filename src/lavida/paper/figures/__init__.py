@@ -1,0 +1,8 @@
+"""The paper's pictures of one video: scores over time (Figure 4), masks (Figure 5), token compression (Figure 6)."""
+
+from lavida.paper.figures.masks import draw_masks
+from lavida.paper.figures.scores import draw_scores
+from lavida.paper.figures.sheet import Case
+from lavida.paper.figures.tokens import draw_tokens
+
+__all__ = ["Case", "draw_masks", "draw_scores", "draw_tokens"]

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 
 from lavida.errors import InputError
+from lavida.model.kernels import has_fast_bf16
 
 DEVICE_TYPES = ("cpu", "cuda", "mps")
-AMPERE = (8, 0)  # older ones emulate bf16, and flash-attention 2 has no kernels for them
 
 
 def choose_device(name: str) -> torch.device:
@@ -25,13 +25,6 @@ def choose_device(name: str) -> torch.device:
         reason = str(error).splitlines()[0].split(". ")[0]
         raise InputError(f"device {name} cannot be used: {reason}; try --device auto") from error
     return device
-
-
-def has_fast_bf16(device: torch.device) -> bool:
-    """Whether the hardware multiplies bf16 faster than float32: NVIDIA's since Ampere, AMD's, newer CPUs."""
-    if device.type == "cuda":
-        return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= AMPERE
-    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()
 
 
 def autocast(device: torch.device) -> Callable[[], torch.autocast]:

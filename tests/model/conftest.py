@@ -1,7 +1,7 @@
 import pytest
 from tiny import tiny_lavida
 
-from lavida.model.lavida import LavidaModel
+from lavida.checkpoints.pretrained import LavidaModel
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lavida.model.alignment import Alignment, ClassifierEvidence, imagenet_classes, presence
+from lavida.checkpoints.presets import imagenet_classes
+from lavida.model.alignment import Alignment, ClassifierEvidence, presence
 
 CLASSES, TEXT = 20, 24
 

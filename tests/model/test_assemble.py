@@ -12,14 +12,14 @@ from tiny import clips
 from transformers import AutoConfig
 from video import make
 
+from lavida.checkpoints.assemble import PROCESSOR_FILES, assemble
+from lavida.checkpoints.presets import pretrained_config, shape_only
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.cli import run
 from lavida.detector import Detector, load
 from lavida.errors import InputError
-from lavida.model.assemble import PROCESSOR_FILES, assemble
-from lavida.model.lavida import LavidaModel
 from lavida.model.mllm import FAMILIES
-from lavida.model.presets import pretrained_config, shape_only
-from lavida.model.tokenizer import SEG_TOKEN
+from lavida.model.prompt import SEG_TOKEN
 
 CATEGORIES = [["dog"], ["a person riding a bicycle", "smoke"], ["fire", "dog", "car"]]
 

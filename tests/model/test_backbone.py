@@ -26,7 +26,7 @@ def backbone(library_network, tmp_path_factory):
     path = tmp_path_factory.mktemp("package") / "weights.pth"
     torch.save(library_network.state_dict(), path)
     backbone = EfficientNetLiteBackbone(EfficientNetLiteConfig(variant="efficientnet-lite0")).eval()
-    backbone.load_package_weights(str(path))
+    backbone.load_unfolded(torch.load(path, weights_only=True))
     return backbone
 
 

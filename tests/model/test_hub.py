@@ -7,10 +7,10 @@ from checkpoints import save_clip, save_mllm
 from hub_cache import NOBODY, put_into_cache, use_cache
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
+from lavida.checkpoints import hub
+from lavida.checkpoints.hub import find
 from lavida.detector import load
 from lavida.errors import InputError
-from lavida.model import hub
-from lavida.model.hub import find
 
 ID = "somebody/some-model"
 

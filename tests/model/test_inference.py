@@ -6,10 +6,11 @@ import pytest
 import torch
 from tiny import clips, tiny_lavida
 
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.device import autocast, has_fast_bf16
 from lavida.model import inference
 from lavida.model.inference import prepared_for_inference
-from lavida.model.lavida import LavidaModel, LavidaOutput
+from lavida.model.lavida import LavidaOutput
 
 CPU = torch.device("cpu")
 CATEGORIES = [["bicycle", "a person riding a bicycle"], ["smoke"]]

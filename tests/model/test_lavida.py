@@ -5,8 +5,9 @@ import pytest
 import torch
 from tiny import CATEGORIES, clips, tiny_lavida
 
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.errors import InputError
-from lavida.model.lavida import LavidaModel, LavidaOutput
+from lavida.model.lavida import LavidaOutput
 
 SWITCHES = {
     "everything": {},

@@ -5,12 +5,19 @@ import torch
 from tokenizers import AddedToken
 from transformers import AutoTokenizer, Qwen2Tokenizer, Qwen2VLForConditionalGeneration
 
+from lavida.checkpoints.presets import QWEN_TOKENS, nano_mllm_config, train_nano_tokenizer
 from lavida.errors import InputError
 from lavida.model.mllm.qwen2_vl import Qwen2VL
 from lavida.model.mllm.smolvlm import SmolVLM
-from lavida.model.mllm_config import nano_mllm_config
-from lavida.model.prompt import IGNORED, MAX_CATEGORY_TOKENS, TEMPLATES, clean_category, encode_prompt
-from lavida.model.tokenizer import QWEN_TOKENS, SEG_TOKEN, add_seg_token, train_nano_tokenizer
+from lavida.model.prompt import (
+    IGNORED,
+    MAX_CATEGORY_TOKENS,
+    SEG_TOKEN,
+    TEMPLATES,
+    add_seg_token,
+    clean_category,
+    encode_prompt,
+)
 
 CORPUS = [*TEMPLATES, "a person riding a bicycle", "car accident", "people fighting on the street"] * 3
 TOOL_TOKEN = "<tool_call>"  # pretrained vocabularies add it without marking it special

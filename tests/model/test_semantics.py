@@ -4,13 +4,12 @@ import pytest
 import torch
 from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
 
+from lavida.checkpoints.presets import nano_mllm_config, train_nano_tokenizer
 from lavida.errors import InputError
 from lavida.model.mllm import CLIP_MEAN, CLIP_STD, patchify
 from lavida.model.mllm.qwen2_vl import Qwen2VL
-from lavida.model.mllm_config import nano_mllm_config
 from lavida.model.prompt import TEMPLATES, encode_prompt
 from lavida.model.semantics import Semantics
-from lavida.model.tokenizer import train_nano_tokenizer
 
 CATEGORIES = ["a person riding a bicycle", "car accident"]
 

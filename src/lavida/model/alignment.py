@@ -7,19 +7,11 @@ anyway, read as a convex combination of word embeddings (ConSE, Norouzi et al. 2
 training mask ever named.
 """
 
-from pathlib import Path
-
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 TOP_SHARE = 0.005  # presence = mean of this share of positions: small objects count, single pixels do not
-CLASS_TEMPLATE = "a photo of a {}"
-
-
-def imagenet_classes() -> list[str]:
-    """The 1,000 class names in the order of the classifier's outputs (WordNet lemmas)."""
-    return (Path(__file__).parent / "imagenet_classes.txt").read_text().splitlines()
 
 
 class ClassifierEvidence(nn.Module):

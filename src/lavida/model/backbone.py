@@ -49,10 +49,10 @@ class EfficientNetLiteBackbone(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """The library initialises its own layers."""
 
-    def load_package_weights(self, path: str) -> None:
-        """Load the state dict that the weight package carries (unfolded)."""
+    def load_unfolded(self, state: dict[str, torch.Tensor]) -> None:
+        """Take the library's own state dict, in which batch norms stand apart."""
         network = _library_network(self.config.variant)
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        network.load_state_dict(state)
         self.network.load_state_dict(_folded(network).state_dict())
 
     def forward(self, pixel_values: torch.Tensor, **kwargs) -> EfficientNetLiteOutput:

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from lavida.device import has_fast_bf16
 from lavida.model.decoder import Decoded, MultiLevelMaskDecoder
-from lavida.model.lavida import LavidaModel, LavidaOutput
+from lavida.model.kernels import has_fast_bf16
+from lavida.model.lavida import LavidaNetwork, LavidaOutput
 from lavida.model.vision import VisionEncoder
 
 Answer = Callable[..., LavidaOutput]  # called as `LavidaModel.forward` is
@@ -21,7 +21,7 @@ MATRIX_LAYERS = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)  # what autocast runs
 PARTS = ("motion", "frame_semantics", "projector", "alignment", "presence_to_semantics")  # beside SAM 2's
 
 
-def prepared_for_inference(model: LavidaModel, *, device: torch.device) -> Answer:
+def prepared_for_inference(model: LavidaNetwork, *, device: torch.device) -> Answer:
     """`model` without what only training needs; its own weights are neither changed nor shared where they are cast.
 
     The weights of layers that autocast would cast at every call are cast once, in copies; the MLLM and the text
@@ -60,7 +60,7 @@ def _cast(part: nn.Module, dtype: torch.dtype | None) -> nn.Module:
 class _InParts:
     """Reads a clip as a whole with the MLLM, then looks at a few of its frames at a time."""
 
-    def __init__(self, model: LavidaModel) -> None:
+    def __init__(self, model: LavidaNetwork) -> None:
         self._model = model
 
     def __call__(

@@ -2,21 +2,20 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 
 import torch
 from torch import nn
-from transformers import PreTrainedTokenizerBase
+from transformers import AutoModelForImageTextToText, PreTrainedModel, PreTrainedTokenizerBase, Sam2Model
 
-from lavida.config import LavidaConfig
 from lavida.model.alignment import Alignment, ClassifierEvidence, presence
+from lavida.model.config import LavidaConfig
 from lavida.model.decoder import Decoded, MultiLevelMaskDecoder
 from lavida.model.frame_semantics import FrameSemantics
 from lavida.model.motion import MotionEncoder
-from lavida.model.parts import Parts
 from lavida.model.projector import SemanticProjector, build_projector
-from lavida.model.saved import SavedModel
 from lavida.model.semantics import Semantics
-from lavida.model.text import CategoryEncoder
+from lavida.model.text import CategoryEncoder, random_encoder
 from lavida.model.vision import VisionEncoder, VisionFeatures
 
 
@@ -41,12 +40,31 @@ class LavidaOutput:
     text_loss: torch.Tensor | None
 
 
-class LavidaModel(SavedModel):
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`mllm` for Eq. 5, `sam2` for f_v and the mask decoder, `text` for f_c."""
+
+    mllm: PreTrainedModel
+    sam2: Sam2Model
+    text: PreTrainedModel
+
+    @classmethod
+    def random(cls, config: LavidaConfig) -> "Parts":
+        """Of the shapes in `config`, without trained weights."""
+        return cls(
+            mllm=AutoModelForImageTextToText.from_config(config.mllm_config, dtype=config.mllm_dtype),
+            sam2=Sam2Model(config.sam2_config),
+            text=random_encoder(config.text_config, pooling=config.text_pooling),
+        )
+
+
+class LavidaNetwork(PreTrainedModel):
     """The whole of section 3, assembled from `transformers` parts by a `LavidaConfig`.
 
     `parts`: pretrained models of the shapes in `config`, taken as they are; without them random ones are made.
     """
 
+    config_class = LavidaConfig
     main_input_name = "frames"
 
     def __init__(
@@ -232,3 +250,9 @@ class LavidaModel(SavedModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         """Parts of `transformers` initialise themselves; the rest keeps PyTorch's defaults."""
+
+
+def __getattr__(name: str) -> type:  # LavidaModel has moved to lavida.checkpoints.pretrained; goes with its last import
+    if name != "LavidaModel":
+        raise AttributeError(name)
+    return getattr(import_module("lavida.checkpoints.pretrained"), name)

@@ -1,4 +1,4 @@
-"""The prompt around the video and the categories (paper, 3.5), assembled from token ids."""
+"""`<SEG>` in the vocabulary, and the prompt around the video and the categories (paper, 3.5) as token ids."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from itertools import groupby
 
 import torch
+from tokenizers import AddedToken
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lavida.errors import InputError
-from lavida.model.tokenizer import SEG_TOKEN
 
+SEG_TOKEN = "<SEG>"
 # `{c}` stands for the categories. The first one is the paper's and the only one used at test time.
 TEMPLATES = (
     "Find the anomaly in this video. Anomaly types may contain {c}.",
@@ -62,6 +63,29 @@ class EncodedPrompt:
     labels: Tensor
     seg_position: int
     visual: Tensor
+
+
+@torch.no_grad()
+def add_seg_token(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> int:
+    """Extend a pretrained vocabulary with `<SEG>` (paper, 3.5); a second call changes nothing.
+
+    The embedding matrix grows only if it has no spare row. The new row starts at the mean of the known ones,
+    so that the untrained token looks like an ordinary word to the language model.
+
+    Returns:
+        The id of `<SEG>`.
+    """
+    known = len(tokenizer)
+    added = tokenizer.add_tokens([AddedToken(SEG_TOKEN, special=True)], special_tokens=True)
+    seg_id = tokenizer.convert_tokens_to_ids(SEG_TOKEN)
+    rows = model.get_input_embeddings().num_embeddings
+    if added == 0 and seg_id < rows:
+        return seg_id
+    if seg_id >= rows:
+        model.resize_token_embeddings(seg_id + 1, mean_resizing=False)
+    for layer in (model.get_input_embeddings(), model.get_output_embeddings()):
+        layer.weight[seg_id] = layer.weight[: min(known, seg_id)].mean(dim=0, dtype=torch.float32)
+    return seg_id
 
 
 def clean_category(text: str) -> str:

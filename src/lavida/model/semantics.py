@@ -12,6 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lavida.model.clip_tokens import ClipTokens, TokenMap, compressed, see, token_map
 from lavida.model.conversation import Conversation, Conversations, ReadSequence, read_sequence
+from lavida.model.kernels import attention_kernel
 from lavida.model.mllm import family_of
 from lavida.model.mllm.attention import FLASH, prefer_flash
 from lavida.model.mllm.prefix import PrefixCache
@@ -170,7 +171,7 @@ class Semantics(nn.Module):
         prefix = conversations[0].prefix
         rest = max(len(sequence) for sequence in sequences) - len(prefix)
         # without its start, flash-attention takes a sequence of 1-D positions with gaps for several ones
-        if not prefix or len(prefix) < REUSED_SHARE * rest or self.mllm.config._attn_implementation == FLASH:
+        if not prefix or len(prefix) < REUSED_SHARE * rest or attention_kernel(self.mllm) == FLASH:
             return ()
         return prefix if all(prefix == other.prefix for other in conversations[1:]) else ()
 

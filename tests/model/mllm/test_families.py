@@ -7,9 +7,9 @@ import torch
 from families import CATEGORIES, clip, family_config, tiny_family
 from tiny import clips, tiny_config, tiny_tokenizers
 
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.device import has_fast_bf16
 from lavida.errors import InputError
-from lavida.model.lavida import LavidaModel
 from lavida.model.mllm import FAMILIES, attention, family_of
 from lavida.model.mllm.family import cache_argument
 from lavida.model.prompt import encode_prompt

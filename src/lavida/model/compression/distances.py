@@ -1,10 +1,11 @@
 """Squared distances between tokens: by matmul, to rank them, and by subtraction, to know them."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+
+from lavida.model.kernels import matmul_transposed
 
 # Largest intermediate, in elements. On a CPU what fits in its caches, and small enough that the allocator reuses it.
 BLOCK_ELEMENTS = {"cpu": 2**21}
@@ -26,12 +27,7 @@ def products(rows: Tensor, columns: Tensor) -> Tensor:
     """All dot products `[..., N, M]` of `rows` `[..., N, D]` and `columns` `[..., M, D]`, in their full precision."""
     if rows.ndim == 3 and len(rows) == 1:
         return products(rows[0], columns[0])[None]
-    with torch.autocast(rows.device.type, enabled=False):
-        if _onednn_multiplies(rows):
-            # PyTorch's usual library for float32, MKL, uses half of the vector width of AMD's processors
-            return torch.ops.mkldnn._linear_pointwise(rows, columns, None, "none", [], "")
-        with _without_tf32(rows.device):
-            return rows @ columns.mT
+    return matmul_transposed(rows, columns)
 
 
 def squared_norms(points: Tensor) -> Tensor:
@@ -84,27 +80,6 @@ def smallest(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     columns = torch.cat([columns, tail.expand(len(values), -1)], dim=1)
     found = values.gather(1, columns).topk(count, dim=1, largest=False)
     return found.values, columns.gather(1, found.indices)
-
-
-@contextmanager
-def _without_tf32(device: torch.device) -> Iterator[None]:
-    """Ranks and bounds need float32; a GPU may have been told to multiply with fewer bits."""
-    if device.type != "cuda":
-        yield
-        return
-    settings = torch.backends.cuda.matmul
-    name, full = ("fp32_precision", "ieee") if hasattr(settings, "fp32_precision") else ("allow_tf32", False)
-    before = getattr(settings, name)
-    setattr(settings, name, full)
-    try:
-        yield
-    finally:
-        setattr(settings, name, before)
-
-
-def _onednn_multiplies(rows: Tensor) -> bool:
-    plain = rows.device.type == "cpu" and rows.dtype == torch.float32 and rows.ndim == 2
-    return plain and torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def clips_at_once(length: int, *, device: torch.device) -> int:

@@ -4,7 +4,7 @@ import torch
 from transformers import PreTrainedModel
 from transformers.utils import is_flash_attn_2_available
 
-from lavida.device import has_fast_bf16
+from lavida.model.kernels import attention_kernel, has_fast_bf16
 
 SDPA, FLASH = "sdpa", "flash_attention_2"
 
@@ -23,7 +23,7 @@ def prefer_flash(mllm: PreTrainedModel) -> None:
 
     A model that was given another implementation on purpose keeps it.
     """
-    current = mllm.config._attn_implementation
+    current = attention_kernel(mllm)
     if current in (SDPA, FLASH):
         weight = mllm.get_input_embeddings().weight
         if (wanted := fastest(weight.device, weight.dtype)) != current:

@@ -10,11 +10,9 @@ import yaml
 from safetensors.torch import load_file
 from tiny import tiny_lavida
 
+from lavida.checkpoints import pretrained
+from lavida.checkpoints.pretrained import LavidaModel, adapter_card, fingerprint, model_card
 from lavida.errors import InputError
-from lavida.model import saved
-from lavida.model.card import adapter_card, model_card
-from lavida.model.lavida import LavidaModel
-from lavida.model.saved import fingerprint
 
 SOURCES = {"mllm": "Qwen/Qwen2-VL-7B-Instruct", "vision": "facebook/sam2.1-hiera-small", "text": "my-clip"}
 
@@ -45,7 +43,7 @@ class Hub:
 
 def test_all_of_a_model_goes_to_the_hub_and_comes_back(tmp_path, monkeypatch):
     hub = Hub(tmp_path / "there")
-    monkeypatch.setattr(saved, "HfApi", hub)
+    monkeypatch.setattr(pretrained, "HfApi", hub)
     model = tiny_lavida(sources=SOURCES)
     model.processors = {"mllm/preprocessor_config.json": "{}"}
     assert model.push_to_hub("model", private=True) == "commit to me/model"
@@ -63,7 +61,7 @@ def test_all_of_a_model_goes_to_the_hub_and_comes_back(tmp_path, monkeypatch):
 )
 def test_a_branch_that_is_not_there_is_made(tmp_path, monkeypatch, revision, made):
     hub = Hub(tmp_path / "there")
-    monkeypatch.setattr(saved, "HfApi", hub)
+    monkeypatch.setattr(pretrained, "HfApi", hub)
     tiny_lavida().push_to_hub("model", revision=revision)
     assert hub.calls[1:] == made
 
@@ -81,7 +79,7 @@ def test_tied_weights_are_written_once_in_any_precision(tmp_path):
 
 def test_a_card_that_somebody_wrote_on_the_hub_stays(tmp_path, monkeypatch):
     hub = Hub(tmp_path / "there", has_card=True)
-    monkeypatch.setattr(saved, "HfApi", hub)
+    monkeypatch.setattr(pretrained, "HfApi", hub)
     tiny_lavida().push_to_hub("model")
     assert (hub.root / "config.json").is_file() and not (hub.root / "README.md").exists()
 

@@ -8,9 +8,9 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny import clips, tiny_lavida
 
+from lavida.checkpoints.packaged import describe, locate
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.errors import InputError
-from lavida.model.frozen import describe, locate
-from lavida.model.lavida import LavidaModel
 
 BACKBONE, TEXT = "sam2.vision_encoder.backbone", "text.encoder"
 

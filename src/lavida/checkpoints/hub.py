@@ -1,0 +1,202 @@
+"""Where weights are: in a folder, in the hub's cache on this machine or on the hub; and whether they are whole."""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub.errors import (
+    GatedRepoError,
+    HFValidationError,
+    LocalEntryNotFoundError,
+    OfflineModeIsEnabled,
+    RepositoryNotFoundError,
+)
+from huggingface_hub.utils import validate_repo_id
+from safetensors import SafetensorError, safe_open
+from transformers.utils import logging as transformers_logging
+
+from lavida.console import complain
+from lavida.errors import InputError
+
+ANSWER_WITHIN = 5.0  # seconds until the hub counts as out of reach
+HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+CONFIG = "config.json"
+TEXTS = ("*.json", "*.jinja", "*.txt", "*.model", "README.md")
+SAFE, PICKLED = "*.safetensors", "*.bin"  # kinds of weight files; the second only where the first is not offered
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+
+
+def weights_fault(folder: Path) -> str | None:
+    """What keeps the weights in `folder` from being loaded, in a few words; only names and sizes are looked at."""
+    if not (folder / CONFIG).is_file():
+        return f"{CONFIG} is missing"
+    indices = [folder / f"{name}.index.json" for name in WEIGHTS]
+    if index := next((path for path in indices if path.is_file()), None):
+        try:
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError):
+            return f"{index.name} cannot be read"
+    elif not (names := [name for name in WEIGHTS if (folder / name).is_file()][:1]):
+        return f"{WEIGHTS[0]} is missing"
+    for name in names:
+        if not (folder / name).is_file():
+            return f"{name} is missing"
+        if name.endswith(".safetensors") and _cut_short(folder / name):
+            return f"{name} is damaged or cut short"
+    return None
+
+
+def find(
+    source: str | Path,
+    *,
+    what: str = "model",
+    give: str = "a folder or a hub id",
+    whole: Callable[[Path], str | None] = weights_fault,
+) -> Path:
+    """The folder that holds `source`.
+
+    Args:
+        source: A folder, or a hub id such as `Qwen/Qwen2-VL-2B-Instruct`: downloaded into the hub's cache unless it
+            is there. When the hub cannot be reached, a copy in the cache is used and stderr says so.
+        what: How messages call it.
+        give: What messages advise.
+        whole: Says what is missing in a copy from the cache, None for nothing.
+
+    Raises:
+        InputError: there is neither such a folder nor such a hub id, or the hub cannot be reached and no whole copy
+            is in the cache.
+    """
+    folder = Path(os.path.expanduser(source))  # os.path, because no path is too odd for it
+    if os.path.isdir(folder):
+        return folder
+    if not _is_hub_id(str(source)):
+        raise InputError(f"no such {what}: {source}; give {give}")
+    why, mend = _out_of_reach(str(source), what=what, give=give)
+    if why is None:
+        return _download(str(source))
+    copy = _cached(str(source))
+    if copy is None:
+        raise InputError(f"{source} is no folder, {why}, and no copy of it is in the hub's cache here; {mend}")
+    if fault := whole(copy):
+        raise InputError(f"{why}, and the copy of {source} in its cache is incomplete ({fault}); {mend}")
+    complain(f"{why}: using the copy of {source} in its cache")
+    return copy
+
+
+def _is_hub_id(source: str) -> bool:
+    if not HUB_ID.fullmatch(source):
+        return False
+    try:
+        validate_repo_id(source)
+    except HFValidationError:
+        return False
+    return True
+
+
+def read_config(folder: Path, *, what: str = "model", give: str, mend: str = "copy it again") -> dict[str, Any]:
+    """What `config.json` of a checkpoint holds.
+
+    Args:
+        folder: Of the checkpoint.
+        what: How messages call it.
+        give: What they advise where there is none.
+        mend: And where it is damaged.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    try:
+        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("not an object")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        raise InputError(f"no {what} in {folder}: {CONFIG} is missing; give {give}") from None
+    except OSError as error:
+        raise InputError(f"the {what} in {folder} cannot be read: {error.strerror}; check its permissions") from error
+    except ValueError as error:
+        raise InputError(f"damaged {what} in {folder}: {CONFIG} cannot be read; {mend}") from error
+    return config
+
+
+def check_weights(folder: Path, *, what: str = "model") -> None:
+    """Raise InputError unless `folder` holds weights of which no file is missing or cut short; nothing is read."""
+    if fault := weights_fault(folder):
+        raise InputError(f"the {what} in {folder} cannot be used: {fault}; copy or download it again")
+
+
+def _out_of_reach(hub_id: str, *, what: str, give: str) -> tuple[str | None, str]:
+    """Why `hub_id` cannot be had from the hub now, None if it can; and what to do about it."""
+    try:
+        HfApi().model_info(hub_id, timeout=ANSWER_WITHIN)
+    except GatedRepoError:
+        return (
+            "the hub gives it only to those who accepted its terms",
+            "accept them on its page and run `hf auth login`",
+        )
+    except RepositoryNotFoundError:  # or one that only others may see
+        return f"the hub has no such {what}", f"give {give}"
+    except OfflineModeIsEnabled:
+        return "the hub is switched off by HF_HUB_OFFLINE", "unset it, or give a folder"
+    except Exception:  # HTTP libraries raise many types, which differ between versions of the hub's client
+        return "the hub cannot be reached", "try again with a connection, or give a folder"
+    return None, ""
+
+
+def _download(hub_id: str) -> Path:
+    try:
+        files = HfApi().list_repo_files(hub_id)
+        # where both kinds are offered, the pickled one is a second copy; so are a repository's other formats
+        kind = SAFE if any(name.endswith(".safetensors") for name in files) else PICKLED
+        return Path(snapshot_download(hub_id, allow_patterns=[*TEXTS, kind], etag_timeout=ANSWER_WITHIN))
+    except OSError as error:
+        if error.errno is not None:  # of the disk, which the command line tells
+            raise
+        raise _interrupted(hub_id) from error
+    except Exception as error:  # as above
+        raise _interrupted(hub_id) from error
+
+
+def _interrupted(hub_id: str) -> InputError:
+    return InputError(f"the hub stopped answering while {hub_id} was downloaded; run the same command to go on")
+
+
+def _cached(hub_id: str) -> Path | None:
+    """The copy in the cache, whole or not; None where there is none."""
+    try:
+        return Path(snapshot_download(hub_id, local_files_only=True))
+    except LocalEntryNotFoundError as error:  # newer clients raise for an incomplete copy and say where it is
+        copy = getattr(error, "snapshot_path", None)
+        return None if copy is None else Path(copy)
+
+
+def _cut_short(path: Path) -> bool:
+    try:
+        with safe_open(path, "pt"):
+            return False
+    except (SafetensorError, OSError):
+        return True
+
+
+def first_line(error: Exception) -> str:
+    """Of a message that may have many."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:!")
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """No progress bar and no warning from transformers: what matters to the user is raised as one line."""
+    logging = transformers_logging
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()

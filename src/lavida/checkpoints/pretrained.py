@@ -1,0 +1,275 @@
+"""A `LavidaModel` on disk and on the hub. Frozen parts stay in the package that carries them."""
+
+import errno
+import hashlib
+import os
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+import yaml
+from huggingface_hub import HfApi
+from safetensors import SafetensorError
+from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+
+from lavida.checkpoints.hub import CONFIG, HUB_ID, check_weights, find, first_line, quiet_transformers, read_config
+from lavida.checkpoints.packaged import FrozenPart
+from lavida.errors import InputError
+from lavida.model.config import LavidaConfig
+from lavida.model.lavida import LavidaNetwork, Parts
+
+TOKENIZER, TEXT_TOKENIZER, PROCESSORS, CARD = "tokenizer", "text_tokenizer", "processors", "README.md"
+ADAPTER_CONFIG = "adapter_config.json"  # peft's name
+GIVE = "nano, a saved model's folder or its hub id"
+DISK_FULL = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b")
+TORCH_WRITER = "inline_container.cc"  # fails when fewer bytes than it wrote have arrived; it says no reason
+TAGS = ["lavida", "video-anomaly-detection", "zero-shot"]
+TRAINED = "Trained by anomaly exposure on segmentation data; no video-anomaly data was used."
+WHAT = {
+    "mllm": "language model (Eq. 5)",
+    "vision": "vision encoder and mask decoder (Eq. 6, 9)",
+    "text": "text encoder",
+}
+
+
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over the files of a saved model, its card aside: a folder may be trained anew under its old name."""
+    whole = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{path.relative_to(folder).as_posix()} {digest}\n".encode())
+    return whole.hexdigest()
+
+
+class LavidaModel(LavidaNetwork):
+    """The network with saving, loading and sharing.
+
+    Attributes:
+        processors: Text files of the pretrained parts that describe their preprocessing, by their place below
+            `processors/`. Kept for users of those parts; lavida reads what it needs when it assembles a model.
+    """
+
+    def __init__(
+        self,
+        config: LavidaConfig,
+        tokenizer: PreTrainedTokenizerBase,
+        text_tokenizer: PreTrainedTokenizerBase,
+        *,
+        parts: Parts | None = None,
+    ):
+        super().__init__(config, tokenizer, text_tokenizer, parts=parts)
+        self.processors: dict[str, str] = {}
+        self._keys_to_ignore_on_load_missing = [re.escape(prefix) for prefix in self._frozen_prefixes()]
+
+    def load_frozen_parts(self) -> None:
+        """Fill the parts named in `config.frozen_parts` from their packages."""
+        for part in self.config.frozen_parts:
+            FrozenPart(**part).load_into(self)
+        self.text.forget()
+
+    def save_pretrained(self, save_directory: str | Path, *, weights: torch.dtype | None = None, **kwargs) -> None:
+        """Write config, tokenizers, processor files, model card and the weights that no package carries.
+
+        Args:
+            save_directory: The folder, made if need be.
+            weights: Write weights that are held in float32 in this precision.
+            kwargs: Of `PreTrainedModel.save_pretrained`, such as `state_dict` and `max_shard_size`.
+        """
+        state = kwargs.pop("state_dict", None) or self.state_dict()
+        state = {key: value for key, value in state.items() if not key.startswith(self._frozen_prefixes())}
+        if weights is not None:
+            state = _cast(state, weights)
+        with quiet_transformers(), disk_errors(save_directory):
+            super().save_pretrained(save_directory, state_dict=state, **kwargs)
+        folder = Path(save_directory)
+        self.semantics.tokenizer.save_pretrained(folder / TOKENIZER)
+        self.text.tokenizer.save_pretrained(folder / TEXT_TOKENIZER)
+        for place, text in self.processors.items():
+            path = folder / PROCESSORS / place
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        (folder / CARD).write_text(model_card(self.config), encoding="utf-8")
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, **kwargs) -> "LavidaModel":
+        """Load what `save_pretrained` wrote: a folder or a hub id. Raises InputError if it is not a whole LAVIDA model.
+
+        The language model comes in `config.mllm_dtype`, everything else in float32 (or `dtype`).
+        """
+        folder = find(source, give=GIVE)
+        _check_folder(folder)
+        with quiet_transformers():
+            model = cls._loaded(folder, **kwargs)
+        return model.eval()
+
+    @classmethod
+    def _loaded(cls, folder: Path, **kwargs) -> "LavidaModel":
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(folder / TOKENIZER, local_files_only=True)
+            text_tokenizer = AutoTokenizer.from_pretrained(folder / TEXT_TOKENIZER, local_files_only=True)
+            model, report = super().from_pretrained(
+                folder,
+                tokenizer,
+                text_tokenizer,
+                output_loading_info=True,
+                local_files_only=True,
+                ignore_mismatched_sizes=True,  # told below, by name
+                **({"dtype": torch.float32} | kwargs),
+            )
+            if wrong := sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}):
+                raise InputError(
+                    f"the model in {folder} lacks {len(wrong)} weights or has them in another size "
+                    f"(first: {wrong[0]}); the file is incomplete or of another version"
+                )
+            model.load_frozen_parts()
+            model.text.requires_grad_(False)  # loading gives every parameter a gradient
+            model.processors = _read_texts(folder / PROCESSORS)
+        except InputError:
+            raise
+        except Exception as error:  # transformers and safetensors raise many types for a broken folder
+            raise InputError(
+                f"cannot load the model in {folder}: {first_line(error)}; "
+                "its files are damaged or do not belong together, copy or train it again"
+            ) from error
+        return model
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: bool | str | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        commit_message: str = "Upload LavidaModel",
+        max_shard_size: int | str = "5GB",
+    ) -> str:
+        """Put all of the model on the hub, as `transformers` does for its models; returns the address of the commit.
+
+        A model card that is there already is left as it is.
+        """
+        api = HfApi(token=token)
+        repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
+        if revision is not None and not revision.startswith("refs/pr"):
+            api.create_branch(repo_id, branch=revision, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, max_shard_size=max_shard_size)
+            if api.file_exists(repo_id, CARD, revision=revision):
+                (Path(folder) / CARD).unlink()
+            return api.upload_folder(
+                repo_id=repo_id,
+                folder_path=folder,
+                revision=revision,
+                create_pr=create_pr,
+                commit_message=commit_message,
+            )
+
+    def _frozen_prefixes(self) -> tuple[str, ...]:
+        return tuple(part["module"] + "." for part in self.config.frozen_parts)
+
+
+def _cast(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """The weights with those in float32 in another precision; tied ones stay one, or both would be written."""
+    casts: dict[tuple, torch.Tensor] = {}
+
+    def cast(value: torch.Tensor) -> torch.Tensor:
+        if value.dtype != torch.float32:
+            return value
+        place = value.data_ptr(), value.shape, value.stride()
+        if place not in casts:
+            casts[place] = value.to(dtype)
+        return casts[place]
+
+    return {key: cast(value) for key, value in state.items()}
+
+
+@contextmanager
+def disk_errors(place: str | Path) -> Iterator[None]:
+    """safetensors and torch have errors of their own for a full disk: make them the `OSError` that all expect."""
+    try:
+        yield
+    except RuntimeError as error:
+        if TORCH_WRITER not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(place)) from error
+    except SafetensorError as error:
+        if (full := DISK_FULL.search(str(error))) is None:
+            raise
+        code = int(full[1])
+        raise OSError(code, os.strerror(code), str(place)) from error
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse what is no saved `LavidaModel` before `transformers` says it in its own words."""
+    if not os.path.isfile(folder / CONFIG) and os.path.isfile(folder / ADAPTER_CONFIG):
+        raise InputError(
+            f"{folder} holds an adapter: `lavida models merge {folder} --base DIR --out MODEL` makes a model of it"
+        )
+    kind = read_config(folder, give=GIVE, mend="copy or train it again").get("model_type")
+    if kind != LavidaConfig.model_type:
+        build = "" if kind is None else "; `lavida models build` makes a LAVIDA model of pretrained ones"
+        raise InputError(f"not a LAVIDA model: {folder} holds {kind or 'another'}; give {GIVE}{build}")
+    for part in (TOKENIZER, TEXT_TOKENIZER):
+        if not (folder / part).is_dir():
+            raise InputError(f"incomplete model in {folder}: the folder {part} is missing; copy all of it")
+    check_weights(folder)
+
+
+def _read_texts(folder: Path) -> dict[str, str]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in files}
+
+
+def model_card(config: LavidaConfig) -> str:
+    """Markdown with the hub's metadata on top: what the model is made of, whether it is trained, how to use it."""
+    state = (
+        "**Untrained**: the projector and what stands around it are random; `lavida train` with `model.start=DIR` "
+        "trains them."
+        if config.untrained
+        else TRAINED
+    )
+    use = 'lavida detect street.mp4 -a "person on a bicycle" --model DIR_OR_HUB_ID'
+    return _card(config, title="A LAVIDA model", state=state, use=use)
+
+
+def adapter_card(config: LavidaConfig) -> str:
+    """The same for an adapter: what to build and how to merge it."""
+    state = f"{TRAINED} This is what training has changed, without the parts below; LoRA in peft's format."
+    options = " ".join(f"--{part} {source}" for part, source in (config.sources or {}).items())
+    use = (
+        f"lavida models build {options or 'PRESET'} --out BASE\n"
+        "lavida models merge DIR_OR_HUB_ID --base BASE --out MODEL"
+    )
+    return _card(config, title="A LAVIDA adapter", state=state, use=use, further={"tags": [*TAGS, "peft", "lora"]})
+
+
+def _card(config: LavidaConfig, *, title: str, state: str, use: str, further: dict | None = None) -> str:
+    sources = config.sources or {}
+    metadata = {"library_name": "lavida", "pipeline_tag": "video-classification", "tags": TAGS} | (further or {})
+    if bases := sorted({source for source in sources.values() if HUB_ID.fullmatch(source)}):
+        metadata["base_model"] = bases
+    parts = "\n".join(f"| {WHAT.get(part, part)} | {source} |" for part, source in sources.items())
+    table = f"\n| part | from |\n|---|---|\n{parts}\n" if parts else ""
+    return f"""---
+{yaml.safe_dump(metadata, sort_keys=False).strip()}
+---
+
+# {title}
+
+Describe in plain words what counts as abnormal; get when and where it happens in a video.
+
+{state}
+{table}
+```
+{use}
+```
+
+Sizes and switches are in the configuration. The licences of the parts and of the training data hold for the weights.
+"""
+
+
+AutoModel.register(LavidaConfig, LavidaModel)

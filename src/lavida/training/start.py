@@ -136,5 +136,7 @@ def _config(preset: str, settings: dict[str, Any]) -> LavidaConfig:
 def _built(build: Callable[[], T]) -> T:
     try:
         return build()
+    except InputError:
+        raise
     except (ValueError, StrictDataclassError) as error:
         raise InputError(f"model in the recipe: {' '.join(str(error).split())}") from error

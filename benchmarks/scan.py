@@ -63,7 +63,7 @@ def cut(root: Path, folder: Path, *, clips: int, seconds: float) -> None:
 
 def command(clips: Path, out: Path, setting: Setting, options: argparse.Namespace) -> list[str]:
     base = [sys.executable, "-m", "lavida", "scan", str(clips), "-a", options.anomaly, "--out", str(out)]
-    return [*base, "--model", options.model, "--device", "cpu", *setting.options]
+    return [*base, "--settle", "0", "--model", options.model, "--device", "cpu", *setting.options]
 
 
 def finished(out: Path) -> list[Path]:

@@ -25,6 +25,7 @@ EVERY_S = 1.0
 def scan(source: Path, out: Path, options: argparse.Namespace) -> dict:
     """Scan `source`, reading the memory meanwhile: megabytes at the end of each quarter, and the most of all."""
     command = [sys.executable, "-m", "lavida", "scan", str(source), "-a", options.anomaly, "--out", str(out)]
+    command += ["--settle", "0"]
     command += ["--model", options.model, *(["--stride", str(options.stride)] if options.stride else [])]
     started = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:

@@ -95,6 +95,9 @@ def scan(
     ] = None,
     ray: Annotated[str | None, typer.Option(help="local, or the address of a Ray cluster.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Remove an earlier scan in OUT.")] = False,
+    settle: Annotated[
+        float | None, typer.Option(help="Leave videos that changed less than so many seconds ago; default: 10.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")] = False,
 ) -> int:
     """Score any number of videos into one Parquet data set; killed and started again, it goes on."""
@@ -111,6 +114,7 @@ def scan(
         workers=workers,
         ray=ray,
         overwrite=overwrite,
+        settle=settle,
         as_json=as_json,
     )
     return DONE

@@ -51,11 +51,14 @@ def footage(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def scan_to(tmp_path: Path, looks: Looks) -> Callable[..., ScanReport]:
-    """`scan` of some sources for light, into `tmp_path / "out"`; `report.said` are the lines for people."""
+    """`scan` of some sources for light, into `tmp_path / "out"`; `report.said` are the lines for people.
+
+    The videos of the tests are new, so that none is left as growing unless a test asks for it.
+    """
 
     def run(*sources: object, **options) -> ScanReport:
         said: list[str] = []
-        settings = {"out": str(tmp_path / "out"), "stride": 3, "say": said.append}
+        settings = {"out": str(tmp_path / "out"), "stride": 3, "settle": 0, "say": said.append}
         report = scan([str(source) for source in sources], ["light"], **(settings | options))
         report.said = said
         return report

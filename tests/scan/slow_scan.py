@@ -39,7 +39,7 @@ def main(source: str, out: str, place: str) -> None:
     Detector.detect = slow(Detector.detect, 0.2)
     if place == "commit":
         Store.write = stopping(Store.write, Path(out))
-    sys.exit(run(["scan", source, "-a", "light", "--out", out, "--stride", "3"]))
+    sys.exit(run(["scan", source, "-a", "light", "--out", out, "--stride", "3", "--settle", "0"]))
 
 
 if __name__ == "__main__":

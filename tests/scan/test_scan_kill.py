@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import slow_scan
-from scan_results import failures, finished, tree
+from scan_results import failures, finished, python_path, tree
 from video import make
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -30,7 +30,7 @@ def videos(tmp_path: Path) -> Path:
 def stopped(source: Path, out: Path, place: str, *, ready: Callable[[], bool], by: signal.Signals) -> int:
     """Scan in a process of its own and send it a signal as soon as `ready`; its return code."""
     command = [sys.executable, slow_scan.__file__, str(source), str(out), place]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(TESTS)}
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": python_path(TESTS)}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
         patience = time.monotonic() + 120
         while not ready():
@@ -56,7 +56,7 @@ def test_stopped_half_way(videos, scan_to, looks, tmp_path, by, code):
     assert len(looks.sources) == 7 - done == report.scored
     assert report.finished == 7 and set(failures(out)) == {"1.mp4"}
     assert tree(out) == tree(tmp_path / "whole")
-    assert {path.name for path in out.iterdir()} == {"frames", "events", "failures.parquet", "run.json"}
+    assert {path.name for path in out.iterdir()} == {"frames", "events", "states", "failures.parquet", "run.json"}
 
 
 def test_killed_between_the_two_files_of_a_video(videos, scan_to, looks, tmp_path):

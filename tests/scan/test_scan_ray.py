@@ -15,7 +15,7 @@ import pytest
 import ray_scan
 from ray_scan_worker import HOLD
 from ray_work import BROKEN, DEADLY, FRAGILE, StartSquares, StartTelling
-from scan_results import failures, finished, tree
+from scan_results import failures, finished, python_path, sources, tree
 from video import make
 
 from lavida.parallel import Failure, run
@@ -36,7 +36,7 @@ def cluster() -> Iterator[str]:
             patch.setenv(name, value)
         for name in (POLICY, OURS):  # a cluster knows nothing of who will use it
             patch.delenv(name, raising=False)
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(TESTS), str(TESTS / "scan"), str(TESTS.parent / "src")]))
+        patch.setenv("PYTHONPATH", python_path(TESTS, TESTS / "scan"))
         node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
         nodes = Cluster(initialize_head=True, head_node_args=node | {"include_dashboard": False})
         nodes.add_node(**node)
@@ -97,3 +97,12 @@ def test_a_scan_whose_worker_and_driver_are_killed_ends_like_one_left_alone(clus
     assert set(failures(out)) == {"3.mp4"}
     assert tree(out) == tree(tmp_path / "whole")
     assert at_the_kill.items() <= tree(out / "frames").items()
+
+    for name, frames in (("3.mp4", 5), ("4.mp4", 30), ("5.mp4", 30)):  # mended, changed, and one still growing
+        make.video(videos / name, frames=frames)
+        if name != "5.mp4":
+            os.utime(videos / name, (time.time() - 3600,) * 2)
+    report = ray_scan.bright_scan(*arguments, settle=600)
+    assert (report.finished, report.scored, list(report.left), report.failures) == (13, 2, ["5.mp4"], {})
+    expected = {f"{i}.mp4": 8 + i for i in range(14) if i != 5} | {"3.mp4": 5, "4.mp4": 30}
+    assert sources(out) == expected

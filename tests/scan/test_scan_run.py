@@ -22,10 +22,11 @@ from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.scan import Video
 from lavida.scan.dataset import DataSet
+from lavida.scan.state import State
 from lavida.scan.store import Store
 from lavida.scan.worker import Scored
 
-FRAME_COLUMNS = {"frame": "int64", "time_s": "double", "score": "float", "category": "string"}
+FRAME_COLUMNS = {"frame": "int64", "time_s": "double", "score": "float", "category": "string", "source": "string"}
 
 
 # --- what is written
@@ -37,16 +38,17 @@ def test_every_video_has_its_partition_with_what_detect_says(footage, scan_to, t
     out = tmp_path / "out"
     lengths = {"cam 1/a.mp4": 12, "cam 1/b.mp4": 7, "c.avi": 20, "cam 1/stills ü": 4}
     assert finished(out) == {f"video={quote(name, safe='')}" for name in lengths}
-    assert {path.name for path in out.iterdir()} == {"frames", "events", "failures.parquet", "run.json"}
+    assert {path.name for path in out.iterdir()} == {"frames", "events", "states", "failures.parquet", "run.json"}
     for name, length in lengths.items():
         detection = bright_detector().detect(footage / name, ["light"], stride=3)
         part = f"video={quote(name, safe='')}/part-0.parquet"
         frames = pq.read_table(out / "frames" / part, partitioning=None)
-        assert {field.name: str(field.type) for field in frames.schema} == FRAME_COLUMNS
+        assert [(field.name, str(field.type)) for field in frames.schema] == list(FRAME_COLUMNS.items())
+        assert set(frames["source"].to_pylist()) == {name}
         assert frames["frame"].to_pylist() == list(range(length))
         assert frames["score"].to_pylist() == detection.scores.tolist()
         events = pq.read_table(out / "events" / part, partitioning=None).to_pylist()
-        assert events == [event.to_json() for event in detection.events()]
+        assert events == [event.to_json() | {"source": name} for event in detection.events()]
     assert (report.videos, report.finished, report.scored, report.frames) == (4, 4, 4, sum(lengths.values()))
     assert report.events == 3 and not report.failures and failures(out) == {}
     failed = pq.read_schema(out / "failures.parquet")
@@ -116,7 +118,7 @@ def test_a_video_that_vanishes_after_it_was_listed_is_a_failure(footage, scan_to
 
 
 def test_a_result_that_did_not_arrive_is_a_failure(footage, scan_to, monkeypatch):
-    answer = Scored(frames=1, events=0, device="cpu", warnings=())
+    answer = Scored(frames=1, events=0, device="cpu", warnings=(), token="0")
     monkeypatch.setattr("lavida.engine.run", lambda todo, *_, **__: ((video, answer) for video in todo))
     report = scan_to(footage)
     assert report.finished == 0 and len(report.failures) == 3
@@ -256,7 +258,7 @@ def test_overwrite_begins_again(footage, scan_to, tmp_path):
     assert len(list((tmp_path / "out" / "events").iterdir())) == 2
 
 
-@pytest.mark.parametrize("removals", range(6))
+@pytest.mark.parametrize("removals", range(7))
 def test_an_overwrite_that_is_killed_can_be_given_again(footage, scan_to, monkeypatch, removals):
     scan_to(footage)
     done, remove = [], Store.remove
@@ -309,11 +311,11 @@ def test_results_are_not_held(tmp_path, scan_to, monkeypatch):
         (tmp_path / "many" / f"{i}.mp4").symlink_to(video)
     written, alive, write = weakref.WeakSet(), [], DataSet.write_video
 
-    def counting(self, video: Video, detection: Detection) -> None:
+    def counting(self, video: Video, detection: Detection, state: State) -> None:
         written.add(detection)
         gc.collect()
         alive.append(len(written))
-        write(self, video, detection)
+        write(self, video, detection, state)
 
     monkeypatch.setattr(DataSet, "write_video", counting)
     scan_to(tmp_path / "many")

@@ -6,21 +6,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from listed import names, touch
 from video import make
 
 from lavida.errors import InputError
 from lavida.scan.videos import list_videos
-
-
-def names(*sources: object) -> list[str]:
-    return [video.name for video in list_videos([str(source) for source in sources]).videos]
-
-
-def touch(root: Path, *files: str) -> None:
-    for file in files:
-        path = root / file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"x")
 
 
 def test_a_folder_is_walked_and_only_videos_are_taken(tmp_path):
@@ -43,8 +33,10 @@ def test_a_folder_that_holds_only_images_is_one_video(tmp_path):
 
 
 def test_results_sent_into_a_folder_of_images_do_not_change_what_it_is(tmp_path):
-    touch(tmp_path, "frames/1.png", "frames/2.png", "frames/scores/run.json", "frames/scores/frames/x/part-0.parquet")
-    assert names(tmp_path / "frames") == ["frames"]
+    touch(tmp_path, "a/frames/1.png", "a/frames/2.png", "a/frames/scores/frames/x/part-0.parquet")
+    (tmp_path / "a" / "frames" / "scores" / "run.json").write_text('{"command": "scan"}')
+    assert names(tmp_path / "a") == ["frames"]
+    assert names(tmp_path / "a" / "frames") == ["frames"]
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path):

@@ -1,12 +1,13 @@
 """`lavida scan`: any number of videos in, one data set out, and what failed on stderr."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lavida.console import complain, one_line, tell
 from lavida.detector import DEFAULT_THRESHOLD
 from lavida.scan import ScanReport, scan
 from lavida.scan.addresses import printable
+from lavida.scan.run import SETTLE_S
 
 
 def scan_command(
@@ -21,6 +22,7 @@ def scan_command(
     workers: int | None,
     ray: str | None,
     overwrite: bool,
+    settle: float | None,
     as_json: bool,
 ) -> None:
     """Scan and say what came of it. Videos that fail do not stop it; raises InputError for what concerns all."""
@@ -35,6 +37,7 @@ def scan_command(
         workers=workers,
         ray=ray,
         overwrite=overwrite,
+        settle=SETTLE_S if settle is None else settle,
         say=complain,
     )
     tell(json.dumps(summary(report), allow_nan=False) if as_json else in_words(report))
@@ -42,13 +45,23 @@ def scan_command(
 
 def summary(report: ScanReport) -> dict:
     """The `--json` object."""
-    failures = [{"video": printable(n), "reason": printable(r)} for n, r in report.failures.items()]
     counts = {name: getattr(report, name) for name in ("videos", "finished", "scored", "frames", "events", "seconds")}
-    return {"out": report.out, **counts, "failures": failures}
+    named = {
+        "failures": _named(report.failures),
+        "left_for_the_next_run": _named(report.left),
+        "left_out": report.left_out,
+    }
+    return {"out": report.out, **counts, **named}
 
 
 def in_words(report: ScanReport) -> str:
     """What was done, as a person would say it."""
     failed = f", {len(report.failures)} failed (failures.parquet)" if report.failures else ""
+    left = f", {len(report.left)} left for the next run" if report.left else ""
     now = f"{report.scored} scored now: {report.frames} frames, {report.events} events, {report.seconds:.0f} s"
-    return f"{report.finished} of {report.videos} videos finished{failed}\n  {now}\n  data set: {one_line(report.out)}"
+    finished = f"{report.finished} of {report.videos} videos finished{failed}{left}"
+    return f"{finished}\n  {now}\n  data set: {one_line(report.out)}"
+
+
+def _named(reasons: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"video": printable(name), "reason": printable(reason)} for name, reason in reasons.items()]

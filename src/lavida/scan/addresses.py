@@ -73,6 +73,11 @@ def file_system(address: str) -> tuple[fsspec.AbstractFileSystem, str]:
         raise InputError(f"cannot open {address}: {why(error)}; check the address and your access to it") from error
 
 
+def takes_many(address: str) -> bool:
+    """Whether its file system can be asked by several threads at once, which is promised for few."""
+    return not is_remote(address) or file_system(address)[0].async_impl
+
+
 def address_of(path: str, *, like: str) -> str:
     """The address of a path that a file system has listed.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
@@ -16,11 +17,13 @@ from lavida.errors import InputError
 from lavida.export.tables import frames_table
 from lavida.scan.addresses import partition, printable
 from lavida.scan.deaths import BEGUN
+from lavida.scan.state import State
 from lavida.scan.store import UNFINISHED, Store
 from lavida.scan.videos import Video
 
-FRAMES, EVENTS, FAILURES, RUN = "frames", "events", "failures.parquet", "run.json"
+FRAMES, EVENTS, STATES, FAILURES, RUN = "frames", "events", "states", "failures.parquet", "run.json"
 PART = "part-0.parquet"
+SOURCE = "source"  # last column of frames and events: text, where readers guess other types for the folders' names
 EVENT_COLUMNS = pa.schema(
     [
         ("start_s", pa.float64()),
@@ -35,28 +38,78 @@ FAILURE_COLUMNS = pa.schema([("video", pa.string()), ("reason", pa.string())])
 METADATA_KEY = b"lavida"
 
 
+@dataclass(slots=True)
+class Result:
+    """What a listing of the data set tells of one video with frames.
+
+    Attributes:
+        written: when its frames were, in seconds since 1970; None if the file system does not tell.
+        tokens: of the states of the source that they may have been made from: one, or none where an earlier version
+            made them, which kept no states.
+    """
+
+    written: float | None
+    tokens: set[str] = field(default_factory=set)
+
+
 class DataSet:
     """The folder of one scan.
 
-    `frames/video=<name, URL-encoded>/part-0.parquet` and the same below `events`; `failures.parquet`; `run.json`. A
-    video is finished when its file below `frames` is there, which is written last.
+    `frames/video=<name, URL-encoded>/part-0.parquet` and the same below `events`; `states/video=<...>/<token>.json`;
+    `failures.parquet`; `run.json`. A video is finished when its file below `frames` is there, and its one state is that
+    of the source. The token is the name of the state's file, so that two listings tell what is finished.
     """
 
     def __init__(self, address: str) -> None:
         self.store = Store(address)
 
-    def write_video(self, video: Video, detection: Detection) -> None:
-        """Both tables of a video. Raises Halt where they cannot be written."""
-        key = partition(video.name)
-        self.store.write(f"{EVENTS}/video={key}/{PART}", _parquet(events_table(detection)))
-        frames = frames_table(detection).replace_schema_metadata({METADATA_KEY: _record(video, detection)})
-        self.store.write(f"{FRAMES}/video={key}/{PART}", _parquet(frames))
+    def write_video(self, video: Video, detection: Detection, state: State) -> None:
+        """Both tables of a video, made from a source in this state. Raises Halt where they cannot be written.
 
-    def finished(self) -> set[str]:
-        """The names, as `partition` writes them, of the videos that are done."""
-        start, end = "video=", f"/{PART}"
-        names = self.store.names(FRAMES)
-        return {name[len(start) : -len(end)] for name in names if name.startswith(start) and name.endswith(end)}
+        A kill at any moment leaves the frames with the state that belongs to them, or no frames.
+        """
+        key, source = partition(video.name), printable(video.name)
+        # a worker that died may have noted another state; looking is cheaper than removing what is not there
+        if video.outdated or any(True for _ in self.store.names(f"{STATES}/video={key}")):
+            self.remove_video(video.name)
+        self.write_table(EVENTS, key, events_table(detection), source=source)
+        self.write_state(key, state)
+        frames = frames_table(detection).replace_schema_metadata({METADATA_KEY: _record(video, detection)})
+        self.write_table(FRAMES, key, frames, source=source)
+
+    def write_table(self, kind: str, key: str, table: pa.Table, *, source: str) -> None:
+        """Write one table of a video with its last column; `key` is the name as `partition` writes it."""
+        named = table.append_column(SOURCE, pa.repeat(pa.scalar(source, pa.string()), table.num_rows))
+        self.store.write(f"{kind}/video={key}/{PART}", _parquet(named))
+
+    def read_table(self, kind: str, key: str) -> pa.Table:
+        """One table of a video. Raises FileNotFoundError or ArrowException where it is not there or damaged."""
+        content = self.store.read(f"{kind}/video={key}/{PART}")
+        if content is None:
+            raise FileNotFoundError(f"{kind}/video={key}/{PART}")
+        return pq.read_table(io.BytesIO(content))
+
+    def write_state(self, key: str, state: State) -> None:
+        """Note the state of the source that the results of a video belong to."""
+        self.store.write(f"{STATES}/video={key}/{state.token}.json", json.dumps(state.to_json()).encode())
+
+    def remove_video(self, name: str) -> None:
+        """Remove all results of a video, if there are any; `frames` first, without which it is not finished."""
+        key = partition(name)
+        for kind in (FRAMES, STATES, EVENTS):
+            self.store.remove(f"{kind}/video={key}")
+
+    def results(self) -> dict[str, Result]:
+        """What there is, by the name of the video as `partition` writes it."""
+        found = {
+            key: Result(file.changed)
+            for name, file in self.store.files(FRAMES)
+            if (key := _key(name)) and name.endswith(f"/{PART}")
+        }
+        for name in self.store.names(STATES):
+            if (key := _key(name)) in found:
+                found[key].tokens.add(name.rpartition("/")[2].removesuffix(".json"))
+        return found
 
     def write_failures(self, reasons: Mapping[str, str]) -> None:
         """`reasons`: by the video's name."""
@@ -96,7 +149,7 @@ class DataSet:
 
         `run.json` last: without it nobody would know that what is left is a scan's.
         """
-        for name in (FRAMES, EVENTS, FAILURES, BEGUN, UNFINISHED, RUN):
+        for name in (FRAMES, STATES, EVENTS, FAILURES, BEGUN, UNFINISHED, RUN):
             self.store.remove(name)
 
 
@@ -105,10 +158,16 @@ def events_table(detection: Detection) -> pa.Table:
     return pa.Table.from_pylist([event.to_json() for event in detection.events()], schema=EVENT_COLUMNS)
 
 
+def _key(name: str) -> str:
+    """Of `video=KEY/...`; empty for other names."""
+    folder = name.partition("/")[0]
+    return folder.removeprefix("video=") if folder.startswith("video=") else ""
+
+
 def _record(video: Video, detection: Detection) -> str:
     """How the scores of a video came about, kept in the metadata of its file; nothing that differs between two runs."""
     about = {"video": video.name, "source": video.address}
-    kept = ("model", "categories", "settings", "versions", "frames", "analysed_frames", "warnings")
+    kept = ("model", "categories", "settings", "versions", "frames", "analysed_frames", "contrast", "warnings", "notes")
     run = {name: detection.run[name] for name in kept if name in detection.run}
     about = {name: printable(text) for name, text in about.items()}
     size = {"width": detection.info.width, "height": detection.info.height, "fps": detection.info.fps}

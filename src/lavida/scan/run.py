@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 import time
@@ -23,14 +24,13 @@ from lavida.progress import progress_bar
 from lavida.scan.addresses import absolute, partition, printable
 from lavida.scan.dataset import DataSet
 from lavida.scan.deaths import Deaths
-from lavida.scan.videos import Listing, Video, list_videos
-from lavida.scan.worker import Scored, StartScanWorker
+from lavida.scan.resume import claim, unfinished
+from lavida.scan.videos import Listing, Video, left_out_in_words, list_videos
+from lavida.scan.worker import Left, Scored, StartScanWorker
 from lavida.stages import peak_memory_mb
 
-# what a second run must share with the first: results of two kinds in one data set would not tell which is which
-IDENTITY = {"root": "root", "model_sha256": "model", "categories": "categories", "settings": "settings"}
-
-LONGEST_NOTE, LONGEST_VALUE = 40, 80  # characters
+SETTLE_S = 10.0  # recorders write at least that often
+LONGEST_NOTE = 40  # characters
 
 
 @dataclass(kw_only=True)
@@ -45,7 +45,9 @@ class ScanReport:
         frames: of the videos scored now.
         events: in the videos scored now.
         seconds: this run took.
-        failures: reason by name, of every video without results.
+        failures: reason by name, of every video that could not be scored.
+        left: reason by name, of every video that is still growing: the next run looks at it again.
+        left_out: how many files and folders were passed over, by reason; see `Listing`.
     """
 
     out: str
@@ -56,6 +58,8 @@ class ScanReport:
     events: int = 0
     seconds: float = 0.0
     failures: dict[str, str] = field(default_factory=dict)
+    left: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 def scan(
@@ -70,11 +74,13 @@ def scan(
     workers: int | None = None,
     ray: str | None = None,
     overwrite: bool = False,
+    settle: float = SETTLE_S,
     say: Callable[[str], None] = lambda line: None,
 ) -> ScanReport:
     """Score any number of videos into one Parquet data set; memory does not grow with their number.
 
-    Run again after an interruption of any kind, it leaves out what is finished; videos that failed are tried again.
+    Run again after an interruption of any kind, it leaves out what is finished and has not changed since; videos that
+    failed or were growing are tried again.
 
     Args:
         sources: folders, globs, manifests or files, here or at any address of fsspec; see `list_videos`.
@@ -87,6 +93,8 @@ def scan(
         workers: processes that score; see `engine.run`.
         ray: see `engine.run`.
         overwrite: begin again, removing the results in `out`.
+        settle: a video that changed less than this many seconds ago is growing and left for the next run; 0: none is,
+            but those that change while they are scored.
         say: takes a line for people, for example on how many videos are finished, and one for every failed video.
 
     Raises:
@@ -96,6 +104,7 @@ def scan(
     started = time.perf_counter()
     categories = check_categories(anomalies)
     check_settings(stride=stride, threshold=threshold)
+    _check_settle(settle)
     engine.check_workers(workers)
     on_ray = ray is not None or (workers or 1) > 1
     _check_device(device, on_ray=on_ray)
@@ -116,9 +125,10 @@ def scan(
         stride=stride,
         threshold=threshold,
         device=device,
+        settle=settle,
     )
     with data.store.claimed():
-        _claim(data, identity, overwrite=overwrite)
+        claim(data, identity, overwrite=overwrite)
         work = _Scan(data, listing, identity, say=say, deaths=None if on_ray else Deaths(data.store))
         with work.recorded(started):
             gpu = {"cpu": False, "auto": None}.get(device, True)
@@ -127,7 +137,7 @@ def scan(
 
 
 class _Scan:
-    """One run over the videos that are not finished."""
+    """One run over the videos that are not finished, or have changed since."""
 
     def __init__(
         self,
@@ -139,23 +149,32 @@ class _Scan:
         deaths: Deaths | None,
     ) -> None:
         self._data, self._identity, self._say, self._deaths = data, identity, say, deaths
-        finished, failed = data.finished(), data.read_failures()
-        self._todo = [video for video in listing.videos if partition(video.name) not in finished]
+        failed = data.read_failures()
+        self._todo = unfinished(data, listing.videos, say=say)
+        self._outdated = {video.name for video in self._todo if video.outdated}
         self.report = ScanReport(
-            out=data.store.address, videos=len(listing.videos), finished=len(listing.videos) - len(self._todo)
+            out=data.store.address,
+            videos=len(listing.videos),
+            finished=len(listing.videos) - len(self._todo),
+            left_out=listing.left_out,
         )
         for video in self._todo:  # tried again, but not forgotten if this run ends before
             if reason := failed.get(printable(video.name)):
                 self.report.failures[video.name] = reason
+        self._tokens: dict[str, str] = {}  # of the videos scored now
         self._devices: set[str] = set()
         self._defect: str | None = None
 
-    def go(self, run: Callable[[Iterable[Video]], Iterator[tuple[Video, Scored | Failure]]]) -> None:
+    def go(self, run: Callable[[Iterable[Video]], Iterator[tuple[Video, Scored | Left | Failure]]]) -> None:
         """Score what is not finished."""
         report = self.report
-        self._say(f"{report.videos} videos, {report.finished} of them finished before")
+        changed = f", {len(self._outdated)} changed since they were scored" if self._outdated else ""
+        self._say(f"{report.videos} videos, {report.finished} of them finished before{changed}")
+        if passed_over := left_out_in_words(report.left_out):
+            self._say(passed_over)
         todo, deadly = (self._todo, {}) if self._deaths is None else self._deaths.sort(self._todo)
-        report.failures |= deadly
+        for name, reason in deadly.items():
+            self._give_up(name, reason, among=report.failures)
         with ExitStack() as open_now:
             bar = progress_bar("scanning", total=report.videos, done=report.finished + len(deadly))
             advance = open_now.enter_context(bar)
@@ -165,12 +184,16 @@ class _Scan:
                 advance(1, note=printable(video.name)[-LONGEST_NOTE:])
         self._check_arrived()
 
-    def _take(self, video: Video, answer: Scored | Failure) -> None:
+    def _take(self, video: Video, answer: Scored | Left | Failure) -> None:
         if isinstance(answer, Failure):
-            self.report.failures[video.name] = answer.reason
+            self._give_up(video.name, answer.reason, among=self.report.failures)
             self._defect = self._defect or answer.defect
             return
         self.report.failures.pop(video.name, None)
+        if isinstance(answer, Left):
+            self._give_up(video.name, answer.reason, among=self.report.left)
+            return
+        self._tokens[video.name] = answer.token
         self.report.finished += 1
         self.report.scored += 1
         self.report.frames += answer.frames
@@ -179,13 +202,20 @@ class _Scan:
         for warning in answer.warnings:
             self._say(f"warning: {warning}")
 
+    def _give_up(self, name: str, reason: str, *, among: dict[str, str]) -> None:
+        """Name a video that has no results of what it is now; those of what it was must not pass for them."""
+        among[name] = reason
+        if name in self._outdated:
+            self._data.remove_video(name)
+
     def _check_arrived(self) -> None:
         """Workers on other machines may have written to disks of their own."""
-        finished = self._data.finished()
-        for video in self._todo:
-            if partition(video.name) not in finished and video.name not in self.report.failures:
+        results = self._data.results() if self._tokens else {}
+        for name, token in self._tokens.items():
+            result = results.get(partition(name))
+            if result is None or token not in result.tokens:
                 reason = "scored, but its result is not in the data set; --out must be a place that all machines share"
-                self.report.failures[video.name] = reason
+                self._give_up(name, reason, among=self.report.failures)
                 self.report.finished -= 1
 
     @contextmanager
@@ -200,6 +230,8 @@ class _Scan:
             self.report.seconds = round(time.perf_counter() - started, 3)
             for name, reason in self.report.failures.items():
                 self._say(f"failed: {printable(name)}: {printable(reason)}")
+            for name, reason in self.report.left.items():
+                self._say(f"left for the next run: {printable(name)}: {printable(reason)}")
             try:
                 self._data.write_failures(self.report.failures)
                 self._write_run(complete=complete)
@@ -219,7 +251,13 @@ class _Scan:
             "devices": sorted(self._devices),
             "peak_memory_mb": peak_memory_mb(),
         }
-        counts = {"videos": report.videos, "finished": report.finished, "failed": len(report.failures)}
+        counts = {
+            "videos": report.videos,
+            "finished": report.finished,
+            "failed": len(report.failures),
+            "left_for_the_next_run": len(report.left),
+            "left_out": report.left_out,
+        }
         versions = {"lavida": __version__, "torch": torch.__version__, "python": platform.python_version()}
         self._data.write_run(
             {"command": "scan", **self._identity, "versions": versions, "complete": complete, **counts}
@@ -228,36 +266,13 @@ class _Scan:
         )
 
 
-def _claim(data: DataSet, identity: dict[str, Any], *, overwrite: bool) -> None:
-    """Refuse a data set of another scan; begin again if asked to."""
-    before = data.read_run()
-    if before is None:
-        if not data.store.is_empty():
-            raise InputError(f"the folder holds no scan: {data.store.address}; empty it or choose another --out")
-        return
-    if overwrite:
-        data.clear()
-        return
-    for name, shown in IDENTITY.items():
-        if before.get(name) != identity[name]:
-            was, now = _shown(before.get(shown)), _shown(identity[shown])
-            change = f"{was}, now {now}" if was != now else f"{now} has changed"
-            raise InputError(
-                f"{data.store.address} holds a scan with other {shown} ({change}); "
-                "choose another --out, or --overwrite to begin again"
-            )
-    data.store.tidy()
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {'default' if part is None else part}" for name, part in value.items())
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
-
-
 def _check_device(device: str, *, on_ray: bool) -> None:
     if not on_ray:
         choose_device(device)
     elif device not in ("auto", "cpu", "cuda"):
         raise InputError(f"device {device} cannot be used with several workers: give auto, cpu or cuda")
+
+
+def _check_settle(seconds: float) -> None:
+    if not (math.isfinite(seconds) and seconds >= 0):
+        raise InputError(f"--settle {seconds:g} is out of range: choose 0 or more seconds")

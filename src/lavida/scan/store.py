@@ -12,7 +12,8 @@ from fsspec.implementations.local import LocalFileSystem
 
 from lavida.engine import Halt
 from lavida.errors import InputError
-from lavida.scan.addresses import file_system, why
+from lavida.scan.addresses import file_system, takes_many, why
+from lavida.scan.state import State, listed_state
 
 try:
     import fcntl
@@ -38,6 +39,11 @@ class Store:
         self.is_local = isinstance(self._system, LocalFileSystem)
         # Object stores do not rename: they inherit "copy and delete".
         self._renames = type(self._system).mv is not AbstractFileSystem.mv
+
+    @property
+    def takes_many(self) -> bool:
+        """Whether several threads may use it at once."""
+        return takes_many(self.address)
 
     def read(self, name: str) -> bytes | None:
         """The content, or None if there is no such file."""
@@ -75,11 +81,15 @@ class Store:
 
     def names(self, folder: str) -> Iterator[str]:
         """The files below a folder, whatever their depth, relative to it; none if it does not exist."""
+        return (name for name, _ in self.files(folder))
+
+    def files(self, folder: str) -> Iterator[tuple[str, State]]:
+        """As `names`, each with what the listing tells of it."""
         base = self._path(folder)
         with self._one_clear_line():
             self._system.invalidate_cache()
-            found = self._system.find(base)
-        return (path.removeprefix(base).lstrip("/") for path in found)
+            found = self._system.find(base, detail=True)
+        return ((path.removeprefix(base).lstrip("/"), listed_state(info)) for path, info in found.items())
 
     def is_empty(self) -> bool:
         """Whether nothing is there but what a store itself leaves."""
@@ -92,8 +102,10 @@ class Store:
 
     def remove(self, name: str) -> None:
         """Remove a file or a folder with all that is in it, if it is there."""
+        path = self._path(name)
         with self._one_clear_line(), suppress(FileNotFoundError):
-            self._system.rm(self._path(name), recursive=True)
+            self._system.invalidate_cache(path)  # another worker may have written there
+            self._system.rm(path, recursive=True)
 
     def tidy(self) -> None:
         """Remove what killed writers left out of sight; one that is not dead yet may still be writing there."""

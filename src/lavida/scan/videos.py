@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import glob
 import os
-import posixpath
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from lavida.errors import InputError
+from lavida.scan import media
 from lavida.scan.addresses import absolute, address_of, file_system, is_remote, parent, relative, why
-from lavida.scan.manifest import MANIFEST_SUFFIXES, read_manifest
-from lavida.video.image_folder import IMAGE_SUFFIXES
-
-VIDEO_SUFFIXES = frozenset(
-    ".mp4 .m4v .mov .qt .avi .mkv .webm .mpg .mpeg .mpe .m2v .ts .mts .m2ts .wmv .asf .flv .f4v .3gp .3g2 .ogv .ogm "
-    ".vob .mxf .mjpg .mjpeg .y4m .dv .divx .h264 .264 .h265 .265 .hevc .av1 .ivf".split()
+from lavida.scan.entries import (
+    Entry,
+    entries,
+    is_frame_folder,
+    is_hidden,
+    is_litter,
+    is_result,
+    local_entry,
+    state_of_frames,
 )
+from lavida.scan.manifest import MANIFEST_SUFFIXES, read_manifest
+from lavida.scan.state import SPECIAL, State, listed_state, refuse_special
+
 WILDCARDS = re.compile(r"[*?\[]")
-LITTER = frozenset({"thumbs.db", "desktop.ini"})
-# what marks a folder of `lavida detect`: its overlay.mp4 is not footage
-RESULT_FILES = frozenset({"run.json", "frames.parquet"})
-DATA_SET_FILES = frozenset({"run.json", "frames"})  # and a data set of `lavida scan`
+RESULTS, HIDDEN, UNREADABLE = "made by lavida", "hidden", "unreadable"
+NO_SUFFIX, OTHER_SUFFIXES = "without a suffix", "with other suffixes"
+ORDINARY_SUFFIX = re.compile(r"\.(?=.*[a-z])[a-z0-9_-]{1,9}")
+MOST_REASONS = 8  # in a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +40,14 @@ class Video:
     Attributes:
         name: its path relative to the root of the scan; its whole address if it lies elsewhere. Unique.
         address: an absolute local path or a URL.
+        state: what a listing told of it; None if nothing did.
+        outdated: whether the data set has results of it, but of another content.
     """
 
     name: str
     address: str
+    state: State | None = field(default=None, compare=False)
+    outdated: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,58 +58,184 @@ class Listing:
         root: what the names are relative to: the folder that was given, the fixed part of a glob, the folder of a
             manifest or file; of several sources the folder they share. Empty if they share none.
         videos: in natural order of each source, manifests in their own order.
+        left_out: how many files and folders were passed over, by reason: a suffix, or a few words.
     """
 
     root: str
     videos: list[Video]
+    left_out: dict[str, int]
 
 
 def list_videos(sources: Sequence[str]) -> Listing:
     """Find the videos.
 
-    In a folder these are the files with the suffix of a video, whatever their depth, and folders that hold nothing but
-    images; hidden ones and results of lavida are passed over. A glob gives files and folders; only a pattern that
-    names a suffix gives files without the suffix of a video. A manifest is a text file with one address a line, or a
-    CSV or Parquet file with a column `video`.
+    In a folder these are the files with the suffix of a video, whatever their depth, those whose suffix says nothing
+    but whose first bytes are a video's, and folders of images (`is_frame_folder`); what else there is is counted. A
+    glob gives files and folders; only a pattern that names a suffix gives files without the suffix of a video. A
+    manifest is a text file with one address a line, or a CSV or Parquet file with a column `video`.
 
     Raises:
-        InputError: a source does not exist or cannot be read, or there is no video.
+        InputError: a source does not exist, can be read only once or not at all, or there is no video.
     """
-    roots, found = zip(*(_open(absolute(text, base=os.getcwd()), text) for text in _given(sources)), strict=True)
-    root = roots[0] if len(roots) == 1 else _shared(roots)
-    # a dict: each address once, in order
-    addresses = dict.fromkeys(address for addresses in found for address in addresses)
-    if not addresses:
-        raise InputError(f"no videos in {', '.join(sources)}; give a folder with videos, a glob or a manifest")
-    return Listing(root, [Video(relative(address, root=root), address) for address in addresses])
-
-
-def _given(sources: Sequence[str]) -> Sequence[str]:
     if not sources or "" in sources:  # an unset variable of a script, not the current folder
         raise InputError("no source: give a folder with videos, a glob or a manifest")
-    return sources
+    search = _Search()
+    roots = [search.add(absolute(text, base=os.getcwd()), text) for text in sources]
+    root = roots[0] if len(roots) == 1 else _shared(roots)
+    left_out = search.left_out()
+    if not search.found:
+        passed_over = f"; {line}" if (line := left_out_in_words(left_out)) else ""
+        hint = "give a folder with videos, a glob or a manifest"
+        raise InputError(f"no videos in {', '.join(sources)}{passed_over}; {hint}")
+    videos = [Video(relative(address, root=root), address, state) for address, state in search.found.items()]
+    return Listing(root, videos, left_out)
 
 
-def _open(address: str, text: str) -> tuple[str, Iterator[str]]:
-    """The root of one source, and the addresses of its videos."""
-    system, path = file_system(address)
-    try:
-        if system.isfile(path):
-            is_manifest = PurePath(path).suffix.lower() in MANIFEST_SUFFIXES
-            return parent(address), read_manifest(address) if is_manifest else iter([address])
-        if system.isdir(path):
-            return (parent(address) if _is_image_folder(address) else address), _walk(address)
-    except Exception as error:
-        raise _unreadable(address, error) from error
-    if WILDCARDS.search(address):
-        return _fixed_part(address), _matches(address)
-    raise InputError(f"no such file or folder: {text}; give a folder with videos, a glob or a manifest")
+def left_out_in_words(left_out: Mapping[str, int]) -> str:
+    """One line on what was passed over, the most frequent first; empty if nothing was."""
+    if not left_out:
+        return ""
+    most = sorted(left_out.items(), key=lambda item: (-item[1], item[0]))
+    plural = {reason: f"{reason}s" for reason, count in most if reason in SPECIAL and count > 1}
+    shown = [f"{count} {plural.get(reason, reason)}" for reason, count in most[:MOST_REASONS]]
+    if rest := sum(count for _, count in most[MOST_REASONS:]):
+        shown.append(f"{rest} more")
+    once = "; what can be read only once has to be saved to a file first" if SPECIAL.keys() & left_out.keys() else ""
+    return f"left out: {', '.join(shown)}{once}"
 
 
-def _unreadable(address: str, error: Exception) -> InputError:
-    if isinstance(error, InputError):
-        return error
-    return InputError(f"cannot read {address}: {why(error)}; check the address and your access to it")
+class _Search:
+    """Collects the videos of all sources, and why the other files are none."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, State | None] = {}
+        self._left: dict[str, str] = {}
+
+    def left_out(self) -> dict[str, int]:
+        """How many were passed over for each reason; not the frames of a folder that was taken."""
+        left = {address: reason for address, reason in self._left.items() if address not in self.found}
+        frames = {a for a in left if media.is_picture(a) and parent(a) in self.found}
+        return dict(sorted(Counter(reason for address, reason in left.items() if address not in frames).items()))
+
+    def add(self, address: str, text: str) -> str:
+        """Find the videos of one source, given as `text`; its root."""
+        system, path = file_system(address)
+        try:
+            if system.isfile(path):
+                is_manifest = PurePath(path).suffix.lower() in MANIFEST_SUFFIXES
+                for video in read_manifest(address) if is_manifest else [address]:
+                    self._take(video)
+                return parent(address)
+            if system.isdir(path):
+                return self._add_folder(address)
+            if not is_remote(address):
+                refuse_special(address)
+            if WILDCARDS.search(address):
+                self._add_matches(address)
+                return _fixed_part(address)
+        except InputError:
+            raise
+        except Exception as error:  # each file system raises its own
+            raise InputError(f"cannot read {address}: {why(error)}; check the address and your access to it") from error
+        raise InputError(f"no such file or folder: {text}; give a folder with videos, a glob or a manifest")
+
+    def _add_folder(self, folder: str) -> str:
+        inside, known = entries(folder), len(self.found)
+        self._walk(folder, inside)
+        files = [entry for entry in inside if not entry.is_folder and not is_hidden(entry.name)]
+        if len(self.found) == known and any(media.is_picture(file.address) for file in files):
+            self._take(folder, state_of_frames(files))  # whoever names it means its images, whatever lies beside them
+        return parent(folder) if folder in self.found else folder
+
+    def _take(self, address: str, state: State | None = None) -> None:
+        self.found.setdefault(address, state)
+
+    def _walk(self, folder: str, inside: Sequence[Entry] | None = None, above: frozenset[str] = frozenset()) -> None:
+        """The videos below a folder; links to folders are followed, but not in circles."""
+        here = folder if is_remote(folder) else os.path.realpath(folder)
+        if here in above:
+            return
+        try:
+            inside = entries(folder) if inside is None else inside
+        except OSError:
+            self._take(folder)  # it cannot be listed, which is then told like any other failure
+            return
+        if is_result(folder, inside):
+            self._left[folder] = RESULTS
+            return
+        visible = self._visible(inside)
+        folders, files = [e for e in visible if e.is_folder], [e for e in visible if not e.is_folder]
+        videos = self._videos(files)
+        if is_frame_folder(files, videos, folders):
+            self._take(folder, state_of_frames(files))
+            return
+        for video in sorted(videos, key=_natural):
+            self._take(video.address, video.state)
+        for inner in sorted(folders, key=_natural):
+            self._walk(inner.address, above=above | {here})
+
+    def _visible(self, inside: Iterable[Entry]) -> list[Entry]:
+        visible = []
+        for entry in inside:
+            if is_hidden(entry.name):
+                self._left[entry.address] = HIDDEN
+            elif entry.special:
+                self._left[entry.address] = entry.special
+            else:
+                visible.append(entry)
+        return visible
+
+    def _videos(self, files: Sequence[Entry]) -> list[Entry]:
+        """Those that are videos; the others are noted."""
+        by_name = {file: media.is_video_by_name(file.address) for file in files}
+        unclear = {file.address: file for file, is_video in by_name.items() if is_video is None and not _empty(file)}
+        seen = dict(media.look_into(list(unclear)))
+        videos = []
+        for file, is_video in by_name.items():
+            if is_video or seen.get(file.address):
+                videos.append(file)
+            elif file.address in seen and seen[file.address] is None:
+                self._left[file.address] = UNREADABLE
+            else:
+                self._left[file.address] = _suffix_as_reason(file.address)
+        return videos
+
+    def _add_matches(self, pattern: str) -> None:
+        """What a glob stands for."""
+        ending = PurePath(pattern).suffix
+        any_file = bool(ending) and not WILDCARDS.search(ending)
+        found = sorted(_matches(pattern), key=_natural)
+        files = [entry for entry in self._visible(found) if not entry.is_folder]
+        videos = set(files if any_file else self._videos(files))
+        for entry in found:
+            if entry.is_folder:
+                self._walk(entry.address.rstrip("/"))
+            elif entry in videos:
+                self._take(entry.address, entry.state)
+
+
+def _matches(pattern: str) -> list[Entry]:
+    if is_remote(pattern):
+        system, path = file_system(pattern)
+        listed = system.glob(path, detail=True).items()
+        found = [
+            Entry(address_of(name, like=pattern), info["type"] == "directory", state=listed_state(info))
+            for name, info in listed
+        ]
+    else:
+        found = [local_entry(path) for path in glob.glob(pattern, recursive=True)]
+    return [entry for entry in found if not is_litter(entry.name)]
+
+
+def _empty(file: Entry) -> bool:
+    return file.state is not None and file.state.bytes == 0
+
+
+def _suffix_as_reason(address: str) -> str:
+    kind = media.suffix(address)
+    if not kind:
+        return NO_SUFFIX
+    return kind if ORDINARY_SUFFIX.fullmatch(kind) else OTHER_SUFFIXES
 
 
 def _shared(roots: Iterable[str]) -> str:
@@ -113,90 +250,7 @@ def _fixed_part(pattern: str) -> str:
     return parent(pattern[: WILDCARDS.search(pattern).start()] + "x")
 
 
-def _matches(pattern: str) -> Iterator[str]:
-    """What a glob stands for."""
-    suffix = PurePath(pattern).suffix
-    any_file = bool(suffix) and not WILDCARDS.search(suffix)
-    if is_remote(pattern):
-        system, path = file_system(pattern)
-        try:
-            entries = {address_of(found, like=pattern): system.isdir(found) for found in system.glob(path)}
-        except Exception as error:
-            raise _unreadable(pattern, error) from error
-    else:
-        entries = {found: os.path.isdir(found) for found in glob.glob(pattern, recursive=True)}
-    for address in sorted(entries, key=_natural):
-        if entries[address]:
-            yield from _walk(address.rstrip("/"))
-        elif any_file or _has_suffix(address, VIDEO_SUFFIXES):
-            yield address
-
-
-def _walk(folder: str, above: frozenset[str] = frozenset()) -> Iterator[str]:
-    """The videos below a folder; links to folders are followed, but not in circles."""
-    here = folder if is_remote(folder) else os.path.realpath(folder)
-    if here in above:
-        return
-    try:
-        folders, files = _entries(folder)
-    except OSError:
-        yield folder  # it cannot be listed, which is then told like any other failure
-        return
-    if RESULT_FILES <= {posixpath.basename(file) for file in files}:
-        return
-    if _only_images(folders, files):
-        yield folder
-        return
-    yield from sorted((file for file in files if _has_suffix(file, VIDEO_SUFFIXES)), key=_natural)
-    for inner in sorted(folders, key=_natural):
-        yield from _walk(inner, above | {here})
-
-
-def _entries(folder: str) -> tuple[list[str], list[str]]:
-    """The visible folders and files in a folder, as addresses."""
-    if is_remote(folder):
-        found = _remote_entries(folder)
-    else:
-        with os.scandir(folder) as entries:
-            found = [(entry.path, entry.is_dir()) for entry in entries]
-    visible = [(address, is_folder) for address, is_folder in found if not _is_hidden(posixpath.basename(address))]
-    return [a for a, is_folder in visible if is_folder], [a for a, is_folder in visible if not is_folder]
-
-
-def _remote_entries(folder: str) -> list[tuple[str, bool]]:
-    system, path = file_system(folder)
-    try:
-        listed = {entry["name"].rstrip("/"): entry["type"] == "directory" for entry in system.ls(path, detail=True)}
-    except Exception as error:  # each file system raises its own
-        raise OSError(why(error)) from error
-    listed.pop(path.rstrip("/"), None)  # some object stores list the folder in itself
-    return [(address_of(name, like=folder), is_folder) for name, is_folder in listed.items()]
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name.lower() in LITTER
-
-
-def _is_image_folder(folder: str) -> bool:
-    return _only_images(*_entries(folder))
-
-
-def _only_images(folders: Sequence[str], files: Sequence[str]) -> bool:
-    images = bool(files) and all(_has_suffix(file, IMAGE_SUFFIXES) for file in files)
-    return images and all(map(_is_data_set, folders))  # those of a scan that was sent into its own source
-
-
-def _is_data_set(folder: str) -> bool:
-    folders, files = _entries(folder)
-    inside = {posixpath.basename(address) for address in (*folders, *files)}
-    return DATA_SET_FILES <= inside
-
-
-def _has_suffix(address: str, suffixes: frozenset[str]) -> bool:
-    return posixpath.splitext(address)[1].lower() in suffixes
-
-
-def _natural(address: str) -> tuple[list, str]:
+def _natural(entry: Entry) -> tuple[list, str]:
     """`2.mp4` before `10.mp4`."""
-    parts = re.split(r"(\d+)", address.casefold())  # text, number, text, ...
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], address
+    parts = re.split(r"(\d+)", entry.address.casefold())  # text, number, text, ...
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], entry.address

@@ -12,13 +12,14 @@ from tempfile import TemporaryDirectory
 
 from fsspec import AbstractFileSystem
 
+from lavida.detection import Detection
 from lavida.detector import Detector, load
 from lavida.engine import Halt
 from lavida.errors import InputError
 from lavida.scan.addresses import file_system, is_remote, why
 from lavida.scan.dataset import DataSet
+from lavida.scan.state import UNKNOWN, is_frame, refuse_special, state_of
 from lavida.scan.videos import Video
-from lavida.video.image_folder import IMAGE_SUFFIXES
 
 LONGEST_SUFFIX = 10
 
@@ -31,6 +32,17 @@ class Scored:
     events: int
     device: str
     warnings: tuple[str, ...]
+    token: str  # of the state that the source was in
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """A video that is still growing: nothing is kept of it, and the next run looks at it again."""
+
+    reason: str
+
+
+CHANGING = Left("changed while it was scored, it may still be growing")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,6 +56,7 @@ class StartScanWorker:
         stride: None: what each video's frame rate asks for.
         threshold: score from which a frame is abnormal.
         device: as `lavida.load` takes it.
+        settle: a source that changed less than this many seconds ago is still growing.
     """
 
     out: str
@@ -52,19 +65,47 @@ class StartScanWorker:
     stride: int | None
     threshold: float
     device: str
+    settle: float
 
     def __call__(self) -> ScanWorker:
         return ScanWorker(load(self.model, device=self.device), self)
 
 
 class ScanWorker:
-    """Video -> Scored. Raises InputError where a video cannot be scored, Halt where nothing can be written."""
+    """Video -> Scored or Left. Raises InputError where it cannot be scored, Halt where nothing can be written."""
 
     def __init__(self, detector: Detector, settings: StartScanWorker) -> None:
         self._detector, self._settings = detector, settings
         self._data = DataSet(settings.out)
 
-    def __call__(self, video: Video) -> Scored:
+    def __call__(self, video: Video) -> Scored | Left:
+        if not is_remote(video.address):
+            refuse_special(video.address)
+        before = state_of(video.address)
+        age_s = before.recent(self._settings.settle)
+        if age_s is not None:
+            return Left(f"changed {age_s:.0f} s ago, it may still be growing (--settle {self._settings.settle:g})")
+        try:
+            detection = self._detect(video)
+        except Halt:
+            raise
+        except InputError:
+            after = state_of(video.address)
+            if after == UNKNOWN or after.token == before.token:
+                raise
+            return CHANGING  # half a file is not a broken one
+        if state_of(video.address).token != before.token:
+            return CHANGING
+        self._data.write_video(video, detection, before)
+        return Scored(
+            frames=len(detection.times),
+            events=len(detection.events()),
+            device=str(self._detector.device),
+            warnings=tuple(detection.run["warnings"]),
+            token=before.token,
+        )
+
+    def _detect(self, video: Video) -> Detection:
         with fetched(video.address) as path:
             try:
                 detection = self._detector.detect(
@@ -76,14 +117,9 @@ class ScanWorker:
             except InputError as error:
                 # a copy has a name that means nothing to the user
                 raise InputError(str(error).replace(str(path), video.address)) from error
-            detection.run["warnings"] = [w.replace(str(path), video.address) for w in detection.run["warnings"]]
-        self._data.write_video(video, detection)
-        return Scored(
-            frames=len(detection.times),
-            events=len(detection.events()),
-            device=str(self._detector.device),
-            warnings=tuple(detection.run["warnings"]),
-        )
+            for told in ("warnings", "notes"):
+                detection.run[told] = [line.replace(str(path), video.address) for line in detection.run[told]]
+        return detection
 
 
 @contextmanager
@@ -125,6 +161,6 @@ def _copy(system: AbstractFileSystem, path: str, place: Path) -> Path:
         return copy
     copy.mkdir()
     for file in system.ls(path, detail=False):
-        if posixpath.splitext(file)[1].lower() in IMAGE_SUFFIXES:
+        if is_frame(posixpath.basename(file)):
             system.get_file(file, str(copy / posixpath.basename(file)))
     return copy

@@ -1,0 +1,138 @@
+"""What lies in a folder, here or on any file system of fsspec, and what of it is nobody's footage."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lavida.scan.addresses import address_of, file_system, is_remote, why
+from lavida.scan.media import COMPANION_SUFFIXES, is_picture, suffix
+from lavida.scan.state import State, folder_state, listed_state, special_kind
+
+LITTER = frozenset({".ds_store", "thumbs.db", "desktop.ini", "@eadir"})  # of file managers and network disks
+HIDDEN_FOLDERS = frozenset({"$recycle.bin", "#recycle", "system volume information", "lost+found"})
+# what marks a folder of `lavida detect`: its overlay.mp4 is not footage
+RESULT_FILES = frozenset({"run.json", "frames.parquet"})
+DATA_SET_FILES = frozenset({"run.json", "frames"})  # and, if the former says so, a data set of `lavida scan`
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file or a folder.
+
+    Attributes:
+        address: of it.
+        is_folder: whether it is a folder, or a link to one.
+        special: "pipe", "socket" or "device" of what can be read only once.
+        state: of a file at a remote address, whose listing tells it.
+    """
+
+    address: str
+    is_folder: bool = False
+    special: str | None = None
+    state: State | None = None
+
+    @property
+    def name(self) -> str:
+        return posixpath.basename(self.address)
+
+
+def entries(folder: str) -> list[Entry]:
+    """All that lies in a folder but litter. Raises OSError where it cannot be listed."""
+    if is_remote(folder):
+        found = _remote_entries(folder)
+    else:
+        with os.scandir(folder) as inside:
+            found = [_local_entry(entry) for entry in inside]
+    return [entry for entry in found if not is_litter(entry.name)]
+
+
+def local_entry(path: str) -> Entry:
+    """The entry of a path, whether or not there is something."""
+    if os.path.isdir(path):
+        return Entry(path, is_folder=True)
+    return Entry(path, special=None if os.path.isfile(path) else special_kind(path))
+
+
+def is_litter(name: str) -> bool:
+    """Whether an operating system has left it there; `._` is how macOS begins its notes on a file."""
+    return name.startswith("._") or name.lower() in LITTER
+
+
+def is_hidden(name: str) -> bool:
+    """Whether its owner does not want it seen."""
+    return name.startswith(".") or name.lower() in HIDDEN_FOLDERS
+
+
+def is_result(folder: str, inside: Sequence[Entry]) -> bool:
+    """Whether a folder with these entries is a result of `lavida detect` or a data set of `lavida scan`."""
+    names = {entry.name for entry in inside}
+    return names >= RESULT_FILES or (names >= DATA_SET_FILES and _is_run_of_a_scan(f"{folder.rstrip('/')}/run.json"))
+
+
+def is_frame_folder(files: Sequence[Entry], videos: Sequence[Entry], folders: Sequence[Entry]) -> bool:
+    """Whether a folder holds the frames of one video: images, and no other media.
+
+    Labels, lists and notes may lie beside them: any number that are named as an image is, and of others fewer than
+    there are images. So a folder of documents with some pictures is none. The only folders in it are results that were
+    sent there.
+
+    Args:
+        files: all visible files, `videos` included.
+        videos: those that are videos.
+        folders: the visible folders.
+    """
+    pictures = [file for file in files if is_picture(file.address)]
+    if not pictures or videos:
+        return False
+    stems = {posixpath.splitext(picture.name)[0] for picture in pictures}
+    others = [file for file in files if not is_picture(file.address)]
+    if any(suffix(other.address) not in COMPANION_SUFFIXES | {""} for other in others):
+        return False
+    loose = [other for other in others if posixpath.splitext(other.name)[0] not in stems]
+    return len(loose) < len(pictures) and all(_holds_result(folder.address) for folder in folders)
+
+
+def state_of_frames(files: Sequence[Entry]) -> State | None:
+    """The state of a folder of images, if its listing has told it."""
+    pictures = [(file.name, file.state) for file in files if is_picture(file.address)]
+    if any(state is None for _, state in pictures):
+        return None
+    return folder_state((name, state) for name, state in pictures if state is not None)
+
+
+def _holds_result(folder: str) -> bool:
+    try:
+        return is_result(folder, entries(folder))
+    except OSError:
+        return False
+
+
+def _is_run_of_a_scan(address: str) -> bool:
+    system, path = file_system(address)
+    try:
+        return json.loads(system.cat_file(path))["command"] == "scan"
+    except Exception:  # not there, not JSON, not an object
+        return False
+
+
+def _local_entry(entry: os.DirEntry) -> Entry:
+    if entry.is_dir():
+        return Entry(entry.path, is_folder=True)
+    return Entry(entry.path, special=None if entry.is_file() else special_kind(entry.path))
+
+
+def _remote_entries(folder: str) -> list[Entry]:
+    system, path = file_system(folder)
+    try:
+        listed = {info["name"].rstrip("/"): info for info in system.ls(path, detail=True)}
+    except Exception as error:  # each file system raises its own
+        raise OSError(why(error)) from error
+    listed.pop(path.rstrip("/"), None)  # some object stores list the folder in itself
+    return [
+        Entry(address_of(name, like=folder), info["type"] == "directory", state=listed_state(info))
+        for name, info in listed.items()
+    ]

@@ -32,7 +32,7 @@ BROKEN = {
     "broken/text.mp4": b"not a video\n" * 99,
     "broken/header.avi": b"RIFF\0\0\0\0AVI LIST",
 }
-ACTOR = "ray::MapWorker"  # as Ray Data names its workers in the list of processes
+ACTOR = "ray::_Actor"  # as Ray names the workers of lavida.parallel in the list of processes
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}
 
 

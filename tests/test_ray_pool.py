@@ -5,9 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from lavida.engine import run
 from lavida.errors import InputError
-from lavida.ray_pool import WORKER_BYTES, largest_share, plan
+from lavida.parallel import WORKER_BYTES, largest_share, plan, run
 
 
 @pytest.mark.parametrize(

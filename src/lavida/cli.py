@@ -11,8 +11,10 @@ import typer
 
 from lavida.commands.events import events_command
 from lavida.commands.models import models
-from lavida.console import complain, settle_stdout, tell
 from lavida.errors import InputError
+from lavida.terminal import print_message as complain
+from lavida.terminal import print_result as tell
+from lavida.terminal import settle_stdout
 from lavida.waiting import wait_as_usual
 
 DONE, USER_ERROR, INTERRUPTED = 0, 2, 130

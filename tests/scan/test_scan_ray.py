@@ -18,7 +18,7 @@ from ray_work import BROKEN, DEADLY, FRAGILE, StartSquares, StartTelling
 from scan_results import failures, finished, python_path, sources, tree
 from video import make
 
-from lavida.engine import Failure, run
+from lavida.parallel import Failure, run
 from lavida.waiting import OURS, POLICY
 
 ray = pytest.importorskip("ray")

@@ -82,6 +82,8 @@ def _assembled(folders: Mapping[str, Path], dtype: str, **changes) -> LavidaMode
     parts = Parts(mllm=mllm, sam2=sam2, text=text)
     try:
         model = LavidaModel(config, tokenizer, text_tokenizer, parts=parts)
+    except InputError:
+        raise
     except ValueError as error:  # sizes of the new parts that do not go together
         raise InputError(f"the model's settings: {first_line(error)}") from error
     model.processors = {
@@ -138,6 +140,8 @@ def assembled_config(folders: Mapping[str, Path], **changes) -> LavidaConfig:
             if (value := _preprocessing(folders["vision"], field)) is not None:
                 settings[field] = value
         return LavidaConfig(**(settings | changes))
+    except InputError:
+        raise
     except (ValueError, TypeError, OSError, StrictDataclassError) as error:
         raise InputError(f"the model's settings: {' '.join(str(error).split())}") from error
 

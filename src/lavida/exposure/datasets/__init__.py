@@ -63,6 +63,8 @@ def own_class(name: str) -> type:
         sys.path.append(os.getcwd())
     try:
         module = importlib.import_module(module_name)
+    except InputError:
+        raise
     except (ModuleNotFoundError, TypeError, ValueError) as error:  # the latter two for "" and ".relative"
         if isinstance(error, ModuleNotFoundError) and not f"{module_name}.".startswith(f"{error.name}."):
             raise  # the module is there, but one that it needs is not

@@ -80,6 +80,8 @@ class Mapillary(LabelImageDataset):
         try:
             codes = [label["name"] for label in json.loads(read_text(path, layout=self.layout))["labels"]]
             self._words = {code: word(code) for code in codes}
+        except InputError:
+            raise
         except (ValueError, KeyError, TypeError, AttributeError):
             raise InputError(f"not a list of Mapillary labels: {path}; restore the official file") from None
         return {index: self._words[code] for index, code in enumerate(codes)}

@@ -110,6 +110,8 @@ class MaskFile:
             for mask, frame in zip(masks, frames, strict=True):
                 if codes[frame] is not None:
                     mask[:] = _decode(codes[frame], size)
+        except InputError:
+            raise
         except (OSError, KeyError, TypeError, ValueError, IndexError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise InputError(

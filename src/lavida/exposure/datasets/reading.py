@@ -104,6 +104,8 @@ def format_of(dataset: str, path: Path) -> Iterator[None]:
     """Turns the errors of a block that takes `path` apart into an `InputError` that names it."""
     try:
         yield
+    except InputError:
+        raise
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         reason = f"{type(error).__name__}: {error}"
         raise InputError(f"not in the format of {dataset}: {path} ({reason}); restore the official file") from None

@@ -1,11 +1,11 @@
-"""The engine in one process; with Ray it is tested in `scan/test_scan_ray.py`."""
+"""Many items in one process; with Ray it is tested in `scan/test_scan_ray.py`."""
 
 import sys
 
 import pytest
 
-from lavida.engine import Failure, Halt, run
 from lavida.errors import InputError
+from lavida.parallel import AbortRun, Failure, run
 
 
 def halves(number: int) -> int:
@@ -14,7 +14,7 @@ def halves(number: int) -> int:
     if number == 5:
         raise KeyError("five")
     if number == 7:
-        raise Halt("the disk is full")
+        raise AbortRun("the disk is full")
     return number // 2
 
 
@@ -32,7 +32,7 @@ def test_an_odd_exception_ends_one_item_and_keeps_its_traceback():
 
 def test_what_concerns_every_item_ends_the_run():
     done = []
-    with pytest.raises(Halt, match="disk"):
+    with pytest.raises(AbortRun, match="disk"):
         done.extend(run([2, 7, 4], lambda: halves))
     assert done == [(2, 1)]
 

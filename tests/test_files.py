@@ -1,18 +1,21 @@
+"""Files and folders that are whole or not there, locks, and names."""
+
 import errno
 import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from lavida.errors import InputError
-from lavida.export.folder import check_target, finished_folder, unique_stems
+from lavida.files import atomic_file, atomic_folder, check_target, locked, natural_order, unique_stems
 
 
 def write(target: Path, text: str) -> None:
-    with finished_folder(target, replaces="run.json") as folder:
+    with atomic_folder(target, replaces="run.json") as folder:
         (folder / "run.json").write_text(text)
 
 
@@ -20,9 +23,9 @@ def names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
 
 
-def test_a_finished_folder_appears_whole_with_nothing_beside_it(tmp_path):
+def test_a_atomic_folder_appears_whole_with_nothing_beside_it(tmp_path):
     target = tmp_path / "deep" / "clip"
-    with finished_folder(target, replaces="run.json") as folder:
+    with atomic_folder(target, replaces="run.json") as folder:
         (folder / "run.json").write_text("1")
         assert not target.exists()
         assert folder.name.startswith(".")
@@ -48,7 +51,7 @@ def test_an_older_result_is_replaced_with_all_its_files(tmp_path):
 @pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
 def test_a_failed_run_leaves_the_older_result_and_nothing_else(tmp_path, failure):
     write(tmp_path / "clip", "1")
-    with pytest.raises(failure), finished_folder(tmp_path / "clip", replaces="run.json") as folder:
+    with pytest.raises(failure), atomic_folder(tmp_path / "clip", replaces="run.json") as folder:
         (folder / "run.json").write_text("2")
         raise failure
     assert (tmp_path / "clip" / "run.json").read_text() == "1"
@@ -57,15 +60,14 @@ def test_a_failed_run_leaves_the_older_result_and_nothing_else(tmp_path, failure
 
 def test_a_killed_run_looks_unfinished_and_the_next_one_cleans_up(tmp_path):
     script = (
-        "import os, signal, sys; from lavida.export.folder import finished_folder\n"
-        "with finished_folder(sys.argv[1], replaces='run.json') as folder:\n"
+        "import os, signal, sys; from lavida.files import atomic_folder\n"
+        "with atomic_folder(sys.argv[1], replaces='run.json') as folder:\n"
         "    (folder / 'run.json').touch(); (folder / 'left').mkdir(); os.kill(os.getpid(), signal.SIGKILL)"
     )
-    path = os.pathsep.join([str(Path(__file__).parents[2] / "src"), os.environ.get("PYTHONPATH", "")])
+    path = os.pathsep.join([str(Path(__file__).parents[1] / "src"), os.environ.get("PYTHONPATH", "")])
     killed = subprocess.run([sys.executable, "-c", script, tmp_path / "clip"], env={**os.environ, "PYTHONPATH": path})
     assert killed.returncode == -9
-    (leftover,) = tmp_path.iterdir()
-    assert leftover.name.startswith(".")
+    assert all(leftover.name.startswith(".") for leftover in tmp_path.iterdir())
     write(tmp_path / "clip", "1")
     assert names(tmp_path) == ["clip"]
     assert names(tmp_path / "clip") == ["run.json"]
@@ -73,24 +75,23 @@ def test_a_killed_run_looks_unfinished_and_the_next_one_cleans_up(tmp_path):
 
 def test_a_result_that_a_killed_run_had_moved_aside_comes_back(tmp_path):
     write(tmp_path / "clip", "1")
-    with finished_folder(tmp_path / "clip", replaces="run.json") as folder:
+    with atomic_folder(tmp_path / "clip", replaces="run.json") as folder:
         aside = folder.with_suffix(".replaced")
         (folder / "run.json").touch()
     (tmp_path / "clip" / "run.json").write_text("1")
     (tmp_path / "clip").rename(aside)
-    with pytest.raises(RuntimeError), finished_folder(tmp_path / "clip", replaces="run.json"):
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "clip", replaces="run.json"):
         raise RuntimeError
     assert (tmp_path / "clip" / "run.json").read_text() == "1"
     assert names(tmp_path) == ["clip"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no advisory locks")
 def test_two_runs_to_one_target_do_not_mix(tmp_path):
     def second() -> None:
         write(tmp_path / "clip", "second")
 
     other = threading.Thread(target=second)
-    with finished_folder(tmp_path / "clip", replaces="run.json") as folder:
+    with atomic_folder(tmp_path / "clip", replaces="run.json") as folder:
         other.start()
         other.join(0.2)
         assert other.is_alive()
@@ -107,7 +108,7 @@ def test_a_folder_that_is_no_result_is_never_deleted(tmp_path):
         with pytest.raises(InputError, match="no lavida result"):
             write(foreign, "1")
     assert names(tmp_path / "photos") == ["me.jpg"]
-    with finished_folder(tmp_path / "photos", replaces="me.jpg") as folder:
+    with atomic_folder(tmp_path / "photos", replaces="me.jpg") as folder:
         (folder / "new.jpg").touch()
     assert names(tmp_path / "photos") == ["new.jpg"]
 
@@ -146,7 +147,7 @@ def test_a_target_can_be_checked_before_the_work(tmp_path):
 def test_what_the_disk_says_reaches_the_user_in_one_line(tmp_path, number, message):
     with (
         pytest.raises(InputError, match=message) as caught,
-        finished_folder(tmp_path / "clip", replaces="run.json") as folder,
+        atomic_folder(tmp_path / "clip", replaces="run.json") as folder,
     ):
         (folder / "half").touch()
         raise OSError(number, os.strerror(number))
@@ -179,3 +180,87 @@ def test_a_folder_of_images_is_named_in_full(tmp_path):
         "cam.1-2",
         "cam.1-3",
     ]
+
+
+def test_a_file_appears_whole_with_nothing_beside_it(tmp_path):
+    target = tmp_path / "deep" / "page.html"
+    for text in ("1", "2"):
+        with atomic_file(target) as partial:
+            partial.write_text(text)
+            assert not target.exists() or target.read_text() == "1"
+            assert partial.suffix == ".html" and partial.name.startswith(".")
+        assert target.read_text() == text and names(target.parent) == ["page.html"]
+    (tmp_path / "plain").touch()
+    assert target.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt])
+def test_a_file_that_was_not_finished_leaves_the_older_one(tmp_path, failure):
+    (tmp_path / "page.html").write_text("1")
+    with pytest.raises(failure), atomic_file(tmp_path / "page.html") as partial:
+        partial.write_text("half")
+        raise failure
+    assert (tmp_path / "page.html").read_text() == "1" and names(tmp_path) == ["page.html"]
+
+
+def test_a_file_on_a_full_disk_is_named(tmp_path):
+    with pytest.raises(InputError, match="disk is full: .*page.html"), atomic_file(tmp_path / "page.html"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert names(tmp_path) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write: .*file/page.html"), atomic_file(tmp_path / "file/page.html"):
+        pytest.fail("there is no such folder")
+
+
+HOLDER = """
+import sys, time; from pathlib import Path; from lavida.files import locked
+with locked(Path(sys.argv[1])) as mine:
+    print(mine, flush=True); time.sleep(60)
+"""
+
+
+def test_a_lock_keeps_another_process_out_until_that_dies(tmp_path):
+    path = os.pathsep.join([str(Path(__file__).parents[1] / "src"), os.environ.get("PYTHONPATH", "")])
+    lock, environment = tmp_path / "deep" / ".lock", {**os.environ, "PYTHONPATH": path}
+    with subprocess.Popen([sys.executable, "-c", HOLDER, lock], env=environment, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout.readline().strip() == b"True"
+        with locked(lock, wait=False) as mine:
+            assert not mine
+        holder.kill()
+        holder.wait()
+    with locked(lock, wait=False) as mine:
+        assert mine
+    assert names(tmp_path / "deep") == []
+
+
+def test_only_one_of_many_is_in_there_at_a_time(tmp_path):
+    inside, most = [], []
+
+    def enter() -> None:
+        for _ in range(20):
+            with locked(tmp_path / ".lock") as mine:
+                inside.append(mine)
+                most.append(len(inside))
+                time.sleep(0.0005)
+                inside.pop()
+
+    threads = [threading.Thread(target=enter) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 80 and names(tmp_path) == []
+
+
+def test_a_disk_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    write(tmp_path / "clip", "1")
+    assert names(tmp_path) == ["clip"]
+
+
+def test_numbers_in_names_count_as_numbers():
+    given = ["10.png", "2.png", "A1.png", "a01.png", "1.png"]
+    assert sorted(given, key=natural_order) == ["1.png", "2.png", "10.png", "A1.png", "a01.png"]

@@ -1,0 +1,189 @@
+"""Files and folders that are either finished or not there, locks between processes, and names."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import unicodedata
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lavida.errors import InputError, writing_to
+
+
+@contextmanager
+def atomic_file(target: str | Path) -> Iterator[Path]:
+    """Give a hidden path beside `target`, with its suffix, to write to; on success it becomes `target` in one rename.
+
+    An error or Ctrl-C leaves `target` as it was and nothing beside it. A name like that of the target would not do:
+    two processes may write it at once.
+
+    Raises:
+        InputError: it cannot be written; every `OSError` inside the block is translated.
+    """
+    target = Path(target)
+    with writing_to(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".lavida-{uuid.uuid4().hex[:12]}{target.suffix}")
+        try:
+            yield partial
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())  # a rename that survives a power cut must not outlive its content
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(target: str | Path, *, replaces: str) -> Iterator[Path]:
+    """Give a hidden folder beside `target` to write into; on success it becomes `target` in one rename.
+
+    An error, Ctrl-C or kill leaves `target` as it was. What a killed run left hidden is removed by the next
+    run to the same target. Two runs to the same target wait for each other.
+
+    Args:
+        target: the folder to make; its parents are made as well.
+        replaces: an existing folder is replaced only if it is empty or holds a file of this name, so that a
+            slip in a path never deletes what is not a result.
+
+    Raises:
+        InputError: `target` is a file or a foreign folder, or cannot be written; every `OSError` inside the
+            block is translated.
+    """
+    target = Path(target).resolve()
+    with writing_to(target):
+        _check_replaceable(target, replaces)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # always the same names, so that the next run finds them, and short ones, for the target's may be long
+        name = f".lavida-{hashlib.blake2s(os.fsencode(target.name), digest_size=6).hexdigest()}"
+        partial, aside = target.with_name(f"{name}.partial"), target.with_name(f"{name}.replaced")
+        with locked(target.with_name(f"{name}.lock")):
+            shutil.rmtree(partial, ignore_errors=True)
+            try:
+                partial.mkdir()
+                _recover(target, aside)
+                yield partial
+                _check_replaceable(target, replaces)
+                _swap(partial, target, aside)
+            except BaseException:
+                shutil.rmtree(partial, ignore_errors=True)
+                raise
+
+
+@contextmanager
+def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
+    """Keep other processes out while the block runs. However a process dies, its lock dies with it.
+
+    Args:
+        path: a file for the lock alone, which is removed afterwards; its folder is made.
+        wait: for another process that has it.
+
+    Yields:
+        Whether nobody else is in there: False only without `wait`. A file system without locks keeps nobody out.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path, timeout=-1 if wait else 0)
+    try:
+        lock.acquire()
+    except Timeout:
+        yield False
+        return
+    except (OSError, NotImplementedError):
+        yield True
+        return
+    try:
+        yield True
+    finally:
+        if os.name != "nt":  # where it removes the file itself; while it is held: who waits for it then makes a new one
+            with suppress(OSError):
+                path.unlink()
+        lock.release()
+
+
+def check_target(target: str | Path, *, replaces: str) -> None:
+    """Refuse before a long analysis what `atomic_folder` would refuse after it; nothing is made.
+
+    Raises:
+        InputError: as `atomic_folder`.
+    """
+    target = Path(target).resolve()
+    with writing_to(target):
+        _check_replaceable(target, replaces)
+        standing = next(parent for parent in target.parents if parent.exists())
+        if not standing.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if not os.access(standing, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _check_replaceable(target: Path, replaces: str) -> None:
+    if not os.path.lexists(target):
+        return
+    if not target.is_dir():
+        raise InputError(f"a file is in the way of the result folder: {target}; remove it or choose another folder")
+    if any(target.iterdir()) and not (target / replaces).exists():
+        raise InputError(f"the folder holds no lavida result: {target}; empty it or choose another folder")
+
+
+def _recover(target: Path, aside: Path) -> None:
+    """Undo or finish a replacement in the middle of which a run was killed."""
+    if aside.exists():
+        if target.exists():
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            aside.rename(target)
+
+
+def _swap(partial: Path, target: Path, aside: Path) -> None:
+    if target.exists():
+        target.rename(aside)
+    try:
+        partial.rename(target)
+    except BaseException:
+        if aside.exists():
+            aside.rename(target)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def unique_stems(paths: Sequence[str | Path]) -> list[str]:
+    """Name a result folder for every source: its stem, a repeated one with `-2`, `-3`, ... behind it.
+
+    A number that would give the name of another source (`x-2.mp4` beside two `x`) is passed over.
+    """
+    stems = [_stem(Path(os.path.abspath(path))) for path in paths]
+    taken = {_folded(stem) for stem in stems}
+    first_use, names = set(taken), []
+    for stem in stems:
+        name, number = stem, 2
+        if _folded(stem) in first_use:
+            first_use.remove(_folded(stem))
+        else:
+            while _folded(name) in taken:
+                name, number = f"{stem}-{number}", number + 1
+        taken.add(_folded(name))
+        names.append(name)
+    return names
+
+
+def natural_order(name: str) -> tuple[list[str | int], str]:
+    """A key for sorting: `2.mp4` before `10.mp4`."""
+    parts = re.split(r"(\d+)", name.casefold())  # text, number, text, ...
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)], name
+
+
+def _folded(name: str) -> str:
+    """The same for names that are one on some disks."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _stem(path: Path) -> str:
+    # os.path, because a path that cannot be looked at is a matter of that source alone
+    return (path.name if os.path.isdir(path) else path.stem) or "video"

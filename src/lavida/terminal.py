@@ -1,0 +1,121 @@
+"""What a command prints: results on stdout; messages, the library's log and progress bars on stderr."""
+
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from lavida.errors import disk_error, one_line
+
+
+def print_result(text: str) -> None:
+    """Print on stdout at once. A reader that has gone (`| head -1`) does not stop the work.
+
+    Raises:
+        InputError: stdout cannot be written, for example because it goes to a file on a full disk.
+    """
+    _to_stdout(text + "\n")
+
+
+def print_message(message: str) -> None:
+    """Print one line on stderr. Where nobody can read it any more (`2>&1 | head -1`), the work goes on."""
+    if sys.stderr is None:  # print would take stdout instead
+        return
+    try:
+        print(f"lavida: {one_line(message)}", file=sys.stderr, flush=True)
+    except OSError:
+        _drop(sys.stderr)
+
+
+class _Messages(logging.Handler):
+    """Prints what the library logs as lines of the command."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print_message(self.format(record))
+
+
+@contextmanager
+def printed_log() -> Iterator[None]:
+    """While the block runs, what `lavida` logs from INFO on is printed on stderr, each record as one line."""
+    logger, handler = logging.getLogger("lavida"), _Messages(logging.INFO)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
+
+
+def settle_stdout() -> None:
+    """Write out what other printers left in the buffer, so that nothing fails while the interpreter ends."""
+    _to_stdout("")
+
+
+def _to_stdout(text: str) -> None:
+    if sys.stdout is None:  # closed by whoever started us
+        return
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop(sys.stdout)
+    except OSError as error:
+        _drop(sys.stdout)
+        raise disk_error(error, "stdout") from error
+
+
+def _drop(stream: TextIO) -> None:
+    # what is still in its buffer would fail again while the interpreter ends
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+class Advance:
+    """Moves one bar: `advance(3)` by three steps, `advance.to(30)` to step 30."""
+
+    def __init__(self, bar: Progress, task: TaskID):
+        self._bar, self._task = bar, task
+
+    def __call__(self, count: int = 1, note: str = "") -> None:
+        self._bar.update(self._task, advance=count, note=note)
+
+    def to(self, done: int) -> None:
+        self._bar.update(self._task, completed=done)
+
+    def end(self) -> None:
+        """Show that all is done, however many steps were expected."""
+        done = next(task.completed for task in self._bar.tasks if task.id == self._task)
+        self._bar.update(self._task, total=done)
+
+
+@contextmanager
+def progress_bar(title: str, *, total: int | None, done: int = 0, shown: bool = True) -> Iterator[Advance]:
+    """A bar on stderr, where that is a terminal, while the block runs. `total` None shows a count without an end."""
+    bar = Progress(
+        TextColumn("{task.description}", markup=False),  # a file name may look like markup
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}", markup=False),
+        console=Console(stderr=True),
+        disable=not (shown and sys.stderr is not None and sys.stderr.isatty()),
+        transient=True,
+        speed_estimate_period=3600,  # the default forgets a slow step before the next one is done
+    )
+    with bar:
+        yield Advance(bar, bar.add_task(title, total=total, completed=done, note=""))

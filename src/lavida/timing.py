@@ -1,0 +1,57 @@
+"""Wall-clock time by stage, and peak memory, for `run.json`."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+T = TypeVar("T")
+
+
+class StageClock:
+    """Adds up the seconds that each named stage takes."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def iterate(self, name: str, items: Iterable[T]) -> Iterator[T]:
+        """Pass items on and count the time that producing them takes."""
+        iterator = iter(items)
+        while True:
+            with self.stage(name):
+                try:
+                    item = next(iterator)
+                except StopIteration:
+                    return
+            yield item
+
+    def elapsed(self) -> float:
+        """Seconds since the clock was made."""
+        return time.perf_counter() - self._start
+
+    def milliseconds(self) -> dict[str, float]:
+        """Milliseconds by stage."""
+        return {name: round(seconds * 1000, 1) for name, seconds in self._seconds.items()}
+
+
+def peak_memory_mb() -> float | None:
+    """The most memory this process has held so far; None where the system does not tell."""
+    if resource is None:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**20 if sys.platform == "darwin" else 2**10), 1)  # bytes on macOS, else KiB

@@ -9,12 +9,12 @@ from typing import Any
 
 import torch
 from alternatives import DOWNSAMPLING, METHODS, Grid, Method
-from torch import Tensor, nn
-
-import lavida
 from lavida.evaluation.exposure.answers import ask
 from lavida.evaluation.exposure.measures import area
 from lavida.evaluation.exposure.sets import HeldOut
+from torch import Tensor, nn
+
+import lavida
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, Question, evenly_spread
 from lavida.exposure.vocabulary import Vocabulary

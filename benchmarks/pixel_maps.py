@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional as F
-
-import lavida
 from lavida.evaluation.exposure.answers import forward
 from lavida.evaluation.exposure.scenes import ROWS, MovingScenes
 from lavida.evaluation.exposure.sets import PICTURES
+from torch.nn import functional as F
+
+import lavida
 from lavida.evaluation.metrics import PixelMetrics
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, Question, evenly_spread

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 import toy_run
-from lavida.evaluation.exposure.sets import MOST_PICTURES
 from tiny import tiny_lavida
 from toy_run import ToyPictures, log, toy_recipe
 
 from lavida.detector import Detector
 from lavida.errors import InputError
+from lavida.evaluation.exposure.sets import MOST_PICTURES
 from lavida.exposure.heldout import evenly_spread
 from lavida.model.lavida import LavidaModel
 from lavida.training import held_out, loop

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lavida.evaluation.exposure.measures import row_measures
 from PIL import Image
 from video import make
 
 import lavida
 from lavida.detector import EMBEDDED, Detector
 from lavida.evaluation.exposure import ask
+from lavida.evaluation.exposure.measures import row_measures
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, evenly_spread
 from lavida.exposure.vocabulary import Vocabulary

@@ -243,7 +243,7 @@ def test_two_processes_do_not_do_the_same_run(recipe, tmp_path):
 
 
 def test_ped2_adds_columns(projector, recipe, monkeypatch, tmp_path):
-    def evaluate(benchmark, *, detector, out):
+    def evaluate(benchmark, *, detector, out, progress):
         asked.append((benchmark, detector.name))
         out.mkdir()
         (out / "metrics.json").write_text('{"pixel_auc": 0.75, "frame_auc_micro": 0.5}')

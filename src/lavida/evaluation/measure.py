@@ -29,33 +29,20 @@ _NOTHING = np.zeros(0, dtype=np.float32)
 
 @dataclass(frozen=True, kw_only=True)
 class VideoMeasure:
-    """What one video adds to the numbers of a benchmark. Small, and fit to be sent between processes.
+    """What one video adds to the numbers of a benchmark. Small, and fit to be sent between processes."""
 
-    Attributes:
-        video: its name.
-        scorer: what scored it.
-        skipped: why the protocol leaves it out; None where it counts. All counts are then empty.
-        read: how many frames the video has.
-        scores: float32 `[frames]`, as they are measured; `frames` are fewer than `read` where a tail is dropped.
-        labels: uint8 `[frames]`, 0 or 1.
-        analysed: how many of these frames the scorer looked at.
-        pixel_frames: how many of them had a map and a mask.
-        pixels: the counted pixels; None where there are no masks.
-        regions: the counted regions and tracks; None where there are none.
-        latencies: float32 `[analysed]`, seconds for each analysed frame.
-    """
-
-    video: str
-    scorer: ScorerRecord
-    skipped: str | None = None
-    read: int
+    video: str  # its name
+    scorer: ScorerRecord  # what scored it
+    skipped: str | None = None  # why the protocol leaves it out; None where it counts. All counts are then empty
+    read: int  # how many frames the video has
+    # float32 `[frames]`, as they are measured; `frames` are fewer than `read` where a tail is dropped
     scores: NDArray[np.float32]
-    labels: NDArray[np.uint8]
-    analysed: int = 0
-    pixel_frames: int = 0
-    pixels: PixelCounts | None = None
-    regions: RegionCounts | None = None
-    latencies: NDArray[np.float32]
+    labels: NDArray[np.uint8]  # uint8 `[frames]`, 0 or 1
+    analysed: int = 0  # how many of these frames the scorer looked at
+    pixel_frames: int = 0  # how many of them had a map and a mask
+    pixels: PixelCounts | None = None  # the counted pixels; None where there are no masks
+    regions: RegionCounts | None = None  # the counted regions and tracks; None where there are none
+    latencies: NDArray[np.float32]  # float32 `[analysed]`, seconds for each analysed frame
 
     def without_counts(self) -> VideoMeasure:
         """What has to be kept when pixels and regions have been added up."""

@@ -19,17 +19,11 @@ _CHOICE = "choice"  # key of a field's metadata
 
 @dataclass(frozen=True)
 class Choice:
-    """What a choice of a protocol may be, and how it is written.
+    """What a choice of a protocol may be, and how it is written."""
 
-    Attributes:
-        expected: its values, for people.
-        parse: reads a value from text; None or ValueError for one that the choice does not have.
-        empty: the word for None; None itself where the choice cannot be empty.
-    """
-
-    expected: str
-    parse: Callable[[str], Any]
-    empty: str | None = None
+    expected: str  # its values, for people
+    parse: Callable[[str], Any]  # reads a value from text; None or ValueError for one that the choice does not have
+    empty: str | None = None  # the word for None; None itself where the choice cannot be empty
 
     def read(self, key: str, text: str) -> Any:
         """The value that `text` stands for. Raises InputError for one that the choice does not have."""

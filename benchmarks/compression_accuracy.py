@@ -2,7 +2,7 @@
 
 import argparse
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from alternatives import DOWNSAMPLING, METHODS, Grid, Method
 from lavida.evaluation.exposure.answers import ask
 from lavida.evaluation.exposure.measures import area
 from lavida.evaluation.exposure.sets import HeldOut
-from torch import Tensor, nn
+from torch import Tensor
 
 import lavida
 from lavida.exposure.datasets import load
@@ -26,18 +26,17 @@ SETS = (HeldOut("coco128", "coco128", "coco128-seg"), HeldOut("davis clips", "da
 WHOLE = ("no compression", 1.0)
 
 
-class Remembered(nn.Module):
-    """The vision encoder, whose last answer is kept: it takes most of the time and does not depend on the method."""
+class Remembered:
+    """`LavidaNetwork.encode`, whose last answer is kept: it takes most of the time and no method changes it."""
 
-    def __init__(self, vision: nn.Module) -> None:
-        super().__init__()
-        self.vision = vision
-        self._seen: tuple[Tensor, Any] | None = None
+    def __init__(self, encode: Callable[..., Any]) -> None:
+        self.encode = encode
+        self._known: tuple[Tensor, Any] | None = None
 
-    def forward(self, frames: Tensor) -> Any:
-        if self._seen is None or not torch.equal(self._seen[0], frames):
-            self._seen = frames, self.vision(frames)
-        return self._seen[1]
+    def __call__(self, frames: Tensor, motion: Tensor | None = None) -> Any:
+        if self._known is None or not torch.equal(self._known[0], frames):
+            self._known = frames, self.encode(frames, motion)
+        return self._known[1]
 
 
 def accuracy(root: Path, *, ratios: Sequence[float], prompts: int) -> tuple[list[dict[str, Any]], dict[str, Any]]:
@@ -49,8 +48,7 @@ def accuracy(root: Path, *, ratios: Sequence[float], prompts: int) -> tuple[list
         prompts: of each set, half of them with a category that is there.
     """
     detector = lavida.load("nano")
-    vision = detector.model.vision
-    detector.model.vision = Remembered(vision)
+    detector.model.encode = Remembered(detector.model.encode)
     below = [ratio for ratio in ratios if ratio < 1]
     asked = [WHOLE, *((method, ratio) for ratio in below for method in (*METHODS, DOWNSAMPLING))]
     table = {each: {"ratio": each[1], "method": each[0]} for each in asked}
@@ -67,7 +65,7 @@ def accuracy(root: Path, *, ratios: Sequence[float], prompts: int) -> tuple[list
             table[each][f"tokens, {held_out.row}"] = statistics.fmean(tokens[each])
             moved = [abs(a.logit - b.logit) for a, b in zip(said, answers[WHOLE], strict=True)]
             table[each][f"logits moved, {held_out.row}"] = statistics.fmean(moved)
-    detector.model.vision = vision
+    del detector.model.encode  # the class's own again
     return list(table.values()), {"model": detector.name, "prompts a set": prompts}
 
 

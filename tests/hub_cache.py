@@ -1,5 +1,6 @@
 """A hub's cache as its client leaves it, and a hub that nobody answers for."""
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -15,9 +16,10 @@ def use_cache(root: Path, patch: pytest.MonkeyPatch, *, offline: bool = False) -
     patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
 
 
-def put_into_cache(root: Path, hub_id: str, folder: Path) -> Path:
-    """The snapshot of `hub_id`, a copy of `folder`."""
+def put_into_cache(root: Path, hub_id: str, folder: Path, *, revision: str = "main") -> Path:
+    """The snapshot of `hub_id` at a branch, a copy of `folder`."""
     repository = root / f"models--{hub_id.replace('/', '--')}"
-    (repository / "refs").mkdir(parents=True)
-    (repository / "refs" / "main").write_text("0" * 40)
-    return Path(shutil.copytree(folder, repository / "snapshots" / ("0" * 40)))
+    commit = hashlib.sha1(revision.encode()).hexdigest()
+    (repository / "refs").mkdir(parents=True, exist_ok=True)
+    (repository / "refs" / revision).write_text(commit)
+    return Path(shutil.copytree(folder, repository / "snapshots" / commit))

@@ -63,6 +63,19 @@ def test_compress_follows_the_paper(blocks: None, make, ratio: float) -> None:
         np.testing.assert_allclose(merged.numpy(), expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("ratio", [0.01, 0.2, 0.5, 0.99, 1.0])
+@pytest.mark.parametrize("make", KINDS)
+def test_the_reference_mode_says_what_the_loops_and_the_exact_mode_say(make, ratio: float) -> None:
+    clips = torch.stack([make(seed=seed) for seed in range(2)])
+    plain, exact = (compress_clips(clips, ratio, k=4, mode=mode) for mode in ("reference", "exact"))
+    assert torch.equal(plain.keep, exact.keep) and torch.equal(plain.assignment, exact.assignment)
+    torch.testing.assert_close(plain.merged, exact.merged, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(plain.weights, exact.weights, rtol=1e-4, atol=1e-5)
+    expected, expected_keep = literal.compress(clips[0].numpy(), ratio, 4)
+    assert compress(clips[0], ratio, k=4, mode="reference")[1].tolist() == expected_keep
+    np.testing.assert_allclose(plain.merged[0].numpy(), expected, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("make", KINDS)
 @pytest.mark.parametrize("k", [1, 3, 8])
 def test_each_step_follows_the_paper(blocks: None, make, k: int) -> None:

@@ -1,11 +1,12 @@
 import errno
 from pathlib import Path
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 from checkpoints import save_clip, save_mllm
 from hub_cache import NOBODY, put_into_cache, use_cache
-from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
 from lavida.checkpoints import hub
 from lavida.checkpoints.hub import find
@@ -76,11 +77,19 @@ def test_half_a_copy_is_not_used(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("error", "words"), [(RepositoryNotFoundError, "the hub has no such model"), (GatedRepoError, "accepted its terms")]
+    ("error", "words"),
+    [
+        (RepositoryNotFoundError, "the hub has no such model"),
+        (GatedRepoError, "accepted its terms"),
+        (RevisionNotFoundError, "the hub has no revision None of it"),
+    ],
 )
 def test_the_hub_refuses(error, words, tmp_path, monkeypatch, capsys, clip):
     class Refusing:
-        def model_info(self, hub_id, timeout):
+        def __init__(self, token):
+            pass
+
+        def model_info(self, hub_id, revision, timeout):
             raise error("no", response=SimpleNamespace(headers={}, request=None, status_code=404))
 
     use_cache(tmp_path, monkeypatch)
@@ -91,14 +100,20 @@ def test_the_hub_refuses(error, words, tmp_path, monkeypatch, capsys, clip):
 
 
 class Answering:
-    """A hub that has `files`."""
+    """A hub that has `files` and writes down who asks for what."""
 
     files = ["config.json", "model.safetensors", "pytorch_model.bin", "tf_model.h5", "model.pt"]
+    asked: ClassVar[list] = []
 
-    def model_info(self, hub_id, timeout):
+    def __init__(self, token):
+        self.token = token
+
+    def model_info(self, hub_id, revision, timeout):
         assert timeout < 10
+        self.asked.append((self.token, revision))
 
-    def list_repo_files(self, hub_id):
+    def list_repo_files(self, hub_id, revision):
+        self.asked.append((self.token, revision))
         return self.files
 
 
@@ -111,6 +126,27 @@ def test_what_is_on_the_hub_is_fetched_without_second_copies(files, left_out, tm
     assert find(ID) == tmp_path
     assert "*.json" in asked["allow_patterns"] and not {left_out, "*.pt", "*.h5"} & set(asked["allow_patterns"])
     assert asked["etag_timeout"] < 10
+
+
+def test_revision_token_and_cache_go_all_the_way_to_the_hub(tmp_path, monkeypatch):
+    given, asked = {"revision": "trial", "token": "secret", "cache_dir": tmp_path}, {}
+    monkeypatch.setattr(Answering, "asked", [])
+    monkeypatch.setattr(hub, "HfApi", Answering)
+    monkeypatch.setattr(hub, "snapshot_download", lambda name, **how: asked.update(how) or str(tmp_path))
+    find(ID, **given)
+    assert Answering.asked == [("secret", "trial")] * 2
+    assert {name: asked[name] for name in given} == given
+
+
+def test_a_copy_of_another_revision_is_not_taken(tmp_path, monkeypatch, capsys, clip):
+    use_cache(tmp_path / "usual", monkeypatch)
+    place = {"revision": "trial", "cache_dir": tmp_path / "other"}
+    put_into_cache(tmp_path / "usual", ID, clip)
+    put_into_cache(tmp_path / "other", ID, clip)
+    assert "no copy of it is in the hub's cache here" in refusal(ID, **place)
+    trial = put_into_cache(tmp_path / "other", ID, clip, revision="trial")
+    assert find(ID, **place) == trial != find(ID, cache_dir=tmp_path / "other")
+    assert capsys.readouterr().err.count("using the copy") == 2
 
 
 def test_a_download_that_breaks_off(monkeypatch):

@@ -22,6 +22,7 @@ SWITCHES = {
     "renumbered": {"keep_positions": False},
 }
 PAPER = SWITCHES["the paper"]
+DECODED = ("object_logits", "mask_logits", "iou_scores")
 
 
 def logits(output: LavidaOutput) -> list[torch.Tensor]:
@@ -79,6 +80,40 @@ def test_saving_and_loading_gives_the_same_model(variant, tmp_path):
     assert torch.equal(variant.calibrated(torch.ones(1)), loaded.calibrated(torch.ones(1)))
     trained = {name for name, parameter in variant.named_parameters() if parameter.requires_grad}
     assert {name for name, parameter in loaded.named_parameters() if parameter.requires_grad} == trained
+
+
+@torch.no_grad()
+def test_decoding_what_was_encoded_is_the_forward_pass(variant):
+    frames, categories = clips(2, 2), [CATEGORIES[:2], CATEGORIES[1:4]]
+    motion = moving(2, 2) if variant.config.motion else None
+    f_sem, _ = variant.clip_semantics(frames, categories)
+    apart = variant.decode(variant.encode(frames, motion), f_sem, categories)
+    whole = variant(frames, categories, motion=motion)
+    assert all(torch.equal(a, b) for a, b in zip(logits(apart), logits(whole), strict=True))
+    assert all(torch.equal(getattr(apart.decoded, name), getattr(whole.decoded, name)) for name in DECODED)
+
+
+@torch.no_grad()
+def test_many_prompts_about_one_clip_encode_it_once(lavida):
+    frames, prompts = clips(1, 2), [CATEGORIES[:2], CATEGORIES[2:3], CATEGORIES[1:5]]
+    calls = []
+    parts = lavida.sam2.vision_encoder.backbone, lavida.semantics.mllm.model.visual
+    hooks = [part.register_forward_hook(lambda part, *_: calls.append(part)) for part in parts]
+    features = lavida.encode(frames)
+    f_sem, _ = lavida.clip_semantics(frames, prompts)
+    together = lavida.decode(features, f_sem, prompts)
+    for hook in hooks:
+        hook.remove()
+    assert calls == [*parts]
+    for i, names in enumerate(prompts):
+        alone = lavida(frames, [names])
+        torch.testing.assert_close(together.frame_logits[i], alone.frame_logits[0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(together.pixel_logits[i], alone.pixel_logits[0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(
+            together.category_logits[i, :, : len(names)], alone.category_logits[0], atol=1e-5, rtol=1e-5
+        )
+    with pytest.raises(ValueError, match="2 clips, 3 categories"):
+        lavida.clip_semantics(clips(2, 2), prompts)
 
 
 @torch.no_grad()

@@ -1,7 +1,6 @@
 import torch
 
-from lavida.model.motion import MotionEncoder, motion_features
-from lavida.model.vision import VisionFeatures
+from lavida.model.vision import MotionEncoder, VisionFeatures, motion_features
 
 
 def pyramid(batch: int = 2, dim: int = 8) -> VisionFeatures:

@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 import yaml
+from hub_cache import put_into_cache, use_cache
 from safetensors.torch import load_file
 from tiny import tiny_lavida
+from transformers import AutoModel
 
 from lavida.checkpoints import pretrained
 from lavida.checkpoints.pretrained import LavidaModel, adapter_card, fingerprint, model_card
@@ -64,6 +66,23 @@ def test_a_branch_that_is_not_there_is_made(tmp_path, monkeypatch, revision, mad
     monkeypatch.setattr(pretrained, "HfApi", hub)
     tiny_lavida().push_to_hub("model", revision=revision)
     assert hub.calls[1:] == made
+
+
+def test_what_went_to_a_branch_comes_back_from_it(tmp_path, monkeypatch, tiny_model_dir):
+    hub, cache = Hub(tmp_path / "there"), tmp_path / "cache"
+    monkeypatch.setattr(pretrained, "HfApi", hub)
+    tiny_lavida(seed=1).push_to_hub("model", revision="trial")
+    use_cache(tmp_path / "usual", monkeypatch)
+    put_into_cache(cache, "me/model", tiny_model_dir)
+    put_into_cache(cache, "me/model", hub.root, revision="trial")
+    main = LavidaModel.from_pretrained("me/model", cache_dir=cache)
+    trial = LavidaModel.from_pretrained("me/model", cache_dir=cache, revision="trial")
+    pushed = tiny_lavida(seed=1).projector.w_llm.weight
+    assert torch.equal(trial.projector.w_llm.weight, pushed) and not torch.equal(main.projector.w_llm.weight, pushed)
+
+
+def test_transformers_auto_model_loads_it(tiny_model_dir):
+    assert isinstance(AutoModel.from_pretrained(tiny_model_dir), LavidaModel)
 
 
 def test_tied_weights_are_written_once_in_any_precision(tmp_path):

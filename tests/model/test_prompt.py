@@ -7,7 +7,7 @@ from transformers import AutoTokenizer, Qwen2Tokenizer, Qwen2VLForConditionalGen
 
 from lavida.checkpoints.presets import QWEN_TOKENS, nano_mllm_config, train_nano_tokenizer
 from lavida.errors import InputError
-from lavida.model.mllm.qwen2_vl import Qwen2VL
+from lavida.model.mllm.qwen import Qwen2VL
 from lavida.model.mllm.smolvlm import SmolVLM
 from lavida.model.prompt import (
     IGNORED,

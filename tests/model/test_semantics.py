@@ -7,7 +7,7 @@ from transformers import AutoTokenizer, Qwen2VLForConditionalGeneration
 from lavida.checkpoints.presets import nano_mllm_config, train_nano_tokenizer
 from lavida.errors import InputError
 from lavida.model.mllm import CLIP_MEAN, CLIP_STD, patchify
-from lavida.model.mllm.qwen2_vl import Qwen2VL
+from lavida.model.mllm.qwen import Qwen2VL
 from lavida.model.prompt import TEMPLATES, encode_prompt
 from lavida.model.semantics import Semantics
 

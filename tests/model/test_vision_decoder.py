@@ -5,8 +5,8 @@ import torch
 from tiny import WIDTH, clips, tiny_sam2_config
 from transformers import Sam2Config, Sam2Model
 
-from lavida.model.decoder import Decoded, MultiLevelMaskDecoder
-from lavida.model.vision import VisionEncoder
+from lavida.model.decoder import Decoded, decode_masks
+from lavida.model.vision import VisionFeatures, vision_features
 
 MEAN, STD = [0.5, 0.4, 0.3], [0.2, 0.25, 0.5]
 
@@ -16,14 +16,9 @@ def sam2(lavida) -> Sam2Model:
     return lavida.sam2
 
 
-@pytest.fixture(scope="module")
-def vision(sam2) -> VisionEncoder:
-    return VisionEncoder(sam2, mean=MEAN, std=STD)
-
-
-@pytest.fixture(scope="module")
-def decoder(sam2) -> MultiLevelMaskDecoder:
-    return MultiLevelMaskDecoder(sam2)
+def encode(sam2: Sam2Model, frames: torch.Tensor) -> VisionFeatures:
+    """f_v of frames `[N,3,H,W]`."""
+    return vision_features(sam2, frames[None], mean=MEAN, std=STD)
 
 
 def prompts(frames: int, seed: int = 0) -> torch.Tensor:
@@ -55,9 +50,8 @@ def hiera() -> Sam2Model:
 
 @torch.no_grad()
 @pytest.mark.parametrize("light", [True, False], ids=["efficientnet", "hiera"])
-def test_the_pyramid_has_strides_4_8_and_16(vision, light):
-    encoder = vision if light else VisionEncoder(hiera(), mean=MEAN, std=STD)
-    f_v = encoder(clips(1, 2, size=(64, 128))[0])
+def test_the_pyramid_has_strides_4_8_and_16(sam2, light):
+    f_v = encode(sam2 if light else hiera(), clips(1, 2, size=(64, 128))[0])
     assert [tuple(level.shape) for level in f_v.levels] == [
         (2, WIDTH, 16, 32),
         (2, WIDTH, 8, 16),
@@ -69,58 +63,58 @@ def test_the_pyramid_has_strides_4_8_and_16(vision, light):
 
 @torch.no_grad()
 @pytest.mark.parametrize("top_down", [[0, 1, 2], [2]])
-def test_the_pyramid_is_that_of_sam2s_neck(sam2, vision, monkeypatch, top_down):
+def test_the_pyramid_is_that_of_sam2s_neck(sam2, monkeypatch, top_down):
     neck = sam2.vision_encoder.neck
     monkeypatch.setattr(neck, "fpn_top_down_levels", top_down)
     frames = clips(1, 2)[0]
     pixels = (frames.float() / 255 - torch.tensor(MEAN).view(3, 1, 1)) / torch.tensor(STD).view(3, 1, 1)
     expected, _ = neck(sam2.vision_encoder.backbone(pixels).intermediate_hidden_states)  # coarsest first
-    for level, own in zip(vision(frames).levels[::-1], expected[-3:], strict=True):
+    for level, own in zip(encode(sam2, frames).levels[::-1], expected[-3:], strict=True):
         torch.testing.assert_close(level, own, atol=1e-4, rtol=1e-4)
 
 
 @torch.no_grad()
-def test_uint8_and_float_frames_are_the_same_frames(vision):
+def test_uint8_and_float_frames_are_the_same_frames(sam2):
     frames = clips(1, 2)[0]
-    whole, floating = vision(frames), vision(frames.float())
+    whole, floating = encode(sam2, frames), encode(sam2, frames.float())
     assert all(torch.equal(a, b) for a, b in zip(whole.levels, floating.levels, strict=True))
 
 
 @torch.no_grad()
-def test_frames_are_normalised_by_channel(vision, sam2):
+def test_frames_are_normalised_by_channel(sam2):
     seen = []
     hook = sam2.vision_encoder.backbone.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
-    vision(torch.tensor([255, 0, 51], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 32, 32))
+    encode(sam2, torch.tensor([255, 0, 51], dtype=torch.uint8).view(1, 3, 1, 1).expand(1, 3, 32, 32))
     hook.remove()
     torch.testing.assert_close(seen[0][0, :, 0, 0], torch.tensor([(1 - 0.5) / 0.2, -0.4 / 0.25, (0.2 - 0.3) / 0.5]))
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("size", [(64, 96), (96, 64), (128, 128)])
-def test_three_masks_at_a_quarter_of_any_frame_size(vision, decoder, size):
-    decoded = decoder(prompts(2), vision(clips(1, 2, size=size)[0]), None)
+def test_three_masks_at_a_quarter_of_any_frame_size(sam2, size):
+    decoded = decode_masks(sam2, prompts(2), encode(sam2, clips(1, 2, size=size)[0]), None)
     assert decoded.mask_logits.shape == (2, 3, size[0] // 4, size[1] // 4)
     assert decoded.object_logits.shape == (2,) and decoded.iou_scores.shape == (2, 3)
     assert decoded.mask_logits.isfinite().all()
 
 
 @torch.no_grad()
-def test_frames_are_decoded_one_by_one(vision, decoder):
+def test_frames_are_decoded_one_by_one(sam2):
     frames, f_proj = clips(1, 3)[0], prompts(3)
-    together = decoder(f_proj, vision(frames), None)
-    alone = decoder(f_proj[1:2], vision(frames[1:2]), None)
+    together = decode_masks(sam2, f_proj, encode(sam2, frames), None)
+    alone = decode_masks(sam2, f_proj[1:2], encode(sam2, frames[1:2]), None)
     torch.testing.assert_close(together.mask_logits[1:2], alone.mask_logits, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(together.object_logits[1:2], alone.object_logits, atol=1e-4, rtol=1e-4)
 
 
 @torch.no_grad()
-def test_words_and_mask_prompt_change_what_is_decoded(vision, decoder):
-    f_v = vision(clips(1, 1)[0])
-    plain = decoder(prompts(1), f_v, None)
-    other_words = decoder(prompts(1, seed=1), f_v, None)
+def test_words_and_mask_prompt_change_what_is_decoded(sam2):
+    f_v = encode(sam2, clips(1, 1)[0])
+    plain = decode_masks(sam2, prompts(1), f_v, None)
+    other_words = decode_masks(sam2, prompts(1, seed=1), f_v, None)
     left = torch.full((1, 1, 8, 12), -10.0)
     left[..., :6] = 10.0
-    prompted = decoder(prompts(1), f_v, left)
+    prompted = decode_masks(sam2, prompts(1), f_v, left)
     spread = plain.mask_logits.std()
     assert (plain.mask_logits - other_words.mask_logits).abs().max() > 0.01 * spread
     assert (plain.object_logits - other_words.object_logits).abs() > 1e-4
@@ -128,11 +122,11 @@ def test_words_and_mask_prompt_change_what_is_decoded(vision, decoder):
     assert plain.mask_logits.shape == prompted.mask_logits.shape
 
 
-def positions(decoder: MultiLevelMaskDecoder, sam2: Sam2Model, vision: VisionEncoder, size) -> torch.Tensor:
+def positions(sam2: Sam2Model, size: tuple[int, int]) -> torch.Tensor:
     """The positions `[D_m, h, w]` that SAM 2's mask decoder is given."""
     seen = []
     hook = sam2.mask_decoder.register_forward_pre_hook(lambda _, __, kw: seen.append(kw), with_kwargs=True)
-    decoder(prompts(1), vision(clips(1, 1, size=size)[0]), None)
+    decode_masks(sam2, prompts(1), encode(sam2, clips(1, 1, size=size)[0]), None)
     hook.remove()
     return seen[0]["image_positional_embeddings"][0]
 
@@ -141,13 +135,13 @@ def positions(decoder: MultiLevelMaskDecoder, sam2: Sam2Model, vision: VisionEnc
 def test_positions_on_square_frames_are_sam2s_own():
     sam2 = Sam2Model(tiny_sam2_config(image_size=64)).eval()
     own = sam2.get_image_wide_positional_embeddings()[0]  # [D_m, 4, 4]
-    ours = positions(MultiLevelMaskDecoder(sam2), sam2, VisionEncoder(sam2, mean=MEAN, std=STD), (64, 64))
+    ours = positions(sam2, (64, 64))
     torch.testing.assert_close(ours, own, atol=1e-6, rtol=0)
 
 
 @torch.no_grad()
-def test_positions_span_wide_frames_from_edge_to_edge(vision, decoder, sam2):
-    ours = positions(decoder, sam2, vision, (64, 96))
+def test_positions_span_wide_frames_from_edge_to_edge(sam2):
+    ours = positions(sam2, (64, 96))
     assert ours.shape == (WIDTH, 4, 6)
     for row in range(4):
         for column in range(6):

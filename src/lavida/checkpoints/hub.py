@@ -15,6 +15,7 @@ from huggingface_hub.errors import (
     LocalEntryNotFoundError,
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
+    RevisionNotFoundError,
 )
 from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
@@ -57,6 +58,9 @@ def find(
     what: str = "model",
     give: str = "a folder or a hub id",
     whole: Callable[[Path], str | None] = weights_fault,
+    revision: str | None = None,
+    token: bool | str | None = None,
+    cache_dir: str | Path | None = None,
 ) -> Path:
     """The folder that holds `source`.
 
@@ -66,6 +70,9 @@ def find(
         what: How messages call it.
         give: What messages advise.
         whole: Says what is missing in a copy from the cache, None for nothing.
+        revision: A branch, tag or commit on the hub; by default its main branch.
+        token: For what the hub does not give to everybody; by default the one of `hf auth login`.
+        cache_dir: Instead of the hub's usual cache.
 
     Raises:
         InputError: there is neither such a folder nor such a hub id, or the hub cannot be reached and no whole copy
@@ -76,10 +83,12 @@ def find(
         return folder
     if not _is_hub_id(str(source)):
         raise InputError(f"no such {what}: {source}; give {give}")
-    why, mend = _out_of_reach(str(source), what=what, give=give)
+    hub_id, api = str(source), HfApi(token=token)
+    place = {"revision": revision, "token": token, "cache_dir": cache_dir}
+    why, mend = _out_of_reach(api, hub_id, revision, what=what, give=give)
     if why is None:
-        return _download(str(source))
-    copy = _cached(str(source))
+        return _download(api, hub_id, **place)
+    copy = _cached(hub_id, **place)
     if copy is None:
         raise InputError(f"{source} is no folder, {why}, and no copy of it is in the hub's cache here; {mend}")
     if fault := whole(copy):
@@ -129,15 +138,17 @@ def check_weights(folder: Path, *, what: str = "model") -> None:
         raise InputError(f"the {what} in {folder} cannot be used: {fault}; copy or download it again")
 
 
-def _out_of_reach(hub_id: str, *, what: str, give: str) -> tuple[str | None, str]:
+def _out_of_reach(api: HfApi, hub_id: str, revision: str | None, *, what: str, give: str) -> tuple[str | None, str]:
     """Why `hub_id` cannot be had from the hub now, None if it can; and what to do about it."""
     try:
-        HfApi().model_info(hub_id, timeout=ANSWER_WITHIN)
+        api.model_info(hub_id, revision=revision, timeout=ANSWER_WITHIN)
     except GatedRepoError:
         return (
             "the hub gives it only to those who accepted its terms",
             "accept them on its page and run `hf auth login`",
         )
+    except RevisionNotFoundError:
+        return f"the hub has no revision {revision} of it", "give one of its branches, tags or commits"
     except RepositoryNotFoundError:  # or one that only others may see
         return f"the hub has no such {what}", f"give {give}"
     except OfflineModeIsEnabled:
@@ -147,12 +158,13 @@ def _out_of_reach(hub_id: str, *, what: str, give: str) -> tuple[str | None, str
     return None, ""
 
 
-def _download(hub_id: str) -> Path:
+def _download(api: HfApi, hub_id: str, **place: Any) -> Path:
     try:
-        files = HfApi().list_repo_files(hub_id)
+        files = api.list_repo_files(hub_id, revision=place["revision"])
         # where both kinds are offered, the pickled one is a second copy; so are a repository's other formats
         kind = SAFE if any(name.endswith(".safetensors") for name in files) else PICKLED
-        return Path(snapshot_download(hub_id, allow_patterns=[*TEXTS, kind], etag_timeout=ANSWER_WITHIN))
+        folder = snapshot_download(hub_id, allow_patterns=[*TEXTS, kind], etag_timeout=ANSWER_WITHIN, **place)
+        return Path(folder)
     except OSError as error:
         if error.errno is not None:  # of the disk, which the command line tells
             raise
@@ -165,10 +177,10 @@ def _interrupted(hub_id: str) -> InputError:
     return InputError(f"the hub stopped answering while {hub_id} was downloaded; run the same command to go on")
 
 
-def _cached(hub_id: str) -> Path | None:
+def _cached(hub_id: str, **place: Any) -> Path | None:
     """The copy in the cache, whole or not; None where there is none."""
     try:
-        return Path(snapshot_download(hub_id, local_files_only=True))
+        return Path(snapshot_download(hub_id, local_files_only=True, **place))
     except LocalEntryNotFoundError as error:  # newer clients raise for an incomplete copy and say where it is
         copy = getattr(error, "snapshot_path", None)
         return None if copy is None else Path(copy)

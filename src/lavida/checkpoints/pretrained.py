@@ -95,12 +95,30 @@ class LavidaModel(LavidaNetwork):
         (folder / CARD).write_text(model_card(self.config), encoding="utf-8")
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, **kwargs) -> "LavidaModel":
-        """Load what `save_pretrained` wrote: a folder or a hub id. Raises InputError if it is not a whole LAVIDA model.
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        revision: str | None = None,
+        token: bool | str | None = None,
+        cache_dir: str | Path | None = None,
+        **kwargs,
+    ) -> "LavidaModel":
+        """Load what `save_pretrained` or `push_to_hub` wrote.
 
         The language model comes in `config.mllm_dtype`, everything else in float32 (or `dtype`).
+
+        Args:
+            source: A folder or a hub id.
+            revision: A branch, tag or commit on the hub; by default its main branch.
+            token: For what the hub does not give to everybody; by default the one of `hf auth login`.
+            cache_dir: Instead of the hub's usual cache.
+            kwargs: Of `PreTrainedModel.from_pretrained`.
+
+        Raises:
+            InputError: there is no such model, or it is not a whole LAVIDA model.
         """
-        folder = find(source, give=GIVE)
+        folder = find(source, give=GIVE, revision=revision, token=token, cache_dir=cache_dir)
         _check_folder(folder)
         with quiet_transformers():
             model = cls._loaded(folder, **kwargs)
@@ -115,10 +133,8 @@ class LavidaModel(LavidaNetwork):
                 folder,
                 tokenizer,
                 text_tokenizer,
-                output_loading_info=True,
-                local_files_only=True,
                 ignore_mismatched_sizes=True,  # told below, by name
-                **({"dtype": torch.float32} | kwargs),
+                **({"dtype": torch.float32} | kwargs | {"output_loading_info": True, "local_files_only": True}),
             )
             if wrong := sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}):
                 raise InputError(

@@ -15,8 +15,8 @@ from lavida.model.compression import (
     local_density,
     reference_count,
     reverse_attention_weights,
+    segment_sums,
 )
-from lavida.model.compression.merging import segment_sums
 from lavida.model.mllm import Family, Grid
 
 

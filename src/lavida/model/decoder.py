@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 from torch.nn import functional as F
 from transformers import Sam2Model
 
@@ -40,43 +39,44 @@ class Decoded:
         return Decoded(self.object_logits, self.mask_logits.float() + evidence, self.iou_scores)
 
 
-class MultiLevelMaskDecoder(nn.Module):
-    """Every frame is decoded by itself (SAM 2's memory is not used), three masks in training and at test.
+def decode_masks(
+    sam2: Sam2Model, f_proj: torch.Tensor, f_v: VisionFeatures, dense_prompt: torch.Tensor | None
+) -> Decoded:
+    """Decode every frame by itself with SAM 2's mask decoder, without its memory: three masks and a score each (Eq. 9).
 
     One mask (SAM 2's token 0) would never receive a gradient from training with three.
+
+    Args:
+        sam2: Has the decoder.
+        f_proj: `[N,P,D_m]`, P sparse prompts a frame.
+        f_v: Of the N frames.
+        dense_prompt: Logits `[N,1,h,w]` of any size given as mask prompt, or None.
     """
+    fine, middle, coarse = f_v.levels
+    grid = coarse.shape[-2:]
+    if dense_prompt is None:
+        dense = sam2.prompt_encoder.no_mask_embed.weight.view(1, -1, 1, 1).expand(len(coarse), -1, *grid)
+    else:
+        mask_size = (4 * grid[0], 4 * grid[1])
+        dense = sam2.prompt_encoder.mask_embed(F.interpolate(dense_prompt, size=mask_size, mode="bilinear"))
+    masks, iou, _, object_logits = sam2.mask_decoder(
+        image_embeddings=coarse + sam2.no_memory_embedding.view(1, -1, 1, 1),
+        image_positional_embeddings=_positions(sam2, grid).expand(len(coarse), -1, -1, -1),
+        sparse_prompt_embeddings=f_proj[:, None],  # [N, 1, P, D_m]
+        dense_prompt_embeddings=dense,
+        multimask_output=True,
+        high_resolution_features=[sam2.mask_decoder.conv_s0(fine), sam2.mask_decoder.conv_s1(middle)],
+    )
+    return Decoded(object_logits[:, 0, 0], masks[:, 0], iou[:, 0])
 
-    def __init__(self, sam2: Sam2Model):
-        super().__init__()
-        self._sam2 = (sam2,)  # registered once, in LavidaModel.sam2
 
-    def forward(self, f_proj: torch.Tensor, f_v: VisionFeatures, dense_prompt: torch.Tensor | None) -> Decoded:
-        """`f_proj` `[N,P,D_m]`; `dense_prompt`: logits `[N,1,h,w]` of any size given as mask prompt, or None."""
-        sam2 = self._sam2[0]
-        fine, middle, coarse = f_v.levels
-        grid = coarse.shape[-2:]
-        if dense_prompt is None:
-            dense = sam2.prompt_encoder.no_mask_embed.weight.view(1, -1, 1, 1).expand(len(coarse), -1, *grid)
-        else:
-            mask_size = (4 * grid[0], 4 * grid[1])
-            dense = sam2.prompt_encoder.mask_embed(F.interpolate(dense_prompt, size=mask_size, mode="bilinear"))
-        masks, iou, _, object_logits = sam2.mask_decoder(
-            image_embeddings=coarse + sam2.no_memory_embedding.view(1, -1, 1, 1),
-            image_positional_embeddings=self._positions(grid).expand(len(coarse), -1, -1, -1),
-            sparse_prompt_embeddings=f_proj[:, None],  # [N, 1, P, D_m]
-            dense_prompt_embeddings=dense,
-            multimask_output=True,
-            high_resolution_features=[sam2.mask_decoder.conv_s0(fine), sam2.mask_decoder.conv_s1(middle)],
-        )
-        return Decoded(object_logits[:, 0, 0], masks[:, 0], iou[:, 0])
-
-    def _positions(self, grid: tuple[int, int]) -> torch.Tensor:
-        """`[1,D_m,h,w]`: SAM 2's image-wide positions, for the grid of these frames instead of a fixed square."""
-        embed = self._sam2[0].shared_image_embedding
-        like = embed.positional_embedding
-        y, x = (torch.arange(n, device=like.device, dtype=like.dtype).add(0.5).div(n) for n in grid)
-        points = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)  # [h, w, 2] as (x, y)
-        return embed(points).permute(2, 0, 1)[None]
+def _positions(sam2: Sam2Model, grid: tuple[int, int]) -> torch.Tensor:
+    """`[1,D_m,h,w]`: SAM 2's image-wide positions, for the grid of these frames instead of a fixed square."""
+    embed = sam2.shared_image_embedding
+    like = embed.positional_embedding
+    y, x = (torch.arange(n, device=like.device, dtype=like.dtype).add(0.5).div(n) for n in grid)
+    points = torch.stack(torch.meshgrid(y, x, indexing="ij")[::-1], -1)  # [h, w, 2] as (x, y)
+    return embed(points).permute(2, 0, 1)[None]
 
 
 def smooth(maps: torch.Tensor, *, sigma: float) -> torch.Tensor:

@@ -10,13 +10,12 @@ from transformers import AutoModelForImageTextToText, PreTrainedModel, PreTraine
 
 from lavida.model.alignment import Alignment, ClassifierEvidence, presence
 from lavida.model.config import LavidaConfig
-from lavida.model.decoder import Decoded, MultiLevelMaskDecoder
+from lavida.model.decoder import Decoded, decode_masks
 from lavida.model.frame_semantics import FrameSemantics
-from lavida.model.motion import MotionEncoder
 from lavida.model.projector import SemanticProjector, build_projector
 from lavida.model.semantics import Semantics
 from lavida.model.text import CategoryEncoder, random_encoder
-from lavida.model.vision import VisionEncoder, VisionFeatures
+from lavida.model.vision import MotionEncoder, VisionFeatures, vision_features
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +89,6 @@ class LavidaNetwork(PreTrainedModel):
             static_patch_drop=config.static_patch_drop,
         )
         self.text = CategoryEncoder(config.text_config, text_tokenizer, pooling=config.text_pooling, encoder=parts.text)
-        self.vision = VisionEncoder(self.sam2, mean=config.image_mean, std=config.image_std)
         if config.motion:
             self.motion = MotionEncoder(vision_dim=vision_dim)
         self.frame_semantics = FrameSemantics(
@@ -110,7 +108,6 @@ class LavidaNetwork(PreTrainedModel):
             prompts=config.sparse_prompts,
         )
         self.projector = SemanticProjector(projector, llm_dim=self.semantics.hidden_size, dim=config.projector_dim)
-        self.decoder = MultiLevelMaskDecoder(self.sam2)
         if config.alignment:
             classifier = None
             if config.classifier_evidence:
@@ -151,21 +148,28 @@ class LavidaNetwork(PreTrainedModel):
         f_sem, text_loss = self.clip_semantics(
             frames, categories, template=template, with_text_loss=with_text_loss
         )  # [B, D_llm]
-        return replace(self.look(frames, f_sem, categories, motion=motion), text_loss=text_loss)
+        return replace(self.decode(self.encode(frames, motion), f_sem, categories), text_loss=text_loss)
 
-    def look(
-        self,
-        frames: torch.Tensor,
-        f_sem: torch.Tensor,
-        categories: Sequence[Sequence[str]],
-        *,
-        motion: torch.Tensor | None = None,
+    def encode(self, frames: torch.Tensor, motion: torch.Tensor | None = None) -> VisionFeatures:
+        """Compute f_v of B clips (Eq. 6), the most costly part, which no prompt changes: encode once, decode often.
+
+        Arguments as in `forward`; frames do not depend on each other, so a clip may come in parts.
+        """
+        f_v = vision_features(self.sam2, frames, mean=self.config.image_mean, std=self.config.image_std)
+        return self.motion(f_v, motion.flatten(0, 1)) if self.config.motion and motion is not None else f_v
+
+    def decode(
+        self, features: VisionFeatures, f_sem: torch.Tensor, categories: Sequence[Sequence[str]]
     ) -> LavidaOutput:
-        """Eq. 6-9: all that `forward` does after the MLLM. No frame depends on another, f_sem is that of the clip."""
-        batch, length = frames.shape[:2]
-        f_v = self.vision(frames.flatten(0, 1))
-        if self.config.motion and motion is not None:
-            f_v = self.motion(f_v, motion.flatten(0, 1))
+        """Score encoded frames against prompts (Eq. 7-9).
+
+        Args:
+            features: What `encode` gave for B clips, or for one clip that B prompts are about.
+            f_sem: `[B,D_llm]` of the whole clips, from `clip_semantics`.
+            categories: For each of the B its anomaly descriptions.
+        """
+        f_v = features.repeated(len(categories)) if features.clips == 1 else features
+        batch, length = f_v.clips, len(f_v.coarsest) // f_v.clips
         f_c, category_mask = self._category_features(categories)  # [B, K, D_t], [B, K]
         coarse = f_v.coarsest.unflatten(0, (batch, length))
         f_a = self.frame_semantics(f_c, coarse)  # [B, T, K, D_a]
@@ -181,7 +185,7 @@ class LavidaNetwork(PreTrainedModel):
         # without f_a the projector sees f_sem alone
         read = category_mask if self.config.use_f_a else torch.zeros_like(category_mask)
         f_proj = self.projector(f_sem, f_a, read)  # [B, T, P, D_m]
-        decoded = self.decoder(f_proj.flatten(0, 1), f_v, strongest)
+        decoded = decode_masks(self.sam2, f_proj.flatten(0, 1), f_v, strongest)
         frame_logits = decoded.object_logits.float().unflatten(0, (batch, length))
         if self.config.residual_evidence:
             present = category_logits.masked_fill(~category_mask[:, None], -torch.inf).amax(-1)
@@ -230,9 +234,12 @@ class LavidaNetwork(PreTrainedModel):
         template: Sequence[int] | None = None,
         with_text_loss: bool = False,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """f_sem `[B,D_llm]` and L_txt; zeros without the MLLM, which leaves Eq. 8 the bias of W_LLM."""
+        """f_sem `[B,D_llm]` (Eq. 5) and L_txt; zeros without the MLLM, which leaves Eq. 8 the bias of W_LLM.
+
+        Arguments as in `forward`, or one clip that B prompts are about.
+        """
         if not self.config.use_f_sem:
-            nothing = frames.new_zeros(len(frames), self.semantics.hidden_size, dtype=torch.float32)
+            nothing = frames.new_zeros(len(categories), self.semantics.hidden_size, dtype=torch.float32)
             return nothing, nothing.sum() if with_text_loss else None
         read = self.semantics(frames, categories, template=template, with_text_loss=with_text_loss)
         return read.f_sem.float(), read.text_loss  # the MLLM may be held in half precision, Eq. 8 is not

@@ -1,6 +1,7 @@
 """The objective (Eq. 10): the text loss and SAM 2's segmentation losses; and the loss that names categories.
 
-Masks may be soft (downsampled). Everything is computed in float32.
+Masks may be soft (downsampled). Everything is computed in float32. Functions of N predictions with M candidate masks
+take logits `[N, M, h, w]`, targets `[N, 1, h, w]` in [0, 1] and valid `[N, 1, h, w]`, 1 or 0, and give `[N, M]`.
 """
 
 from dataclasses import dataclass
@@ -115,15 +116,7 @@ def shows_object(target_masks: Tensor, target_present: Tensor, valid: Tensor) ->
 def focal_loss(logits: Tensor, targets: Tensor, valid: Tensor, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
     """Sigmoid focal loss, the mean over the valid pixels of each mask.
 
-    Args:
-        logits: `[N, M, h, w]`.
-        targets: `[N, 1, h, w]` in [0, 1].
-        valid: `[N, 1, h, w]`, 1 or 0.
-        alpha: weight of the positive pixels; the negative ones get 1 - alpha.
-        gamma: how much easy pixels are played down.
-
-    Returns:
-        `[N, M]`.
+    `alpha`: weight of the positive pixels, negative ones get 1 - alpha; `gamma`: how much easy pixels are played down.
     """
     balance = alpha * targets + (1 - alpha) * (1 - targets)
     pixels = balance * _focal_pixels(logits, targets.expand_as(logits), gamma)
@@ -134,14 +127,6 @@ def dice_loss(logits: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
     """One minus the Dice overlap of the valid pixels, with one pixel of smoothing.
 
     The overlap is the sum of min(p, t): p t for binary targets, and a soft target can be matched exactly.
-
-    Args:
-        logits: `[N, M, h, w]`.
-        targets: `[N, 1, h, w]` in [0, 1].
-        valid: `[N, 1, h, w]`, 1 or 0.
-
-    Returns:
-        `[N, M]`.
     """
     probability = logits.sigmoid() * valid
     targets = targets * valid
@@ -152,16 +137,7 @@ def dice_loss(logits: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
 
 @torch.no_grad()
 def mask_iou(logits: Tensor, targets: Tensor, valid: Tensor) -> Tensor:
-    """IoU of each predicted mask (logit above 0) with its target (above one half), over the valid pixels.
-
-    Args:
-        logits: `[N, M, h, w]`.
-        targets: `[N, 1, h, w]` in [0, 1].
-        valid: `[N, 1, h, w]`, 1 or 0.
-
-    Returns:
-        `[N, M]`; 0 where both are empty.
-    """
+    """IoU of each mask (logit above 0) with its target (above 0.5) over the valid pixels; 0 where both are empty."""
     predicted = (logits > 0) & (valid > 0)
     actual = (targets > 0.5) & (valid > 0)
     intersection = (predicted & actual).sum((-2, -1))

@@ -1,7 +1,5 @@
 """Multi-scale semantic projector (Eq. 8): [W_LLM f_sem, f_a] -> f_proj, with the alternatives of Table 4."""
 
-from collections.abc import Callable
-
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -28,16 +26,19 @@ def _mlp(dim: int, hidden: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
 
 
-class TwoWayBlock(nn.Module):
-    """SAM's order: queries attend to themselves, then to the tokens, MLP, then the tokens attend to the queries."""
+class QueryBlock(nn.Module):
+    """Queries attend to themselves and to the tokens, MLP; then, if `two_way`, the tokens attend to the queries.
 
-    def __init__(self, dim: int, heads: int, mlp_dim: int):
+    With it SAM's order; without it BLIP-2's, where the tokens are read and never updated.
+    """
+
+    def __init__(self, dim: int, heads: int, mlp_dim: int, *, two_way: bool):
         super().__init__()
         self.self_attention = Attention(dim, heads)
         self.to_tokens = Attention(dim, heads)
-        self.to_queries = Attention(dim, heads)
+        self.to_queries = Attention(dim, heads) if two_way else None
         self.mlp = _mlp(dim, mlp_dim)
-        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(4))
+        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(4 if two_way else 3))
 
     def forward(
         self, queries: torch.Tensor, tokens: torch.Tensor, mask: torch.Tensor
@@ -45,26 +46,9 @@ class TwoWayBlock(nn.Module):
         queries = self.norms[0](queries + self.self_attention(queries, queries))
         queries = self.norms[1](queries + self.to_tokens(queries, tokens, mask))
         queries = self.norms[2](queries + self.mlp(queries))
-        tokens = self.norms[3](tokens + self.to_queries(tokens, queries))
+        if self.to_queries is not None:
+            tokens = self.norms[3](tokens + self.to_queries(tokens, queries))
         return queries, tokens
-
-
-class QFormerBlock(nn.Module):
-    """BLIP-2's order: only the queries change; the tokens are read and never updated."""
-
-    def __init__(self, dim: int, heads: int, mlp_dim: int):
-        super().__init__()
-        self.self_attention = Attention(dim, heads)
-        self.to_tokens = Attention(dim, heads)
-        self.mlp = _mlp(dim, mlp_dim)
-        self.norms = nn.ModuleList(nn.LayerNorm(dim) for _ in range(3))
-
-    def forward(
-        self, queries: torch.Tensor, tokens: torch.Tensor, mask: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        queries = self.norms[0](queries + self.self_attention(queries, queries))
-        queries = self.norms[1](queries + self.to_tokens(queries, tokens, mask))
-        return self.norms[2](queries + self.mlp(queries)), tokens
 
 
 class QueryProjector(nn.Module):
@@ -72,8 +56,8 @@ class QueryProjector(nn.Module):
 
     def __init__(
         self,
-        block: Callable[[int, int, int], nn.Module],
         *,
+        two_way: bool,
         dim: int,
         out_dim: int,
         layers: int,
@@ -81,13 +65,12 @@ class QueryProjector(nn.Module):
         mlp_dim: int,
         queries: int,
         prompts: int,
-        last_look: bool,
     ):
         super().__init__()
         self.queries = nn.Parameter(torch.randn(queries, dim) * 0.02)
-        self.blocks = nn.ModuleList(block(dim, heads, mlp_dim) for _ in range(layers))
+        self.blocks = nn.ModuleList(QueryBlock(dim, heads, mlp_dim, two_way=two_way) for _ in range(layers))
         # as in SAM, the queries read the tokens once more after the last block has updated them
-        self.last_look = Attention(dim, heads) if last_look else None
+        self.last_look = Attention(dim, heads) if two_way else None
         self.norm = nn.LayerNorm(dim)
         self.prompts = prompts
         self.out = nn.Linear(queries * dim, prompts * out_dim)
@@ -118,33 +101,15 @@ class MlpProjector(nn.Module):
 
 
 def build_projector(
-    kind: str,
-    *,
-    dim: int,
-    out_dim: int,
-    layers: int,
-    heads: int,
-    mlp_dim: int,
-    queries: int,
-    prompts: int,
+    kind: str, *, dim: int, out_dim: int, mlp_dim: int, prompts: int, layers: int, heads: int, queries: int
 ) -> nn.Module:
     """`two_way` (proposed), `q_former` or `mlp`: the three rows of Table 4."""
-    if kind == "mlp":
-        return MlpProjector(dim=dim, out_dim=out_dim, mlp_dim=mlp_dim, prompts=prompts)
-    blocks = {"two_way": TwoWayBlock, "q_former": QFormerBlock}
-    if kind not in blocks:
+    if kind not in ("two_way", "q_former", "mlp"):
         raise ValueError(f"unknown projector {kind!r}: choose two_way, q_former or mlp")
-    return QueryProjector(
-        blocks[kind],
-        dim=dim,
-        out_dim=out_dim,
-        layers=layers,
-        heads=heads,
-        mlp_dim=mlp_dim,
-        queries=queries,
-        prompts=prompts,
-        last_look=kind == "two_way",
-    )
+    sizes = {"dim": dim, "out_dim": out_dim, "mlp_dim": mlp_dim, "prompts": prompts}
+    if kind == "mlp":
+        return MlpProjector(**sizes)
+    return QueryProjector(two_way=kind == "two_way", layers=layers, heads=heads, queries=queries, **sizes)
 
 
 class SemanticProjector(nn.Module):

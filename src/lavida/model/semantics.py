@@ -14,8 +14,7 @@ from lavida.model.clip_tokens import ClipTokens, TokenMap, compressed, see, toke
 from lavida.model.conversation import Conversation, Conversations, ReadSequence, read_sequence
 from lavida.model.kernels import attention_kernel
 from lavida.model.mllm import family_of
-from lavida.model.mllm.attention import FLASH, prefer_flash
-from lavida.model.mllm.prefix import PrefixCache
+from lavida.model.mllm.cache import FLASH, PrefixCache, prefer_flash
 from lavida.model.prompt import IGNORED
 
 __all__ = ["Semantics", "SemanticsOutput", "TokenMap"]
@@ -61,6 +60,7 @@ class Semantics(nn.Module):
 
     Attributes that may be changed at any time: `ratio`, `static_patch_drop` and
         reuse_prefix: In inference compute the chat before the video once, where it is long enough to pay.
+        reused_share: Of what is read behind it: from where it pays.
         compiled: Run the language model through `torch.compile`, which needs a C++ compiler on a CPU.
     """
 
@@ -80,12 +80,14 @@ class Semantics(nn.Module):
         self.mllm = mllm
         self.tokenizer = tokenizer
         self.family = family_of(mllm, tokens_per_pair=tokens_per_pair)
+        self.family.prepare(mllm)
         self.ratio = ratio
         self.k = k
         self.compression = compression
         self.keep_positions = keep_positions
         self.static_patch_drop = static_patch_drop
         self.reuse_prefix = True
+        self.reused_share = REUSED_SHARE
         self.compiled = False
         self._conversations = Conversations()
         self._prefixes = PrefixCache()
@@ -112,7 +114,7 @@ class Semantics(nn.Module):
         template: Sequence[int] | None = None,
         with_text_loss: bool = False,
     ) -> SemanticsOutput:
-        """Read B clips, each with its own categories, in one prefill.
+        """Read B clips, each with its own categories, or one clip for each of B prompts, in one prefill.
 
         Args:
             frames: `[B, T, 3, H, W]`, or for clips of different sizes a list of `[T, 3, H, W]`; RGB in 0..255,
@@ -124,12 +126,13 @@ class Semantics(nn.Module):
         Raises:
             InputError: If a clip has no category or an empty one.
         """
-        template = [0] * len(frames) if template is None else template
-        if not len(frames) == len(categories) == len(template):
+        template = [0] * len(categories) if template is None else template
+        if len(frames) not in (1, len(categories)) or not 0 < len(categories) == len(template):
             raise ValueError(f"{len(frames)} clips, {len(categories)} categories, {len(template)} templates")
         prefer_flash(self.mllm)
         seen = self._see(frames)  # L_z tokens each
         clips = compressed(seen, ratio=self.ratio, k=self.k, mode=self.compression)  # L_r tokens each
+        clips = clips * len(categories) if len(clips) == 1 else clips
         conversations = [
             self._conversations.conversation(
                 self.tokenizer, self.family, self.mllm, categories=tuple(names), template=number, clip=clip
@@ -171,7 +174,7 @@ class Semantics(nn.Module):
         prefix = conversations[0].prefix
         rest = max(len(sequence) for sequence in sequences) - len(prefix)
         # without its start, flash-attention takes a sequence of 1-D positions with gaps for several ones
-        if not prefix or len(prefix) < REUSED_SHARE * rest or attention_kernel(self.mllm) == FLASH:
+        if not prefix or len(prefix) < self.reused_share * rest or attention_kernel(self.mllm) == FLASH:
             return ()
         return prefix if all(prefix == other.prefix for other in conversations[1:]) else ()
 

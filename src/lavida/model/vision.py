@@ -1,7 +1,13 @@
-"""Vision features f_v (Eq. 6): frames -> the feature pyramid of SAM 2's encoder."""
+"""Vision features f_v (Eq. 6): frames -> the feature pyramid of SAM 2's encoder; and what moves in them.
+
+Motion (beyond the paper): a skateboarder and a walker look alike in one frame. The field of velocities between
+neighbouring frames (`video/motion.py`) is described relative to the camera's own motion and to what else moves, and a
+few convolutions add it to f_v, so that words, prompts and masks all see it. Where the motion is unknown (a single
+image) nothing is added.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -9,10 +15,13 @@ from torch.nn import functional as F
 from transformers import Sam2Model
 from transformers.models.sam2.modeling_sam2 import Sam2VisionNeck
 
+FEATURES = 7
+SPEED = 10.0  # log(1 + SPEED * s): a slow walk is about 0.1 frame heights a second, a fast object 1
+
 
 @dataclass(frozen=True, slots=True)
 class VisionFeatures:
-    """f_v of N frames.
+    """f_v of `clips` = B clips of T frames, N = B * T; no prompt changes it.
 
     `levels`: finest first, `[N, D_v, h, w]` at strides 4, 8 and 16. `class_logits`: `[N, C, h, w]` at stride 32
     where the backbone carries a classifier, else None.
@@ -20,31 +29,35 @@ class VisionFeatures:
 
     levels: tuple[torch.Tensor, ...]
     class_logits: torch.Tensor | None
+    clips: int = 1
 
     @property
     def coarsest(self) -> torch.Tensor:
         """`[N, D_v, h, w]`: the level that Eq. 7 and the mask decoder attend to."""
         return self.levels[-1]
 
+    def repeated(self, times: int) -> "VisionFeatures":
+        """All clips `times` times one after another: for so many prompts about each."""
+        if times == 1:
+            return self
+        levels = tuple(level.repeat(times, 1, 1, 1) for level in self.levels)
+        class_logits = None if self.class_logits is None else self.class_logits.repeat(times, 1, 1, 1)
+        return VisionFeatures(levels, class_logits, times * self.clips)
 
-class VisionEncoder(nn.Module):
-    """Normalises frames and runs the vision encoder of a `Sam2Model` (Hiera or a lighter backbone)."""
 
-    def __init__(self, sam2: Sam2Model, *, mean: list[float], std: list[float]):
-        super().__init__()
-        # kept in a tuple so that the parameters are registered once, in LavidaModel.sam2
-        self._encoder = (sam2.vision_encoder,)
-        self.mean, self.std = mean, std
+def vision_features(sam2: Sam2Model, frames: torch.Tensor, *, mean: list[float], std: list[float]) -> VisionFeatures:
+    """Normalise frames and run the vision encoder of a `Sam2Model` (Hiera or a lighter backbone): Eq. 6.
 
-    def forward(self, frames: torch.Tensor) -> VisionFeatures:
-        """`frames`: uint8 or float `[N,3,H,W]` in 0..255, sides multiples of 32."""
-        encoder = self._encoder[0]
-        mean = torch.tensor(self.mean, device=frames.device).view(1, 3, 1, 1) * 255
-        std = torch.tensor(self.std, device=frames.device).view(1, 3, 1, 1) * 255
-        output = encoder.backbone((frames.float() - mean) / std)
-        pyramid = _pyramid(encoder.neck, output.intermediate_hidden_states)  # coarsest first
-        levels = pyramid[-encoder.num_feature_levels :][::-1]
-        return VisionFeatures(tuple(levels), getattr(output, "class_logits", None))
+    `frames`: uint8 or float `[B,T,3,H,W]` in 0..255, sides multiples of 32; `mean`, `std`: of channels in 0..1.
+    """
+    encoder = sam2.vision_encoder
+    scaled_mean, scaled_std = (
+        torch.tensor(values, device=frames.device).view(1, 3, 1, 1) * 255 for values in (mean, std)
+    )
+    output = encoder.backbone((frames.flatten(0, 1).float() - scaled_mean) / scaled_std)
+    pyramid = _pyramid(encoder.neck, output.intermediate_hidden_states)  # coarsest first
+    levels = pyramid[-encoder.num_feature_levels :][::-1]
+    return VisionFeatures(tuple(levels), getattr(output, "class_logits", None), clips=len(frames))
 
 
 def _pyramid(neck: Sam2VisionNeck, maps: Sequence[torch.Tensor]) -> list[torch.Tensor]:
@@ -59,3 +72,50 @@ def _pyramid(neck: Sam2VisionNeck, maps: Sequence[torch.Tensor]) -> list[torch.T
             level = level + F.interpolate(levels[-1], scale_factor=2.0, mode="nearest")
         levels.append(level)
     return levels
+
+
+class MotionEncoder(nn.Module):
+    """Adds motion features to the levels at strides 4, 8 and 16."""
+
+    def __init__(self, *, vision_dim: int, dim: int = 32):
+        super().__init__()
+        self.stages = nn.ModuleList(
+            [
+                nn.Sequential(nn.Conv2d(FEATURES, dim, 3, padding=1), nn.GELU()),
+                nn.Sequential(nn.Conv2d(dim, 2 * dim, 3, stride=2, padding=1), nn.GELU(), _conv(2 * dim)),
+                nn.Sequential(nn.Conv2d(2 * dim, 2 * dim, 3, stride=2, padding=1), nn.GELU(), _conv(2 * dim)),
+            ]
+        )
+        self.to_levels = nn.ModuleList(nn.Conv2d(width, vision_dim, 1) for width in (dim, 2 * dim, 2 * dim))
+
+    def forward(self, f_v: VisionFeatures, motion: torch.Tensor) -> VisionFeatures:
+        """`motion` `[N,4,H/4,W/4]` of `video.motion.motion_field` -> f_v with motion."""
+        known = motion[:, 3:].amax((2, 3), keepdim=True).to(f_v.coarsest.dtype)  # [N, 1, 1, 1]
+        x = motion_features(motion).contiguous(memory_format=torch.channels_last)
+        levels = []
+        for level, stage, to_level in zip(f_v.levels, self.stages, self.to_levels, strict=True):
+            x = stage(x)
+            levels.append(torch.addcmul(level, known, to_level(x)))
+        return replace(f_v, levels=tuple(levels))
+
+
+def motion_features(motion: torch.Tensor) -> torch.Tensor:
+    """`[N,4,h,w]` -> `[N,7,h,w]`: own and relative speed, direction, change, and how much moves in the scene."""
+    velocity = motion[:, :2].float()
+    camera = velocity.flatten(2).median(-1).values[..., None, None]  # most of a picture is not the moving object
+    own = velocity - camera
+    speed = own.norm(dim=1, keepdim=True)
+    fastest = speed.flatten(1).kthvalue(max(1, round(0.98 * speed[0].numel())), -1).values[:, None, None, None]
+    mean = speed.mean((2, 3), keepdim=True)
+    direction = own / (speed + 0.05)
+    scene = torch.cat([_log(mean), _log(fastest)], 1).expand(-1, -1, *speed.shape[-2:])
+    relative = speed / (fastest + 0.02)
+    return torch.cat([_log(speed), relative.clamp(max=3), direction, 4 * motion[:, 2:3].float(), scene], 1)
+
+
+def _log(speed: torch.Tensor) -> torch.Tensor:
+    return torch.log1p(SPEED * speed)
+
+
+def _conv(dim: int) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(dim, dim, 3, padding=1), nn.GELU())

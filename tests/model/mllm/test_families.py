@@ -10,7 +10,7 @@ from tiny import clips, tiny_config, tiny_tokenizers
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.device import has_fast_bf16
 from lavida.errors import InputError
-from lavida.model.mllm import FAMILIES, attention, family_of
+from lavida.model.mllm import FAMILIES, cache, family_of
 from lavida.model.mllm.family import cache_argument
 from lavida.model.prompt import encode_prompt
 from lavida.model.semantics import Semantics
@@ -129,9 +129,9 @@ def test_what_is_not_static_is_compressed_and_keeps_its_position(parts):
 
 
 @torch.inference_mode()
-def test_a_reused_prefix_changes_nothing(parts, monkeypatch):
-    monkeypatch.setattr("lavida.model.semantics.REUSED_SHARE", 0)
+def test_a_reused_prefix_changes_nothing(parts):
     semantics = build(parts)
+    semantics.reused_share = 0
     frames, categories, template = mixed_batch()
     batch = torch.stack([frames[0], frames[3]]), categories[:2], template[:2]
     semantics.reuse_prefix = False
@@ -151,9 +151,9 @@ def test_a_reused_prefix_changes_nothing(parts, monkeypatch):
 @pytest.mark.filterwarnings("error::FutureWarning", "error::DeprecationWarning")
 @pytest.mark.parametrize("reused_share", [0, 1e9], ids=["with a cache", "without"])
 @torch.inference_mode()
-def test_a_forward_pass_uses_nothing_that_goes_away(parts, monkeypatch, reused_share):
-    monkeypatch.setattr("lavida.model.semantics.REUSED_SHARE", reused_share)
+def test_a_forward_pass_uses_nothing_that_goes_away(parts, reused_share):
     semantics = build(parts)
+    semantics.reused_share = reused_share
     (call,) = language_calls(semantics, clip(4, 84, 112)[None], [CATEGORIES], with_text_loss=True)[-1:]
     assert call["use_cache"] is (reused_share == 0)
 
@@ -179,9 +179,9 @@ def test_a_prefix_is_reused_where_it_pays():
     assert [call["inputs_embeds"].shape[1] for call in calls] == semantics(frames, [CATEGORIES * 60]).lengths
 
 
-def test_a_prefix_is_not_reused_after_the_weights_changed(parts, monkeypatch):
-    monkeypatch.setattr("lavida.model.semantics.REUSED_SHARE", 0)
+def test_a_prefix_is_not_reused_after_the_weights_changed(parts):
     semantics = build((copy.deepcopy(parts[0]), parts[1]))
+    semantics.reused_share = 0
     frames = clip(4, 84, 112)[None]
     state = copy.deepcopy(semantics.state_dict())
     with torch.no_grad():
@@ -247,15 +247,15 @@ def test_an_unknown_family_is_a_clear_error():
 
 def test_flash_attention_needs_its_package_cuda_and_half_precision(monkeypatch):
     cuda, cpu = torch.device("cuda"), torch.device("cpu")
-    monkeypatch.setattr(attention, "is_flash_attn_2_available", lambda: True)
+    monkeypatch.setattr(cache, "is_flash_attn_2_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
-    assert attention.fastest(cuda, torch.float16) == "sdpa" and not has_fast_bf16(cuda)
+    assert cache.fastest(cuda, torch.float16) == "sdpa" and not has_fast_bf16(cuda)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 0))
     assert has_fast_bf16(cuda)
-    assert attention.fastest(cuda, torch.bfloat16) == attention.fastest(cuda, torch.float16) == "flash_attention_2"
-    assert attention.fastest(cuda, torch.float32) == attention.fastest(cpu, torch.bfloat16) == "sdpa"
-    monkeypatch.setattr(attention, "is_flash_attn_2_available", lambda: False)
-    assert attention.fastest(cuda, torch.bfloat16) == "sdpa"
+    assert cache.fastest(cuda, torch.bfloat16) == cache.fastest(cuda, torch.float16) == "flash_attention_2"
+    assert cache.fastest(cuda, torch.float32) == cache.fastest(cpu, torch.bfloat16) == "sdpa"
+    monkeypatch.setattr(cache, "is_flash_attn_2_available", lambda: False)
+    assert cache.fastest(cuda, torch.bfloat16) == "sdpa"
 
 
 def test_attention_chosen_on_purpose_is_kept():

@@ -1,14 +1,12 @@
-"""What the model says to prompts about one sample, which its vision encoder sees only once."""
+"""What the model says to prompts about one sample, which is encoded only once."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import nn
 from torch.nn import functional as F
 
 from lavida.detector import Detector
@@ -18,8 +16,7 @@ from lavida.evaluation.scorers import Progress, untold
 from lavida.exposure.heldout import Prompt, Question
 from lavida.exposure.moving import own_neighbours, with_motion
 from lavida.exposure.sample import Segmented
-from lavida.model.lavida import LavidaModel, LavidaOutput
-from lavida.model.vision import VisionFeatures
+from lavida.model.lavida import LavidaOutput
 from lavida.video.clips import analysis_size
 
 
@@ -116,15 +113,12 @@ def forward(
     model = detector.model
     frames = _analysed(sample.frames, detector)  # [1, T, 3, h, w]
     motion = _motion(sample, detector, size=tuple(frames.shape[-2:]))
-    with detector.autocast(), _looked_at(model, frames, times=len(prompts)) as f_v:
-        # one pass for all prompts takes a fifth less than one for each
-        repeats = (len(prompts), 1, 1, 1, 1)
-        output = model(
-            frames.repeat(repeats),
-            [list(prompt.categories) for prompt in prompts],
-            motion=None if motion is None else motion.repeat(repeats),
-        )
-        return output, [untrained_scores(model, f_v.class_logits, prompt.categories) for prompt in prompts]
+    categories = [list(prompt.categories) for prompt in prompts]
+    with detector.autocast():
+        features = model.encode(frames, motion)  # more than half of the work, the same for all prompts
+        f_sem, _ = model.clip_semantics(frames, categories)
+        output = model.decode(features, f_sem, categories)
+        return output, [untrained_scores(model, features.class_logits, names) for names in categories]
 
 
 def found_mask(output: LavidaOutput, at: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
@@ -150,37 +144,6 @@ def _motion(sample: Segmented, detector: Detector, *, size: tuple[int, int]) -> 
         sample = own_neighbours(sample)
     fields = with_motion(sample, size=size).motion
     return None if fields is None else torch.from_numpy(fields)[None].to(detector.device)
-
-
-class _Seen(nn.Module):
-    """Stands in for the vision encoder when its answer is known."""
-
-    def __init__(self, f_v: VisionFeatures) -> None:
-        super().__init__()
-        self._f_v = f_v
-
-    def forward(self, frames: torch.Tensor) -> VisionFeatures:
-        return self._f_v
-
-
-@contextmanager
-def _looked_at(model: LavidaModel, frames: torch.Tensor, *, times: int) -> Iterator[VisionFeatures]:
-    """f_v of `frames`; in the block the model uses it for a batch that must be these frames, `times` repeated.
-
-    The vision encoder takes more than half of a forward pass, and the prompts do not change what it sees.
-    """
-    vision = model.vision
-    f_v = vision(frames.flatten(0, 1))
-    model.vision = _Seen(_repeated(f_v, times))
-    try:
-        yield f_v
-    finally:
-        model.vision = vision
-
-
-def _repeated(f_v: VisionFeatures, times: int) -> VisionFeatures:
-    levels = tuple(level.repeat(times, 1, 1, 1) for level in f_v.levels)
-    return VisionFeatures(levels, None if f_v.class_logits is None else f_v.class_logits.repeat(times, 1, 1, 1))
 
 
 def _answer(

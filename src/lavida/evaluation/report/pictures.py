@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lavida.builder import MASK_LOGIT
 from lavida.detection import Mask
 from lavida.detector import Detector
 from lavida.evaluation.benchmarks import Benchmark, Video
 from lavida.evaluation.benchmarks.contract import Truth
 from lavida.export.drawing import Colour
 from lavida.export.painting import paint
-from lavida.builder import MASK_LOGIT
 from lavida.video.decode import open_source
 from lavida.video.excerpt import Excerpt, analysed_frames, read_frames, whole_clips
 from lavida.video.source import Source

@@ -1,34 +1,22 @@
 """Token compression (section 3.4): background tokens melt away, what differs from them stays.
 
-`compress` is the whole of it; the steps are here one by one, too. `neighbours.py` finds nearest neighbours,
-`background.py` has the density (Eq. 3) and the references, `merging.py` the reverse attention (Eq. 4). Nothing holds
-an [L, L] or [R, L] matrix, and the same tokens give the same result, on a GPU too.
+`compress` is the whole of it; the steps are here one by one, too. Eq. 3 and 4 first as the paper writes them
+(`as_written`, mode "reference"), then as they are run: nothing holds an [L, L] or [R, L] matrix, and the same tokens
+give the same result, on a GPU too. `neighbours.py` finds nearest neighbours.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from lavida.model.compression import background, merging
-from lavida.model.compression.background import background_references
-from lavida.model.compression.distances import clips_at_once
-from lavida.model.compression.neighbours import Search
+from lavida.model.compression.distances import clips_at_once, row_blocks
+from lavida.model.compression.neighbours import Neighbours, Search
 
-__all__ = [
-    "MODES",
-    "CompressedClips",
-    "assign",
-    "background_references",
-    "compress",
-    "compress_clips",
-    "local_density",
-    "reference_count",
-    "reverse_attention",
-    "reverse_attention_weights",
-]
-
-MODES = ("exact", "approximate")
+MODES = ("exact", "approximate", "reference")
+_DENSITY_EPSILON = 1e-10
 
 
 @dataclass(frozen=True)
@@ -48,6 +36,27 @@ class CompressedClips:
     weights: Tensor
 
 
+def as_written(points: Tensor, count: int, k: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Compress one clip `[L, D]` to `count` tokens by Eq. 3 and 4 to the letter: what `CompressedClips` has of it.
+
+    Takes memory for L x L numbers. The other modes are proven equal to it by tests.
+    """
+    length, width = points.shape
+    with torch.no_grad():
+        squared = torch.stack([(points - point).square().sum(1) for point in points])  # [L, L]
+        k = min(k, length - 1)
+        others = squared.clone().fill_diagonal_(torch.inf)
+        density = k / (others.topk(k, largest=False).values.sum(1) + _DENSITY_EPSILON)  # [L], Eq. 3
+        keep = background_references(density, count)
+        assignment = squared[:, keep].sort(dim=1, stable=True).indices[:, 0]  # N_i: the nearest, the lower of equals
+        assignment[keep] = torch.arange(count, device=keep.device)
+        elsewhere = assignment != torch.arange(count, device=keep.device)[:, None]  # [R, L]
+    with torch.autocast(points.device.type, enabled=False):
+        logits = -(points[keep] @ points.T) / math.sqrt(width)
+        attention = logits.masked_fill(elsewhere, -torch.inf).softmax(1)  # [R, L], Eq. 4
+        return attention @ points, keep, assignment, attention.sum(0)
+
+
 def compress(tokens: Tensor, ratio: float, k: int = 8, mode: str = "exact") -> tuple[Tensor, Tensor]:
     """Merge every token into one of R background references (Eq. 3 and 4).
 
@@ -57,7 +66,8 @@ def compress(tokens: Tensor, ratio: float, k: int = 8, mode: str = "exact") -> t
         tokens: visual tokens `[L, D]`, floating point, L >= 1.
         ratio: share of the tokens that stays, above 0; 1 or more is the identity.
         k: neighbours in the density, at least 1; fewer are used when there are fewer other tokens.
-        mode: `"exact"`; or `"approximate"`, faster in long sequences: neighbours are sought among a few candidates.
+        mode: `"exact"`; `"approximate"`, faster in long sequences: neighbours are sought among a few candidates;
+            or `"reference"`, the same as exact in the paper's own words, slow and large.
 
     Returns:
         The merged tokens `[R, D]` in the dtype of `tokens`, and `keep`, int64 `[R]` ascending: merged token i
@@ -67,12 +77,10 @@ def compress(tokens: Tensor, ratio: float, k: int = 8, mode: str = "exact") -> t
         ValueError: for tokens that are not `[L >= 1, D]`, a ratio of 0 or less, k below 1, an unknown mode.
     """
     _check(tokens, "[L, D]", k=k, mode=mode)
-    count = reference_count(len(tokens), ratio)
     if ratio >= 1:
         return tokens, torch.arange(len(tokens), device=tokens.device)
-    points = _widen(tokens)
-    keep, assignment = _choose(points, 1, count, k=k, mode=mode)
-    return merging.merge(points, keep, assignment).to(tokens.dtype), keep
+    found = compress_clips(tokens[None], ratio, k=k, mode=mode)
+    return found.merged[0], found.keep[0]
 
 
 def compress_clips(tokens: Tensor, ratio: float, k: int = 8, mode: str = "exact") -> CompressedClips:
@@ -94,15 +102,19 @@ def compress_clips(tokens: Tensor, ratio: float, k: int = 8, mode: str = "exact"
         places = torch.arange(length, device=tokens.device).expand(clips, -1)
         return CompressedClips(tokens, places, places, tokens.new_ones(clips, length, dtype=_wide(tokens)))
     parts = []
-    for some in tokens.split(clips_at_once(length, device=tokens.device)):
+    for some in tokens.split(1 if mode == "reference" else clips_at_once(length, device=tokens.device)):
         points = _widen(some).flatten(0, 1)
+        if mode == "reference":
+            parts.append([each[None] for each in as_written(points, count, k)])
+            continue
         keep, assignment = _choose(points, len(some), count, k=k, mode=mode)
-        weights = merging.weights(points, keep, assignment)
-        merged = merging.merge(points, keep, assignment, weights).to(tokens.dtype)
+        weights = _weights(points, keep, assignment)
+        merged = segment_sums(points, assignment, len(keep), scale=weights)  # Z' of Eq. 4
         first = torch.arange(len(some), device=tokens.device)[:, None]
         kept, assigned = keep.view(len(some), -1) - first * length, assignment.view(len(some), -1) - first * count
         parts.append((merged.unflatten(0, (len(some), count)), kept, assigned, weights.view(len(some), -1)))
-    return CompressedClips(*(torch.cat(each) for each in zip(*parts, strict=True)))
+    merged, *others = (torch.cat(each) for each in zip(*parts, strict=True))
+    return CompressedClips(merged.to(tokens.dtype), *others)
 
 
 def reference_count(length: int, ratio: float) -> int:
@@ -131,7 +143,21 @@ def local_density(tokens: Tensor, k: int = 8) -> Tensor:
     points = _widen(tokens)
     if len(points) == 1:
         return points.new_zeros(1)
-    return background.density(Search(points).others(min(k, len(points) - 1)))
+    return _density(Search(points).others(min(k, len(points) - 1)))
+
+
+@torch.no_grad()
+def background_references(density: Tensor, count: int) -> Tensor:
+    """The `count` densest tokens, the background reference set; ties go to the lower index.
+
+    Args:
+        density: `[..., L]`.
+        count: how many to take, R.
+
+    Returns:
+        Their indices, int64 `[..., R]`, ascending.
+    """
+    return density.sort(dim=-1, descending=True, stable=True).indices[..., :count].sort(dim=-1).values
 
 
 @torch.no_grad()
@@ -146,7 +172,7 @@ def assign(tokens: Tensor, keep: Tensor) -> Tensor:
         For each token a position in `keep`, int64 `[L]`. Equally near references: the lower one.
     """
     _check(tokens, "[L, D]")
-    return background.assignment(Search(_widen(tokens)), keep)
+    return _assignment(Search(_widen(tokens)), keep)
 
 
 def reverse_attention_weights(tokens: Tensor, keep: Tensor, assignment: Tensor) -> Tensor:
@@ -160,21 +186,33 @@ def reverse_attention_weights(tokens: Tensor, keep: Tensor, assignment: Tensor) 
     Returns:
         Weights `[L]`, float32 (float64 for float64 tokens); those of one reference sum to 1.
     """
-    return merging.weights(_widen(tokens), keep, assignment)
+    return _weights(_widen(tokens), keep, assignment)
 
 
 def reverse_attention(tokens: Tensor, keep: Tensor, assignment: Tensor) -> Tensor:
-    """Merge the tokens of each reference by reverse attention (Eq. 4).
+    """Merge the tokens of each reference by reverse attention (Eq. 4): Z', `[R, D]`, in the dtype of `tokens`.
 
-    Args:
-        tokens: `[L, D]`.
-        keep: indices of the references, int64 `[R]`.
-        assignment: each token's position in `keep`, int64 `[L]`; every reference is assigned to itself.
-
-    Returns:
-        Z', `[R, D]`, in the dtype of `tokens`.
+    Arguments as in `reverse_attention_weights`.
     """
-    return merging.merge(_widen(tokens), keep, assignment).to(tokens.dtype)
+    points = _widen(tokens)
+    weights = _weights(points, keep, assignment)
+    return segment_sums(points, assignment, len(keep), scale=weights).to(tokens.dtype)
+
+
+def segment_sums(values: Tensor, assignment: Tensor, count: int, *, scale: Tensor | None = None) -> Tensor:
+    """Sums `[count, C]` of `values` `[N, C]`, each row times its `scale` `[N]`, by what it is assigned to.
+
+    Each sum adds its tokens in their order, on a GPU too, where `index_add` adds them as they come.
+    """
+    found = assignment.sort(stable=True)
+    starts = torch.searchsorted(found.values, torch.arange(count, device=assignment.device))
+    scale = None if scale is None else scale[found.indices]
+    return F.embedding_bag(found.indices, values, starts, mode="sum", per_sample_weights=scale)
+
+
+def _density(neighbours: Neighbours) -> Tensor:
+    """Eq. 3, `[N]`."""
+    return neighbours.squared.shape[1] / (neighbours.squared.sum(1) + _DENSITY_EPSILON)
 
 
 @torch.no_grad()
@@ -185,9 +223,50 @@ def _choose(points: Tensor, clips: int, count: int, *, k: int, mode: str) -> tup
         return (torch.arange(clips, device=points.device),) * 2
     search = Search(points, clips=clips, approximate=mode == "approximate")
     neighbours = search.others(min(k, length - 1))
-    keep = background_references(background.density(neighbours).view(clips, length), count)
+    keep = background_references(_density(neighbours).view(clips, length), count)
     keep = (keep + torch.arange(clips, device=keep.device)[:, None] * length).flatten()
-    return keep, background.assignment(search, keep, neighbours)
+    return keep, _assignment(search, keep, neighbours)
+
+
+def _assignment(search: Search, references: Tensor, neighbours: Neighbours | None = None) -> Tensor:
+    """As `assign`, int64 `[N]`, among the tokens of B clips with `references` `[B * R]`, ascending.
+
+    Where `neighbours` are known, the search for their density serves here as well.
+    """
+    tokens = len(search.points)
+    position = references.new_full((tokens,), -1)
+    position[references] = torch.arange(len(references), device=references.device)
+    result = position
+    if neighbours is not None:
+        known = _among_neighbours(position, neighbours)
+        result = torch.where(position < 0, known, position)
+    if search.clips > 1:  # side by side, so all at once
+        rows = torch.arange(tokens, device=references.device)
+        return torch.where(result < 0, search.nearest(rows, references), result)
+    rows = (result < 0).nonzero().squeeze(1)
+    return result.index_copy(0, rows, search.nearest(rows, references)) if len(rows) else result
+
+
+def _among_neighbours(position: Tensor, neighbours: Neighbours) -> Tensor:
+    """For each token the position of the nearest reference where that must be one of its neighbours, else -1."""
+    places = position[neighbours.indices]  # [N, k]
+    squared = neighbours.squared.masked_fill(places < 0, torch.inf)
+    least = squared.amin(1, keepdim=True)
+    first = places.masked_fill(squared != least, len(position)).amin(1)
+    return first.masked_fill(~(least.squeeze(1) < neighbours.complete), -1)
+
+
+def _weights(points: Tensor, references: Tensor, assignment: Tensor) -> Tensor:
+    """Softmax weights `[N]` of Eq. 4 over the tokens of each of the R references."""
+    background = references[assignment]
+    blocks = row_blocks(len(points), points.shape[1], device=points.device, pairs=True)
+    products = torch.cat([(points[block] * points[background[block]]).sum(1) for block in blocks])
+    logits = -products / math.sqrt(points.shape[1])
+    peak = logits.new_full((len(references),), -math.inf)
+    peak = peak.scatter_reduce(0, assignment, logits.detach(), "amax")
+    exponentials = (logits - peak[assignment]).exp()
+    totals = segment_sums(exponentials[:, None], assignment, len(references))  # [R, 1]
+    return exponentials / totals[assignment, 0]
 
 
 def _check(tokens: Tensor, shape: str, *, k: int = 1, mode: str = "exact") -> None:

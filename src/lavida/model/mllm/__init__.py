@@ -6,9 +6,7 @@ from lavida.errors import InputError
 from lavida.model.mllm.family import Family, Grid, VisualTokens
 from lavida.model.mllm.llava_onevision import LlavaOnevision
 from lavida.model.mllm.patches import CLIP_MEAN, CLIP_STD, fit_grid, patchify
-from lavida.model.mllm.qwen2_5_vl import Qwen25VL
-from lavida.model.mllm.qwen2_vl import Qwen2VL
-from lavida.model.mllm.qwen3_vl import Qwen3VL
+from lavida.model.mllm.qwen import Qwen2VL, Qwen3VL, Qwen25VL
 from lavida.model.mllm.smolvlm import SmolVLM
 
 __all__ = [

@@ -68,6 +68,9 @@ class Family(ABC):
     def __init__(self, mllm: PreTrainedModel, *, tokens_per_pair: int) -> None:
         self.tokens_per_pair = tokens_per_pair
 
+    def prepare(self, mllm: PreTrainedModel) -> None:  # noqa: B027 - most have nothing to do
+        """Replace what is slow in a model by something equal; `Semantics` calls it once."""
+
     @abstractmethod
     def grid(self, frames: Tensor) -> Grid:
         """The visual tokens that clips `[..., T, 3, H, W]` become, within `tokens_per_pair`."""
@@ -76,17 +79,13 @@ class Family(ABC):
     def visual_tokens(self, mllm: PreTrainedModel, frames: Tensor, grid: Grid) -> VisualTokens:
         """Z of Eq. 3 for clips `[B, T, 3, H, W]` in 0..255."""
 
-    def token_count(self, grid: Grid) -> int:
-        """Visual tokens of one clip, L_z."""
-        return grid.tokens
-
     def clip_markup(self, grid: Grid) -> Sequence[str | int]:
         """How the prompt writes a clip: text, and for each run of visual tokens their number.
 
-        Runs are in the order of the tokens and their numbers sum to `token_count`. Text beside a run must end
+        Runs are in the order of the tokens and their numbers sum to L_z. Text beside a run must end
         with a special token there, so that it is encoded as in the running text.
         """
-        return [self.token_count(grid)]
+        return [grid.tokens]
 
     def positions(self, mllm: PreTrainedModel, prompt: EncodedPrompt, grid: Grid) -> Tensor:
         """Rotary positions `[axes, L]` of the full sequence, before compression."""

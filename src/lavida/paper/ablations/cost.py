@@ -65,7 +65,7 @@ def compression_costs(detector: Detector, ratios: Sequence[float]) -> list[dict[
     finally:
         semantics.ratio = before
     language = semantics.mllm.config.get_text_config()
-    visual = semantics.family.token_count(semantics.family.grid(frames))
+    visual = semantics.family.grid(frames).tokens
     return [
         {
             "ratio": ratio,

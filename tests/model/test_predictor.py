@@ -1,4 +1,4 @@
-"""A model prepared for inference gives the answers of the one it was made from, and leaves that one alone."""
+"""A predictor gives the answers of the one it was made from, and leaves that one alone."""
 
 from dataclasses import fields
 
@@ -8,9 +8,8 @@ from tiny import clips, tiny_lavida
 
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.device import autocast, has_fast_bf16
-from lavida.model import inference
-from lavida.model.inference import prepared_for_inference
 from lavida.model.lavida import LavidaOutput
+from lavida.model.predictor import Predictor
 
 CPU = torch.device("cpu")
 CATEGORIES = [["bicycle", "a person riding a bicycle"], ["smoke"]]
@@ -38,12 +37,12 @@ def tensors(output: LavidaOutput) -> dict[str, torch.Tensor]:
 @torch.inference_mode()
 @pytest.mark.parametrize("frames_at_once", [1, 2, LENGTH])
 @pytest.mark.parametrize("moving", [True, False])
-def test_in_full_precision_the_answers_are_the_same(model, seen, monkeypatch, frames_at_once, moving):
-    monkeypatch.setattr(inference, "has_fast_bf16", lambda device: False)
-    monkeypatch.setattr(inference, "PIXELS_AT_ONCE", frames_at_once * 2 * SIZE[0] * SIZE[1])  # of two clips
+def test_in_full_precision_the_answers_are_the_same(model, seen, frames_at_once, moving):
+    pixels = frames_at_once * 2 * SIZE[0] * SIZE[1]  # of two clips
+    predictor = Predictor(model, device=CPU, dtype=None, pixels_at_once=pixels)
     asked = {"motion": seen["motion"] if moving else None, "template": [1, 2]}
     expected = tensors(model(seen["frames"], CATEGORIES, **asked))
-    given = tensors(prepared_for_inference(model, device=CPU)(seen["frames"], CATEGORIES, **asked))
+    given = tensors(predictor(seen["frames"], CATEGORIES, **asked))
     for name, tensor in expected.items():
         torch.testing.assert_close(given[name], tensor, atol=1e-4, rtol=1e-4, msg=lambda text, n=name: f"{n}: {text}")
 
@@ -54,7 +53,7 @@ def test_in_half_precision_they_are_as_near_as_its_rounding(model, seen):
     exact = model(seen["frames"], CATEGORIES, motion=seen["motion"]).frame_logits
     with autocast(CPU)():
         plain = model(seen["frames"], CATEGORIES, motion=seen["motion"]).frame_logits
-        given = prepared_for_inference(model, device=CPU)(seen["frames"], CATEGORIES, motion=seen["motion"])
+        given = Predictor(model, device=CPU)(seen["frames"], CATEGORIES, motion=seen["motion"])
     rounding = (plain - exact).abs().max()
     assert (given.frame_logits - plain).abs().max() <= 2 * rounding
 
@@ -64,7 +63,7 @@ def test_the_model_itself_stays_as_it_was(model, seen):
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
     trainable = {name: weight.requires_grad for name, weight in model.named_parameters()}
     with autocast(CPU)():
-        prepared_for_inference(model, device=CPU)(seen["frames"], CATEGORIES, motion=seen["motion"])
+        Predictor(model, device=CPU)(seen["frames"], CATEGORIES, motion=seen["motion"])
     after = model.state_dict()
     assert after.keys() == before.keys()
     for name, weight in before.items():
@@ -75,7 +74,7 @@ def test_the_model_itself_stays_as_it_was(model, seen):
 @torch.inference_mode()
 def test_a_calibration_that_comes_later_is_seen(model, seen, monkeypatch):
     with autocast(CPU)():
-        output = prepared_for_inference(model, device=CPU)(seen["frames"], CATEGORIES)
+        output = Predictor(model, device=CPU)(seen["frames"], CATEGORIES)
     monkeypatch.setattr(model.config, "calibration_bias", 2.0)
     torch.testing.assert_close(model.calibrated(output.frame_logits), output.frame_logits - 2)
 
@@ -84,6 +83,6 @@ def test_a_calibration_that_comes_later_is_seen(model, seen, monkeypatch):
 def test_a_model_without_motion_and_alignment_is_prepared_too(seen):
     plain = tiny_lavida(alignment=False, residual_evidence=False, classifier_evidence=False)
     with autocast(CPU)():
-        output = prepared_for_inference(plain, device=CPU)(seen["frames"], CATEGORIES)
+        output = Predictor(plain, device=CPU)(seen["frames"], CATEGORIES)
     assert output.category_logits is None and output.evidence is None
     assert output.pixel_logits.shape == (2, LENGTH, 16, 24)

@@ -22,6 +22,7 @@ from lavida.terminal import print_result
 
 if TYPE_CHECKING:
     from lavida.detector import Detector
+    from lavida.evaluation.scoring import Baseline
 
 OutOption = Annotated[Path, typer.Option(help="Folder for metrics.json and the scores.")]
 
@@ -55,31 +56,21 @@ def evaluate(
     from lavida.detector import check_categories, model_folder
     from lavida.evaluation import PROTOCOLS, Workers, open_benchmark
     from lavida.evaluation import evaluate as measure
-    from lavida.evaluation.baselines import BASELINES
     from lavida.evaluation.tables import print_comparison, sibling_results
     from lavida.model.saved import fingerprint
 
     places = Workers(count=workers, ray=ray)
     if name == "exposure":  # the earlier name of `lavida heldout`
-        given = {"--set": settings, "--baseline": baseline, "--videos": videos, "-a": anomalies, "--report": report}
-        given |= {"--save-maps": save_maps, "--workers, --ray": not places.is_this_process}
-        if wrong := [option for option, value in given.items() if value]:
-            raise InputError(
-                f"{', '.join(wrong)}: the exposure test has its own baselines and classes, no protocol and no videos; "
-                "leave it out"
-            )
+        _refuse_benchmark_options(
+            {"--set": settings, "--baseline": baseline, "--videos": videos, "-a": anomalies, "--report": report}
+            | {"--save-maps": save_maps, "--workers, --ray": not places.is_this_process}
+        )
         return heldout(root=root, out=out, model=model, motion=motion, device=device)
     if protocol not in PROTOCOLS:
         raise unknown("protocol", protocol, PROTOCOLS)
     chosen = PROTOCOLS[protocol].on(name).changed(settings or ())
     if baseline is not None:
-        if baseline not in BASELINES:
-            raise unknown("baseline", baseline, BASELINES)
-        if anomalies or not motion:
-            raise InputError(
-                f"--baseline {baseline} knows no words and has no other setting: leave -a and --no-motion out"
-            )
-        start, key = BASELINES[baseline], baseline
+        start, key = _baseline(baseline, anomalies=anomalies, motion=motion), baseline
     else:
         folder = model_folder(model).resolve()  # workers may have another current folder
         start = partial(_detector, model, device=device, motion=motion, folder=folder)
@@ -122,6 +113,24 @@ def heldout(
 
     result = evaluate_exposure(_detector(model, device=device, motion=motion), root=root, out=out)
     Console().print(*exposure_tables(result))
+
+
+def _refuse_benchmark_options(given: dict[str, object]) -> None:
+    if wrong := [option for option, value in given.items() if value]:
+        raise InputError(
+            f"{', '.join(wrong)}: the exposure test has its own baselines and classes, no protocol and no videos; "
+            "leave it out"
+        )
+
+
+def _baseline(name: str, *, anomalies: list[str] | None, motion: bool) -> Baseline:
+    from lavida.evaluation.baselines import BASELINES
+
+    if name not in BASELINES:
+        raise unknown("baseline", name, BASELINES)
+    if anomalies or not motion:
+        raise InputError(f"--baseline {name} knows no words and has no other setting: leave -a and --no-motion out")
+    return BASELINES[name]
 
 
 def _detector(model: str, *, device: str, motion: bool, folder: Path | None = None) -> Detector:

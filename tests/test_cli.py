@@ -1,6 +1,7 @@
 """The command line: what it writes, what it prints where, and how it ends."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -18,6 +19,7 @@ from video import make
 
 from lavida import __version__
 from lavida.cli import run
+from lavida.errors import InputError
 from lavida.video.decode import open_source
 
 FILES = {"frames.parquet", "events.json", "masks.json", "timeline.png", "overlay.mp4", "run.json"}
@@ -41,7 +43,7 @@ def detect(tiny_model_dir: Path, tmp_path: Path, monkeypatch) -> Callable[..., i
 def detect_bright(monkeypatch, tmp_path: Path) -> Callable[..., int]:
     """`lavida detect` in an empty folder with the model whose answers are known."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("lavida.commands.detect.load", lambda *_, **__: bright_detector())
+    monkeypatch.setattr("lavida.detector.load", lambda *_, **__: bright_detector())
     return lambda *arguments: run(["detect", *map(str, arguments), "-a", "light"])
 
 
@@ -247,6 +249,45 @@ def test_version_and_help(capsys):
     for arguments in ([], ["--help"], ["detect", "--help"]):
         assert run(arguments) == 0
         assert "lavida" in capsys.readouterr().out
+
+
+def test_help_waits_for_no_heavy_library():
+    script = "import sys; from lavida.cli import run; run(['detect', '--help']); print(sorted(sys.modules))"
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "'lavida.cli.app'" in printed
+    assert not [name for name in ("torch", "transformers", "pyarrow", "numpy", "cv2") if f"'{name}'" in printed]
+
+
+def test_what_the_library_logs_is_one_line_each_on_stderr(capsys, monkeypatch):
+    def logging_load(*_, **__):
+        logging.getLogger("lavida.model.hub").info("nothing\nspecial")
+        logging.getLogger("lavida.model.hub").warning("using %s", "the copy")
+        raise InputError("no model")
+
+    monkeypatch.setattr("lavida.detector.load", logging_load)
+    for _ in range(2):  # the second run adds no second handler
+        assert run(["detect", "a.mp4", "-a", "x"]) == 2
+        assert capsys.readouterr().err == "lavida: nothing special\nlavida: using the copy\nlavida: no model\n"
+    assert logging.getLogger("lavida").level == logging.NOTSET and not logging.getLogger("lavida").handlers
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now"),
+    [
+        (["eval", "exposure", "--root", ".", "--out", "o"], ["heldout", "--root", ".", "--out", "o"]),
+        (
+            ["ablate", "compression", "--benchmark", "x", "--benchmark-root", ".", "--out", "o"],
+            ["ablate-trained", "compression", "--benchmark", "x", "--root", ".", "--out", "o"],
+        ),
+    ],
+)
+def test_a_command_is_found_under_its_earlier_name(earlier, now, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    said = []
+    for arguments in (earlier, now):
+        assert run(arguments) == 2
+        said.append(capsys.readouterr().err)
+    assert said[0] == said[1] and said[0].count("\n") == 1 and "--help" not in said[0]
 
 
 # --- how it ends: as a process of its own

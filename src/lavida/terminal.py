@@ -3,8 +3,8 @@
 import logging
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import TextIO
 
 from rich.console import Console
@@ -119,3 +119,24 @@ def progress_bar(title: str, *, total: int | None, done: int = 0, shown: bool = 
     )
     with bar:
         yield Advance(bar, bar.add_task(title, total=total, completed=done, note=""))
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[..., None]]:
+    """One bar for each title, one after the other, where stderr is a terminal, while the block runs.
+
+    Gives what takes `(title, done, total, note)`, as `lavida.evaluation.scorers.Progress`.
+    """
+    with ExitStack() as shown:
+        part, advance, before = "", None, 0
+
+        def told(title: str, done: int, total: int, note: str = "") -> None:
+            nonlocal part, advance, before
+            if advance is None or title != part:
+                shown.close()
+                part, before = title, 0
+                advance = shown.enter_context(progress_bar(title, total=total))
+            advance(done - before, note)
+            before = done
+
+        yield told

@@ -9,7 +9,7 @@ from bright_scenes import bright_ped2
 from PIL import Image
 from tiny import tiny_lavida
 
-from lavida.commands import ablate as command
+from lavida.cli.ablate import ablate_trained as command
 from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.evaluation import STANDARD, open_benchmark
@@ -136,13 +136,13 @@ def test_rows_of_another_question_are_refused(detector, benchmark, compression):
 
 
 def test_the_command_prints_the_table(detector, benchmark, compression, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(command, "load", lambda name, *, device: detector)
+    monkeypatch.setattr("lavida.detector.load", lambda name, *, device: detector)
     root = benchmark.videos[0].source.parents[1]
     given = {"benchmark": "ucsd-ped2", "root": root, "model": "tiny", "videos": None, "device": "cpu"}
-    command.ablate_benchmark_command(
+    command(
         "compression", **given, out=compression.parent, protocol="standard", settings=["stride=6"]
     )
     printed = capsys.readouterr()
     assert printed.out.startswith("# Share of the visual tokens") and str(compression) in printed.out
     with pytest.raises(InputError, match="unknown protocol strict"):
-        command.ablate_benchmark_command("compression", **given, out=tmp_path, protocol="strict", settings=[])
+        command("compression", **given, out=tmp_path, protocol="strict", settings=[])

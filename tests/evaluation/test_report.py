@@ -15,7 +15,7 @@ from bright_scenes import FRAMES, bright_ped2, square
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from lavida.commands.report import report_command
+from lavida.cli.report import report as report_command
 from lavida.errors import InputError
 from lavida.evaluation import STANDARD, evaluate, open_benchmark
 from lavida.evaluation.report import read_result, write_report

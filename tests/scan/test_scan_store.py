@@ -7,8 +7,8 @@ import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from lavida.engine import Halt
 from lavida.errors import InputError
+from lavida.parallel import AbortRun
 from lavida.scan.store import UNFINISHED, Store
 
 
@@ -66,7 +66,7 @@ def test_a_disk_that_fills_up_leaves_no_half_file(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(Halt, match="cannot use .*out: No space left on device; make room .* the same command goes on"):
+    with pytest.raises(AbortRun, match="cannot use .*out: No space left on device; make room .* same command"):
         store.write("run.json", b"new")
     assert store.read("run.json") == b"old"
     assert [path.name for path in (tmp_path / "out").iterdir() if not path.name.startswith(".")] == ["run.json"]

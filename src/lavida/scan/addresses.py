@@ -10,8 +10,7 @@ from urllib.parse import quote
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from lavida.console import one_line
-from lavida.errors import InputError
+from lavida.errors import InputError, one_line
 
 LONGEST_FOLDER_NAME = 255  # bytes, on nearly every disk
 KEPT_OF_A_LONG_NAME = 200

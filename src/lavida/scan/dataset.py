@@ -11,9 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lavida.console import one_line
 from lavida.detection import Detection
-from lavida.errors import InputError
+from lavida.errors import InputError, one_line
 from lavida.export.tables import frames_table
 from lavida.scan.addresses import partition, printable
 from lavida.scan.deaths import BEGUN
@@ -64,7 +63,7 @@ class DataSet:
         self.store = Store(address)
 
     def write_video(self, video: Video, detection: Detection, state: State) -> None:
-        """Both tables of a video, made from a source in this state. Raises Halt where they cannot be written.
+        """Both tables of a video, made from a source in this state. Raises AbortRun where they cannot be written.
 
         A kill at any moment leaves the frames with the state that belongs to them, or no frames.
         """

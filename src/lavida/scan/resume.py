@@ -119,6 +119,8 @@ def _bring_up_to_date(data: DataSet, key: str, name: str | None, state: State) -
     try:
         tables = {kind: data.read_table(kind, key) for kind in (EVENTS, FRAMES)}
         name = name or json.loads(tables[FRAMES].schema.metadata[METADATA_KEY])["video"]
+    except InputError:  # the store, not this result
+        raise
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
         return False
     for kind, table in tables.items():

@@ -14,20 +14,20 @@ from typing import Any
 
 import torch
 
-from lavida import __version__, engine
+from lavida import __version__, parallel
 from lavida.detector import DEFAULT_THRESHOLD, EMBEDDED, check_categories, check_settings, model_folder
 from lavida.device import choose_device
-from lavida.engine import Failure
 from lavida.errors import InputError
 from lavida.model.saved import fingerprint
-from lavida.progress import progress_bar
+from lavida.parallel import Failure
 from lavida.scan.addresses import absolute, partition, printable
 from lavida.scan.dataset import DataSet
 from lavida.scan.deaths import Deaths
 from lavida.scan.resume import claim, unfinished
 from lavida.scan.videos import Listing, Video, left_out_in_words, list_videos
 from lavida.scan.worker import Left, Scored, StartScanWorker
-from lavida.stages import peak_memory_mb
+from lavida.terminal import progress_bar
+from lavida.timing import peak_memory_mb
 
 SETTLE_S = 10.0  # recorders write at least that often
 LONGEST_NOTE = 40  # characters
@@ -90,8 +90,8 @@ def scan(
         stride: as `Detector.detect` takes it.
         threshold: as `Detector.detect` takes it.
         device: as `lavida.load` takes it.
-        workers: processes that score; see `engine.run`.
-        ray: see `engine.run`.
+        workers: processes that score; see `parallel.run`.
+        ray: see `parallel.run`.
         overwrite: begin again, removing the results in `out`.
         settle: a video that changed less than this many seconds ago is growing and left for the next run; 0: none is,
             but those that change while they are scored.
@@ -105,7 +105,7 @@ def scan(
     categories = check_categories(anomalies)
     check_settings(stride=stride, threshold=threshold)
     _check_settle(settle)
-    engine.check_workers(workers)
+    parallel.check_workers(workers)
     on_ray = ray is not None or (workers or 1) > 1
     _check_device(device, on_ray=on_ray)
     folder = Path(os.path.abspath(model_folder(model)))
@@ -132,7 +132,7 @@ def scan(
         work = _Scan(data, listing, identity, say=say, deaths=None if on_ray else Deaths(data.store))
         with work.recorded(started):
             gpu = {"cpu": False, "auto": None}.get(device, True)
-            work.go(lambda todo: engine.run(todo, start, workers=workers, ray=ray, gpu=gpu))
+            work.go(lambda todo: parallel.run(todo, start, workers=workers, ray=ray, gpu=gpu))
     return work.report
 
 

@@ -5,22 +5,20 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from lavida.engine import Halt
 from lavida.errors import InputError
+from lavida.files import locked
+from lavida.parallel import AbortRun
 from lavida.scan.addresses import file_system, takes_many, why
 from lavida.scan.state import State, listed_state
 
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
-
 UNFINISHED = ".unfinished"  # beside the results, so that a rename stays on one disk; readers pass hidden folders over
+LOCK = ".lock"
 
 
 class Store:
@@ -30,7 +28,7 @@ class Store:
     which those stores guarantee.
 
     Raises:
-        Halt: every method, where the place cannot be read or written: no file of any video could be.
+        AbortRun: every method, where the place cannot be read or written: no file of any video could be.
     """
 
     def __init__(self, address: str) -> None:
@@ -98,7 +96,7 @@ class Store:
                 names = {path.rstrip("/").rpartition("/")[2] for path in self._system.ls(self._base, detail=False)}
             except FileNotFoundError:
                 return True
-        return names <= {UNFINISHED}
+        return names <= {UNFINISHED, LOCK}
 
     def remove(self, name: str) -> None:
         """Remove a file or a folder with all that is in it, if it is there."""
@@ -109,7 +107,7 @@ class Store:
 
     def tidy(self) -> None:
         """Remove what killed writers left out of sight; one that is not dead yet may still be writing there."""
-        with suppress(Halt):
+        with suppress(AbortRun):
             self.remove(UNFINISHED)
 
     @contextmanager
@@ -119,23 +117,15 @@ class Store:
         Raises:
             InputError: another scan is at work here.
         """
-        if fcntl is None or not self.is_local:
+        if not self.is_local:
             yield
             return
-        with self._one_clear_line():
-            os.makedirs(self._base, exist_ok=True)
-            descriptor = os.open(self._base, os.O_RDONLY)
-        try:
-            try:  # the kernel drops the lock however the process dies
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                line = f"another scan writes to {self.address}; wait for it, or choose another --out"
-                raise InputError(line) from error
-            except OSError:
-                pass  # a network disk without locks
+        with ExitStack() as held:
+            with self._one_clear_line():
+                mine = held.enter_context(locked(Path(self._path(LOCK)), wait=False))
+            if not mine:
+                raise InputError(f"another scan writes to {self.address}; wait for it, or choose another --out")
             yield
-        finally:
-            os.close(descriptor)
 
     def _path(self, name: str) -> str:
         return f"{self._base.rstrip('/')}/{name}"
@@ -147,7 +137,7 @@ class Store:
         except InputError:
             raise
         except Exception as error:  # each file system raises its own: no credentials, no such bucket, disk full, ...
-            raise Halt(
+            raise AbortRun(
                 f"cannot use {self.address}: {why(error)}; make room or give access there, or choose another --out; "
                 "the same command goes on where this one stopped"
             ) from error

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePath
 
 from lavida.errors import InputError
+from lavida.files import natural_order
 from lavida.scan import media
 from lavida.scan.addresses import absolute, address_of, file_system, is_remote, parent, relative, why
 from lavida.scan.entries import (
@@ -250,7 +251,5 @@ def _fixed_part(pattern: str) -> str:
     return parent(pattern[: WILDCARDS.search(pattern).start()] + "x")
 
 
-def _natural(entry: Entry) -> tuple[list, str]:
-    """`2.mp4` before `10.mp4`."""
-    parts = re.split(r"(\d+)", entry.address.casefold())  # text, number, text, ...
-    return [int(part) if i % 2 else part for i, part in enumerate(parts)], entry.address
+def _natural(entry: Entry) -> tuple[list[str | int], str]:
+    return natural_order(entry.address)

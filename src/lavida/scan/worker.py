@@ -14,8 +14,8 @@ from fsspec import AbstractFileSystem
 
 from lavida.detection import Detection
 from lavida.detector import Detector, load
-from lavida.engine import Halt
 from lavida.errors import InputError
+from lavida.parallel import AbortRun
 from lavida.scan.addresses import file_system, is_remote, why
 from lavida.scan.dataset import DataSet
 from lavida.scan.state import UNKNOWN, is_frame, refuse_special, state_of
@@ -72,7 +72,7 @@ class StartScanWorker:
 
 
 class ScanWorker:
-    """Video -> Scored or Left. Raises InputError where it cannot be scored, Halt where nothing can be written."""
+    """Video -> Scored or Left. Raises InputError where it cannot be scored, AbortRun where nothing can be written."""
 
     def __init__(self, detector: Detector, settings: StartScanWorker) -> None:
         self._detector, self._settings = detector, settings
@@ -87,7 +87,7 @@ class ScanWorker:
             return Left(f"changed {age_s:.0f} s ago, it may still be growing (--settle {self._settings.settle:g})")
         try:
             detection = self._detect(video)
-        except Halt:
+        except AbortRun:
             raise
         except InputError:
             after = state_of(video.address)
@@ -128,7 +128,7 @@ def fetched(address: str) -> Iterator[Path]:
 
     Raises:
         InputError: it cannot be fetched.
-        Halt: there is no room for the copy.
+        AbortRun: there is no room for the copy.
     """
     if not is_remote(address):
         yield Path(address)
@@ -137,7 +137,7 @@ def fetched(address: str) -> Iterator[Path]:
     try:
         folder = TemporaryDirectory(prefix="lavida-", ignore_cleanup_errors=True)
     except OSError as error:
-        raise Halt(f"no place for a copy of a video: {why(error)}; set TMPDIR to a folder with room") from error
+        raise AbortRun(f"no place for a copy of a video: {why(error)}; set TMPDIR to a folder with room") from error
     with folder as place:
         try:
             copy = _copy(system, path, Path(place))
@@ -145,7 +145,7 @@ def fetched(address: str) -> Iterator[Path]:
             raise InputError(f"no such file: {address}; it may have been removed meanwhile") from error
         except Exception as error:  # each file system raises its own
             if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-                raise Halt(
+                raise AbortRun(
                     f"no room for a copy of {address}: {why(error)}; set TMPDIR to a folder with room"
                 ) from error
             raise InputError(f"cannot fetch {address}: {why(error)}; check your access to it") from error

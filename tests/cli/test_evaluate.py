@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lavida.commands.evaluate import evaluate_command
+from lavida.cli.evaluate import evaluate
 from lavida.errors import InputError
 
 
@@ -20,7 +20,7 @@ def _run(root, out, **changes) -> dict:
         "model": "nano", "protocol": "standard", "baseline": "random", "videos": None, "anomalies": [], "motion": True,
         "device": "cpu",
     }  # fmt: skip
-    evaluate_command("ucsd-ped1", root=root, out=out, **(options | changes))
+    evaluate("ucsd-ped1", root=root, out=out, **(options | changes))
     return json.loads((out / "metrics.json").read_text())
 
 
@@ -61,7 +61,7 @@ def test_the_exposure_test_refuses_what_concerns_videos(tmp_path, option):
         "device": "cpu",
     }  # fmt: skip
     with pytest.raises(InputError, match="leave (it|them) out"):
-        evaluate_command("exposure", root=tmp_path, out=tmp_path, **options, **option)
+        evaluate("exposure", root=tmp_path, out=tmp_path, **options, **option)
 
 
 def test_a_model_is_measured(ped2, tmp_path, tiny_model_dir):

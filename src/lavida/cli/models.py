@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lavida.console import tell
 from lavida.errors import InputError
+from lavida.terminal import print_result
 
 models = typer.Typer(help="Models of pretrained checkpoints: put together, merged with an adapter, shared.")
 
@@ -14,7 +14,7 @@ models = typer.Typer(help="Models of pretrained checkpoints: put together, merge
 @models.callback(invoke_without_command=True)
 def models_help(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
-        tell(context.get_help())
+        print_result(context.get_help())
 
 
 @models.command("list")
@@ -23,12 +23,12 @@ def list_command() -> None:
     from lavida.model.assemble import PARTS, SUPPORTED
     from lavida.model.presets import PRETRAINED
 
-    tell("nano\n  embedded, ready to use")
+    print_result("nano\n  embedded, ready to use")
     for name, preset in PRETRAINED.items():
-        tell("\n".join([name, *(f"  {part:<7} {getattr(preset, part)}" for part in PARTS)]))
-    tell("supported")
+        print_result("\n".join([name, *(f"  {part:<7} {getattr(preset, part)}" for part in PARTS)]))
+    print_result("supported")
     for part, kinds in SUPPORTED.items():
-        tell(f"  {part:<7} {', '.join(kinds)}")
+        print_result(f"  {part:<7} {', '.join(kinds)}")
 
 
 @models.command()
@@ -48,7 +48,7 @@ def build(
     """Put pretrained checkpoints together to one model that train, detect, eval and scan take as --model."""
     import torch
 
-    from lavida.export.folder import check_target, finished_folder
+    from lavida.files import atomic_folder, check_target
     from lavida.model.assemble import assemble
     from lavida.model.saved import TEXT_TOKENIZER
 
@@ -56,12 +56,14 @@ def build(
     sources, changes = _sources(preset, {"mllm": mllm, "vision": vision, "text": text})
     torch.manual_seed(0)  # of the new parts: the same command gives the same model
     model = assemble(sources, dtype=dtype, **(changes | _key_values(settings or [])))
-    with finished_folder(out, replaces=TEXT_TOKENIZER) as partial:
+    with atomic_folder(out, replaces=TEXT_TOKENIZER) as partial:
         model.save_pretrained(partial, max_shard_size="5GB")
     count = sum(weight.numel() for weight in model.parameters())
-    tell(f"model saved in {out}: {count:,} parameters, the language model in {model.config.mllm_dtype}")
+    print_result(f"model saved in {out}: {count:,} parameters, the language model in {model.config.mllm_dtype}")
     recipe = "configs/small.yaml" if preset == "small" else "configs/paper.yaml"
-    tell(f"its projector is untrained and finds nothing yet: lavida train {recipe} model.start={out} data.root=DIR")
+    print_result(
+        f"its projector is untrained and finds nothing yet: lavida train {recipe} model.start={out} data.root=DIR"
+    )
 
 
 @models.command()
@@ -73,7 +75,7 @@ def share(
     from lavida.training.adapter import share_adapter
 
     size = share_adapter(model, out)
-    tell(f"adapter saved in {out}: {size / 2**20:,.1f} MiB; lavida models merge {out} --base DIR --out DIR")
+    print_result(f"adapter saved in {out}: {size / 2**20:,.1f} MiB; lavida models merge {out} --base DIR --out DIR")
 
 
 @models.command()
@@ -86,7 +88,7 @@ def merge(
     from lavida.training.adapter import merge_adapter
 
     merge_adapter(adapter, base=base, out=out)
-    tell(f"model saved in {out}")
+    print_result(f"model saved in {out}")
 
 
 def _sources(preset: str | None, given: dict[str, str | None]) -> tuple[dict[str, str], dict[str, Any]]:

@@ -10,8 +10,7 @@ from tiny import tiny_lavida
 from torch import device
 from video import make
 
-from lavida.commands import figure
-from lavida.commands.figure import FigureCommand
+from lavida.cli.figure import figure
 from lavida.detector import Detector
 from lavida.errors import InputError
 
@@ -22,35 +21,17 @@ def clip(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def command(tmp_path, monkeypatch):
-    """Build the command; its model is the stand-in, or a tiny random one for tokens."""
-    monkeypatch.setattr(figure, "load", lambda name, *, device: bright_detector())
-
-    def build(**options) -> FigureCommand:
-        given = {
-            "anomalies": ["bicycle"],
-            "out": tmp_path / "figure.png",
-            "model": "nano",
-            "stride": None,
-            "threshold": None,
-            "moments": None,
-            "at": [],
-            "start": 0.0,
-            "end": None,
-            "benchmark": None,
-            "root": None,
-            "videos": [],
-            "device": "cpu",
-        }
-        return FigureCommand(**given | options)
-
-    return build
+def draw(tmp_path, monkeypatch):
+    """Run the command; its model is the stand-in, or a tiny random one for tokens."""
+    monkeypatch.setattr("lavida.detector.load", lambda name, *, device: bright_detector())
+    given = {"anomalies": ["bicycle"], "out": tmp_path / "figure.png", "device": "cpu"}
+    return lambda kind, sources, **options: figure(kind, sources, **given | options)
 
 
 @pytest.fixture
 def tiny(monkeypatch) -> None:
     detector = Detector(tiny_lavida(), name="tiny", device=device("cpu"))
-    monkeypatch.setattr(figure, "load", lambda name, *, device: detector)
+    monkeypatch.setattr("lavida.detector.load", lambda name, *, device: detector)
 
 
 def size(path: Path) -> tuple[int, int]:
@@ -59,17 +40,19 @@ def size(path: Path) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("kind", ["scores", "masks"])
-def test_a_figure_of_any_video(command, clip, tmp_path, capsys, kind):
-    command(end=1.0).run(kind, [clip])
+def test_a_figure_of_any_video(draw, clip, tmp_path, capsys, kind):
+    draw(kind, [clip], end=1.0)
     assert min(size(tmp_path / "figure.png")) > 300
     assert capsys.readouterr().out == f"figure drawn in {tmp_path / 'figure.png'}\n"
 
 
-def test_a_benchmark_gives_categories_and_truth(command, tmp_path, monkeypatch):
+def test_a_benchmark_gives_categories_and_truth(draw, tmp_path, monkeypatch):
     root, seen = bright_ped2(tmp_path), []
-    monkeypatch.setattr(figure, "draw_scores", lambda cases, **_: seen.extend(cases) or figure_of_nothing())
+    monkeypatch.setattr(
+        "lavida.figures.scores.draw_scores", lambda cases, **_: seen.extend(cases) or figure_of_nothing()
+    )
     chosen = {"benchmark": "ucsd-ped2", "root": root, "anomalies": [], "start": 0.08, "end": 0.3}
-    command(**chosen, videos=["Test002", "Test001"]).run("scores", [])
+    draw("scores", [], **chosen, videos=["Test002", "Test001"])
     two, one = seen
     assert two.title == "ucsd-ped2 Test002" and two.detection.categories[0] == "bicycle" and two.first == 2
     assert two.labels().tolist() == [0] * 4 + [1] * 2 and one.labels().tolist() == [0, 0, 1, 1, 1, 1]
@@ -81,12 +64,12 @@ def figure_of_nothing():
     return Sheet(width=1, height=1)
 
 
-def test_tokens_need_no_words(command, tiny, clip, tmp_path):
-    command(anomalies=[], moments=2).run("tokens", [clip])
+def test_tokens_need_no_words(draw, tiny, clip, tmp_path):
+    draw("tokens", [clip], anomalies=[], moments=2)
     two = size(tmp_path / "figure.png")
-    command(anomalies=[], at=[0.0, 1.5, 2.5]).run("tokens", [clip])
+    draw("tokens", [clip], anomalies=[], at=[0.0, 1.5, 2.5])
     assert size(tmp_path / "figure.png")[1] > 1.2 * two[1]
-    command(anomalies=["dog"], moments=1, out=tmp_path / "one.svg").run("tokens", [clip])
+    draw("tokens", [clip], anomalies=["dog"], moments=1, out=tmp_path / "one.svg")
     assert (tmp_path / "one.svg").read_text().startswith("<?xml")
 
 
@@ -107,14 +90,14 @@ def test_tokens_need_no_words(command, tiny, clip, tmp_path):
         ("scores", {"benchmark": "ucsd-ped2", "root": Path("."), "videos": ["a"]}, ["clip"], "leave it out"),
     ],
 )
-def test_what_cannot_be_drawn_is_one_line(command, clip, tmp_path, kind, options, sources, said):
+def test_what_cannot_be_drawn_is_one_line(draw, clip, tmp_path, kind, options, sources, said):
     with pytest.raises(InputError, match=said) as refused:
-        command(**options).run(kind, [clip if source == "clip" else source for source in sources])
+        draw(kind, [clip if source == "clip" else source for source in sources], **options)
     assert "\n" not in str(refused.value)
     assert [path.name for path in tmp_path.iterdir()] == ["clip.mp4"]
 
 
-def test_a_video_that_the_benchmark_lacks_is_said(command, tmp_path):
+def test_a_video_that_the_benchmark_lacks_is_said(draw, tmp_path):
     root = bright_ped2(tmp_path)
     with pytest.raises(InputError, match="no video Test9 in ucsd-ped2; it has Test001, Test002"):
-        command(benchmark="ucsd-ped2", root=root, videos=["Test9"]).run("scores", [])
+        draw("scores", [], benchmark="ucsd-ped2", root=root, videos=["Test9"])

@@ -1,0 +1,95 @@
+"""The program: its commands, and how it ends. Heavy imports wait until a command needs them."""
+
+import errno
+import sys
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from lavida.cli.ablate import ablate, ablate_trained
+from lavida.cli.data import data
+from lavida.cli.detect import demo_clip, detect
+from lavida.cli.evaluate import evaluate, heldout
+from lavida.cli.events import events
+from lavida.cli.figure import figure
+from lavida.cli.models import models
+from lavida.cli.report import report
+from lavida.cli.scan import scan
+from lavida.cli.train import train
+from lavida.errors import InputError, disk_error
+from lavida.terminal import print_message, print_result, printed_log, settle_stdout
+
+DONE, USER_ERROR, INTERRUPTED = 0, 2, 130
+_MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+# click's UsageError, reached through typer because newer typers carry a click of their own
+_UsageError: type[Exception] = typer.BadParameter.__base__
+
+app = typer.Typer(name="lavida", add_completion=False, pretty_exceptions_enable=False)
+for command in (detect, events, scan, train):
+    app.command()(command)
+app.command("eval")(evaluate)
+app.command()(heldout)
+app.command()(ablate)
+app.command("ablate-trained")(ablate_trained)
+for command in (figure, report):
+    app.command()(command)
+app.command("demo-clip", hidden=True)(demo_clip)
+app.add_typer(data, name="data")
+app.add_typer(models, name="models")
+
+
+@app.callback(invoke_without_command=True)
+def lavida(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> int:
+    """Describe in plain words what counts as abnormal; get when and where it happens in a video."""
+    if version:
+        from lavida import __version__
+
+        print_result(f"lavida {__version__}")
+    elif context.invoked_subcommand is None:
+        print_result(context.get_help())
+    return DONE
+
+
+def main() -> None:
+    """Run the command line; every error that the user can mend becomes one line on stderr."""
+    if sys.stdout is not None:
+        # a file name that is no text in the terminal's encoding is still printed
+        sys.stdout.reconfigure(errors="backslashreplace")
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run with these arguments and return the exit code: 0 done, 2 the user can mend it, 130 Ctrl-C."""
+    try:
+        with printed_log():
+            code = app(arguments, prog_name="lavida", standalone_mode=False) or DONE
+        settle_stdout()
+    except InputError as error:
+        code = USER_ERROR
+        print_message(str(error))
+    except _UsageError as error:
+        code = USER_ERROR
+        print_message(_with_hint(error))
+    except OSError as error:
+        if error.errno not in _MENDABLE:
+            raise
+        code = USER_ERROR
+        print_message(str(disk_error(error, error.filename or "stdout")))
+        with suppress(InputError):
+            settle_stdout()
+    except SystemExit:  # how rich and typer take it that the reader of stdout has gone
+        code = DONE
+    except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    if code == INTERRUPTED:  # newer typers return it instead of raising
+        print_message("stopped")
+    return code
+
+
+def _with_hint(error: Exception) -> str:
+    command = error.ctx.command_path if error.ctx else "lavida"
+    return f"{error.format_message().rstrip('.')}; see {command} --help"

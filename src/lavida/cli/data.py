@@ -1,0 +1,150 @@
+"""`lavida data`: which data sets and benchmarks there are, and whether a copy of one is complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lavida.errors import InputError
+from lavida.terminal import print_result, progress_bar, progress_bars
+
+if TYPE_CHECKING:
+    from lavida.exposure.check import CheckReport
+
+SPLITS = ("train", "heldout")
+MOST_LINES = 20
+
+data = typer.Typer(help="Training data sets and benchmarks: what there is, and whether a copy is complete.")
+
+
+@data.callback(invoke_without_command=True)
+def data_help(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        print_result(context.get_help())
+
+
+@data.command("list")
+def list_all() -> None:
+    """List the data sets that can be trained on and the benchmarks, with their official counts and layouts."""
+    from lavida.evaluation.benchmarks import BENCHMARKS
+    from lavida.exposure.datasets import DATASETS
+
+    for name, kind in DATASETS.items():
+        _print_entry(name, {split: kind.expected.get(split, {}) for split in SPLITS}, kind.layout)
+    for name, kind in BENCHMARKS.items():
+        counts = {unit.replace("_", " "): count for unit, count in asdict(kind.expected).items() if count is not None}
+        _print_entry(name, {"test": counts}, kind.layout)
+
+
+def _print_entry(name: str, expected: Mapping[str, Mapping[str, int]], layout: str) -> None:
+    # no table: a layout stays on one line, to be read as it is
+    rows = {split: ", ".join(f"{count:,} {unit}" for unit, count in units.items()) for split, units in expected.items()}
+    rows["folder"] = layout
+    print_result("\n".join([name, *(f"  {heading:<8} {text}" for heading, text in rows.items() if text)]))
+
+
+@data.command("check")
+def check(
+    name: Annotated[str, typer.Argument(help="A data set of `lavida data list`, or module:Class for your own.")],
+    root: Annotated[Path, typer.Option(help="The data set's own folder.")],
+    split: Annotated[str, typer.Option(help="train, heldout or all.")] = "all",
+    samples: Annotated[int, typer.Option(help="How many samples to read and draw; 0 for none.")] = 12,
+    out: Annotated[Path | None, typer.Option(help="PNG for the drawn samples; default: ./NAME-samples.png.")] = None,
+) -> None:
+    """Count, open every file, and draw a few samples with their masks; exit code 2 when something is missing."""
+    from lavida.evaluation.benchmarks import BENCHMARKS
+
+    if name in BENCHMARKS:
+        if split != "all" or out is not None:
+            option = f"--out {out}" if split == "all" else f"--split {split}"
+            raise InputError(f"{option}: {name} is a benchmark, of which the test videos are checked and none is drawn")
+        problem = _check_benchmark(name, root)
+    else:
+        if split not in (*SPLITS, "all"):
+            raise InputError(f"unknown split {split}: choose {', '.join(SPLITS)} or all")
+        if samples < 0:
+            raise InputError(f"--samples is {samples}: choose 0 or more")
+        sheet = Path(f"{name.replace(':', '-')}-samples.png") if out is None else out
+        if samples and (sheet.is_dir() or sheet.suffix.lower() != ".png"):
+            raise InputError(f"--out {sheet} is no name for a PNG; give one that ends in .png")
+        problem = _check_dataset(name, root, SPLITS if split == "all" else (split,), samples=samples, sheet_path=sheet)
+    if problem:
+        raise InputError(f"data check {name}: {problem}")
+
+
+def _check_dataset(name: str, root: Path, splits: Sequence[str], *, samples: int, sheet_path: Path) -> str | None:
+    """Print what was found in a training data set and draw the contact sheet; what is wrong with it, if anything."""
+    from lavida.exposure.check import check
+    from lavida.exposure.contact_sheet import ContactSheet
+    from lavida.exposure.datasets import load
+
+    sheet = ContactSheet()
+    report = check(
+        {split: load(name, root, split) for split in splits},
+        samples=samples,
+        look=sheet.add,
+        bar=lambda total: progress_bar(f"{name}: looking at files", total=total),
+    )
+    rows = ((c.split, c.unit, c.found, c.expected, "differs" if c.differs else "") for c in report.counts)
+    _print_table(("split", "unit", "found", "expected", ""), rows)
+    _print_findings(report)
+    if len(sheet):
+        sheet.save(sheet_path)
+        print_result(f"{len(sheet)} samples drawn in {sheet_path}")
+    return report.problem
+
+
+def _check_benchmark(name: str, root: Path) -> str | None:
+    """Print what was found in a benchmark's folder; what is wrong with it, if anything."""
+    from lavida.evaluation.benchmarks import read_benchmark
+    from lavida.evaluation.benchmarks.check import check_benchmark
+
+    with progress_bars() as progress:
+        report = check_benchmark(read_benchmark(name, root), progress=progress)
+    rows = ((c.unit, c.annotated, c.found, c.expected, "differs" if c.differs else "") for c in report.counts)
+    _print_table(("unit", "annotated", "found", "expected", ""), rows)
+    for remark in report.remarks:
+        print_result(remark)
+    _print_some("missing", [str(path) for path in report.missing])
+    _print_some("wrong", report.faults)
+    _print_some("damaged, but readable", report.damaged)
+    return report.problem
+
+
+def _print_table(headings: Sequence[str], rows: Iterable[Sequence[str | int | None]]) -> None:
+    """Numbers stand on the right, with `-` for those that are not known."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in ("annotated", "found", "expected") else "left")
+    for row in rows:
+        table.add_row(*("-" if cell is None else f"{cell:,}" if isinstance(cell, int) else cell for cell in row))
+    Console().print(table)
+
+
+def _print_findings(report: CheckReport) -> None:
+    """What was opened and what is wrong with it."""
+    print_result(f"{report.files - len(report.missing) - len(report.unreadable)} of {report.files} files can be read")
+    _print_some("missing", [str(path) for path in report.missing])
+    _print_some("unreadable", [f"{flaw.where}: {flaw.why}" for flaw in report.unreadable])
+    _print_some("wrong", report.wrong)
+    _print_some("refused", [f"{flaw.where}: {flaw.why}" for flaw in report.refused])
+    for note in report.notes:
+        print_result(f"note: {note}")
+
+
+def _print_some(heading: str, entries: Sequence[str]) -> None:
+    """The first entries below their heading, and how many more there are."""
+    if entries:
+        print_result(f"{heading} ({len(entries)}):")
+        for entry in entries[:MOST_LINES]:
+            print_result(f"  {entry}")
+    if len(entries) > MOST_LINES:
+        print_result(f"  and {len(entries) - MOST_LINES} more")

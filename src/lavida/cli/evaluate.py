@@ -1,0 +1,149 @@
+"""`lavida eval`: a model or a trivial baseline on a benchmark; `lavida heldout`: a model on held-out exposure data."""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lavida.cli.options import (
+    DeviceOption,
+    ModelOption,
+    MotionOption,
+    ProtocolOption,
+    RayOption,
+    SettingsOption,
+    WorkersOption,
+)
+from lavida.errors import InputError, unknown
+from lavida.terminal import print_result, progress_bars
+
+if TYPE_CHECKING:
+    from lavida.detector import Detector
+    from lavida.evaluation.scorers import Baseline
+
+OutOption = Annotated[Path, typer.Option(help="Folder for metrics.json and the scores.")]
+
+
+def evaluate(
+    name: Annotated[
+        str, typer.Argument(help="A benchmark of `lavida data list`, or exposure for held-out exposure data.")
+    ],
+    root: Annotated[Path, typer.Option(help="The benchmark's folder.")],
+    out: OutOption,
+    model: ModelOption = "nano",
+    protocol: ProtocolOption = "standard",
+    settings: SettingsOption = None,
+    baseline: Annotated[
+        str | None, typer.Option(help="Measure motion, background or random instead of a model.")
+    ] = None,
+    videos: Annotated[str | None, typer.Option(help="Only the videos whose name matches this pattern.")] = None,
+    anomalies: Annotated[
+        list[str] | None, typer.Option("--anomaly", "-a", help="Look for this instead of the benchmark's categories.")
+    ] = None,
+    motion: MotionOption = True,
+    device: DeviceOption = "auto",
+    workers: WorkersOption = None,
+    ray: RayOption = None,
+    report: Annotated[bool, typer.Option("--report", help="Also write OUT/report.html.")] = False,
+    save_maps: Annotated[
+        bool, typer.Option("--save-maps", help="Also write maps/*.npy, as they were measured.")
+    ] = False,
+) -> None:
+    """Measure a model or a trivial baseline on a benchmark."""
+    from lavida.detector import check_categories, model_folder
+    from lavida.evaluation import PROTOCOLS, Workers, open_benchmark
+    from lavida.evaluation import evaluate as measure
+    from lavida.evaluation.tables import print_comparison, sibling_results
+    from lavida.checkpoints.pretrained import fingerprint
+
+    places = Workers(count=workers, ray=ray)
+    if name == "exposure":  # the earlier name of `lavida heldout`
+        _refuse_benchmark_options(
+            {"--set": settings, "--baseline": baseline, "--videos": videos, "-a": anomalies, "--report": report}
+            | {"--save-maps": save_maps, "--workers, --ray": not places.is_this_process}
+        )
+        return heldout(root=root, out=out, model=model, motion=motion, device=device)
+    if protocol not in PROTOCOLS:
+        raise unknown("protocol", protocol, PROTOCOLS)
+    chosen = PROTOCOLS[protocol].on(name).changed(settings or ())
+    if baseline is not None:
+        start, key = _baseline(baseline, anomalies=anomalies, motion=motion), baseline
+    else:
+        folder = model_folder(model).resolve()  # workers may have another current folder
+        start = partial(_detector, model, device=device, motion=motion, folder=folder)
+        if places.is_this_process:
+            start = cache(start)  # the report asks the same model again
+        key = repr((fingerprint(folder), device, motion))  # never goes on with other weights
+    benchmark = open_benchmark(name, root if places.is_this_process else root.resolve())
+    with progress_bars() as progress:
+        result = measure(
+            benchmark,
+            start_scorer=start,
+            categories=anomalies and check_categories(anomalies),
+            protocol=chosen,
+            videos=videos,
+            out=out,
+            save_maps=save_maps,
+            workers=places,
+            resume_key=key,
+            progress=progress,
+        )
+    siblings = sibling_results(out)
+    print_comparison(result, siblings=siblings)
+    if report:
+        from lavida.evaluation.report import read_result, write_report  # brings the drawing libraries
+
+        detector = None if baseline else start()
+        with progress_bars() as progress:
+            page = write_report(
+                read_result(out), benchmark=benchmark, detector=detector, siblings=siblings, progress=progress
+            )
+        print_result(f"report: {page}")
+
+
+def heldout(
+    root: Annotated[Path, typer.Option(help="The folder with the exposure data sets.")],
+    out: OutOption,
+    model: ModelOption = "nano",
+    motion: MotionOption = True,
+    device: DeviceOption = "auto",
+) -> None:
+    """Measure a model on the held-out parts of the exposure data sets."""
+    from rich.console import Console
+
+    from lavida.evaluation.held_out import evaluate_exposure, exposure_tables
+
+    detector = _detector(model, device=device, motion=motion)
+    with progress_bars() as progress:
+        result = evaluate_exposure(detector, root=root, out=out, progress=progress)
+    Console().print(*exposure_tables(result))
+
+
+def _refuse_benchmark_options(given: dict[str, object]) -> None:
+    if wrong := [option for option, value in given.items() if value]:
+        raise InputError(
+            f"{', '.join(wrong)}: the exposure test has its own baselines and classes, no protocol and no videos; "
+            "leave it out"
+        )
+
+
+def _baseline(name: str, *, anomalies: list[str] | None, motion: bool) -> Baseline:
+    from lavida.evaluation.scorers import BASELINES
+
+    if name not in BASELINES:
+        raise unknown("baseline", name, BASELINES)
+    if anomalies or not motion:
+        raise InputError(f"--baseline {name} knows no words and has no other setting: leave -a and --no-motion out")
+    return BASELINES[name]
+
+
+def _detector(model: str, *, device: str, motion: bool, folder: Path | None = None) -> Detector:
+    from lavida.detector import load
+
+    detector = load(folder or model, device=device)
+    detector.name = model
+    detector.motion = detector.motion and motion
+    return detector

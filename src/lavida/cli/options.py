@@ -1,0 +1,27 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+AnomalyOption = Annotated[
+    list[str], typer.Option("--anomaly", "-a", help="What counts as abnormal, in words; repeat for more.")
+]
+ModelOption = Annotated[str, typer.Option(help="nano, or the folder or hub id of a saved model.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
+StrideOption = Annotated[
+    int | None, typer.Option(help="Analyse every N-th frame and the last; default: at least 5 a second.")
+]
+ThresholdOption = Annotated[float | None, typer.Option(help="Score from which a frame is abnormal, 0 to 1.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(help="Processes that work; default: 1, with --ray what the cluster has room for.")
+]
+RayOption = Annotated[str | None, typer.Option(help="local, or the address of a Ray cluster.")]
+ProtocolOption = Annotated[str, typer.Option(help="standard or lavida-upstream.")]
+SettingsOption = Annotated[
+    list[str] | None, typer.Option("--set", help="Change a choice of the protocol: key=value; repeat for more.")
+]
+MotionOption = Annotated[bool, typer.Option("--motion/--no-motion", help="Let the model see what moves.")]
+BenchmarkRoot = Annotated[Path | None, typer.Option(help="The benchmark's folder.")]

@@ -1,0 +1,42 @@
+"""`lavida train`: train, look at what would be trained, or start several processes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lavida.terminal import print_result
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(help="A recipe such as configs/nano.yaml.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, for example train.steps=100.")] = None,
+    resume: Annotated[bool, typer.Option(help="Go on from the last checkpoint in the output folder.")] = True,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show model, memory and data, and stop.")] = False,
+    launch: Annotated[
+        Path | None, typer.Option(help="Start several processes by a file such as configs/accelerate/ddp.yaml.")
+    ] = None,
+) -> None:
+    """Train by anomaly exposure."""
+    from lavida.training.recipe import load_recipe
+
+    loaded = load_recipe(recipe, overrides or ())  # before other processes are started, which would all complain
+    if dry_run:
+        from rich.console import Console
+
+        from lavida.training.dry_run import dry_run as plan
+
+        outlook = plan(loaded)
+        Console().print(*outlook.tables())
+        outlook.check()
+    elif launch is not None:
+        from lavida.training.check import check_data, check_training
+        from lavida.training.launch import launch as become
+
+        check_training(loaded, resume=resume)
+        check_data(loaded)
+        become(launch, ["train", str(recipe), *(overrides or ()), *([] if resume else ["--no-resume"])])
+    else:
+        from lavida.training.loop import train as train_model
+
+        print_result(f"model saved in {train_model(loaded, resume=resume)}")

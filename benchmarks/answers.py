@@ -17,19 +17,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lavida.model.inference import prepared_for_inference
 from random_models import CATEGORIES, DTYPES, Stopwatch, fastest, random_config, random_lavida, watched
 from results import NEEDS_GPU, add_out, publish, run
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import DynamicCache, PreTrainedModel
 
-from lavida.config import LavidaConfig
+from lavida.checkpoints.presets import PRETRAINED
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.device import autocast, choose_device
 from lavida.errors import InputError
-from lavida.model.inference import prepared_for_inference
-from lavida.model.lavida import LavidaModel
+from lavida.model.config import LavidaConfig
 from lavida.model.mllm.family import cache_argument
-from lavida.model.presets import PRETRAINED
 from lavida.model.prompt import ANSWER
 from lavida.model.semantics import Semantics
 from lavida.video import default_stride, open_source

@@ -9,18 +9,18 @@ from typing import Any
 
 import torch
 from alternatives import DOWNSAMPLING, METHODS, Grid, Method
-from lavida.evaluation.exposure.answers import ask
-from lavida.evaluation.exposure.measures import area
-from lavida.evaluation.exposure.sets import HeldOut
 from torch import Tensor
 
 import lavida
+from lavida.evaluation.held_out.answers import ask
+from lavida.evaluation.held_out.measures import area
+from lavida.evaluation.held_out.questions import HeldOut
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, Question, evenly_spread
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.model import clip_tokens
 from lavida.model.compression import CompressedClips
-from lavida.progress import progress_bar
+from lavida.terminal import progress_bar
 
 SETS = (HeldOut("coco128", "coco128", "coco128-seg"), HeldOut("davis clips", "davis", "davis2016", clip_length=4))
 WHOLE = ("no compression", 1.0)

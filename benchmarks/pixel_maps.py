@@ -12,18 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lavida.evaluation.exposure.answers import forward
-from lavida.evaluation.exposure.scenes import ROWS, MovingScenes
-from lavida.evaluation.exposure.sets import PICTURES
 from torch.nn import functional as F
 
 import lavida
+from lavida.evaluation.held_out.answers import forward
+from lavida.evaluation.held_out.questions import PICTURES, ROWS, MovingScenes
 from lavida.evaluation.metrics import PixelMetrics
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, Question, evenly_spread
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.model.decoder import Decoded, smooth
-from lavida.progress import progress_bar
+from lavida.terminal import progress_bar
 
 SIGMAS = (1.0, 2.0, 4.0)
 SIDE = 160  # pixels: labels are counted at about this size

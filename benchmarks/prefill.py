@@ -36,12 +36,12 @@ from results import NEEDS_GPU, add_out, publish, run
 from torch import Tensor, nn
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
+from lavida.checkpoints.presets import PRETRAINED
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.device import choose_device
 from lavida.errors import InputError
 from lavida.model.compression import MODES
-from lavida.model.lavida import LavidaModel
 from lavida.model.mllm import Grid
-from lavida.model.presets import PRETRAINED
 from lavida.model.semantics import Semantics, SemanticsOutput
 
 RATIOS = (1.0, 0.5, 0.2, 0.1, 0.05)

@@ -16,12 +16,11 @@ from torch import Tensor, nn
 from transformers import AutoTokenizer, PreTrainedModel
 
 import lavida
-from lavida.config import LavidaConfig
+from lavida.checkpoints.presets import PRETRAINED, nano_mllm_config, pretrained_config
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.errors import InputError
-from lavida.model.lavida import LavidaModel
+from lavida.model.config import LavidaConfig
 from lavida.model.mllm import Grid, VisualTokens
-from lavida.model.mllm_config import nano_mllm_config
-from lavida.model.presets import PRETRAINED, pretrained_config
 from lavida.model.semantics import Semantics
 
 CATEGORIES = ("bicycle", "cart", "car", "skateboard", "wheelchair")  # UCSD Ped2's

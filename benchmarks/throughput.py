@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lavida.model.inference import prepared_for_inference
 from peak_memory import MB, peak_bytes, reset_peak, synchronize
 from random_models import CATEGORIES, random_config, random_lavida
 from results import NEEDS_GPU, add_out, publish
 
+from lavida.checkpoints.presets import PRESETS
 from lavida.device import autocast, choose_device
-from lavida.model.inference import prepared_for_inference
-from lavida.model.presets import PRESETS
 from lavida.video import default_stride, open_source
 from lavida.video.clips import analysis_size
 from lavida.video.motion import CHANNELS, STRIDE

@@ -26,7 +26,7 @@ from peak_memory import peak_extra_mb
 from results import add_out, publish, run
 
 from lavida.model.compression import background_references, local_density, reference_count
-from lavida.progress import progress_bar
+from lavida.terminal import progress_bar
 
 LENGTHS, RATIOS = (768, 2048, 8192, 32768), (1, 0.5, 0.2, 0.1, 0.05)
 NO_MEMORY, NO_TIME = "not enough memory", "not finished"

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.detector import Detector
-from lavida.model.lavida import LavidaModel, LavidaOutput
+from lavida.model.lavida import LavidaOutput
 
 CLIP_LENGTH = 4
 

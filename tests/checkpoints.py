@@ -21,8 +21,8 @@ from transformers import (
     Sam2VideoModel,
 )
 
+from lavida.checkpoints.presets import QWEN_TOKENS
 from lavida.model.prompt import TEMPLATES
-from lavida.model.tokenizer import QWEN_TOKENS
 
 SHARD = "200KB"  # several files a language model
 SIDE = 64

@@ -14,8 +14,8 @@ from transformers import (
     SmolVLMConfig,
 )
 
+from lavida.checkpoints.presets import train_nano_tokenizer
 from lavida.model.prompt import TEMPLATES
-from lavida.model.tokenizer import train_nano_tokenizer
 
 FURTHER_TOKENS = {  # beside those of the Qwen families
     "smolvlm": ["<image>", "<fake_token_around_image>", "<global-img>", "<end_of_utterance>"],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lavida.evaluation import PROTOCOLS, evaluate, open_benchmark
-from lavida.evaluation.baselines import BASELINES
+from lavida.evaluation.scorers import BASELINES
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "check_metrics.py"
 CHANGES = {

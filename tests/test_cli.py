@@ -260,8 +260,8 @@ def test_help_waits_for_no_heavy_library():
 
 def test_what_the_library_logs_is_one_line_each_on_stderr(capsys, monkeypatch):
     def logging_load(*_, **__):
-        logging.getLogger("lavida.model.hub").info("nothing\nspecial")
-        logging.getLogger("lavida.model.hub").warning("using %s", "the copy")
+        logging.getLogger("lavida.checkpoints.hub").info("nothing\nspecial")
+        logging.getLogger("lavida.checkpoints.hub").warning("using %s", "the copy")
         raise InputError("no model")
 
     monkeypatch.setattr("lavida.detector.load", logging_load)

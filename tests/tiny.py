@@ -4,13 +4,12 @@ import torch
 from torch.nn import functional
 from transformers import AutoTokenizer, BertConfig, PreTrainedTokenizerBase, Sam2Config
 
-from lavida.config import LavidaConfig
+from lavida.checkpoints.packaged import locate
+from lavida.checkpoints.presets import nano_mllm_config, train_nano_tokenizer
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.model.backbone import EfficientNetLiteConfig
-from lavida.model.frozen import locate
-from lavida.model.lavida import LavidaModel
-from lavida.model.mllm_config import nano_mllm_config
+from lavida.model.config import LavidaConfig
 from lavida.model.prompt import TEMPLATES
-from lavida.model.tokenizer import train_nano_tokenizer
 
 WIDTH = 32
 # at their initial scale hardly anything of the picture and the words comes through the random parts

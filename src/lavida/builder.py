@@ -12,9 +12,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.detection import Detection, Mask
 from lavida.errors import InputError
-from lavida.model.lavida import LavidaModel, LavidaOutput
+from lavida.model.lavida import LavidaOutput
 from lavida.resizing import nearest
 from lavida.video.clips import Clip
 from lavida.video.source import Frame, Source

@@ -8,16 +8,16 @@ import torch
 
 from lavida import __version__
 from lavida.builder import DetectionBuilder, FrameLog, ScoredClip
+from lavida.checkpoints.hub import find
+from lavida.checkpoints.pretrained import GIVE, LavidaModel
 from lavida.detection import Detection
 from lavida.device import autocast, choose_device, has_fast_bf16, peak_gpu_memory_mb
 from lavida.errors import InputError
-from lavida.model.hub import find
 from lavida.model.inference import Answer, prepared_for_inference
-from lavida.model.lavida import LavidaModel, LavidaOutput
+from lavida.model.lavida import LavidaOutput
 from lavida.model.prompt import clean_category
-from lavida.model.saved import GIVE
 from lavida.records import RunRecord
-from lavida.stages import StageClock, peak_memory_mb
+from lavida.timing import StageClock, peak_memory_mb
 from lavida.video import Footage, Frame, Source, open_source
 from lavida.video.ahead import ReadAhead
 from lavida.video.clips import Clip, analysis_size, clips

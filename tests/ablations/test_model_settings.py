@@ -5,10 +5,10 @@ from dataclasses import fields
 
 import pytest
 
-from lavida.config import LavidaConfig
+from lavida.checkpoints import presets
+from lavida.checkpoints.presets import NANO
 from lavida.errors import InputError
-from lavida.model import presets
-from lavida.model.presets import NANO
+from lavida.model.config import LavidaConfig
 from lavida.paper.ablations.studies import STUDIES, VARIED, changed, completed
 from lavida.training.recipe import Recipe
 from lavida.training.start import check_model, model_settings

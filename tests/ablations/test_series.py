@@ -16,10 +16,10 @@ from tiny import tiny_lavida
 from toys import draw
 
 from lavida.cli import run as command_line
-from lavida.config import LavidaConfig
 from lavida.errors import InputError
 from lavida.evaluation.held_out.questions import HeldOut
 from lavida.exposure.sample import Segmented
+from lavida.model.config import LavidaConfig
 from lavida.paper.ablations import ablate, runs, series
 from lavida.paper.ablations.runs import Run, Runs
 from lavida.paper.ablations.studies import Row

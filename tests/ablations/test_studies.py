@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from lavida.config import LavidaConfig
 from lavida.errors import InputError
+from lavida.model.config import LavidaConfig
 from lavida.paper.ablations.studies import (
     DEFAULT,
     STUDIES,

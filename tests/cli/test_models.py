@@ -10,8 +10,8 @@ from hub_cache import put_into_cache, use_cache
 from safetensors import SafetensorError
 from video import make
 
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.cli import run
-from lavida.model.lavida import LavidaModel
 
 SETTINGS = [part for key, value in SIZES.items() for part in ("--set", f"{key}={value}")]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from evaluation.toy_benchmark import Given, Guesser, Toy
-from lavida import engine
+from lavida import parallel as engine
 from lavida.errors import InputError
 from lavida.evaluation import LAVIDA_UPSTREAM, STANDARD, Workers, evaluate, open_benchmark
 from lavida.evaluation.scorers import BackgroundBaseline, MotionBaseline, RandomBaseline, ScoredFrame

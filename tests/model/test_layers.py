@@ -42,7 +42,7 @@ def test_the_model_knows_nothing_of_lavida_but_itself_and_its_errors():
 
 
 def test_checkpoints_stand_on_the_model_alone():
-    assert outside("checkpoints", "lavida.checkpoints", "lavida.model", "lavida.errors", "lavida.console") == {}
+    assert outside("checkpoints", "lavida.checkpoints", "lavida.model", "lavida.errors", "lavida.terminal") == {}
 
 
 def test_imports_in_functions_are_read_and_those_for_types_are_not(tmp_path):

@@ -12,9 +12,9 @@ from tiny import clips, tiny_lavida
 from toy_run import ToyStream, toy_recipe
 from transformers import AutoModelForImageTextToText
 
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.cli import run
 from lavida.errors import InputError
-from lavida.model.lavida import LavidaModel
 from lavida.training import loop
 from lavida.training.adapter import merge_adapter, share_adapter
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from tiny import tiny_lavida
 
-from lavida.evaluation.exposure import Answer, reliability_curve
+from lavida.evaluation.held_out import Answer, reliability_curve
 from lavida.training import saving
 from lavida.training.saving import calibrate, fit
 

@@ -3,14 +3,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from lavida.evaluation.exposure.sets import MOST_PICTURES
 from tiny import tiny_lavida
 from toy_run import ToyPictures, log, toy_recipe, train
 
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.detector import Detector
 from lavida.errors import InputError
+from lavida.evaluation.held_out.questions import MOST_PICTURES
 from lavida.exposure.heldout import evenly_spread
-from lavida.model.lavida import LavidaModel
 from lavida.training.monitor import FOUND, TRUTH, WIDTH, HeldOutExample, HeldOutTest, draw_example
 from lavida.training.recipe import SetRecipe
 

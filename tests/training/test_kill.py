@@ -13,7 +13,7 @@ import torch
 import toy_run
 from toy_run import log, toy_recipe, train
 
-from lavida.model.lavida import LavidaModel
+from lavida.checkpoints.pretrained import LavidaModel
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")
 EVERYTHING = {  # on, that a run could lose track of

@@ -10,8 +10,8 @@ from safetensors.torch import load_file, save_model
 from tiny import clips
 from toy_run import ToyStream, log, toy_model, toy_recipe, train
 
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.errors import InputError
-from lavida.model.lavida import LavidaModel
 from lavida.training import loop, steps
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator")

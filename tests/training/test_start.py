@@ -8,10 +8,10 @@ from hub_cache import use_cache
 from tiny import tiny_lavida
 from toy_run import ToyStream, log, toy_recipe
 
+from lavida.checkpoints.assemble import assemble
 from lavida.cli import run
 from lavida.detector import load
 from lavida.errors import InputError
-from lavida.model.assemble import assemble
 from lavida.training.launch import check_launch
 from lavida.training.recipe import Recipe
 from lavida.training.start import build_model, build_shape

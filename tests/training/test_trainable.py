@@ -3,10 +3,9 @@ import torch
 from tiny import CATEGORIES, WIDTH, clips, tiny_lavida, tiny_tokenizers
 from toy_run import toy_recipe
 
+from lavida.checkpoints.presets import SEG_TOKEN, nano_mllm_config
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.errors import InputError
-from lavida.model.lavida import LavidaModel
-from lavida.model.mllm_config import nano_mllm_config
-from lavida.model.tokenizer import SEG_TOKEN
 from lavida.training.recipe import LoraRecipe
 from lavida.training.trainable import is_pretrained, make_trainable, plain_state
 

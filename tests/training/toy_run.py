@@ -19,8 +19,8 @@ if __name__ == "__main__":
 from tiny import tiny_lavida
 from toys import draw
 
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.exposure.sample import SegmentationSample
-from lavida.model.lavida import LavidaModel
 from lavida.training import loop, run_folder
 from lavida.training.recipe import DataRecipe, LoraRecipe, OptimiserRecipe, Recipe, SetRecipe
 

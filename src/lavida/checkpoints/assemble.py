@@ -29,12 +29,12 @@ from transformers import (
 
 from lavida.checkpoints.hub import check_weights, find, first_line, quiet_transformers, read_config
 from lavida.checkpoints.pretrained import LavidaModel
-from lavida.console import complain
 from lavida.errors import InputError
 from lavida.model.config import LavidaConfig
 from lavida.model.lavida import Parts
 from lavida.model.mllm import FAMILIES
 from lavida.model.prompt import add_seg_token
+from lavida.terminal import print_message
 
 PARTS = {"mllm": "multimodal language model", "vision": "vision model", "text": "text encoder"}
 # `model_type` of the checkpoints that each part is made of
@@ -185,7 +185,7 @@ def _load(kind: Any, folder: Path, part: str, **settings) -> PreTrainedModel:
             "its files are incomplete or of another version"
         )
     if unused := sorted(key for key in report["unexpected_keys"] if not NOT_NEEDED.match(key)):
-        complain(f"{len(unused)} weights of the {what} in {folder} are not used (first: {unused[0]})")
+        print_message(f"{len(unused)} weights of the {what} in {folder} are not used (first: {unused[0]})")
     return model
 
 

@@ -21,8 +21,8 @@ from huggingface_hub.utils import validate_repo_id
 from safetensors import SafetensorError, safe_open
 from transformers.utils import logging as transformers_logging
 
-from lavida.console import complain
 from lavida.errors import InputError
+from lavida.terminal import print_message
 
 ANSWER_WITHIN = 5.0  # seconds until the hub counts as out of reach
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -93,7 +93,7 @@ def find(
         raise InputError(f"{source} is no folder, {why}, and no copy of it is in the hub's cache here; {mend}")
     if fault := whole(copy):
         raise InputError(f"{why}, and the copy of {source} in its cache is incomplete ({fault}); {mend}")
-    complain(f"{why}: using the copy of {source} in its cache")
+    print_message(f"{why}: using the copy of {source} in its cache")
     return copy
 
 

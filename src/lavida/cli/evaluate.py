@@ -53,11 +53,11 @@ def evaluate(
     ] = False,
 ) -> None:
     """Measure a model or a trivial baseline on a benchmark."""
+    from lavida.checkpoints.pretrained import fingerprint
     from lavida.detector import check_categories, model_folder
     from lavida.evaluation import PROTOCOLS, Workers, open_benchmark
     from lavida.evaluation import evaluate as measure
     from lavida.evaluation.tables import print_comparison, sibling_results
-    from lavida.checkpoints.pretrained import fingerprint
 
     places = Workers(count=workers, ray=ray)
     if name == "exposure":  # the earlier name of `lavida heldout`

@@ -16,9 +16,8 @@ from lavida.terminal import print_message, print_result, progress_bar
 
 if TYPE_CHECKING:
     from lavida.detector import Detector
-    from lavida.evaluation.truth import Truth
-    from lavida.figures.case import Case
-    from lavida.figures.sheet import Sheet
+    from lavida.evaluation.benchmarks.contract import Truth
+    from lavida.paper.figures.sheet import Case, Sheet
     from lavida.video.source import Source
 
 KINDS = ("scores", "masks", "tokens")
@@ -55,7 +54,7 @@ def figure(
 ) -> None:
     """Draw what was found in videos as the paper's Figures 4, 5 and 6."""
     from lavida.detector import DEFAULT_THRESHOLD, check_categories, check_settings, load
-    from lavida.figures.sheet import check_out
+    from lavida.paper.figures.sheet import check_out
 
     if kind not in KINDS:
         raise unknown("figure", kind, KINDS)
@@ -94,7 +93,7 @@ def _from_files(sources: Sequence[str], categories: tuple[str, ...]) -> Iterator
 
 def _from_benchmark(name: str, root: Path, videos: Sequence[str], categories: tuple[str, ...]) -> Iterator[_Wanted]:
     from lavida.evaluation import open_benchmark
-    from lavida.evaluation.truth import Truth, find_video
+    from lavida.evaluation.benchmarks.contract import Truth, find_video
     from lavida.video.decode import open_source
 
     benchmark = open_benchmark(name, root)
@@ -121,7 +120,7 @@ def _draw(
     moments: int | None,
     at: Sequence[float],
 ) -> Sheet:
-    from lavida.figures import masks, scores, tokens
+    from lavida.paper.figures import masks, scores, tokens
     from lavida.video.decode import default_stride
 
     if kind == "scores":
@@ -137,7 +136,7 @@ def _draw(
 
 
 def _case(detector: Detector, video: _Wanted, settings: dict[str, Any]) -> Case:
-    from lavida.figures.case import Case
+    from lavida.paper.figures.sheet import Case
     from lavida.video.excerpt import Stretch
 
     with progress_bar(f"{video.title}: looking", total=video.source.info.frames_hint) as advance:
@@ -154,7 +153,7 @@ def _token_frames(
     """Those of `--at`; where something is looked for, the telling ones; else some spread over the video."""
     import numpy as np
 
-    from lavida.figures.moments import nearest_frame, telling_moments
+    from lavida.export.moments import nearest_frame, telling_moments
 
     if video.categories and not at:
         case = _case(detector, video, settings)

@@ -20,8 +20,8 @@ def models_help(context: typer.Context) -> None:
 @models.command("list")
 def list_command() -> None:
     """List the presets with their parts, and the architectures that a model can be built of."""
-    from lavida.model.assemble import PARTS, SUPPORTED
-    from lavida.model.presets import PRETRAINED
+    from lavida.checkpoints.assemble import PARTS, SUPPORTED
+    from lavida.checkpoints.presets import PRETRAINED
 
     print_result("nano\n  embedded, ready to use")
     for name, preset in PRETRAINED.items():
@@ -48,9 +48,9 @@ def build(
     """Put pretrained checkpoints together to one model that train, detect, eval and scan take as --model."""
     import torch
 
+    from lavida.checkpoints.assemble import assemble
+    from lavida.checkpoints.pretrained import TEXT_TOKENIZER
     from lavida.files import atomic_folder, check_target
-    from lavida.model.assemble import assemble
-    from lavida.model.saved import TEXT_TOKENIZER
 
     check_target(out, replaces=TEXT_TOKENIZER)  # which checkpoints of other kinds do not have
     sources, changes = _sources(preset, {"mllm": mllm, "vision": vision, "text": text})
@@ -93,7 +93,7 @@ def merge(
 
 def _sources(preset: str | None, given: dict[str, str | None]) -> tuple[dict[str, str], dict[str, Any]]:
     """Where the parts come from, and the preset's settings."""
-    from lavida.model.presets import PRETRAINED
+    from lavida.checkpoints.presets import PRETRAINED
 
     if preset is not None and preset not in PRETRAINED:
         raise InputError(

@@ -30,8 +30,8 @@ def train(
         Console().print(*outlook.tables())
         outlook.check()
     elif launch is not None:
-        from lavida.training.check import check_data, check_training
         from lavida.training.launch import launch as become
+        from lavida.training.start import check_data, check_training
 
         check_training(loaded, resume=resume)
         check_data(loaded)

@@ -12,7 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lavida import __version__, engine
+from lavida import __version__
+from lavida import parallel as engine
 from lavida.errors import InputError
 from lavida.evaluation.benchmarks import Benchmark, Video
 from lavida.evaluation.measure import VideoMeasure, start_measuring

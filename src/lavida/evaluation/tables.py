@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lavida.console import tell
 from lavida.errors import InputError
 from lavida.evaluation.metrics import METRICS
 from lavida.paper.published import PUBLISHED, PublishedRow
+from lavida.terminal import print_result
 
 _RESULT, _SETTINGS = {"benchmark", "model", "protocol", "videos"}, {"scorer", "official_videos", "notes"}
 _TRAINING = {"baseline": "none", "detector": "zero-shot"}
@@ -79,7 +79,7 @@ def print_comparison(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()
         console.print(table)
         console.print(_protocol_line(result), markup=False, highlight=False)
     if file is None:
-        tell(printed.get().rstrip("\n"))
+        print_result(printed.get().rstrip("\n"))
     else:
         file.write(printed.get())
 

@@ -17,7 +17,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lavida.errors import InputError
-from lavida.export.folder import check_target, finished_folder
 from lavida.export.overlay import write_overlay
 from lavida.export.tables import (
     read_candidates,
@@ -29,6 +28,7 @@ from lavida.export.tables import (
     write_run,
 )
 from lavida.export.timeline import write_timeline
+from lavida.files import atomic_folder, check_target
 from lavida.video.contrast import Contrast
 from lavida.video.source import Source, SourceInfo, one_line
 
@@ -54,7 +54,7 @@ def write_result(
     check_result(target, source=detection.info.path)
     target = Path(target).resolve()
     spent: dict[str, float] = {}
-    with finished_folder(target, replaces=FRAMES) as folder:
+    with atomic_folder(target, replaces=FRAMES) as folder:
         with _clock(spent, "tables"):
             write_frames(detection, folder / FRAMES)
             write_analysis(detection, folder / ANALYSIS)
@@ -73,7 +73,7 @@ def rewrite_events(detection: Detection, events: Sequence[Event], target: Path) 
     Raises:
         InputError: the folder cannot be written, or holds no result.
     """
-    with finished_folder(target, replaces=FRAMES) as folder:
+    with atomic_folder(target, replaces=FRAMES) as folder:
         spent: dict[str, float] = {}
         _write_events(detection, folder, spent, events)
         write_analysis(detection, folder / ANALYSIS)

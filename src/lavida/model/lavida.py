@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
 
 import torch
 from torch import nn
@@ -258,8 +257,3 @@ class LavidaNetwork(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """Parts of `transformers` initialise themselves; the rest keeps PyTorch's defaults."""
 
-
-def __getattr__(name: str) -> type:  # LavidaModel has moved to lavida.checkpoints.pretrained; goes with its last import
-    if name != "LavidaModel":
-        raise AttributeError(name)
-    return getattr(import_module("lavida.checkpoints.pretrained"), name)

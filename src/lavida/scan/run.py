@@ -15,10 +15,10 @@ from typing import Any
 import torch
 
 from lavida import __version__, parallel
+from lavida.checkpoints.pretrained import fingerprint
 from lavida.detector import DEFAULT_THRESHOLD, EMBEDDED, check_categories, check_settings, model_folder
 from lavida.device import choose_device
 from lavida.errors import InputError
-from lavida.model.saved import fingerprint
 from lavida.parallel import Failure
 from lavida.scan.addresses import absolute, partition, printable
 from lavida.scan.dataset import DataSet

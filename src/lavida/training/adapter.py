@@ -9,14 +9,20 @@ from peft import PeftConfig, get_peft_model_state_dict, inject_adapter_in_model,
 from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file, save_file
 
-from lavida.config import LavidaConfig
-from lavida.console import complain
+from lavida.checkpoints.hub import HUB_ID, find
+from lavida.checkpoints.pretrained import (
+    ADAPTER_CONFIG,
+    CARD,
+    TEXT_TOKENIZER,
+    LavidaModel,
+    adapter_card,
+    disk_errors,
+    first_line,
+)
 from lavida.errors import InputError
-from lavida.export.folder import check_target, finished_folder
-from lavida.model.card import adapter_card
-from lavida.model.hub import HUB_ID, find
-from lavida.model.lavida import LavidaModel
-from lavida.model.saved import ADAPTER_CONFIG, CARD, TEXT_TOKENIZER, disk_errors, first_line
+from lavida.files import atomic_folder, check_target
+from lavida.model.config import LavidaConfig
+from lavida.terminal import print_message
 from lavida.training.trainable import ADAPTER, plain_state
 
 FOLDER = "adapter"  # in the folder of a model that was trained with LoRA
@@ -74,7 +80,7 @@ def share_adapter(folder: Path, out: Path) -> int:
     model = LavidaModel.from_pretrained(folder)
     state, names = model.state_dict(), _read_trained(source)["trained"]
     weights = {name: _shared(state[name]) for name in names}
-    with finished_folder(out, replaces=WEIGHTS) as partial:
+    with atomic_folder(out, replaces=WEIGHTS) as partial:
         for name in (ADAPTER_CONFIG, PEFT_WEIGHTS, TRAINED):
             shutil.copyfile(source / name, partial / name)
         _save(weights, partial / WEIGHTS)
@@ -104,7 +110,7 @@ def merge_adapter(adapter: str | Path, *, base: str | Path, out: Path) -> None:
     except Exception as error:  # the libraries raise many types for damaged files
         raise InputError(f"damaged adapter in {folder}: {first_line(error)}; copy it again") from error
     if config.sources != model.config.sources:
-        complain(f"the adapter was trained from {_names(config)}, the base is made of {_names(model.config)}")
+        print_message(f"the adapter was trained from {_names(config)}, the base is made of {_names(model.config)}")
     _hold(model, frozen)
     _fill(model, weights, base=base)
     mllm = model.semantics.mllm
@@ -121,7 +127,7 @@ def merge_adapter(adapter: str | Path, *, base: str | Path, out: Path) -> None:
         raise _stranger(base, unknown[0])
     state = plain_state(model, model.state_dict())
     model.config = config
-    with finished_folder(out, replaces=TEXT_TOKENIZER) as partial:
+    with atomic_folder(out, replaces=TEXT_TOKENIZER) as partial:
         model.save_pretrained(partial, state_dict=state, weights=SHARED_PRECISION)
 
 

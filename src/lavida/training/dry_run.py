@@ -9,10 +9,10 @@ from rich import box
 from rich.table import Table
 from torch import nn
 
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.errors import InputError
 from lavida.exposure.check import CheckedDataset
 from lavida.exposure.datasets import load
-from lavida.model.lavida import LavidaModel
 from lavida.training.recipe import DataRecipe, Recipe, SetRecipe
 from lavida.training.start import build_shape
 from lavida.training.trainable import VISION_TOWER, is_pretrained, make_trainable

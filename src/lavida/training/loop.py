@@ -7,8 +7,8 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedType
 from torch import nn
 
-from lavida.model.lavida import LavidaModel
-from lavida.progress import progress_bar
+from lavida.checkpoints.pretrained import LavidaModel
+from lavida.terminal import progress_bar
 from lavida.training.data import ExposureSource, ExposureStream, step_parts
 from lavida.training.monitor import HeldOutTest, Monitor
 from lavida.training.recipe import Recipe

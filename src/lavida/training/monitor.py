@@ -19,13 +19,13 @@ from PIL import Image, ImageDraw, ImageFont
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from lavida.console import complain
 from lavida.detector import Detector
-from lavida.evaluation.exposure.answers import Answer, ask, forward, found_mask
-from lavida.evaluation.exposure.sets import MOST_PICTURES
+from lavida.evaluation.held_out.answers import Answer, ask, forward, found_mask
+from lavida.evaluation.held_out.questions import MOST_PICTURES
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, Query, Question, evenly_spread
 from lavida.exposure.vocabulary import Vocabulary
+from lavida.terminal import print_message
 from lavida.training.recipe import DataRecipe, OptimiserRecipe
 from lavida.training.run_folder import BEST, RunFolder
 from lavida.training.saving import save_model
@@ -143,7 +143,7 @@ class Monitor:
         self._show(step, [draw_example(example) for example in examples])
         if accelerator.is_main_process:
             note = ", the best so far" if best else ""
-            complain(f"step {step} of {self._opt.steps}: held-out AUC {auc:.3f}{note}")
+            print_message(f"step {step} of {self._opt.steps}: held-out AUC {auc:.3f}{note}")
 
     def _main_says(self, yes: bool) -> bool:
         """What the main process thinks: the others may not see the log, and rounding may differ."""

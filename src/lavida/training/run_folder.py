@@ -20,8 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from lavida.checkpoints.pretrained import disk_errors
 from lavida.errors import InputError, mendable
-from lavida.model.saved import disk_errors
 from lavida.training.recipe import Recipe
 
 RECIPE, LOSSES, EVALUATIONS = "recipe.yaml", "losses.jsonl", "evaluations.jsonl"

@@ -14,12 +14,12 @@ from accelerate import Accelerator
 from sklearn.linear_model import LogisticRegression
 from torch import nn
 
+from lavida.checkpoints.hub import CONFIG
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.detector import Detector
 from lavida.errors import mendable
-from lavida.evaluation.exposure import Answer, exposure_answers
-from lavida.export.folder import finished_folder
-from lavida.model.hub import CONFIG
-from lavida.model.lavida import LavidaModel
+from lavida.evaluation.held_out import Answer, exposure_answers
+from lavida.files import atomic_folder
 from lavida.training.adapter import SHARED_PRECISION, write_adapter
 from lavida.training.trainable import plain_state
 
@@ -35,7 +35,7 @@ def save_model(accelerator: Accelerator, model: nn.Module, folder: Path) -> None
     state = accelerator.get_state_dict(model)
     if accelerator.is_main_process:
         plain: LavidaModel = accelerator.unwrap_model(model)
-        with finished_folder(folder, replaces=CONFIG) as partial:
+        with atomic_folder(folder, replaces=CONFIG) as partial:
             plain.config.untrained = False
             plain.save_pretrained(partial, state_dict=plain_state(plain, state), weights=SHARED_PRECISION)
             write_adapter(plain, state, partial)

@@ -11,17 +11,16 @@ from typing import Any, TypeVar
 
 from huggingface_hub.errors import StrictDataclassError
 
-from lavida.config import LavidaConfig
+from lavida.checkpoints.assemble import assemble, assembled_config, locate
+from lavida.checkpoints.hub import CONFIG, find, read_config
+from lavida.checkpoints.presets import NANO, PRESETS, PRETRAINED, build_nano, pretrained_config, shape_only
+from lavida.checkpoints.pretrained import GIVE, LavidaModel
 from lavida.errors import InputError
-from lavida.evaluation.exposure.sets import check_pictures
-from lavida.export.folder import check_target
+from lavida.evaluation.held_out.questions import check_pictures
 from lavida.exposure.datasets import load
 from lavida.exposure.vocabulary import Vocabulary
-from lavida.model.assemble import assemble, assembled_config, locate
-from lavida.model.hub import CONFIG, find, read_config
-from lavida.model.lavida import LavidaModel
-from lavida.model.presets import NANO, PRESETS, PRETRAINED, build_nano, pretrained_config, shape_only
-from lavida.model.saved import GIVE
+from lavida.files import check_target
+from lavida.model.config import LavidaConfig
 from lavida.training.data import prompt_corpus
 from lavida.training.recipe import DataRecipe, Recipe
 from lavida.training.run_folder import MODEL, check_run

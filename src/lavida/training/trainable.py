@@ -12,10 +12,9 @@ from peft.tuners.trainable_tokens import TrainableTokensLayer
 from torch import nn
 from transformers import PreTrainedModel
 
+from lavida.checkpoints.presets import PRETRAINED, SEG_TOKEN
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.errors import InputError
-from lavida.model.lavida import LavidaModel
-from lavida.model.presets import PRETRAINED
-from lavida.model.tokenizer import SEG_TOKEN
 from lavida.training.recipe import LoraRecipe, OptimiserRecipe
 
 ADAPTER = "default"

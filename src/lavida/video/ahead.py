@@ -8,7 +8,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Any, TypeVar
 
-from lavida.stages import StageClock
+from lavida.timing import StageClock
 from lavida.video.decode import Frame, Source, SourceInfo
 from lavida.video.motion import with_motion
 

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lavida.stages import StageClock
+from lavida.timing import StageClock
 from lavida.video.flow import optical_flow
 from lavida.video.source import Frame
 

@@ -11,9 +11,9 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.exposure.heldout import Prompt
 from lavida.model.alignment import ClassifierEvidence, presence
-from lavida.model.lavida import LavidaModel
 
 
 class WordsAlone:

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lavida.exposure.augment import reframe
 from lavida.exposure.cutouts import CutoutBank
 from lavida.exposure.datasets import DATASETS, load
 from lavida.exposure.heldout import CATEGORIES, HeldoutQuestions, Prompt, Question, evenly_spread
 from lavida.exposure.mixture import Mixture
 from lavida.exposure.moving import DRIVING, FAST, PARKED, set_in_motion
 from lavida.exposure.sample import SegmentationDataset, Segmented
+from lavida.exposure.views import reframe
 from lavida.exposure.vocabulary import Vocabulary
 
 MOST_PICTURES = 250  # a set; DAVIS val has about 700 frames of 20 sequences

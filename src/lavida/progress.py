@@ -1,1 +1,0 @@
-from lavida.terminal import Advance, progress_bar  # noqa: F401

@@ -1,1 +1,0 @@
-from lavida.timing import StageClock, peak_memory_mb  # noqa: F401

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lavida.model.inference import prepared_for_inference
 from random_models import CATEGORIES, DTYPES, Stopwatch, fastest, random_config, random_lavida, watched
 from results import NEEDS_GPU, add_out, publish, run
 from torch import Tensor, nn
@@ -30,6 +29,7 @@ from lavida.device import autocast, choose_device
 from lavida.errors import InputError
 from lavida.model.config import LavidaConfig
 from lavida.model.mllm.family import cache_argument
+from lavida.model.predictor import Predictor
 from lavida.model.prompt import ANSWER
 from lavida.model.semantics import Semantics
 from lavida.video import default_stride, open_source
@@ -101,7 +101,7 @@ def measure(lavida: LavidaModel, frames: Tensor, *, ratio: float, answer: int) -
     semantics = lavida.semantics
     clip, singles = frames[None], frames[:, None]  # one clip of T frames, T clips of one frame
     analysed = analysed_clip(lavida.config, clip)
-    ready = prepared_for_inference(lavida, device=frames.device)
+    ready = Predictor(lavida, device=frames.device)
 
     def prefill() -> None:
         semantics.ratio = ratio

@@ -20,13 +20,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lavida.model.inference import prepared_for_inference
 from peak_memory import MB, peak_bytes, reset_peak, synchronize
 from random_models import CATEGORIES, random_config, random_lavida
 from results import NEEDS_GPU, add_out, publish
 
 from lavida.checkpoints.presets import PRESETS
 from lavida.device import autocast, choose_device
+from lavida.model.predictor import Predictor
 from lavida.video import default_stride, open_source
 from lavida.video.clips import analysis_size
 from lavida.video.motion import CHANNELS, STRIDE
@@ -86,7 +86,7 @@ def forward_row(preset: str, device: torch.device) -> dict[str, Any]:
         return row | {FPS: NEEDS_GPU}
     config = random_config(preset)
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32  # of the MLLM
-    model = prepared_for_inference(random_lavida(config, device=device, dtype=dtype), device=device)
+    model = Predictor(random_lavida(config, device=device, dtype=dtype), device=device)
     height, width = analysis_size(*SIZE, long_side=config.frame_side, multiple=config.frame_multiple)
     frames = torch.randint(256, (1, config.clip_length, 3, height, width), dtype=torch.uint8, device=device)
     motion = None

@@ -13,8 +13,8 @@ from lavida.checkpoints.pretrained import GIVE, LavidaModel
 from lavida.detection import Detection
 from lavida.device import autocast, choose_device, has_fast_bf16, peak_gpu_memory_mb
 from lavida.errors import InputError
-from lavida.model.inference import Answer, prepared_for_inference
 from lavida.model.lavida import LavidaOutput
+from lavida.model.predictor import Predictor
 from lavida.model.prompt import clean_category
 from lavida.records import RunRecord
 from lavida.timing import StageClock, peak_memory_mb
@@ -68,11 +68,11 @@ class Detector:
         self.name = name
         self.device = device
         self.autocast = autocast(device)
-        self._prepared: Answer | None = None
+        self._prepared: Predictor | None = None
 
     def prepare(self) -> None:
-        """Make answers faster (`prepared_for_inference`); later changes of the model's weights are then not seen."""
-        self._prepared = prepared_for_inference(self.model, device=self.device)
+        """Make answers faster (`Predictor`); later changes of the model's weights are then not seen."""
+        self._prepared = Predictor(self.model, device=self.device)
 
     def detect(
         self,

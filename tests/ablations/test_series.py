@@ -93,7 +93,7 @@ def toys():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(loop, "ExposureStream", ToyStream)
         patch.setattr(loop, "build_model", toy_model)
-        patch.setattr("lavida.commands.ablate.ablate", partial(ablate, sets=TOYS))
+        patch.setattr("lavida.paper.ablations.ablate", partial(ablate, sets=TOYS))
         yield
 
 

@@ -69,8 +69,9 @@ class Build:
         if not told.stdout.startswith(str(self.root)):
             raise InputError(f"{self.name} cannot be run from {self.root}: {told.stdout or told.stderr}")
 
-    def detect(self, video: Path, out: Path, *, anomaly: str, at_once: int = 1) -> Cost:
-        command = [sys.executable, "-m", "lavida", "detect", str(video), "-a", anomaly, "--out"]
+    def detect(self, video: Path, out: Path, *, anomaly: str, stride: int | None, at_once: int = 1) -> Cost:
+        chosen = [] if stride is None else ["--stride", str(stride)]
+        command = [sys.executable, "-m", "lavida", "detect", str(video), "-a", anomaly, *chosen, "--out"]
         return measured([[*command, str(out / str(number))] for number in range(at_once)], self.environment())
 
 
@@ -138,7 +139,7 @@ def rows(name: str, costs: Sequence[tuple[Cost, Cost]], *, older: str) -> Iterat
 def table(older: Build, newer: Build, video: Path, out: Path, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     def pairs(name: str, count: int, *, at_once: int = 1) -> Iterator[dict[str, Any]]:
         def cost(build: Build) -> Cost:
-            return build.detect(video, out, anomaly=options.anomaly, at_once=at_once)
+            return build.detect(video, out, anomaly=options.anomaly, stride=options.stride, at_once=at_once)
 
         return rows(name, in_turn(older, newer, cost, pairs=count), older=older.name) if count else iter(())
 
@@ -154,6 +155,7 @@ def main() -> None:
     parser.add_argument("--against", default="430bc00", help="the commit of the older build")
     parser.add_argument("--anomaly", default="car")
     parser.add_argument("--seconds", type=int, default=60, help="of the looped video")
+    parser.add_argument("--stride", type=int, help="analyse every N-th frame; default: as detect does")
     parser.add_argument("--pairs", type=int, default=9, help="of runs alone")
     parser.add_argument("--beside", type=int, default=3, help="pairs of runs beside other work")
     add_out(parser, "beside")
@@ -167,7 +169,7 @@ def main() -> None:
         loop(options.clip, short, seconds=WARM_UP_S)
         for build in (older, newer):
             build.check()
-            build.detect(short, folder / "out", anomaly=options.anomaly)
+            build.detect(short, folder / "out", anomaly=options.anomaly, stride=options.stride)
         found = list(table(older, newer, video, folder / "out", options))
     publish("beside", found, out=options.out, about={"video": f"{options.seconds} s", "against": options.against})
 

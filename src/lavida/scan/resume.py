@@ -71,9 +71,8 @@ def unfinished(data: DataSet, videos: Sequence[Video], *, say: Callable[[str], N
         example = f"of {len(untold)} finished videos, for example {printable(untold[0])}"
         say(f"cannot tell what has changed {example}: gone, or nothing is told of them; their results stay")
     current = {key for key, result in results.items() if _is_current(result, states.get(key, UNKNOWN))}
-    current -= _adopt(
-        data, [key for key in results if key in current and not results[key].tokens], scored, states, say=say
-    )
+    older = [key for key, result in results.items() if key in current and not result.tokens]
+    current -= _adopt(data, older, scored, states, say=say)
     todo = [(key, video) for video in videos if (key := partition(video.name)) not in current]
     return [replace(video, outdated=key in results) for key, video in todo]
 

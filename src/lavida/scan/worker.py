@@ -117,7 +117,8 @@ class ScanWorker:
             except InputError as error:
                 # a copy has a name that means nothing to the user
                 raise InputError(str(error).replace(str(path), video.address)) from error
-            detection.run["warnings"] = [w.replace(str(path), video.address) for w in detection.run["warnings"]]
+            for told in ("warnings", "notes"):
+                detection.run[told] = [line.replace(str(path), video.address) for line in detection.run[told]]
         return detection
 
 

@@ -21,7 +21,7 @@ def turns(monkeypatch) -> list[str]:
     """Runs that take as long as they say, the one of the two builds twice as long as the other; who ran."""
     ran: list[str] = []
 
-    def detect(build, video, out, *, anomaly, at_once=1):
+    def detect(build, video, out, *, anomaly, stride, at_once=1):
         ran.append(f"{build.name} {at_once}")
         seconds = (20 if build is OLDER else 10) * at_once + len(ran) / 1000
         return Cost(wall_s=seconds, cpu_s=2 * seconds, peak_mb=900)
@@ -31,7 +31,7 @@ def turns(monkeypatch) -> list[str]:
 
 
 def test_the_builds_take_turns_and_medians_are_compared(turns):
-    options = Namespace(pairs=3, beside=1, anomaly="car")
+    options = Namespace(pairs=3, beside=1, anomaly="car", stride=None)
     rows = list(beside.table(OLDER, NEWER, Path("video.mp4"), Path("out"), options))
     assert turns[:6] == ["older 1", "now 1", "now 1", "older 1", "older 1", "now 1"]
     assert turns[6:] == ["older 1", "now 1", "older 2", "now 2"]

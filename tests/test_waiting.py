@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from lavida.waiting import OURS, POLICY, wait_as_usual, wait_passively
+from lavida.waiting import OURS, POLICY, SLEEPY, TURNS, wait_as_usual, wait_passively
 
 SOURCES = Path(__file__).parents[1] / "src"
-SAYS = (POLICY, OURS, "GOMP_SPINCOUNT")
-ASLEEP, USUAL = 0, 300_000  # turns that a thread of libgomp waits before it sleeps
+SAYS = (*SLEEPY, OURS)
+ASLEEP, USUAL = int(SLEEPY[TURNS]), 300_000  # turns that a thread of libgomp waits before it sleeps
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def environment(monkeypatch) -> dict[str, str]:
 def test_passive_waiting_is_asked_for_and_taken_back(environment):
     before = dict(environment)
     wait_passively()
-    assert environment[POLICY] == "PASSIVE"
+    assert environment[POLICY] == "PASSIVE" and 0 < int(environment[TURNS]) <= USUAL / 10
     wait_as_usual()
     assert environment == before
 
@@ -36,16 +36,17 @@ def test_what_a_parent_of_this_package_asked_for_is_taken_back_too(environment):
     wait_passively()
     wait_passively()  # in the child
     wait_as_usual()
-    assert POLICY not in environment
+    assert not environment.keys() & set(SAYS)
 
 
-@pytest.mark.parametrize("wish", ["ACTIVE", "PASSIVE"])
-def test_the_wish_of_the_user_is_kept(environment, wish):
-    environment[POLICY] = wish
+@pytest.mark.parametrize(("name", "wish"), [(POLICY, "ACTIVE"), (POLICY, "PASSIVE"), (TURNS, "77")])
+def test_the_wish_of_the_user_is_kept(environment, name, wish):
+    environment[name] = wish
+    wished = dict(environment)
     wait_passively()
-    assert environment[POLICY] == wish
+    assert environment == wished
     wait_as_usual()
-    assert environment[POLICY] == wish
+    assert environment == wished
 
 
 def test_behind_torch_nothing_is_pretended(environment, monkeypatch):
@@ -77,5 +78,5 @@ def test_programs_wait_as_their_work_asks(program, expected, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     ).stderr
-    turns = [line for line in told.splitlines() if "GOMP_SPINCOUNT" in line]  # each library has a copy of OpenMP
+    turns = [line for line in told.splitlines() if TURNS in line]  # each library has a copy of OpenMP
     assert turns and f"'{expected}'" in turns[0], told

@@ -19,7 +19,7 @@ from scan_results import failures, finished, python_path, sources, tree
 from video import make
 
 from lavida.parallel import Failure, run
-from lavida.waiting import OURS, POLICY
+from lavida.waiting import OURS, POLICY, SLEEPY
 
 ray = pytest.importorskip("ray")
 TESTS = Path(__file__).resolve().parents[1]
@@ -34,7 +34,7 @@ def cluster() -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"OMP_NUM_THREADS": "1", "RAY_USAGE_STATS_ENABLED": "0"}.items():
             patch.setenv(name, value)
-        for name in (POLICY, OURS):  # a cluster knows nothing of who will use it
+        for name in (*SLEEPY, OURS):  # a cluster knows nothing of who will use it
             patch.delenv(name, raising=False)
         patch.setenv("PYTHONPATH", python_path(TESTS, TESTS / "scan"))
         node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}

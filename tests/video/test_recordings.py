@@ -4,6 +4,7 @@ What players do was seen with FFmpeg 8.1 (`ffplay`, `ffmpeg`), mpv's rule for co
 """
 
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import av
@@ -11,7 +12,9 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
+from lavida.errors import InputError
 from lavida.video.contrast import Contrast
 from lavida.video.decode import open_source
 
@@ -370,3 +373,30 @@ def test_a_constant_rate_is_read_as_before(tmp_path: Path, fps):
     stride = int(fps // 5)
     assert selected(frames) == sorted({*range(0, 60, stride), 59})
     assert [frame.time_s for frame in frames] == pytest.approx(np.arange(60) / float(fps), abs=1e-3)
+
+
+def test_a_broken_picture_keeps_its_place_whatever_breaks_in_it(tmp_path: Path):
+
+    for index in range(4):
+        Image.new("RGB", (64, 48), (20 * index,) * 3).save(tmp_path / f"{index}.png")
+    data, info = BytesIO(), PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", '<x tiff:Orientation="1"/>')
+    noise = np.random.default_rng(0).integers(0, 255, (48, 64, 3)).astype(np.uint8)
+    Image.fromarray(noise).save(data, "PNG", pnginfo=info)
+    (tmp_path / "4.png").write_bytes(data.getvalue()[: len(data.getvalue()) // 2])
+    source = open_source(tmp_path)
+    frames = read(source)
+    assert [frame.index for frame in frames if frame.image is None] == [4] and "4.png" in source.warnings[0]
+
+
+def test_pages_of_different_sizes_are_refused_not_passed_over(tmp_path: Path):
+    large, small = Image.new("RGB", (64, 48)), Image.new("RGB", (32, 24))
+    large.save(tmp_path / "mixed.tif", save_all=True, append_images=[small, large])
+    with pytest.raises(InputError, match="different sizes"):
+        open_source(tmp_path / "mixed.tif")
+
+
+def test_the_picture_for_those_who_do_not_know_apng_is_no_frame(tmp_path: Path):
+    shown = [Image.new("RGB", (64, 48), (level,) * 3) for level in (9, 50, 100, 150)]
+    shown[0].save(tmp_path / "a.png", save_all=True, append_images=shown[1:], default_image=True, duration=100)
+    assert levels(read(open_source(tmp_path / "a.png"))) == [50, 100, 150]

@@ -1,7 +1,6 @@
 """From a path to its frames: `open_source` for a video file or a folder of images."""
 
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from lavida.errors import InputError
 from lavida.video.arrays import array_source
 from lavida.video.image_folder import FOLDER_FPS, ImageFolder, PictureFile
-from lavida.video.picture_file import IMAGE_SUFFIXES
+from lavida.video.picture_file import IMAGE_SUFFIXES, pages
 from lavida.video.sampling import default_stride
 from lavida.video.source import Frame, Source, SourceInfo
 
@@ -45,7 +44,7 @@ def open_source(path: Footage, *, fps: float | None = None) -> Source:
             return ImageFolder(path, fps=rate)
         if path.is_file():
             if path.suffix.lower() in IMAGE_SUFFIXES:
-                with suppress(InputError):  # what Pillow cannot read, FFmpeg may
+                if next(pages(path)).header is not None:  # what Pillow cannot read, FFmpeg may
                     return PictureFile(path, fps=rate)
             from lavida.video.video_file import VideoFile  # needs PyAV, which pictures and training do without
 

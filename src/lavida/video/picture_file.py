@@ -63,12 +63,17 @@ def pages(file: Path) -> Iterator[Page]:
         with file.open("rb") as opened, Image.open(opened) as image:
             count = getattr(image, "n_frames", 1) if image.format in _SEVERAL_PAGES else 1
             stacked = _stacked(image, os.path.getsize(file)) if count == 1 else ()
+            header = None
             for number in range(count):
                 if number:
                     image.seek(number)
                     if image.format == "TIFF" and int(image.tag_v2.get(_SUBFILE_TYPE, 0)) & _REDUCED:
                         continue
-                page = Page(file, number, header_of(image), _lasts_s(image, count))
+                # all frames of an animation have one canvas; a TIFF's pages are pictures of their own
+                header = header_of(image) if header is None or image.format == "TIFF" else header
+                page = Page(file, number, header, _lasts_s(image, count))
+                if number == 0 and count > 1 and getattr(image, "default_image", False):
+                    continue  # what is shown where APNG is not known, no part of the animation
                 yield page
                 yield from (replace(page, shift=shift) for shift in stacked)
     except BROKEN_IMAGE as error:
@@ -115,7 +120,7 @@ class PictureReader:
         Raises:
             OSError, SyntaxError, ValueError, EOFError: it cannot be read (`BROKEN_IMAGE`).
         """
-        image = self._page(page)
+        image = self._page(page)  # raises where there is no header
         if page.header.deep:
             picture = Image.fromarray(self._contrast.eight_bit(deep_values(image, page.header, page=page.number)))
         elif image.mode == "F":
@@ -139,6 +144,8 @@ class PictureReader:
             self._file = None
 
     def _page(self, page: Page) -> Image.Image:
+        if page.header is None:
+            raise ValueError(page.flaw.partition(": ")[2] or "its header cannot be read")
         place = page.file, page.shift
         if self._place != place or self._image.tell() > page.number:  # Pillow loses its way back in animated PNG
             self.close()

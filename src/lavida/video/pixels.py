@@ -12,10 +12,15 @@ from PIL import Image
 from lavida.video.contrast import FULL
 from lavida.video.turn import EXIF_ORIENTATION, EXIF_TURNS
 
-BROKEN_IMAGE = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)  # what Pillow raises on one
+# what Pillow raises on one: its readers of damaged files let nearly anything through
+BROKEN_IMAGE = (
+    OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, KeyError, RuntimeError, OverflowError,
+    Image.DecompressionBombError,
+)  # fmt: skip
 ON_ITS_SIDE = 5  # from this EXIF orientation on, the stored height is the upright width
 _WIDTH, _HEIGHT, _PHOTOMETRIC = 256, 257, 262  # TIFF's tags
 # a PNG may say how it is to be turned behind its pixels; without one of these it says nothing
+_PNG_TEXT = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 _PNG_MARKS = (b"eXIf", b"Raw profile type", b"tiff:Orientation")
 
 
@@ -103,8 +108,15 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _may_be_turned(image: Image.Image) -> bool:
-    place = image.fp.tell()
-    image.fp.seek(0)
-    content = image.fp.read()
+    place, found = image.fp.tell(), False
+    image.fp.seek(8)
+    while len(head := image.fp.read(8)) == 8 and not found:  # chunk by chunk: the pixels are not read
+        length, kind = int.from_bytes(head[:4], "big"), head[4:]
+        if kind in _PNG_TEXT:
+            content = kind + image.fp.read(length)
+            found = any(mark in content for mark in _PNG_MARKS)
+            image.fp.seek(4, 1)
+        else:
+            image.fp.seek(length + 4, 1)
     image.fp.seek(place)
-    return any(mark in content for mark in _PNG_MARKS)
+    return found

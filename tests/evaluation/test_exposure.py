@@ -247,4 +247,4 @@ def test_calibration_sees_half_of_the_pictures_and_no_removed_word(detector, dat
 def test_options_of_the_benchmarks_are_refused(option, tmp_path, capsys):
     command = ["eval", "exposure", "--root", str(tmp_path), "--out", str(tmp_path / "out"), option, "motion"]
     assert cli.run(command) == 2
-    assert f"{option} motion: the exposure test" in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert f"{option}: the exposure test" in capsys.readouterr().err and not (tmp_path / "out").exists()

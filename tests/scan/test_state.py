@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import fsspec
 import pytest
+from PIL import Image
 from video import make
 
 from lavida.errors import InputError
@@ -116,3 +117,12 @@ def test_what_can_be_read_only_once_is_refused(tmp_path):
         refuse_special("/dev/null")
     refuse_special(str(tmp_path))
     refuse_special(str(tmp_path / "nowhere"))
+
+
+def test_a_folder_of_moving_pictures_changes_with_them(tmp_path):
+    for index in range(4):
+        Image.new("L", (64, 48), 9).save(tmp_path / f"{index}.gif")
+    before = state_of(str(tmp_path))
+    for index in range(8):
+        Image.new("L", (64, 48), 200).save(tmp_path / f"{index}.gif")
+    assert state_of(str(tmp_path)).token != before.token

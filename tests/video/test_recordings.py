@@ -400,3 +400,16 @@ def test_the_picture_for_those_who_do_not_know_apng_is_no_frame(tmp_path: Path):
     shown = [Image.new("RGB", (64, 48), (level,) * 3) for level in (9, 50, 100, 150)]
     shown[0].save(tmp_path / "a.png", save_all=True, append_images=shown[1:], default_image=True, duration=100)
     assert levels(read(open_source(tmp_path / "a.png"))) == [50, 100, 150]
+
+
+@pytest.mark.parametrize("name", ["static.mp4", "static.mkv"])
+def test_a_last_picture_that_stands_for_long_is_no_damage(tmp_path: Path, name):
+    """As screen recorders write it where nothing moves at the end."""
+    path = make.video(tmp_path / f"whole.{name[-3:]}", frames=25, codec="mpeg4")
+
+    def stands(number: int, packet: av.Packet) -> None:
+        if number == 24:
+            packet.duration = round(5 / packet.time_base)
+
+    source = open_source(make.rewritten(tmp_path / name, path, stands))
+    assert len(read(source)) == 25 and source.warnings == []

@@ -16,7 +16,8 @@ from typing import Any
 
 from lavida.errors import InputError
 from lavida.scan.addresses import file_system, is_remote
-from lavida.scan.media import is_picture
+from lavida.scan.media import suffix
+from lavida.video.picture_file import IMAGE_SUFFIXES
 
 # how file systems of fsspec call what tells two contents apart, and the time of the last change
 CHECKSUMS = ("ETag", "etag", "md5Hash", "md5Checksum", "Content-MD5", "sha", "blob_id", "CRC", "checksum")
@@ -148,8 +149,8 @@ def _remote_state(address: str) -> State:
 
 
 def is_frame(name: str) -> bool:
-    """Whether it is the name of an image that counts as a frame of its folder."""
-    return is_picture(name) and not name.startswith(".")
+    """Whether it is the name of an image that counts as a frame of its folder; moving pictures do, once it is one."""
+    return suffix(name) in IMAGE_SUFFIXES and not name.startswith(".")
 
 
 def _known(found: os.stat_result) -> State:

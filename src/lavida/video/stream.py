@@ -125,6 +125,8 @@ class Reading:
         listed = len(stream.index_entries) if counted and hasattr(stream, "index_entries") else stream.frames
         if counted and self.packets < min(listed, stream.frames):
             return f"{frames} of {stream.frames} announced frames could be decoded"
+        if counted and not self.stuck:  # all of it was there, however long the last picture lasts
+            return self._damage()
         if stream.duration and stream.time_base:
             announced, reached = float(stream.duration * stream.time_base), length_s
         else:
@@ -134,6 +136,9 @@ class Reading:
             return f"the pictures end after {reached:.1f} s of {announced:.1f} s announced"
         if self.stuck and (not announced or reached < announced - 0.2):
             return f"reading failed after {reached:.1f} s"
+        return self._damage()
+
+    def _damage(self) -> str | None:
         return f"{self.damaged} damaged packets or frames" if self.damaged else None
 
     def _reached(self, container: InputContainer, ends_s: float | None) -> float:

@@ -104,6 +104,8 @@ class VideoFile:
     ) -> None:
         """What the reading found out about the file."""
         path, step = self.info.path, 1 / self.info.fps
+        if last.picture.duration and stream.time_base:  # the last picture of a screen recording may stand for long
+            step = max(step, float(last.picture.duration * stream.time_base))
         stamp_s = _stamp_s(last.picture, stream)
         ends_s = None if stamp_s is None else stamp_s + step
         shortfall = reading.shortfall(container, stream, frames=frames, length_s=last.time_s + step, ends_s=ends_s)

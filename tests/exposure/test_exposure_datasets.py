@@ -6,6 +6,7 @@ from PIL import Image
 
 from lavida.errors import InputError
 from lavida.exposure.datasets import DATASETS, Coco128, Davis, load
+from lavida.exposure.datasets.reading import read_labels
 
 
 def test_counts_of_the_kit(train_sets, heldout_sets):
@@ -44,9 +45,9 @@ def test_coco128_uses_71_of_80_classes(train_sets, heldout_sets):
 def test_davis_has_nine_empty_masks(train_sets, heldout_sets):
     empty = Counter()
     for dataset in (train_sets["davis"], heldout_sets["davis"]):
-        for sequence, frames in dataset._clips:
-            if sequence in ("bmx-bumps", "surf"):
-                empty[sequence] += not dataset._frame(sequence, frames[0])[1].any()
+        for _, label in dataset.pairs():
+            if label.parent.name in ("bmx-bumps", "surf"):
+                empty[label.parent.name] += not read_labels(label).any()
     assert empty == {"bmx-bumps": 8, "surf": 1}
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lavida.errors import InputError
+from lavida.files import natural_order
 from lavida.video.motion import pair_gap
 from lavida.video.picture_file import IMAGE_SUFFIXES, Page, PictureReader, contrast_of, pages
 from lavida.video.pixels import BROKEN_IMAGE
@@ -125,10 +125,6 @@ class PictureFile(Pictures):
 def _image_files(folder: Path) -> tuple[list[Path], Counter[str]]:
     """The pictures in natural order, and what else is there, by kind."""
 
-    def natural(file: Path) -> tuple[list, str]:
-        parts = re.split(r"(\d+)", file.name.casefold())  # text, number, text, ...
-        return [int(part) if i % 2 else part for i, part in enumerate(parts)], file.name
-
     files, left_out = [], Counter()
     for file in folder.iterdir():
         if file.name.startswith("."):
@@ -139,7 +135,7 @@ def _image_files(folder: Path) -> tuple[list[Path], Counter[str]]:
             left_out["folder" if file.is_dir() else file.suffix.lower() or "file without a suffix"] += 1
     if not files:
         raise InputError(f"no images in the folder: {folder}; it needs TIFF, PNG, JPEG or other picture files")
-    return sorted(files, key=natural), left_out
+    return sorted(files, key=lambda file: natural_order(file.name)), left_out
 
 
 def told(left_out: Counter[str]) -> str:

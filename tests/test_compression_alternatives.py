@@ -28,7 +28,7 @@ def test_each_method_keeps_its_share(alternatives, ratio: float) -> None:
     for name, method in alternatives.METHODS.items():
         merged, keep = method(tokens(), (4, 3, 4), ratio)
         assert merged.shape == (48 * ratio, 16), name
-        assert keep is None or (keep.diff() > 0).all() and len(keep) == len(merged), name
+        assert keep is None or ((keep.diff() > 0).all() and len(keep) == len(merged)), name
 
 
 def test_the_published_density_is_by_reach(alternatives) -> None:

@@ -78,7 +78,7 @@ def test_frames_beyond_the_analysed_ones_take_the_nearest_score():
     ],
 )
 def test_a_detection_that_contradicts_itself_is_refused(wrong):
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match=r"\w"):
         detect(**wrong)
 
 

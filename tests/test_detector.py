@@ -86,7 +86,7 @@ def test_by_default_at_least_five_frames_a_second_are_analysed(fps):
 
 def test_a_picture_that_cannot_be_read_takes_its_score_from_its_neighbours(tmp_path):
     for broken in (0, 6):
-        folder = pictures(tmp_path / str(broken), {index: (0, 0, 40, 30) for index in range(7)}, frames=7)
+        folder = pictures(tmp_path / str(broken), dict.fromkeys(range(7), (0, 0, 40, 30)), frames=7)
         (folder / f"{broken}.png").write_bytes(b"\x89PNG, then the power failed")
         found = bright_detector().detect(folder, ["light"], stride=1)
         assert found.sampled.tolist() == [index for index in range(7) if index != broken]

@@ -76,8 +76,11 @@ class ScoredClip:
         return self._shown(self._maps[t]).half().cpu().numpy()
 
     def masks(self, t: int) -> dict[int, np.ndarray]:
-        """The abnormal pixels of frame `t` at display size, bool `[H, W]`, by category: each pixel goes to the one with
-        the most evidence there, or all to the surest where the model cannot tell them apart."""
+        """The abnormal pixels of frame `t` at display size, bool `[H, W]`, by category.
+
+        Each goes to the category with the most evidence there, or all to the surest where the model cannot tell
+        them apart.
+        """
         abnormal = (self._shown(self.output.pixel_logits[0, t]) >= MASK_LOGIT).cpu().numpy()  # [H, W]
         evidence = self.output.evidence
         if evidence is None or self.category_scores.shape[1] == 1:

@@ -139,9 +139,7 @@ def test_the_command_prints_the_table(detector, benchmark, compression, tmp_path
     monkeypatch.setattr("lavida.detector.load", lambda name, *, device: detector)
     root = benchmark.videos[0].source.parents[1]
     given = {"benchmark": "ucsd-ped2", "root": root, "model": "tiny", "videos": None, "device": "cpu"}
-    command(
-        "compression", **given, out=compression.parent, protocol="standard", settings=["stride=6"]
-    )
+    command("compression", **given, out=compression.parent, protocol="standard", settings=["stride=6"])
     printed = capsys.readouterr()
     assert printed.out.startswith("# Share of the visual tokens") and str(compression) in printed.out
     with pytest.raises(InputError, match="unknown protocol strict"):

@@ -29,7 +29,7 @@ Explosion039_x264.mp4  Explosion  60  150  -1  -1
 RoadAccidents021_x264.mp4  RoadAccidents  30  90  -1  -1  
 Vandalism017_x264.mp4  Vandalism  270  330  780  840  
 Normal_Videos_003_x264.mp4  Normal  -1  -1  -1  -1  
-"""  # noqa: W291
+"""
 XD_ANNOTATION = """\
 v=bhZs3ALdL7Y__#1_label_G-0-0 0 70
 Quantum.Of.Solace.2008__#01-30-26_01-30-42_label_B2-B1-0 30 55 114 144

@@ -89,7 +89,7 @@ def test_broken_annotation_is_one_fault_among_others(tmp_path):
     np.save(testing / "test_frame_mask" / "01_0014.npy", np.full(8, 3))
     (testing / "frames" / "12_0175" / "000.jpg").unlink()
     report = _check("shanghaitech", tmp_path)
-    assert [fault.partition(" in ")[0] for fault in report.faults][0] == "unknown label 3"
+    assert next(fault.partition(" in ")[0] for fault in report.faults) == "unknown label 3"
     assert report.faults[1].startswith("12_0175: 7 frames but 8 labels") and "2 wrong" in report.problem
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import json
 import re
 from dataclasses import replace
@@ -196,7 +197,7 @@ def test_cases_of_one_video_lie_apart_and_other_videos_come_first(results):
         assert len(group.cases) == 4 and len({case.video for case in group.cases}) == 2
         for name in ("Test001", "Test002"):
             frames = sorted(case.frame for case in group.cases if case.video == name)
-            assert all(b - a >= 80 for a, b in zip(frames, frames[1:], strict=False))
+            assert all(b - a >= 80 for a, b in itertools.pairwise(frames))
         assert {long[0].labels[case.frame] for case in group.cases} == {0 if group.title == "False alarms" else 1}
 
 

@@ -14,7 +14,7 @@ def root(tmp_path):
 
 def test_stretches_count_from_one_and_include_their_end(root):
     benchmark = open_benchmark("ucf-crime", root)
-    explosion, accident, normal = benchmark.videos
+    explosion, _accident, normal = benchmark.videos
     assert benchmark.intervals(explosion) == ((60, 150),)
     labels = benchmark.frame_labels(explosion)
     assert np.flatnonzero(labels).tolist() == list(range(59, 150)) and len(labels) == 160

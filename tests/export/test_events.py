@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -107,5 +109,5 @@ def test_events_are_ordered_apart_and_hold_their_peak(detection_of, seed):
         assert found.scores[inside].max() == np.float32(event.peak_score)
         assert event.peak_score >= found.threshold
         assert event.peak_s in found.times[found.sampled]
-    for before, after in zip(events, events[1:], strict=False):
+    for before, after in itertools.pairwise(events):
         assert after.start_s - before.end_s >= 0.5

@@ -66,7 +66,7 @@ SHOP = ("inspected_shelves:Shelves", "--root", "shop")
 
 def test_sound_sets_have_no_notes(yolo, shelves, capsys):
     for arguments in (YOLO, SHOP):
-        code, out, err = check(capsys, *arguments)
+        code, out, _err = check(capsys, *arguments)
         assert code == 0 and "note" not in out and "wrong" not in out
 
 
@@ -100,7 +100,7 @@ def test_faults_stand_beside_files_that_are_missing(yolo, capsys):
     (yolo / "train.txt").write_text("images/train/a.jpg\nimages/train/b.jpg\n")
     (yolo / "data.yaml").write_text("names: [person, car]\ntrain: train.txt\n")
     (yolo / "labels" / "train" / "b.txt").write_text("0 10 10 30 10 30 18\n")
-    code, out, err = check(capsys, *YOLO)
+    code, _out, err = check(capsys, *YOLO)
     assert code == 2 and "1 file missing" in err and "1 fault, first: not in parts" in err
 
 

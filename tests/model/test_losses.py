@@ -105,7 +105,7 @@ def test_weights_decide_which_mask_is_best() -> None:
     target[0, 0, 0] = 1
     faint, bold = torch.full((8, 8), -2.0), torch.full((8, 8), -9.0)
     bold[0, :4] = 4.0  # finds the pixel, with three false ones: better dice, worse focal
-    given = dict(target_masks=target, target_present=torch.ones(1))
+    given = {"target_masks": target, "target_present": torch.ones(1)}
     masks, scores = torch.stack([faint, bold])[None], torch.zeros(1, 2)
     by_dice = segmentation_loss(masks, scores, torch.zeros(1), **given, weights=LossWeights(mask=0.0))
     by_focal = segmentation_loss(masks, scores, torch.zeros(1), **given, weights=LossWeights(dice=0.0))

@@ -71,7 +71,7 @@ def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Archive
     monkeypatch.setattr("lavida.scan.worker.load", lambda *_, **__: bright_detector())
     monkeypatch.setattr(Detector, "detect", while_others_write(Detector.detect, archive))
     monkeypatch.chdir(tmp_path)
-    yield archive
+    return archive
 
 
 def while_others_write(detect: Callable, archive: Archive) -> Callable:

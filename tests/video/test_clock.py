@@ -1,5 +1,7 @@
 """Time stamps as recorders write them, and the times that come of them."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,7 @@ def timed(stamps, *, step: float = 0.04, reordering: int = 0) -> tuple[list[floa
     clock = Clock(step, reordering=reordering)
     times = [time_s for stamp in stamps for time_s in clock.add(stamp)]
     times += clock.finish()
-    assert len(times) == len(stamps) and all(after >= before for before, after in zip(times, times[1:], strict=False))
+    assert len(times) == len(stamps) and all(after >= before for before, after in itertools.pairwise(times))
     return times, clock
 
 

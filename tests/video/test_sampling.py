@@ -1,5 +1,7 @@
 """Which frames are analysed: by time, at least five a second wherever there are as many."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,7 @@ def test_no_gap_is_longer_than_a_fifth_of_a_second_unless_the_frames_are_further
     steps = random.choice([0.0, 0.005, 0.02, 0.04, 0.15, 0.21, 3.0], 300) * random.uniform(0.8, 1.2, 300)
     times = np.concatenate([[0], steps.cumsum()])
     picked = np.array(chosen(times.tolist(), fps=float(random.uniform(3, 60))))
-    for before, after in zip(picked, picked[1:], strict=False):
+    for before, after in itertools.pairwise(picked):
         assert times[after] - times[before] <= 0.2 + 1e-5 or after == before + 1
     assert picked[0] == 0 and picked[-1] == 300
 

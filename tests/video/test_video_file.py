@@ -1,5 +1,6 @@
 """Videos as they are met: odd rates, turned phones, all pixel formats, 8K, and files that are damaged."""
 
+import itertools
 from fractions import Fraction
 from pathlib import Path
 
@@ -212,7 +213,7 @@ def test_frames_after_a_damaged_stretch_are_still_read(tmp_path: Path):
     data = path.read_bytes()
     starts = [i for i in range(len(data)) if data.startswith(b"\xff\xd8\xff", i)]
     damaged = bytearray(data)
-    for start, following in zip(starts[10:13], starts[11:14], strict=True):
+    for start, following in itertools.pairwise(starts[10:14]):
         end = following - 8  # the chunk header between two pictures stays
         damaged[start:end] = bytes(end - start)
     path.write_bytes(damaged)

@@ -23,6 +23,7 @@ data = typer.Typer(help="Training data sets and benchmarks: what there is, and w
 
 @data.callback(invoke_without_command=True)
 def data_help(context: typer.Context) -> None:
+    """Print the help where no command follows."""
     if context.invoked_subcommand is None:
         print_result(context.get_help())
 

@@ -13,6 +13,7 @@ models = typer.Typer(help="Models of pretrained checkpoints: put together, merge
 
 @models.callback(invoke_without_command=True)
 def models_help(context: typer.Context) -> None:
+    """Print the help where no command follows."""
     if context.invoked_subcommand is None:
         print_result(context.get_help())
 

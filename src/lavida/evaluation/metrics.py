@@ -129,9 +129,11 @@ class PixelMetrics:
         self._counts = np.zeros((2, 2 * _STEPS + 1), dtype=np.int64)  # [normal / abnormal, score ascending]
 
     def update(self, score_map: ArrayLike, label: ArrayLike, *, video: str = "pixel map") -> None:
-        """Adds scores `[H, W]` or `[S, H, W]` (logits or any real numbers) and labels of the same shape.
+        """Adds the pixels of one or several frames.
 
         Args:
+            score_map: `[H, W]` or `[S, H, W]`, logits or any real numbers.
+            label: of the same shape, not 0 where abnormal.
             video: named in errors.
 
         Raises:

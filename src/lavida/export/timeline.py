@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -107,7 +108,7 @@ def thin(times: np.ndarray, values: np.ndarray, *, most: int = _MOST_POINTS) -> 
         return times, values
     bounds = np.linspace(0, len(values), most // 2 + 1).astype(int)
     kept = []
-    for first, stop in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, stop in itertools.pairwise(bounds):
         part = values[first:stop]
         kept += sorted({first + int(part.argmin()), first + int(part.argmax())})
     return times[kept], values[kept]

@@ -87,9 +87,12 @@ def _turns(pairs: Sequence[Pair], headers: Mapping[Path, Header]) -> Iterator[Re
         for labels in (labels for labels in rest if labels in headers):
             if _fits_stored(header, headers[labels]):
                 stored.append(labels)
-            elif header.size == headers[labels].size and headers[labels].orientation == 1:
-                if header.orientation < ON_ITS_SIDE or header.size[0] == header.size[1]:
-                    doubtful.append(labels)
+            elif (
+                header.size == headers[labels].size
+                and headers[labels].orientation == 1
+                and (header.orientation < ON_ITS_SIDE or header.size[0] == header.size[1])
+            ):
+                doubtful.append(labels)
     if stored:
         yield Remark(f"drawn on the stored picture and turned with it: {len(stored)} label images, first: {stored[0]}")
     if doubtful:

@@ -256,4 +256,3 @@ class LavidaNetwork(PreTrainedModel):
 
     def _init_weights(self, module: nn.Module) -> None:
         """Parts of `transformers` initialise themselves; the rest keeps PyTorch's defaults."""
-

@@ -35,7 +35,7 @@ class Predictor:
         network: LavidaNetwork,
         *,
         device: torch.device,
-        dtype: torch.dtype | None | str = "auto",
+        dtype: torch.dtype | str | None = "auto",
         pixels_at_once: int | None = None,
     ) -> None:
         if dtype == "auto":

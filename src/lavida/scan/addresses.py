@@ -104,7 +104,7 @@ def why(error: BaseException) -> str:
 
 
 def printable(name: str) -> str:
-    """A name as text: bytes that are no UTF-8, which file names may hold, are shown as `\\udcXX`."""
+    r"""A name as text: bytes that are no UTF-8, which file names may hold, are shown as `\udcXX`."""
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -125,6 +125,7 @@ def partition(name: str) -> str:
 
 
 def is_text(raw: bytes) -> bool:
+    """Whether bytes are UTF-8."""
     try:
         raw.decode("utf-8")
     except UnicodeDecodeError:

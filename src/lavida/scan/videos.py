@@ -242,7 +242,7 @@ def _suffix_as_reason(address: str) -> str:
 def _shared(roots: Iterable[str]) -> str:
     """The deepest folder above all of them; empty if there is none."""
     parts = [root.split("/") for root in roots]
-    common = os.path.commonprefix(parts)
+    common = os.path.commonprefix(parts)  # noqa: RUF071 - of lists of parts
     scheme = "://" in "/".join(common) or not is_remote("/".join(parts[0]))
     return ("/".join(common) or "/") if common and scheme else ""
 

@@ -36,6 +36,8 @@ class SetRecipe:
 
 @dataclass
 class DataRecipe:
+    """What is trained on, and how its pictures are varied."""
+
     root: str = MISSING
     sets: list[SetRecipe] = MISSING
     size: tuple[int, int] = setting(  # height, width of a training frame

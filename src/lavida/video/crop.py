@@ -42,9 +42,7 @@ class Crop:
         return across and down and (self.width, self.height) != (width, height)
 
 
-def declared_crop(
-    path: Path, *, container: str, track: int, place: int, width: int, height: int
-) -> Crop | None:
+def declared_crop(path: Path, *, container: str, track: int, place: int, width: int, height: int) -> Crop | None:
     """What the container of a video says of the part that is shown; None where it shows all, or says nonsense.
 
     Args:

@@ -43,9 +43,9 @@ def open_source(path: Footage, *, fps: float | None = None) -> Source:
         if path.is_dir():
             return ImageFolder(path, fps=rate)
         if path.is_file():
-            if path.suffix.lower() in IMAGE_SUFFIXES:
-                if next(pages(path)).header is not None:  # what Pillow cannot read, FFmpeg may
-                    return PictureFile(path, fps=rate)
+            # what Pillow cannot read, FFmpeg may
+            if path.suffix.lower() in IMAGE_SUFFIXES and next(pages(path)).header is not None:
+                return PictureFile(path, fps=rate)
             from lavida.video.video_file import VideoFile  # needs PyAV, which pictures and training do without
 
             return VideoFile(path)

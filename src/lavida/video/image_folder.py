@@ -124,7 +124,6 @@ class PictureFile(Pictures):
 
 def _image_files(folder: Path) -> tuple[list[Path], Counter[str]]:
     """The pictures in natural order, and what else is there, by kind."""
-
     files, left_out = [], Counter()
     for file in folder.iterdir():
         if file.name.startswith("."):

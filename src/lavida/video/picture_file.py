@@ -56,8 +56,10 @@ class Page:
 
 
 def pages(file: Path) -> Iterator[Page]:
-    """The pages of a file, by their headers; one that says what is wrong where it cannot be read. Previews are not
-    among them."""
+    """The pages of a file, by their headers; one that says what is wrong where it cannot be read.
+
+    Previews are not among them.
+    """
     try:
         # by its name, Pillow 13 maps an uncompressed gray TIFF into memory and scrambles one that lies on its side
         with file.open("rb") as opened, Image.open(opened) as image:

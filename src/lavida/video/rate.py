@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections.abc import Sequence
 
@@ -58,7 +59,7 @@ def _measured(stream: VideoStream, stamps: Sequence[int], *, ended: bool) -> flo
     ordered = sorted(stamps)
     if not ended:  # packets come before those that are shown between them
         ordered = ordered[: max(2, len(ordered) - len(ordered) // 4)]
-    steps = [after - before for before, after in zip(ordered, ordered[1:], strict=False)]
+    steps = [after - before for before, after in itertools.pairwise(ordered)]
     moving = [step for step in steps if step > 0]
     if not moving:
         return None

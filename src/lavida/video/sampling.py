@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -24,7 +25,7 @@ def check_stride(stride: int | None) -> None:
 
 def steady_stride(chosen: Sequence[int]) -> int | None:
     """The stride at which these frames lie, the last one apart; None where they do not lie at one."""
-    steps = {after - before for before, after in zip(chosen, chosen[1:-1], strict=False)}
+    steps = {after - before for before, after in itertools.pairwise(chosen[:-1])}
     if len(chosen) == 2:
         steps = {chosen[1] - chosen[0]}
     return int(steps.pop()) if len(steps) == 1 else None

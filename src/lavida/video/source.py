@@ -102,4 +102,5 @@ class Source(Protocol):
 
 
 def one_line(error: Exception) -> str:
+    """The reason of an error of the system, or its text, in one line."""
     return " ".join(str(getattr(error, "strerror", None) or error).split())

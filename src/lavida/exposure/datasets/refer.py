@@ -76,7 +76,7 @@ class Refer:
         sample = self._samples[index]
         image = read_rgb(sample.path)
         nothing = np.zeros(sample.picture.size, dtype=bool)
-        masks = {category: nothing for category in sorted(sample.picture.categories)}
+        masks = dict.fromkeys(sorted(sample.picture.categories), nothing)
         for text, objects in sample.said.targets.items():
             masks[text] = sample.picture.mask(objects, source=self._instances)
         fitting = {

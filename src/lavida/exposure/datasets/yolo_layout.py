@@ -124,7 +124,7 @@ class YoloLayout:
 
 @dataclass
 class PathFinder:
-    """Finds files by the paths that a tool wrote, on this machine or on another one.
+    r"""Finds files by the paths that a tool wrote, on this machine or on another one.
 
     Args:
         places: folders that a relative path may start from, most likely first.

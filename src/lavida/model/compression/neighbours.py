@@ -75,7 +75,7 @@ class Pairwise:
             Their indices `[N, k]`, their squared distances `[N, k]` ascending, and a distance `[N]` below which
             these are all there are.
         """
-        clips, length, width = self._centred.shape
+        clips, length, _width = self._centred.shape
         count = min(k + _SPARE, length - 1)
         parts = []
         local = rows.view(clips, -1) - self._first  # [B, N / B]

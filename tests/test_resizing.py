@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lavida.resizing import nearest
+from lavida.detection import nearest
 
 
 def test_down_and_up_by_hand():

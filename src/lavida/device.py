@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import torch
 
-from lavida.errors import InputError
+from lavida.errors import InputError, first_line
 from lavida.model.kernels import has_fast_bf16
 
 DEVICE_TYPES = ("cpu", "cuda", "mps")
@@ -22,7 +22,7 @@ def choose_device(name: str) -> torch.device:
             raise RuntimeError(f"lavida runs on {', '.join(DEVICE_TYPES)}")
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0].split(". ")[0]
+        reason = first_line(error).split(". ")[0]
         raise InputError(f"device {name} cannot be used: {reason}; try --device auto") from error
     return device
 

@@ -28,7 +28,7 @@ def reason(error: BaseException) -> str:
 
 def first_line(error: BaseException) -> str:
     """The first line of an error whose others only explain it, without the full stop; its type where it is empty."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:!")
 
 
 def unknown(kind: str, value: object, choices: Iterable[str]) -> InputError:

@@ -19,19 +19,21 @@ from lavida.errors import InputError, writing_to
 
 
 @contextmanager
-def atomic_file(target: str | Path) -> Iterator[Path]:
+def atomic_file(target: str | Path, *, hidden: str | Path | None = None) -> Iterator[Path]:
     """Give a hidden path beside `target`, with its suffix, to write to; on success it becomes `target` in one rename.
 
     An error or Ctrl-C leaves `target` as it was and nothing beside it. A name like that of the target would not do:
-    two processes may write it at once.
+    two processes may write it at once. `hidden` is a folder on the same disk to write in instead.
 
     Raises:
         InputError: it cannot be written; every `OSError` inside the block is translated.
     """
     target = Path(target)
+    folder = target.parent if hidden is None else Path(hidden)
     with writing_to(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_name(f".lavida-{uuid.uuid4().hex[:12]}{target.suffix}")
+        for needed in (folder, target.parent):
+            needed.mkdir(parents=True, exist_ok=True)
+        partial = folder / f".lavida-{uuid.uuid4().hex[:12]}{target.suffix}"
         try:
             yield partial
             with partial.open("rb") as written:

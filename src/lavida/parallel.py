@@ -9,9 +9,10 @@ import pickle
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -51,7 +52,7 @@ def run(
     workers: int | None = None,
     ray: str | None = None,
     gpu: bool | None = None,
-) -> Iterator[tuple[Item, Result | Failure]]:
+) -> Generator[tuple[Item, Result | Failure]]:
     """Apply a worker to every item and yield each item with its result, in the order in which they are done.
 
     Results are held only until they are yielded. With Ray, an item whose worker dies is tried again with another one,
@@ -98,7 +99,7 @@ def attempt(work: Worker, item: Item) -> Result | Failure:
         return Failure(line, defect=traceback.format_exc())
 
 
-def _run_here(items: Iterable[Item], start_worker: Callable[[], Worker]) -> Iterator[tuple[Item, Result | Failure]]:
+def _run_here(items: Iterable[Item], start_worker: Callable[[], Worker]) -> Generator[tuple[Item, Result | Failure]]:
     work: Worker | None = None
     for item in items:
         if work is None:
@@ -110,20 +111,22 @@ class _Actor:
     """Holds one worker in a process of Ray's pool. Its worker is started with the first call, also after a restart."""
 
     def __init__(self, start_worker: bytes) -> None:
-        self._start, self._work = start_worker, None
+        self._start = start_worker
+
+    @cached_property
+    def _work(self) -> Worker:
+        return pickle.loads(self._start)()
 
     def start(self) -> None:
-        if self._work is None:
-            self._work = pickle.loads(self._start)()
+        _ = self._work
 
     def work(self, item: bytes) -> Any:
-        self.start()
         return attempt(self._work, pickle.loads(item))
 
 
 def _run_on_ray(
     items: Sequence[Any], start_worker: Callable[[], Any], *, workers: int | None, address: str, gpu: bool | None
-) -> Iterator[tuple[Any, Any]]:
+) -> Generator[tuple[Any, Any]]:
     if not items:
         return
     ray = _import_ray()

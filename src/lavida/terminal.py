@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console
@@ -84,28 +84,14 @@ def _drop(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
-class Advance:
-    """Moves one bar: `advance(3)` by three steps, `advance.to(30)` to step 30."""
-
-    def __init__(self, bar: Progress, task: TaskID):
-        self._bar, self._task = bar, task
-
-    def __call__(self, count: int = 1, note: str = "") -> None:
-        self._bar.update(self._task, advance=count, note=note)
-
-    def to(self, done: int) -> None:
-        self._bar.update(self._task, completed=done)
-
-    def end(self) -> None:
-        """Show that all is done, however many steps were expected."""
-        done = next(task.completed for task in self._bar.tasks if task.id == self._task)
-        self._bar.update(self._task, total=done)
-
-
 @contextmanager
-def progress_bar(title: str, *, total: int | None, done: int = 0, shown: bool = True) -> Iterator[Advance]:
-    """A bar on stderr, where that is a terminal, while the block runs. `total` None shows a count without an end."""
-    bar = Progress(
+def progress_bars(*, shown: bool = True) -> Iterator[Callable[..., None]]:
+    """One bar for each title, one after the other, where stderr is a terminal, while the block runs.
+
+    Gives what takes `(title, done, total, note)`, as `lavida.evaluation.scorers.Progress`; a `total` of None shows a
+    count without an end.
+    """
+    bars = Progress(
         TextColumn("{task.description}", markup=False),  # a file name may look like markup
         BarColumn(),
         MofNCompleteColumn(),
@@ -117,26 +103,30 @@ def progress_bar(title: str, *, total: int | None, done: int = 0, shown: bool = 
         transient=True,
         speed_estimate_period=3600,  # the default forgets a slow step before the next one is done
     )
-    with bar:
-        yield Advance(bar, bar.add_task(title, total=total, completed=done, note=""))
+    part: tuple[str, TaskID] | None = None
+
+    def tell(title: str, done: int, total: int | None, note: str = "") -> None:
+        nonlocal part
+        if part is None or part[0] != title:
+            if part is not None:
+                bars.remove_task(part[1])
+            part = title, bars.add_task(title, total=total, completed=done, note=note)
+        bars.update(part[1], completed=done, total=total, note=note)
+
+    with bars:
+        yield tell
 
 
 @contextmanager
-def progress_bars() -> Iterator[Callable[..., None]]:
-    """One bar for each title, one after the other, where stderr is a terminal, while the block runs.
+def progress_bar(title: str, *, total: int | None) -> Iterator[Callable[..., None]]:
+    """A single bar of `progress_bars`; gives what takes `(count, note)`: how many more steps are done."""
+    with progress_bars() as tell:
+        done = 0
 
-    Gives what takes `(title, done, total, note)`, as `lavida.evaluation.scorers.Progress`.
-    """
-    with ExitStack() as shown:
-        part, advance, before = "", None, 0
+        def advance(count: int = 1, note: str = "") -> None:
+            nonlocal done
+            done += count
+            tell(title, done, total, note)
 
-        def told(title: str, done: int, total: int, note: str = "") -> None:
-            nonlocal part, advance, before
-            if advance is None or title != part:
-                shown.close()
-                part, before = title, 0
-                advance = shown.enter_context(progress_bar(title, total=total))
-            advance(done - before, note)
-            before = done
-
-        yield told
+        tell(title, 0, total)
+        yield advance

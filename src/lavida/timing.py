@@ -1,10 +1,10 @@
-"""Wall-clock time by stage, and peak memory, for `run.json`."""
+"""Wall-clock time by stage and peak memory, for `run.json`; how a long task tells how far it is."""
 
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 try:
     import resource
@@ -12,6 +12,16 @@ except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
 
 T = TypeVar("T")
+
+
+class Progress(Protocol):
+    """Is told the name of what is done now, how much of it is done of how much (None: unknown), and a short note."""
+
+    def __call__(self, title: str, done: int, total: int | None, note: str = "") -> None: ...
+
+
+def untold(title: str, done: int, total: int | None, note: str = "") -> None:
+    """The `Progress` that nobody follows."""
 
 
 class StageClock:

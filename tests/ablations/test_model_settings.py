@@ -35,19 +35,19 @@ def test_nanos_settings_are_those_it_is_built_with(monkeypatch):
     differs = {name: getattr(config, name) for name in names if getattr(config, name) != getattr(plain, name)}
     assert differs == NANO
     assert set(VARIED) <= set(names)
-    assert model_settings(Recipe(model={"preset": "nano"}), names) == {name: getattr(config, name) for name in names}
+    assert model_settings({"preset": "nano"}, names) == {name: getattr(config, name) for name in names}
 
 
 @pytest.mark.parametrize("preset", ["nano", "small", "paper"])
 def test_what_the_recipe_says_comes_before_its_preset(preset):
     said = {"projector": "mlp", "projector_queries": 24, "alignment": True, "residual_evidence": False}
-    assert model_settings(Recipe(model={"preset": preset, **said}), said) == said
-    assert model_settings(Recipe(model={"preset": preset}), ["alignment"]) == {"alignment": preset != "paper"}
+    assert model_settings({"preset": preset, **said}, said) == said
+    assert model_settings({"preset": preset}, ["alignment"]) == {"alignment": preset != "paper"}
 
 
 def test_other_sources_of_a_preset_need_not_be_there():
     model = {"preset": "small", "mllm": "nowhere/at-all", "text": "neither"}
-    assert model_settings(Recipe(model=model), ["residual_evidence", "motion"]) == {
+    assert model_settings(model, ["residual_evidence", "motion"]) == {
         "residual_evidence": True,
         "motion": False,
     }
@@ -55,7 +55,7 @@ def test_other_sources_of_a_preset_need_not_be_there():
 
 def test_nanos_backbone_is_not_a_field():
     recipe = Recipe(model={"preset": "nano", "backbone": "efficientnet-lite0"})
-    assert model_settings(recipe, ["projector_queries"]) == {"projector_queries": 16}
+    assert model_settings(recipe.model, ["projector_queries"]) == {"projector_queries": 16}
 
 
 def test_a_saved_model_has_what_its_configuration_says(tmp_path):
@@ -64,15 +64,15 @@ def test_a_saved_model_has_what_its_configuration_says(tmp_path):
     recipe = completed(Recipe(model={"preset": "nano", "start": str(tmp_path)}))
     assert {name: recipe.model[name] for name in said} == said
     assert recipe.model["motion"] is False and recipe.model["use_f_a"] is True
-    check_model(recipe)  # what the model is already may be said again
+    check_model(recipe.model)  # what the model is already may be said again
     levels = [row.level for row in STUDIES["compression"].rows(recipe) if row.name == "default"]
     assert levels == [0.2]
     for other in ({"model.projector": "mlp"}, {"model.motion": True}, {"model.use_f_a": False}):
         with pytest.raises(InputError, match="model.start takes a model as it is"):
-            check_model(changed(recipe, other))
+            check_model(changed(recipe, other).model)
 
 
 def test_a_damaged_configuration_is_one_line(tmp_path):
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(InputError, match="damaged model .* cannot be read"):
-        model_settings(Recipe(model={"start": str(tmp_path)}), ["motion"])
+        model_settings({"start": str(tmp_path)}, ["motion"])

@@ -50,7 +50,7 @@ def shipped(request, monkeypatch) -> Recipe:
 
 def effective(recipe: Recipe) -> tuple:
     """All that studies vary, as a model of this recipe has it."""
-    return (*start.model_settings(recipe, VARIED).items(), recipe.sampler.max_categories)
+    return (*start.model_settings(recipe.model, VARIED).items(), recipe.sampler.max_categories)
 
 
 def labels(study: str, recipe: Recipe) -> list[str]:
@@ -121,7 +121,7 @@ def test_whatever_the_recipe_one_row_is_the_default_and_no_two_are_the_same(ship
     if study.key.startswith("model."):
         name = study.key.removeprefix("model.")
         assert default.level is not None
-        assert default.level == start.model_settings(shipped, [name])[name]
+        assert default.level == start.model_settings(shipped.model, [name])[name]
         assert {row.level for row in rows} == {default.level, *study.levels}
     elif study.key:
         assert default.level == shipped.sampler.max_categories
@@ -131,7 +131,7 @@ def test_whatever_the_recipe_one_row_is_the_default_and_no_two_are_the_same(ship
 
 
 def test_only_parts_that_are_on_are_taken_out(shipped):
-    has = start.model_settings(shipped, PARTS.values())
+    has = start.model_settings(shipped.model, PARTS.values())
     there = {f"no-{part}" for part, switch in PARTS.items() if has[switch]}
     assert {row.name for row in STUDIES["components"].rows(shipped)} == {DEFAULT, *there}
 

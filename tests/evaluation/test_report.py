@@ -16,14 +16,14 @@ from bright_scenes import FRAMES, bright_ped2, square
 from PIL import Image
 from sklearn.metrics import roc_auc_score
 
-from lavida.cli.report import report as report_command
+from lavida.cli.evaluate import report as report_command
 from lavida.errors import InputError
 from lavida.evaluation import STANDARD, evaluate, open_benchmark
 from lavida.evaluation.report import read_result, write_report
 from lavida.evaluation.report.cases import choose_cases
 from lavida.evaluation.scorers import BackgroundBaseline
 from lavida.evaluation.tables import sibling_results
-from lavida.export.painting import TRUTH
+from lavida.export.drawing import TRUTH
 
 VOID = {"meta", "img", "br", "link", "input", "rect", "line", "path"}
 GLARE = 1  # a normal frame of Test001 in which something is nearly as bright

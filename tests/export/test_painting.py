@@ -1,7 +1,7 @@
 import numpy as np
 
 from lavida.detection import Mask
-from lavida.export.painting import TRUTH, paint
+from lavida.export.drawing import TRUTH, paint
 
 GRAY = np.full((60, 80, 3), 100, dtype=np.uint8)
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from lavida.errors import InputError
-from lavida.export.palette import colours
+from lavida.export.drawing import colours
 from lavida.exposure.contact_sheet import PICTURE, ContactSheet
 from lavida.exposure.sample import SegmentationSample
 

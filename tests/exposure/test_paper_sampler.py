@@ -15,8 +15,13 @@ PAPER = Path(__file__).resolve().parents[2] / "configs" / "paper.yaml"
 TINY = ["data.root=.", "data.size=[32,32]", "data.sets=[{name: 'paper_sets:Said', folder: none}]"]
 
 
+def opened(overrides: list[str]) -> ExposureStream:
+    recipe = load_recipe(PAPER, overrides)
+    return ExposureStream(recipe.data, recipe.sampler)
+
+
 def exposures(*changes: str, count: int = 2200) -> list[ExposedSample]:
-    stream = ExposureStream(load_recipe(PAPER, [*TINY, "sampler.max_categories=4", *changes]))
+    stream = opened([*TINY, "sampler.max_categories=4", *changes])
     return [stream(1, np.random.default_rng((5, i))) for i in range(count)]
 
 
@@ -61,7 +66,7 @@ def test_an_anomalous_sample_has_one_true_category_and_all_its_frames_are_positi
     assert {len(e.category_masks) for e in drawn} == {0, 1}
     assert np.mean([len(e.category_masks) for e in drawn]) == pytest.approx(0.5, abs=0.04)
     assert all((e.frame_labels == len(e.category_masks)).all() for e in drawn)
-    clips = ExposureStream(load_recipe(PAPER, [*TINY[:2], f"{TINY[2][:-2]}, clips: true}}]"]))
+    clips = opened([*TINY[:2], f"{TINY[2][:-2]}, clips: true}}]"])
     for i in range(50):
         clip = clips(8, np.random.default_rng(i))
         assert len(clip.frame_labels) == 8 and set(clip.frame_labels) == {len(clip.category_masks)}

@@ -1,7 +1,7 @@
 import numpy as np
 from bright_scenes import ABNORMAL, square
 
-from lavida.export.painting import TRUTH
+from lavida.export.drawing import TRUTH
 from lavida.paper.figures import draw_masks
 
 

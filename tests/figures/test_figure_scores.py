@@ -7,7 +7,7 @@ from bright_scenes import ABNORMAL, FRAMES, square
 from PIL import Image
 
 from lavida.errors import InputError
-from lavida.export.painting import TRUTH
+from lavida.export.drawing import TRUTH
 from lavida.paper.figures import draw_scores
 
 

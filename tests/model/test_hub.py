@@ -52,18 +52,18 @@ def test_no_hub_and_no_copy(tmp_path, monkeypatch):
     assert "try again with a connection" in told
 
 
-def test_no_hub_but_a_copy(tmp_path, monkeypatch, capsys, clip):
+def test_no_hub_but_a_copy(tmp_path, monkeypatch, caplog, clip):
     use_cache(tmp_path, monkeypatch)
     snapshot = put_into_cache(tmp_path, ID, clip)
     assert find(ID) == snapshot
-    assert capsys.readouterr().err == f"lavida: the hub cannot be reached: using the copy of {ID} in its cache\n"
+    assert caplog.messages == [f"the hub cannot be reached: using the copy of {ID} in its cache"]
 
 
-def test_switched_off(tmp_path, monkeypatch, capsys, clip):
+def test_switched_off(tmp_path, monkeypatch, caplog, clip):
     use_cache(tmp_path, monkeypatch, offline=True)
     assert "HF_HUB_OFFLINE" in refusal(ID)
     put_into_cache(tmp_path, ID, clip)
-    assert find(ID).is_dir() and "HF_HUB_OFFLINE" in capsys.readouterr().err
+    assert find(ID).is_dir() and "HF_HUB_OFFLINE" in caplog.text
 
 
 def test_half_a_copy_is_not_used(tmp_path, monkeypatch):
@@ -84,7 +84,7 @@ def test_half_a_copy_is_not_used(tmp_path, monkeypatch):
         (RevisionNotFoundError, "the hub has no revision None of it"),
     ],
 )
-def test_the_hub_refuses(error, words, tmp_path, monkeypatch, capsys, clip):
+def test_the_hub_refuses(error, words, tmp_path, monkeypatch, caplog, clip):
     class Refusing:
         def __init__(self, token):
             pass
@@ -96,7 +96,7 @@ def test_the_hub_refuses(error, words, tmp_path, monkeypatch, capsys, clip):
     monkeypatch.setattr(hub, "HfApi", Refusing)
     assert words in refusal(ID)
     put_into_cache(tmp_path, ID, clip)
-    assert find(ID).is_dir() and words in capsys.readouterr().err
+    assert find(ID).is_dir() and words in caplog.text
 
 
 class Answering:
@@ -138,7 +138,7 @@ def test_revision_token_and_cache_go_all_the_way_to_the_hub(tmp_path, monkeypatc
     assert {name: asked[name] for name in given} == given
 
 
-def test_a_copy_of_another_revision_is_not_taken(tmp_path, monkeypatch, capsys, clip):
+def test_a_copy_of_another_revision_is_not_taken(tmp_path, monkeypatch, caplog, clip):
     use_cache(tmp_path / "usual", monkeypatch)
     place = {"revision": "trial", "cache_dir": tmp_path / "other"}
     put_into_cache(tmp_path / "usual", ID, clip)
@@ -146,7 +146,7 @@ def test_a_copy_of_another_revision_is_not_taken(tmp_path, monkeypatch, capsys, 
     assert "no copy of it is in the hub's cache here" in refusal(ID, **place)
     trial = put_into_cache(tmp_path / "other", ID, clip, revision="trial")
     assert find(ID, **place) == trial != find(ID, cache_dir=tmp_path / "other")
-    assert capsys.readouterr().err.count("using the copy") == 2
+    assert caplog.text.count("using the copy") == 2
 
 
 def test_a_download_that_breaks_off(monkeypatch):
@@ -168,8 +168,8 @@ def test_a_disk_that_is_full_is_not_the_hubs_fault(monkeypatch):
         find(ID)
 
 
-def test_a_saved_model_is_loaded_by_its_hub_id(tmp_path, monkeypatch, tiny_model_dir, capsys):
+def test_a_saved_model_is_loaded_by_its_hub_id(tmp_path, monkeypatch, tiny_model_dir, caplog):
     use_cache(tmp_path, monkeypatch)
     put_into_cache(tmp_path, ID, tiny_model_dir)
     assert load(ID, device="cpu").name == ID
-    assert capsys.readouterr().err.count("\n") == 1
+    assert len(caplog.messages) == 1

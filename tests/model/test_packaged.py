@@ -8,7 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny import clips, tiny_lavida
 
-from lavida.checkpoints.packaged import describe, locate
+from lavida.checkpoints.hub import packaged_file, packaged_weights
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.errors import InputError
 
@@ -35,7 +35,8 @@ def package(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def model(package) -> LavidaModel:
-    parts = [describe(BACKBONE, "toy_weights", "backbone.pth"), describe(TEXT, "toy_weights", "text.st")]
+    places = {BACKBONE: "backbone.pth", TEXT: "text.st"}
+    parts = [packaged_weights(module, "toy_weights", file) for module, file in places.items()]
     model = tiny_lavida(frozen_parts=parts)
     model.load_frozen_parts()
     return model
@@ -111,4 +112,4 @@ def test_a_damaged_entry_is_an_input_error(saved):
 
 def test_a_single_module_is_not_a_package_with_weights():
     with pytest.raises(InputError, match="bisect is not installed|carries weights"):
-        locate("bisect", "weights.st")
+        packaged_file("bisect", "weights.st")

@@ -50,17 +50,18 @@ def footage(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def scan_to(tmp_path: Path, looks: Looks) -> Callable[..., ScanReport]:
-    """`scan` of some sources for light, into `tmp_path / "out"`; `report.said` are the lines for people.
+def scan_to(tmp_path: Path, looks: Looks, caplog: pytest.LogCaptureFixture) -> Callable[..., ScanReport]:
+    """`scan` of some sources for light, into `tmp_path / "out"`; `report.said` are the lines of its log.
 
     The videos of the tests are new, so that none is left as growing unless a test asks for it.
     """
 
     def run(*sources: object, **options) -> ScanReport:
-        said: list[str] = []
-        settings = {"out": str(tmp_path / "out"), "stride": 3, "settle": 0, "say": said.append}
+        caplog.clear()
+        caplog.set_level("INFO", logger="lavida.scan")
+        settings = {"out": str(tmp_path / "out"), "stride": 3, "settle": 0}
         report = scan([str(source) for source in sources], ["light"], **(settings | options))
-        report.said = said
+        report.said = [record.getMessage() for record in caplog.records if record.name.startswith("lavida.scan")]
         return report
 
     return run

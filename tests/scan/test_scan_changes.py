@@ -189,7 +189,7 @@ def test_old_results_of_a_video_that_kills_the_process_are_removed(videos, scan_
     scan_to(videos)
     make.video(videos / "c.avi", frames=9)
     monkeypatch.setattr(
-        "lavida.scan.deaths.Deaths.sort", lambda self, todo: ([], {video.name: "died" for video in todo})
+        "lavida.scan.resume.CrashLedger.sort", lambda self, todo: ([], {video.name: "died" for video in todo})
     )
     assert scan_to(videos).failures == {"c.avi": "died"}
     assert_no_trace(tmp_path / "out", "c.avi")

@@ -116,14 +116,15 @@ class Scripted:
         return []
 
 
-def test_the_best_model_is_kept(tmp_path, capsys):
+def test_the_best_model_is_kept(tmp_path, caplog):
+    caplog.set_level("INFO", logger="lavida")
     train(toy_recipe(tmp_path, evaluate_every=2, steps=6), test=Scripted())
     assert [(line["step"], line["auc"]) for line in log(tmp_path, "evaluations.jsonl")] == [
         (2, pytest.approx(0.6)),
         (4, 0.5),
         (6, pytest.approx(0.7)),
     ]
-    told = [line for line in capsys.readouterr().err.splitlines() if "held-out" in line]
+    told = [line for line in caplog.messages if "held-out" in line]
     assert ["best" in line for line in told] == [True, False, True]
     assert same(tmp_path / "best", tmp_path / "model")
 

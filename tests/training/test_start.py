@@ -12,9 +12,8 @@ from lavida.checkpoints.assemble import assemble
 from lavida.cli import run
 from lavida.detector import load
 from lavida.errors import InputError
-from lavida.training.launch import check_launch
 from lavida.training.recipe import Recipe
-from lavida.training.start import build_model, build_shape
+from lavida.training.start import build_model, build_shape, check_launch
 from lavida.training.trainable import make_trainable
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"

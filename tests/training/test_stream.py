@@ -23,7 +23,7 @@ def stream(*sets: SetRecipe, sampler: dict | None = None, **data) -> ExposureStr
         sampler=SamplerRecipe(**({"even_words": False, "phrases": False} | (sampler or {}))),
         train=OptimiserRecipe(steps=1),
     )
-    return ExposureStream(recipe)
+    return ExposureStream(recipe.data, recipe.sampler)
 
 
 def part(name: str, **settings) -> SetRecipe:

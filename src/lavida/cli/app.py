@@ -3,18 +3,17 @@
 import errno
 import sys
 from contextlib import suppress
-from typing import Annotated
+from io import TextIOWrapper
+from typing import Annotated, Any
 
 import typer
 
 from lavida.cli.ablate import ablate, ablate_trained
 from lavida.cli.data import data
-from lavida.cli.detect import demo_clip, detect
-from lavida.cli.evaluate import evaluate, heldout
-from lavida.cli.events import events
+from lavida.cli.detect import demo_clip, detect, events
+from lavida.cli.evaluate import evaluate, heldout, report
 from lavida.cli.figure import figure
 from lavida.cli.models import models
-from lavida.cli.report import report
 from lavida.cli.scan import scan
 from lavida.cli.train import train
 from lavida.errors import InputError, disk_error
@@ -23,17 +22,19 @@ from lavida.terminal import print_message, print_result, printed_log, settle_std
 DONE, USER_ERROR, INTERRUPTED = 0, 2, 130
 _MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
 # click's UsageError, reached through typer because newer typers carry a click of their own
-_UsageError: type[Exception] = typer.BadParameter.__base__
+_UsageError: Any = typer.BadParameter.__base__
 
 app = typer.Typer(name="lavida", add_completion=False, pretty_exceptions_enable=False)
-for command in (detect, events, scan, train):
-    app.command()(command)
+app.command()(detect)
+app.command()(events)
+app.command()(scan)
+app.command()(train)
 app.command("eval")(evaluate)
 app.command()(heldout)
 app.command()(ablate)
 app.command("ablate-trained")(ablate_trained)
-for command in (figure, report):
-    app.command()(command)
+app.command()(figure)
+app.command()(report)
 app.command("demo-clip", hidden=True)(demo_clip)
 app.add_typer(data, name="data")
 app.add_typer(models, name="models")
@@ -56,7 +57,7 @@ def lavida(
 
 def main() -> None:
     """Run the command line; every error that the user can mend becomes one line on stderr."""
-    if sys.stdout is not None:
+    if isinstance(sys.stdout, TextIOWrapper):  # not closed by whoever started us
         # a file name that is no text in the terminal's encoding is still printed
         sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
@@ -73,7 +74,8 @@ def run(arguments: list[str]) -> int:
         print_message(str(error))
     except _UsageError as error:
         code = USER_ERROR
-        print_message(_with_hint(error))
+        command = error.ctx.command_path if error.ctx else "lavida"
+        print_message(f"{error.format_message().rstrip('.')}; see {command} --help")
     except OSError as error:
         if error.errno not in _MENDABLE:
             raise
@@ -88,8 +90,3 @@ def run(arguments: list[str]) -> int:
     if code == INTERRUPTED:  # newer typers return it instead of raising
         print_message("stopped")
     return code
-
-
-def _with_hint(error: Exception) -> str:
-    command = error.ctx.command_path if error.ctx else "lavida"
-    return f"{error.format_message().rstrip('.')}; see {command} --help"

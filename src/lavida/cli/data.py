@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from lavida.errors import InputError
+from lavida.errors import InputError, unknown
 from lavida.terminal import print_result, progress_bar, progress_bars
 
 if TYPE_CHECKING:
-    from lavida.exposure.check import CheckReport
+    from lavida.exposure.check import CheckedDataset, CheckReport
 
 SPLITS = ("train", "heldout")
 MOST_LINES = 20
@@ -35,10 +35,12 @@ def list_all() -> None:
     from lavida.exposure.datasets import DATASETS
 
     for name, kind in DATASETS.items():
-        _print_entry(name, {split: kind.expected.get(split, {}) for split in SPLITS}, kind.layout)
-    for name, kind in BENCHMARKS.items():
-        counts = {unit.replace("_", " "): count for unit, count in asdict(kind.expected).items() if count is not None}
-        _print_entry(name, {"test": counts}, kind.layout)
+        checked = cast("type[CheckedDataset]", kind)  # as all that have a name are
+        _print_entry(name, {split: checked.expected.get(split, {}) for split in SPLITS}, checked.layout)
+    for name, benchmark in BENCHMARKS.items():
+        expected = asdict(benchmark.expected).items()
+        counts = {unit.replace("_", " "): count for unit, count in expected if count is not None}
+        _print_entry(name, {"test": counts}, benchmark.layout)
 
 
 def _print_entry(name: str, expected: Mapping[str, Mapping[str, int]], layout: str) -> None:
@@ -66,7 +68,7 @@ def check(
         problem = _check_benchmark(name, root)
     else:
         if split not in (*SPLITS, "all"):
-            raise InputError(f"unknown split {split}: choose {', '.join(SPLITS)} or all")
+            raise unknown("split", split, (*SPLITS, "all"))
         if samples < 0:
             raise InputError(f"--samples is {samples}: choose 0 or more")
         sheet = Path(f"{name.replace(':', '-')}-samples.png") if out is None else out

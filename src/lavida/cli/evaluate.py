@@ -1,7 +1,11 @@
-"""`lavida eval`: a model or a trivial baseline on a benchmark; `lavida heldout`: a model on held-out exposure data."""
+"""`lavida eval`: a model or a trivial baseline on a benchmark; `lavida heldout`: a model on held-out exposure data.
+
+And `lavida report`: the HTML page of an evaluation that is already there.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,19 +73,20 @@ def evaluate(
     if protocol not in PROTOCOLS:
         raise unknown("protocol", protocol, PROTOCOLS)
     chosen = PROTOCOLS[protocol].on(name).changed(settings or ())
+    ask: Callable[[], Detector] | None = None
     if baseline is not None:
         start, key = _baseline(baseline, anomalies=anomalies, motion=motion), baseline
     else:
         folder = model_folder(model).resolve()  # workers may have another current folder
-        start = partial(_detector, model, device=device, motion=motion, folder=folder)
+        ask = partial(_detector, model, device=device, motion=motion, folder=folder)
         if places.is_this_process:
-            start = cache(start)  # the report asks the same model again
+            ask = cache(ask)  # the report asks the same model again
         key = repr((fingerprint(folder), device, motion))  # never goes on with other weights
     benchmark = open_benchmark(name, root if places.is_this_process else root.resolve())
     with progress_bars() as progress:
         result = measure(
             benchmark,
-            start_scorer=start,
+            start_scorer=ask or start,
             categories=anomalies and check_categories(anomalies),
             protocol=chosen,
             videos=videos,
@@ -96,7 +101,7 @@ def evaluate(
     if report:
         from lavida.evaluation.report import read_result, write_report  # brings the drawing libraries
 
-        detector = None if baseline else start()
+        detector = None if ask is None else ask()
         with progress_bars() as progress:
             page = write_report(
                 read_result(out), benchmark=benchmark, detector=detector, siblings=siblings, progress=progress
@@ -122,7 +127,32 @@ def heldout(
     Console().print(*exposure_tables(result))
 
 
-def _refuse_benchmark_options(given: dict[str, object]) -> None:
+def report(
+    out: Annotated[Path, typer.Argument(help="The folder that lavida eval wrote.")],
+    root: Annotated[Path | None, typer.Option(help="The benchmark's folder; without it no pictures.")] = None,
+    model: Annotated[str | None, typer.Option(help="The measured model, if it has moved.")] = None,
+    masks: Annotated[bool, typer.Option("--masks/--no-masks", help="Show what the model marks.")] = True,
+    device: DeviceOption = "auto",
+) -> None:
+    """Write OUT/report.html: one page with the table, the score curves, and the best and worst cases."""
+    from lavida.detector import load
+    from lavida.evaluation import open_benchmark
+    from lavida.evaluation.report import read_result, write_report
+    from lavida.evaluation.tables import sibling_results
+
+    result = read_result(out)
+    benchmark = None if root is None else open_benchmark(result.metrics["benchmark"], root)
+    detector = None
+    if benchmark is not None and masks and result.of_detector:
+        detector = load(result.metrics["model"] if model is None else model, device=device)
+        detector.motion = detector.motion and result.settings.get("motion") is not False
+    with progress_bars() as progress:
+        siblings = sibling_results(out)
+        page = write_report(result, benchmark=benchmark, detector=detector, siblings=siblings, progress=progress)
+    print_result(f"report written: {page}")
+
+
+def _refuse_benchmark_options(given: Mapping[str, object]) -> None:
     if wrong := [option for option, value in given.items() if value]:
         raise InputError(
             f"{', '.join(wrong)}: the exposure test has its own baselines and classes, no protocol and no videos; "
@@ -130,7 +160,7 @@ def _refuse_benchmark_options(given: dict[str, object]) -> None:
         )
 
 
-def _baseline(name: str, *, anomalies: list[str] | None, motion: bool) -> Baseline:
+def _baseline(name: str, *, anomalies: list[str] | None, motion: bool) -> Callable[[], Baseline]:
     from lavida.evaluation.scorers import BASELINES
 
     if name not in BASELINES:

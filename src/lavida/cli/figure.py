@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,7 +13,7 @@ import typer
 
 from lavida.cli.options import BenchmarkRoot, DeviceOption, ModelOption, StrideOption, ThresholdOption
 from lavida.errors import InputError, unknown
-from lavida.terminal import print_message, print_result, progress_bar
+from lavida.terminal import print_message, print_result, progress_bars
 
 if TYPE_CHECKING:
     from lavida.detector import Detector
@@ -59,8 +60,9 @@ def figure(
     if kind not in KINDS:
         raise unknown("figure", kind, KINDS)
     check_out(out)
-    settings = {"stride": stride, "threshold": DEFAULT_THRESHOLD if threshold is None else threshold}
-    check_settings(**settings)
+    threshold = DEFAULT_THRESHOLD if threshold is None else threshold
+    check_settings(stride=stride, threshold=threshold)
+    settings = {"stride": stride, "threshold": threshold}
     if moments is not None and moments < 1:
         raise InputError(f"--moments is {moments}; give 1 or more")
     if benchmark is None:
@@ -107,8 +109,7 @@ def _cut(video: _Wanted, *, start: float, end: float | None) -> _Wanted:
 
     if start == 0 and end is None:
         return video
-    source = Stretch(video.source, start_s=start, end_s=math.inf if end is None else end)
-    return _Wanted(video.title, source, video.categories, video.truth)
+    return replace(video, source=Stretch(video.source, start_s=start, end_s=math.inf if end is None else end))
 
 
 def _draw(
@@ -139,8 +140,9 @@ def _case(detector: Detector, video: _Wanted, settings: dict[str, Any]) -> Case:
     from lavida.paper.figures.sheet import Case
     from lavida.video.excerpt import Stretch
 
-    with progress_bar(f"{video.title}: looking", total=video.source.info.frames_hint) as advance:
-        detection = detector.detect(video.source, video.categories, **settings, progress=advance.to)
+    with progress_bars() as progress:
+        told = partial(progress, f"{video.title}: looking", total=video.source.info.frames_hint)
+        detection = detector.detect(video.source, video.categories, **settings, progress=told)
     for warning in detection.run["warnings"]:
         print_message(f"warning: {warning}")
     first = video.source.first if isinstance(video.source, Stretch) else 0

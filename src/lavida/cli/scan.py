@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,7 +19,7 @@ from lavida.cli.options import (
     WorkersOption,
 )
 from lavida.errors import one_line
-from lavida.terminal import print_message, print_result
+from lavida.terminal import print_result, progress_bars
 
 if TYPE_CHECKING:
     from lavida.scan import ScanReport
@@ -46,24 +46,25 @@ def scan(
     from lavida.scan import scan as scan_all
     from lavida.scan.run import SETTLE_S
 
-    report = scan_all(
-        sources,
-        anomalies,
-        out=out,
-        model=model,
-        stride=stride,
-        threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
-        device=device,
-        workers=workers,
-        ray=ray,
-        overwrite=overwrite,
-        settle=SETTLE_S if settle is None else settle,
-        say=print_message,
-    )
+    with progress_bars() as progress:
+        report = scan_all(
+            sources,
+            anomalies,
+            out=out,
+            model=model,
+            stride=stride,
+            threshold=DEFAULT_THRESHOLD if threshold is None else threshold,
+            device=device,
+            workers=workers,
+            ray=ray,
+            overwrite=overwrite,
+            settle=SETTLE_S if settle is None else settle,
+            progress=progress,
+        )
     print_result(json.dumps(summary(report), allow_nan=False) if as_json else in_words(report))
 
 
-def summary(report: ScanReport) -> dict:
+def summary(report: ScanReport) -> dict[str, Any]:
     """The `--json` object."""
     counts = {name: getattr(report, name) for name in ("videos", "finished", "scored", "frames", "events", "seconds")}
     named = {

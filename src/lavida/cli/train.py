@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lavida.terminal import print_result
+from lavida.terminal import print_result, progress_bars
 
 
 def train(
@@ -26,17 +26,18 @@ def train(
 
         from lavida.training.dry_run import dry_run as plan
 
-        outlook = plan(loaded)
-        Console().print(*outlook.tables())
-        outlook.check()
+        planned = plan(loaded)
+        Console().print(*planned.tables())
+        planned.check()
     elif launch is not None:
-        from lavida.training.launch import launch as become
-        from lavida.training.start import check_data, check_training
+        from lavida.training.start import check_data, check_training, launch_processes
 
         check_training(loaded, resume=resume)
-        check_data(loaded)
-        become(launch, ["train", str(recipe), *(overrides or ()), *([] if resume else ["--no-resume"])])
+        check_data(loaded.data)
+        launch_processes(launch, ["train", str(recipe), *(overrides or ()), *([] if resume else ["--no-resume"])])
     else:
         from lavida.training.loop import train as train_model
 
-        print_result(f"model saved in {train_model(loaded, resume=resume)}")
+        with progress_bars() as progress:
+            folder = train_model(loaded, resume=resume, progress=progress)
+        print_result(f"model saved in {folder}")

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lavida.detection import nearest
 from lavida.errors import InputError
-from lavida.resizing import nearest
 
 OFFICIAL = "official"
 _CHOICE = "choice"  # key of a field's metadata

@@ -195,7 +195,11 @@ class RandomBaseline:
             yield ScoredFrame(float(random.random()), random.random(size, dtype=np.float32))
 
 
-BASELINES = {"motion": MotionBaseline, "background": BackgroundBaseline, "random": RandomBaseline}
+BASELINES: dict[str, Callable[[], Baseline]] = {
+    "motion": MotionBaseline,
+    "background": BackgroundBaseline,
+    "random": RandomBaseline,
+}
 
 
 def _speed(frame: NDArray[np.float32], other: NDArray[np.float32]) -> ScoredFrame:

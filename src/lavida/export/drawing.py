@@ -1,27 +1,51 @@
-"""What is drawn on a frame: masks, the score bar, the label. All of it in place on uint8 RGB `[h, w, 3]`."""
+"""What is drawn on frames: masks in their category's colour, the score bar, the label; RGB uint8 `[h, w, 3]`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import cv2
 import matplotlib
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from lavida.export.palette import shorten
-
-if TYPE_CHECKING:
-    from lavida.detection import Mask
+from lavida.detection import Mask, nearest
+from lavida.errors import one_line
 
 Colour = tuple[int, int, int]
+
+# Okabe and Ito's palette, which colour-blind people can tell apart, with Paul Tol's wine in place of black.
+# What stands out on footage comes first and the yellow, hard to see on white paper, last.
+_PALETTE: tuple[Colour, ...] = (
+    (213, 94, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (230, 159, 0),
+    (204, 121, 167),
+    (0, 114, 178),
+    (136, 34, 85),
+    (240, 228, 66),
+)
+TRUTH: Colour = (255, 46, 147)  # pink outlines of what is annotated
 
 _FILL = 102  # opacity of a mask's inside, of 256
 _QUIET: Colour = (150, 150, 150)
 _WHITE: Colour = (255, 255, 255)
+
+
+def colours(categories: Sequence[str]) -> dict[str, Colour]:
+    """RGB in 0..255 by category, the same in all pictures; the palette repeats after eight."""
+    return {category: _PALETTE[index % len(_PALETTE)] for index, category in enumerate(categories)}
+
+
+def shorten(text: str, *, length: int) -> str:
+    """A category or file name on one line of at most `length` characters."""
+    line = one_line(text.encode(errors="replace").decode())  # a file name may be no valid text
+    return line if len(line) <= length else line[: max(length - 1, 0)].rstrip() + "…"
 
 
 @dataclass(frozen=True)
@@ -40,7 +64,7 @@ class MaskLayer:
     tint: np.ndarray
 
     @classmethod
-    def of(cls, masks: Sequence[Mask], *, colours: dict[str, Colour], size: tuple[int, int]) -> MaskLayer | None:
+    def of(cls, masks: Sequence[Mask], *, colours: Mapping[str, Colour], size: tuple[int, ...]) -> MaskLayer | None:
         """Paint masks in ascending order of score; None when they cover nothing."""
         keep = np.full((*size, 1), 256, dtype=np.uint16)
         tint = np.zeros((*size, 3), dtype=np.uint8)
@@ -53,7 +77,7 @@ class MaskLayer:
         touched = keep[..., 0] < 256
         if not touched.any():
             return None
-        rows, columns = _extent(touched.any(axis=1)), _extent(touched.any(axis=0))
+        rows, columns = (slice(int(used.min()), int(used.max()) + 1) for used in np.nonzero(touched))
         return cls(rows, columns, keep[rows, columns], tint[rows, columns])
 
     def draw(self, image: np.ndarray) -> None:
@@ -65,12 +89,7 @@ class MaskLayer:
         part[...] = mixed
 
 
-def _extent(used: np.ndarray) -> slice:
-    indices = np.flatnonzero(used)
-    return slice(int(indices[0]), int(indices[-1]) + 1)
-
-
-def _fit(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def _fit(pixels: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     rows, columns = (
         ((np.arange(new) + 0.5) * old / new).astype(np.intp) for new, old in zip(size, pixels.shape, strict=True)
     )
@@ -83,6 +102,28 @@ def _outline(pixels: np.ndarray, *, width: int) -> np.ndarray:
         padded = np.pad(inside, 1, mode="edge")  # no line where the mask runs out of the picture
         inside = inside & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
     return pixels & ~inside
+
+
+def paint(
+    picture: NDArray[np.uint8],
+    *,
+    found: Sequence[Mask] = (),
+    colours: Mapping[str, Colour],
+    true: NDArray[np.bool_] | None = None,
+) -> NDArray[np.uint8]:
+    """A copy of the picture `[h, w, 3]`: `found` tinted and outlined in the category's colour, `true` outlined in pink.
+
+    The masks may have any size.
+    """
+    painted = picture.copy()
+    layer = MaskLayer.of(found, colours=colours, size=painted.shape[:2])
+    if layer is not None:
+        layer.draw(painted)
+    if true is not None:
+        fitted = nearest(true, painted.shape[:2]).astype(np.uint8)
+        borders, _ = cv2.findContours(fitted, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(painted, borders, -1, TRUTH, max(2, round(painted.shape[0] / 160)), cv2.LINE_AA)
+    return painted
 
 
 def draw_score_bar(image: np.ndarray, *, score: float, threshold: float, colour: Colour | None) -> None:
@@ -101,14 +142,16 @@ class Label:
     def __init__(self, size: tuple[int, int]) -> None:
         self.height, self.width = size
         self.margin = max(2, self.height // 60)
-        self.font = _font(int(np.clip(min(self.height // 20, self.width // 18), 10, 26)))
+        self.font = font(int(np.clip(min(self.height // 20, self.width // 18), 10, 26)))
         ascent, descent = self.font.getmetrics()
         self.line = ascent + descent
 
     def draw(self, image: np.ndarray, *, category: str, rest: str, colour: Colour) -> None:
         """Write `category rest`, shortening the category to what the frame is wide enough for."""
-        text = f"{_shorten_to(self.font, category, self._room(rest))} {rest}"
         swatch = self.line // 3
+        # widths of digits are equal in this font, so that the cut does not jump while the numbers run
+        room = self.width - self.margin * 5 - swatch - int(self.font.getlength(f" {rest}"))
+        text = f"{_shorten_to(self.font, category, room)} {rest}"
         right = self.margin * 4 + swatch + int(self.font.getlength(text)) + 1
         plate = image[self.margin : self.margin * 3 + self.line, self.margin : right]
         canvas = Image.fromarray(plate // 4)
@@ -117,13 +160,10 @@ class Label:
         pen.text((swatch + self.margin, self.margin), text, font=self.font, fill=_WHITE)
         plate[...] = np.asarray(canvas)
 
-    def _room(self, rest: str) -> int:
-        # widths of digits are equal in this font, so that the cut does not jump while the numbers run
-        return self.width - self.margin * 5 - self.line // 3 - int(self.font.getlength(f" {rest}"))
-
 
 @lru_cache(maxsize=8)
-def _font(points: int) -> ImageFont.FreeTypeFont:
+def font(points: int) -> ImageFont.FreeTypeFont:
+    """DejaVu Sans, which matplotlib brings."""
     return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), points)
 
 

@@ -14,8 +14,7 @@ import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
 from lavida.errors import InputError
-from lavida.export.drawing import Label, MaskLayer, draw_score_bar
-from lavida.export.palette import colours
+from lavida.export.drawing import Label, MaskLayer, colours, draw_score_bar
 from lavida.video.decode import open_source
 from lavida.video.source import Source, one_line
 
@@ -91,18 +90,17 @@ class OverlayPainter:
 
     def draw(self, image: np.ndarray, frame: int) -> None:
         """Draw on one frame, uint8 RGB `[h, w, 3]`, in place. Outside events only the gray bar is drawn."""
-        category = self.category_at[frame]
-        colour = None if category is None else self.colours[category]
-        if category is not None and colour is not None:
-            layer = self._layer(frame)
-            if layer is not None:
+        category, colour = self.category_at[frame], None
+        if category is not None:
+            colour = self.colours[category]
+            if (layer := self._layer(frame)) is not None:
                 layer.draw(image)
             rest = f"{self.scores[frame]:.2f} | {self.times[frame]:.1f} s"
             self.label.draw(image, category=category, rest=rest, colour=colour)
         draw_score_bar(image, score=float(self.scores[frame]), threshold=self.threshold, colour=colour)
 
     def _layer(self, frame: int) -> MaskLayer | None:
-        before = np.searchsorted(self.sampled, frame, side="right") - 1
+        before = int(np.searchsorted(self.sampled, frame, side="right")) - 1
         analysed = int(self.sampled[max(before, 0)])  # the first frames may be damaged
         if self._held[0] != analysed:
             masks = self.masks_at.get(analysed, [])
@@ -148,7 +146,8 @@ def _encoder(
         def mux(packets: list[av.Packet]) -> None:
             for packet in packets:
                 # the muxer would let the last one last no longer than the one before it
-                packet.duration = round(lasts[round(packet.pts * packet.time_base / CLOCK)] * CLOCK / packet.time_base)
+                tick = Fraction(packet.time_base) / CLOCK
+                packet.duration = round(lasts[round((packet.pts or 0) * tick)] / tick)
                 container.mux(packet)
 
         def encode(image: np.ndarray) -> None:

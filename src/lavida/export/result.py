@@ -1,16 +1,18 @@
-"""The result folder of one detection."""
+"""The result folder of one detection: what stands in its files, how they are written and read."""
 
 from __future__ import annotations
 
+import gzip
 import json
+import math
 import os
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 import pyarrow as pa
@@ -18,25 +20,71 @@ import pyarrow.parquet as pq
 
 from lavida.errors import InputError
 from lavida.export.overlay import write_overlay
-from lavida.export.tables import (
-    read_candidates,
-    write_analysis,
-    write_candidates,
-    write_events,
-    write_frames,
-    write_masks,
-    write_run,
-)
 from lavida.export.timeline import write_timeline
 from lavida.files import atomic_folder, check_target
 from lavida.video.contrast import Contrast
 from lavida.video.source import Source, SourceInfo, one_line
 
 if TYPE_CHECKING:
-    from lavida.detection import Detection, Event
+    from lavida.detection import Detection, Event, Mask
 
 ANALYSIS, CANDIDATES, RUN = "analysis.npz", "candidates.json.gz", "run.json"
+EVENTS, MASKS, TIMELINE, OVERLAY = "events.json", "masks.json", "timeline.png", "overlay.mp4"
 FRAMES = "frames.parquet"  # in every result of a detection, and in no other folder of lavida
+FRAME_COLUMNS = pa.schema(
+    [("frame", pa.int64()), ("time_s", pa.float64()), ("score", pa.float32()), ("category", pa.string())]
+)
+
+
+class SegmentationRecord(TypedDict):
+    """A mask as COCO's compressed run lengths, column by column; `size` is height, width in displayed pixels."""
+
+    size: list[int]
+    counts: str
+
+
+class MaskRecord(TypedDict):
+    """One entry of `masks.json` and of `candidates.json.gz`."""
+
+    frame: int
+    category: str
+    score: float
+    segmentation: SegmentationRecord
+
+
+class EventRecord(TypedDict):
+    """One entry of `events.json`; times in seconds, `end_s` exclusive, `box` is x, y, w, h at `peak_s` or null."""
+
+    start_s: float
+    end_s: float
+    peak_s: float
+    peak_score: float
+    category: str
+    box: list[float] | None
+
+
+class RunRecord(TypedDict, total=False):
+    """`run.json`."""
+
+    source: str  # the path as given
+    model: str  # `nano`, or the folder or hub id of the model
+    categories: list[str]  # what was looked for
+    # stride (null: by time), threshold, analysed_size (height, width), motion, device, precision
+    settings: dict[str, Any]
+    versions: dict[str, str]  # of lavida and torch
+    width: int  # displayed pixels
+    height: int
+    fps: float  # frames a second, as is usual in this source
+    frames: int
+    analysed_frames: int
+    stage_ms: dict[str, float]  # milliseconds by stage
+    export_ms: dict[str, float]  # milliseconds by kind of file
+    frames_per_second: float  # of the video, by seconds of the analysis
+    peak_memory_mb: float | None  # of the process
+    peak_gpu_memory_mb: float | None  # null without a GPU
+    contrast: list[int] | None  # the values of 16 bits that are shown as black and white; null: all of them
+    warnings: list[str]  # what is wrong with the source, one line each
+    notes: list[str]  # what one may want to know of it, one line each
 
 
 def write_result(
@@ -56,14 +104,15 @@ def write_result(
     spent: dict[str, float] = {}
     with atomic_folder(target, replaces=FRAMES) as folder:
         with _clock(spent, "tables"):
-            write_frames(detection, folder / FRAMES)
-            write_analysis(detection, folder / ANALYSIS)
-            write_candidates(detection, folder / CANDIDATES)
-        _write_events(detection, folder, spent)
+            pq.write_table(frames_table(detection), folder / FRAMES, compression="zstd")
+            # no time in its header: the same result gives the same bytes
+            candidates = mask_rows(detection.candidates).encode()
+            (folder / CANDIDATES).write_bytes(gzip.compress(candidates, mtime=0))
+        _write_events(detection, detection.events(), folder, spent)
         if overlay:
             with _clock(spent, "overlay"):
-                write_overlay(detection, folder / "overlay.mp4", source=source, progress=progress)
-        write_run({**_run(detection), "export_ms": spent}, folder / RUN)
+                write_overlay(detection, folder / OVERLAY, source=source, progress=progress)
+        _write_run({**_run(detection), "export_ms": spent}, folder)
     return target
 
 
@@ -74,31 +123,65 @@ def rewrite_events(detection: Detection, events: Sequence[Event], target: Path) 
         InputError: the folder cannot be written, or holds no result.
     """
     with atomic_folder(target, replaces=FRAMES) as folder:
-        spent: dict[str, float] = {}
-        _write_events(detection, folder, spent, events)
-        write_analysis(detection, folder / ANALYSIS)
-        write_run(_run(detection), folder / RUN)
+        _write_events(detection, events, folder, {})
+        _write_run(_run(detection), folder)
         for file in target.iterdir():
             if not (folder / file.name).exists():
-                _same_file(file, folder / file.name)
+                _link_or_copy(file, folder / file.name)
 
 
-def _same_file(file: Path, link: Path) -> None:
+def _link_or_copy(file: Path, copy: Path) -> None:
     try:
-        os.link(file, link)
+        os.link(file, copy)
     except OSError:  # a disk without hard links
-        shutil.copy2(file, link)
+        shutil.copy2(file, copy)
 
 
-def _write_events(
-    detection: Detection, folder: Path, spent: dict[str, float], events: Sequence[Event] | None = None
-) -> None:
-    events = detection.events() if events is None else events
+def _write_events(detection: Detection, events: Sequence[Event], folder: Path, spent: dict[str, float]) -> None:
+    """What depends on the threshold."""
     with _clock(spent, "tables"):
-        write_events(events, folder / "events.json")
-        write_masks(detection.masks, folder / "masks.json")
+        (folder / EVENTS).write_text(_rows(event.to_json() for event in events), encoding="utf-8")
+        (folder / MASKS).write_text(mask_rows(detection.masks), encoding="utf-8")
+        _write_analysis(detection, folder / ANALYSIS)
     with _clock(spent, "timeline"):
-        write_timeline(detection, folder / "timeline.png", events)
+        write_timeline(detection, folder / TIMELINE, events)
+
+
+def frames_table(detection: Detection) -> pa.Table:
+    """One row for every frame of the video: `frame`, `time_s`, `score`, `category`."""
+    columns = [np.arange(len(detection.times)), detection.times, detection.scores, detection.categories_by_frame]
+    return pa.table(columns, schema=FRAME_COLUMNS)
+
+
+def mask_rows(masks: Iterable[Mask]) -> str:
+    """JSON of masks, ordered by frame: COCO compressed RLE at display size."""
+    return _rows(mask.to_json() for mask in sorted(masks, key=lambda mask: mask.frame))
+
+
+def _rows(rows: Iterable[Mapping[str, Any]]) -> str:
+    # one line a row: readable, and still small for thousands of masks
+    return "[" + ",".join(f"\n {json.dumps(row, allow_nan=False)}" for row in rows) + "\n]\n"
+
+
+def _write_analysis(detection: Detection, path: Path) -> None:
+    """What the model said of each analysed frame, and what is needed to cut events anew.
+
+    `frames` int64 `[S]`, `times` float64 `[S]`, `scores` float32 `[S]`, `category_scores` float32 `[S, K]`,
+    `categories` text `[K]`, `threshold`, `size` (height, width), `fps`, `stem`.
+    """
+    info = detection.info
+    np.savez_compressed(
+        path,
+        frames=detection.sampled,
+        times=detection.times[detection.sampled],
+        scores=detection.sampled_scores,
+        category_scores=detection.sampled_category_scores,
+        categories=np.array(detection.categories),
+        threshold=np.float64(detection.threshold),
+        size=np.array([info.height, info.width]),
+        fps=np.float64(info.fps),
+        stem=np.array(info.stem),
+    )
 
 
 def _run(detection: Detection) -> dict[str, Any]:
@@ -107,9 +190,26 @@ def _run(detection: Detection) -> dict[str, Any]:
     return {**about, **detection.run, "settings": settings}
 
 
+def _write_run(run: dict[str, Any], folder: Path) -> None:
+    (folder / RUN).write_text(json.dumps(plain(run), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def plain(value: Any) -> Any:
+    """The same in JSON's types; what JSON cannot say (NaN, infinity) becomes None."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
 def read_result(folder: Path) -> Detection:
     """See `Detection.load`."""
-    from lavida.detection import Detection
+    from lavida.detection import Detection, Mask
 
     if not (folder / FRAMES).exists():
         raise InputError(f"no result of lavida detect: {folder}; give a folder that it wrote")
@@ -118,21 +218,21 @@ def read_result(folder: Path) -> Detection:
     try:
         run = json.loads((folder / RUN).read_text(encoding="utf-8"))
         path, contrast = Path(run["source"]), run.get("contrast")
+        candidates = json.loads(gzip.decompress((folder / CANDIDATES).read_bytes()))
+        times = pq.read_table(folder / FRAMES, columns=["time_s"])["time_s"].to_numpy()
         with np.load(folder / ANALYSIS, allow_pickle=False) as saved:
             height, width = (int(side) for side in saved["size"])
-            times = pq.read_table(folder / FRAMES, columns=["time_s"])["time_s"].to_numpy()
-            stem = str(saved["stem"])
+            stem, fps = str(saved["stem"]), float(saved["fps"])
+            info = SourceInfo(path, stem, width, height, fps, len(times), contrast and Contrast(*contrast))
             return Detection(
-                info=SourceInfo(
-                    path, stem, width, height, float(saved["fps"]), len(times), contrast and Contrast(*contrast)
-                ),
+                info=info,
                 categories=tuple(str(name) for name in saved["categories"]),
                 times=times,
                 sampled=saved["frames"],
                 sampled_scores=saved["scores"],
                 sampled_category_scores=saved["category_scores"],
                 threshold=float(saved["threshold"]),
-                candidates=read_candidates(folder / CANDIDATES),
+                candidates=[Mask.from_json(row) for row in candidates],
                 run=run,
             )
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, pa.ArrowException) as error:
@@ -155,4 +255,4 @@ def check_result(target: Path, *, source: Path) -> None:
 def _clock(spent: dict[str, float], stage: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    spent[stage] = round((time.perf_counter() - start) * 1000, 1)
+    spent[stage] = round(spent.get(stage, 0.0) + (time.perf_counter() - start) * 1000, 1)

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
-from lavida.export.palette import colours, shorten
+from lavida.export.drawing import colours, shorten
 
 if TYPE_CHECKING:
     from lavida.detection import Detection, Event

@@ -12,8 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from lavida.detection import Mask
 from lavida.errors import InputError
-from lavida.export.drawing import MaskLayer
-from lavida.export.palette import colours, shorten
+from lavida.export.drawing import MaskLayer, colours, shorten
 from lavida.exposure.mixture import shrink
 from lavida.exposure.sample import SegmentationSample
 

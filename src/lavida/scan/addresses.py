@@ -10,7 +10,7 @@ from urllib.parse import quote
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from lavida.errors import InputError, one_line
+from lavida.errors import InputError, one_line, reason
 
 LONGEST_FOLDER_NAME = 255  # bytes, on nearly every disk
 KEPT_OF_A_LONG_NAME = 200
@@ -22,12 +22,7 @@ def is_remote(address: str) -> bool:
 
 
 def absolute(text: str, *, base: str) -> str:
-    """The address that `text` stands for.
-
-    Args:
-        text: a path, absolute or relative to `base`, or a URL; `file://` becomes a path.
-        base: the address of a folder.
-    """
+    """The address that `text` stands for: a path, absolute or below the folder `base`, or a URL."""
     for scheme in ("file://", "local://"):
         if text.startswith(scheme):
             return os.path.normpath(LocalFileSystem._strip_protocol(text))
@@ -67,9 +62,9 @@ def file_system(address: str) -> tuple[fsspec.AbstractFileSystem, str]:
     try:
         return fsspec.core.url_to_fs(address)
     except ImportError as error:
-        raise InputError(f"cannot open {address}: {one_line(str(error))}") from error
+        raise InputError(f"cannot open {address}: {one_line(error)}") from error
     except Exception as error:  # each file system raises its own: no credentials, no such host, ...
-        raise InputError(f"cannot open {address}: {why(error)}; check the address and your access to it") from error
+        raise InputError(f"cannot open {address}: {reason(error)}; check the address and your access to it") from error
 
 
 def takes_many(address: str) -> bool:
@@ -80,10 +75,7 @@ def takes_many(address: str) -> bool:
 def address_of(path: str, *, like: str) -> str:
     """The address of a path that a file system has listed.
 
-    Args:
-        path: within the file system of `like`.
-        like: an address there. Host, user and chained file systems (`zip://::s3://...`), which paths do not tell, are
-            taken from it.
+    Host, user and chained file systems (`zip://::s3://...`), which paths do not tell, are those of `like`.
     """
     if not is_remote(like):
         return path
@@ -95,12 +87,6 @@ def address_of(path: str, *, like: str) -> str:
     else:
         links[place] = f"{links[place].partition('://')[0]}://{path}"
     return "::".join(links)
-
-
-def why(error: BaseException) -> str:
-    """One line from an exception of any file system."""
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return one_line(str(text))
 
 
 def printable(name: str) -> str:
@@ -115,19 +101,9 @@ def partition(name: str) -> str:
     data set), its end is kept and a digest of the whole is added, so that no two names share a folder.
     """
     raw = os.fsencode(name)
-    encoded = quote(raw, safe="")
-    if is_text(raw) and len("video=" + encoded) <= LONGEST_FOLDER_NAME:
+    encoded, text = quote(raw, safe=""), raw.decode("utf-8", "replace")
+    if text.encode() == raw and len("video=" + encoded) <= LONGEST_FOLDER_NAME:
         return encoded
-    text = raw.decode("utf-8", "replace")
     while len(quote(text, safe="")) > KEPT_OF_A_LONG_NAME:
         text = text[1:]
     return f"{quote(text, safe='')}~{hashlib.blake2s(raw, digest_size=8).hexdigest()}"
-
-
-def is_text(raw: bytes) -> bool:
-    """Whether bytes are UTF-8."""
-    try:
-        raw.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True

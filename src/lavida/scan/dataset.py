@@ -13,25 +13,18 @@ import pyarrow.parquet as pq
 
 from lavida.detection import Detection
 from lavida.errors import InputError, one_line
-from lavida.export.tables import frames_table
+from lavida.export.result import frames_table
 from lavida.scan.addresses import partition, printable
-from lavida.scan.deaths import BEGUN
 from lavida.scan.state import State
 from lavida.scan.store import UNFINISHED, Store
 from lavida.scan.videos import Video
 
 FRAMES, EVENTS, STATES, FAILURES, RUN = "frames", "events", "states", "failures.parquet", "run.json"
-PART = "part-0.parquet"
+PART, BEGUN = "part-0.parquet", ".begun.json"
 SOURCE = "source"  # last column of frames and events: text, where readers guess other types for the folders' names
 EVENT_COLUMNS = pa.schema(
-    [
-        ("start_s", pa.float64()),
-        ("end_s", pa.float64()),
-        ("peak_s", pa.float64()),
-        ("peak_score", pa.float64()),
-        ("category", pa.string()),
-        ("box", pa.list_(pa.float64())),
-    ]
+    [(name, pa.float64()) for name in ("start_s", "end_s", "peak_s", "peak_score")]
+    + [("category", pa.string()), ("box", pa.list_(pa.float64()))]
 )
 FAILURE_COLUMNS = pa.schema([("video", pa.string()), ("reason", pa.string())])
 METADATA_KEY = b"lavida"
@@ -39,15 +32,11 @@ METADATA_KEY = b"lavida"
 
 @dataclass(slots=True)
 class Result:
-    """What a listing of the data set tells of one video with frames.
+    """What a listing of the data set tells of one video with frames."""
 
-    Attributes:
-        written: when its frames were, in seconds since 1970; None if the file system does not tell.
-        tokens: of the states of the source that they may have been made from: one, or none where an earlier version
-            made them, which kept no states.
-    """
-
-    written: float | None
+    written: float | None  # when its frames were, in seconds since 1970; None if the file system does not tell
+    # of the states of the source that they may have been made from: one, or none where an earlier version made them,
+    # which kept no states
     tokens: set[str] = field(default_factory=set)
 
 

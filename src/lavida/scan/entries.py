@@ -1,14 +1,21 @@
-"""What lies in a folder, here or on any file system of fsspec, and what of it is nobody's footage."""
+"""What lies in a folder, here or on any file system of fsspec, what of it is nobody's footage; and lists in a file."""
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
+from typing import IO
 
-from lavida.scan.addresses import address_of, file_system, is_remote, why
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from lavida.errors import InputError, reason
+from lavida.scan.addresses import absolute, address_of, file_system, is_remote, parent
 from lavida.scan.media import COMPANION_SUFFIXES, is_picture, suffix
 from lavida.scan.state import State, folder_state, listed_state, special_kind
 
@@ -19,21 +26,19 @@ RESULT_FILES = frozenset({"run.json", "frames.parquet"})
 DATA_SET_FILES = frozenset({"run.json", "frames"})  # and, if the former says so, a data set of `lavida scan`
 
 
+TEXT_SUFFIXES = frozenset({".txt", ".lst", ".list"})
+MANIFEST_SUFFIXES = TEXT_SUFFIXES | {".csv", ".parquet", ".pq"}
+COLUMN = "video"  # of a manifest
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file or a folder.
-
-    Attributes:
-        address: of it.
-        is_folder: whether it is a folder, or a link to one.
-        special: "pipe", "socket" or "device" of what can be read only once.
-        state: of a file at a remote address, whose listing tells it.
-    """
+    """A file or a folder."""
 
     address: str
-    is_folder: bool = False
-    special: str | None = None
-    state: State | None = None
+    is_folder: bool = False  # or a link to one
+    special: str | None = None  # "pipe", "socket" or "device" of what can be read only once
+    state: State | None = None  # of a file at a remote address, whose listing tells it
 
     @property
     def name(self) -> str:
@@ -78,12 +83,7 @@ def is_frame_folder(files: Sequence[Entry], videos: Sequence[Entry], folders: Se
 
     Labels, lists and notes may lie beside them: any number that are named as an image is, and of others fewer than
     there are images. So a folder of documents with some pictures is none. The only folders in it are results that were
-    sent there.
-
-    Args:
-        files: all visible files, `videos` included.
-        videos: those that are videos.
-        folders: the visible folders.
+    sent there. All visible files are in `files`, the videos too.
     """
     pictures = [file for file in files if is_picture(file.address)]
     if not pictures or videos:
@@ -130,9 +130,79 @@ def _remote_entries(folder: str) -> list[Entry]:
     try:
         listed = {info["name"].rstrip("/"): info for info in system.ls(path, detail=True)}
     except Exception as error:  # each file system raises its own
-        raise OSError(why(error)) from error
+        raise OSError(reason(error)) from error
     listed.pop(path.rstrip("/"), None)  # some object stores list the folder in itself
     return [
         Entry(address_of(name, like=folder), info["type"] == "directory", state=listed_state(info))
         for name, info in listed.items()
     ]
+
+
+def read_manifest(address: str) -> Iterator[str]:
+    """The addresses in a manifest, in order: text with one a line, or CSV or Parquet with a column `video`.
+
+    Relative ones start at the manifest's folder; a local one that is not there, but in the current folder, starts
+    there. In a text file blank lines and lines that begin with `#` mean nothing.
+
+    Raises:
+        InputError: the file cannot be read, or has no column `video`.
+    """
+    folder = parent(address)
+    system, path = file_system(address)
+    try:
+        with system.open(path, "rb") as file:
+            for line in _lines(file, address):
+                yield _resolve(line, folder)
+    except InputError:
+        raise
+    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
+        raise InputError(f"cannot read the manifest {address}: {reason(error)}") from error
+
+
+def _lines(file: IO[bytes], address: str) -> Iterator[str]:
+    suffix = PurePath(address).suffix.lower()
+    if suffix in TEXT_SUFFIXES:
+        lines = (line.strip() for line in _text(file))
+        return (line for line in lines if line and not line.startswith("#"))
+    if suffix == ".csv":
+        return _csv_column(file, address)
+    return _parquet_column(file, address)
+
+
+def _text(file: IO[bytes]) -> Iterator[str]:
+    for number, line in enumerate(file):
+        # a file name may hold bytes that are no UTF-8; editors on Windows begin with a byte-order mark
+        yield os.fsdecode(line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line)
+
+
+def _csv_column(file: IO[bytes], address: str) -> Iterator[str]:
+    rows = csv.DictReader(_text(file))
+    _check_column(rows.fieldnames or [], address)
+    return (value.strip() for row in rows if (value := row[COLUMN]) and value.strip())
+
+
+def _parquet_column(file: IO[bytes], address: str) -> Iterator[str]:
+    table = pq.ParquetFile(file)
+    _check_column(table.schema_arrow.names, address)
+    if not pa.types.is_string(kind := _plain(table.schema_arrow.field(COLUMN).type)):
+        raise InputError(f"the column {COLUMN} holds {kind}, not text: {address}; give paths or URLs")
+    for batch in table.iter_batches(columns=[COLUMN]):
+        yield from (value for value in batch.column(0).to_pylist() if value)
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
+
+
+def _check_column(names: Collection[str], address: str) -> None:
+    if COLUMN not in names:
+        raise InputError(f"no column {COLUMN} in {address}, only {', '.join(names) or 'none'}; name one so")
+
+
+def _resolve(line: str, folder: str) -> str:
+    found = absolute(line, base=folder)
+    if is_remote(found) or os.path.exists(found):
+        return found
+    here = absolute(line, base=os.getcwd())
+    return here if os.path.exists(here) else found

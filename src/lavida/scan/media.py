@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 
 from lavida.scan.addresses import file_system, is_remote
-from lavida.video.image_folder import IMAGE_SUFFIXES
+from lavida.video.picture_file import IMAGE_SUFFIXES
 
 # taken as they are: one that does not play is named as failed, not passed over
 VIDEO_SUFFIXES = frozenset(
@@ -46,24 +46,10 @@ MAGIC = (
     b"\x12\x00\x0a",  # AV1
     b"\x84\x10\xff\xff\xff\xff",  # RoQ
     b"CI\x2c\x00",  # Cine
-    b"FLV\x01",
-    b".RMF",
-    b"DKIF",
-    b"GIF8",
-    b"DHAV",  # Dahua
-    b"IMKH",  # Hikvision
-    b"HXVS",
-    b"HXVT",
-    b"NSVf",
-    b"NSVs",
-    b"MLVI",
-    b"SMK2",
-    b"SMK4",
-    b"BIK",
-    b"KB2",
     b"LEITCH\x00",
-    b"LUCAM-RECORDER",
     b"nut/multimedia container",
+    # DHAV of Dahua, IMKH of Hikvision
+    *b"FLV\x01 .RMF DKIF GIF8 DHAV IMKH HXVS HXVT NSVf NSVs MLVI SMK2 SMK4 BIK KB2 LUCAM-RECORDER".split(),
 )
 RIFF_KINDS = frozenset({b"AVI ", b"AMV ", b"CDXA"})
 ATOMS = frozenset(b"ftyp moov mdat moof styp sidx free skip wide pnot".split())
@@ -148,12 +134,12 @@ def _is_transport_stream(head: bytes) -> bool:
 def look_into(addresses: Sequence[str]) -> Iterator[tuple[str, bool | None]]:
     """Each address and whether its first bytes are those of a video; None if they cannot be read.
 
-    Args:
-        addresses: of regular files, all on one file system.
+    They are regular files, all on one file system.
     """
     for start in range(0, len(addresses), LOOKS_AT_ONCE):
         some = addresses[start : start + LOOKS_AT_ONCE]
-        yield from zip(some, map(_judged, _heads(some)), strict=True)
+        for address, head in zip(some, _heads(some), strict=True):
+            yield address, None if isinstance(head, Exception) else looks_like_video(head)
 
 
 def _heads(addresses: Sequence[str]) -> Iterable[bytes | Exception]:
@@ -170,7 +156,3 @@ def _local_head(path: str) -> bytes | OSError:
             return file.read(HEAD_BYTES)
     except OSError as error:
         return error
-
-
-def _judged(head: bytes | Exception) -> bool | None:
-    return None if isinstance(head, Exception) else looks_like_video(head)

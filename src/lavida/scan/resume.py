@@ -1,9 +1,10 @@
-"""What a scan finds in its data set: whose it is, which videos are finished, and which have changed since."""
+"""What a scan finds in its data set: whose it is, which videos are finished or have changed, which ended a process."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -12,13 +13,17 @@ import pyarrow as pa
 
 from lavida.errors import InputError
 from lavida.scan.addresses import partition, printable, takes_many
-from lavida.scan.dataset import EVENTS, FRAMES, METADATA_KEY, SOURCE, DataSet, Result
+from lavida.scan.dataset import BEGUN, EVENTS, FRAMES, METADATA_KEY, SOURCE, DataSet, Result
 from lavida.scan.state import UNKNOWN, State, state_of
+from lavida.scan.store import Store
 from lavida.scan.videos import Video
+
+_log = logging.getLogger(__name__)
 
 # what a second run must share with the first: results of two kinds in one data set would not tell which is which
 IDENTITY = {"root": "root", "model_sha256": "model", "categories": "categories", "settings": "settings"}
 LONGEST_VALUE = 80  # characters
+TRIES = 3  # of a video during which the process died
 AT_ONCE = 16  # requests to a disk or an object store
 
 
@@ -50,16 +55,11 @@ def _shown(value: Any) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
-def unfinished(data: DataSet, videos: Sequence[Video], *, say: Callable[[str], None]) -> list[Video]:
+def unfinished(data: DataSet, videos: Sequence[Video]) -> list[Video]:
     """Those of the videos that have to be scored, in order.
 
     Results of versions that kept no states are brought up to date. A video that cannot be looked at any more, or
     whose address tells nothing of its content, counts as finished if it has results.
-
-    Args:
-        data: to be continued.
-        videos: of this scan.
-        say: takes a line for people.
     """
     results = data.results()
     scored = {key: video for video in videos if (key := partition(video.name)) in results}
@@ -69,10 +69,10 @@ def unfinished(data: DataSet, videos: Sequence[Video], *, say: Callable[[str], N
     untold = [scored[key].name for key, state in states.items() if state == UNKNOWN]
     if untold:
         example = f"of {len(untold)} finished videos, for example {printable(untold[0])}"
-        say(f"cannot tell what has changed {example}: gone, or nothing is told of them; their results stay")
+        _log.info("cannot tell what has changed %s: gone, or nothing is told of them; their results stay", example)
     current = {key for key, result in results.items() if _is_current(result, states.get(key, UNKNOWN))}
     older = [key for key, result in results.items() if key in current and not result.tokens]
-    current -= _adopt(data, older, scored, states, say=say)
+    current -= _adopt(data, older, scored, states)
     todo = [(key, video) for video in videos if (key := partition(video.name)) not in current]
     return [replace(video, outdated=key in results) for key, video in todo]
 
@@ -94,18 +94,11 @@ def _is_current(result: Result, state: State) -> bool:
     return state.changed is None or result.written is None or state.changed <= result.written
 
 
-def _adopt(
-    data: DataSet,
-    keys: Sequence[str],
-    videos: Mapping[str, Video],
-    states: Mapping[str, State],
-    *,
-    say: Callable[[str], None],
-) -> set[str]:
+def _adopt(data: DataSet, keys: Sequence[str], videos: Mapping[str, Video], states: Mapping[str, State]) -> set[str]:
     """Give results of earlier versions the column and the state that they lack; the keys of those that are damaged."""
     if not keys:
         return set()
-    say(f"{len(keys)} results of an earlier version are brought up to date: a column {SOURCE}, a state")
+    _log.info("%d results of an earlier version are brought up to date: a column %s, a state", len(keys), SOURCE)
 
     def adopt(key: str) -> bool:
         name = printable(videos[key].name) if key in videos else None
@@ -135,3 +128,46 @@ def _mapped(function: Callable[[Any], Any], items: Sequence[Any], *, at_once: bo
         return list(map(function, items))
     with ThreadPoolExecutor(AT_ONCE) as threads:
         return list(threads.map(function, items))
+
+
+class CrashLedger:
+    """Notes in the store which video is being scored, and on how many of its tries the process died.
+
+    A damaged video can crash a decoder in native code, and no exception tells of that. Ray has other workers to go on
+    with; a scan in one process has to remember what it was doing. A kill from outside or a power cut looks the same,
+    which is why a video gets several tries, the last of all.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._deaths: dict[str, int] = json.loads(store.read(BEGUN) or b"{}")
+
+    def sort(self, videos: Sequence[Video]) -> tuple[list[Video], dict[str, str]]:
+        """The videos to score, those with deaths behind the others; and those that are given up, with the reason."""
+        given_up = [video for video in videos if self._count(video) >= TRIES]
+        tried = sorted((video for video in videos if self._count(video) < TRIES), key=self._count)
+        # those given up are forgotten: the next scan may try them again, mended or with another version
+        self._deaths = {partition(video.name): n for video in tried if (n := self._count(video))}
+        reason = f"the process died {TRIES} times while scoring it; check that it plays, or convert it to H.264 in MP4"
+        return tried, {video.name: reason for video in given_up}
+
+    def watch(self, videos: Sequence[Video]) -> Generator[Video]:
+        """Pass the videos on; each counts as a death until the next one is asked for."""
+        for video in videos:
+            key = partition(video.name)
+            self._note(key, 1)
+            try:
+                yield video
+            except GeneratorExit:  # Ctrl-C, or the run ended for another reason
+                self._note(key, -1)
+                raise
+            del self._deaths[key]
+        self._store.remove(BEGUN)
+
+    def _note(self, key: str, more: int) -> None:
+        self._deaths[key] = self._deaths.get(key, 0) + more
+        deaths = {key: count for key, count in self._deaths.items() if count}
+        self._store.write(BEGUN, json.dumps(deaths).encode())
+
+    def _count(self, video: Video) -> int:
+        return self._deaths.get(partition(video.name), 0)

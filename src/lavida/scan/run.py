@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,12 @@ from lavida.errors import InputError
 from lavida.parallel import Failure
 from lavida.scan.addresses import absolute, partition, printable
 from lavida.scan.dataset import DataSet
-from lavida.scan.deaths import Deaths
-from lavida.scan.resume import claim, unfinished
+from lavida.scan.resume import CrashLedger, claim, unfinished
 from lavida.scan.videos import Listing, Video, left_out_in_words, list_videos
 from lavida.scan.worker import Left, Scored, StartScanWorker
-from lavida.terminal import progress_bar
-from lavida.timing import peak_memory_mb
+from lavida.timing import Progress, peak_memory_mb, untold
+
+_log = logging.getLogger(__name__)
 
 SETTLE_S = 10.0  # recorders write at least that often
 LONGEST_NOTE = 40  # characters
@@ -35,31 +36,18 @@ LONGEST_NOTE = 40  # characters
 
 @dataclass(kw_only=True)
 class ScanReport:
-    """What a scan did.
+    """What a scan did."""
 
-    Attributes:
-        out: address of the data set.
-        videos: how many were listed.
-        finished: how many of them have results, from this run or an earlier one.
-        scored: how many were scored now.
-        frames: of the videos scored now.
-        events: in the videos scored now.
-        seconds: this run took.
-        failures: reason by name, of every video that could not be scored.
-        left: reason by name, of every video that is still growing: the next run looks at it again.
-        left_out: how many files and folders were passed over, by reason; see `Listing`.
-    """
-
-    out: str
-    videos: int
-    finished: int
-    scored: int = 0
-    frames: int = 0
-    events: int = 0
-    seconds: float = 0.0
-    failures: dict[str, str] = field(default_factory=dict)
-    left: dict[str, str] = field(default_factory=dict)
-    left_out: dict[str, int] = field(default_factory=dict)
+    out: str  # address of the data set
+    videos: int  # how many were listed
+    finished: int  # how many of them have results, from this run or an earlier one
+    scored: int = 0  # how many were scored now
+    frames: int = 0  # of the videos scored now
+    events: int = 0  # in the videos scored now
+    seconds: float = 0.0  # this run took
+    failures: dict[str, str] = field(default_factory=dict)  # reason by name, of what could not be scored
+    left: dict[str, str] = field(default_factory=dict)  # the same of what is still growing: for the next run
+    left_out: dict[str, int] = field(default_factory=dict)  # how many were passed over, by reason; see `Listing`
 
 
 def scan(
@@ -75,7 +63,7 @@ def scan(
     ray: str | None = None,
     overwrite: bool = False,
     settle: float = SETTLE_S,
-    say: Callable[[str], None] = lambda line: None,
+    progress: Progress = untold,
 ) -> ScanReport:
     """Score any number of videos into one Parquet data set; memory does not grow with their number.
 
@@ -95,7 +83,9 @@ def scan(
         overwrite: begin again, removing the results in `out`.
         settle: a video that changed less than this many seconds ago is growing and left for the next run; 0: none is,
             but those that change while they are scored.
-        say: takes a line for people, for example on how many videos are finished, and one for every failed video.
+        progress: is told of every video that is done.
+
+    What is worth knowing is logged, for example how many videos are finished, and every video that failed.
 
     Raises:
         InputError: nothing to scan, a setting out of range, results of another scan in `out`, or `out` cannot be
@@ -111,16 +101,17 @@ def scan(
     folder = Path(os.path.abspath(model_folder(model)))
     data = DataSet(absolute(str(out), base=os.getcwd()))
     listing = list_videos([str(source) for source in sources])
+    named = model if folder == EMBEDDED else str(folder)
     identity = {
         "root": printable(listing.root),
-        "model": model if folder == EMBEDDED else str(folder),
+        "model": named,
         "model_sha256": fingerprint(folder),
         "categories": list(categories),
         "settings": {"stride": stride, "threshold": threshold},
     }
     start = StartScanWorker(
         out=data.store.address,
-        model=identity["model"],
+        model=named,
         categories=categories,
         stride=stride,
         threshold=threshold,
@@ -129,10 +120,10 @@ def scan(
     )
     with data.store.claimed():
         claim(data, identity, overwrite=overwrite)
-        work = _Scan(data, listing, identity, say=say, deaths=None if on_ray else Deaths(data.store))
+        work = _Scan(data, listing, identity, ledger=None if on_ray else CrashLedger(data.store))
         with work.recorded(started):
             gpu = {"cpu": False, "auto": None}.get(device, True)
-            work.go(lambda todo: parallel.run(todo, start, workers=workers, ray=ray, gpu=gpu))
+            work.go(lambda todo: parallel.run(todo, start, workers=workers, ray=ray, gpu=gpu), progress)
     return work.report
 
 
@@ -140,17 +131,11 @@ class _Scan:
     """One run over the videos that are not finished, or have changed since."""
 
     def __init__(
-        self,
-        data: DataSet,
-        listing: Listing,
-        identity: dict[str, Any],
-        *,
-        say: Callable[[str], None],
-        deaths: Deaths | None,
+        self, data: DataSet, listing: Listing, identity: dict[str, Any], *, ledger: CrashLedger | None
     ) -> None:
-        self._data, self._identity, self._say, self._deaths = data, identity, say, deaths
+        self._data, self._identity, self._ledger = data, identity, ledger
         failed = data.read_failures()
-        self._todo = unfinished(data, listing.videos, say=say)
+        self._todo = unfinished(data, listing.videos)
         self._outdated = {video.name for video in self._todo if video.outdated}
         self.report = ScanReport(
             out=data.store.address,
@@ -165,23 +150,27 @@ class _Scan:
         self._devices: set[str] = set()
         self._defect: str | None = None
 
-    def go(self, run: Callable[[Iterable[Video]], Iterator[tuple[Video, Scored | Left | Failure]]]) -> None:
+    def go(
+        self, run: Callable[[Iterable[Video]], Generator[tuple[Video, Scored | Left | Failure]]], progress: Progress
+    ) -> None:
         """Score what is not finished."""
         report = self.report
         changed = f", {len(self._outdated)} changed since they were scored" if self._outdated else ""
-        self._say(f"{report.videos} videos, {report.finished} of them finished before{changed}")
+        _log.info("%d videos, %d of them finished before%s", report.videos, report.finished, changed)
         if passed_over := left_out_in_words(report.left_out):
-            self._say(passed_over)
-        todo, deadly = (self._todo, {}) if self._deaths is None else self._deaths.sort(self._todo)
+            _log.info("%s", passed_over)
+        todo, deadly = (self._todo, {}) if self._ledger is None else self._ledger.sort(self._todo)
         for name, reason in deadly.items():
             self._give_up(name, reason, among=report.failures)
-        with ExitStack() as open_now:
-            bar = progress_bar("scanning", total=report.videos, done=report.finished + len(deadly))
-            advance = open_now.enter_context(bar)
-            watched = todo if self._deaths is None else open_now.enter_context(closing(self._deaths.watch(todo)))
-            for video, answer in open_now.enter_context(closing(run(watched))):
+        before = report.finished + len(deadly)
+        # closed from the inside: the ledger is to know what was not to blame
+        with (
+            closing((video for video in todo) if self._ledger is None else self._ledger.watch(todo)) as watched,
+            closing(run(watched)) as answers,
+        ):
+            for done, (video, answer) in enumerate(answers, start=before + 1):
                 self._take(video, answer)
-                advance(1, note=printable(video.name)[-LONGEST_NOTE:])
+                progress("scanning", done, report.videos, printable(video.name)[-LONGEST_NOTE:])
         self._check_arrived()
 
     def _take(self, video: Video, answer: Scored | Left | Failure) -> None:
@@ -200,7 +189,7 @@ class _Scan:
         self.report.events += answer.events
         self._devices.add(answer.device)
         for warning in answer.warnings:
-            self._say(f"warning: {warning}")
+            _log.warning("warning: %s", warning)
 
     def _give_up(self, name: str, reason: str, *, among: dict[str, str]) -> None:
         """Name a video that has no results of what it is now; those of what it was must not pass for them."""
@@ -229,9 +218,9 @@ class _Scan:
         finally:
             self.report.seconds = round(time.perf_counter() - started, 3)
             for name, reason in self.report.failures.items():
-                self._say(f"failed: {printable(name)}: {printable(reason)}")
+                _log.warning("failed: %s: %s", printable(name), printable(reason))
             for name, reason in self.report.left.items():
-                self._say(f"left for the next run: {printable(name)}: {printable(reason)}")
+                _log.info("left for the next run: %s: %s", printable(name), printable(reason))
             try:
                 self._data.write_failures(self.report.failures)
                 self._write_run(complete=complete)

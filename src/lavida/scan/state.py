@@ -20,17 +20,9 @@ from lavida.scan.media import suffix
 from lavida.video.picture_file import IMAGE_SUFFIXES
 
 # how file systems of fsspec call what tells two contents apart, and the time of the last change
-CHECKSUMS = ("ETag", "etag", "md5Hash", "md5Checksum", "Content-MD5", "sha", "blob_id", "CRC", "checksum")
-TIMES = (
-    "mtime",
-    "LastModified",
-    "Last-Modified",
-    "last_modified",
-    "updated",
-    "modified",
-    "modificationTime",
-    "last_write_time",
-    "created",
+CHECKSUMS = tuple("ETag etag md5Hash md5Checksum Content-MD5 sha blob_id CRC checksum".split())
+TIMES = tuple(
+    "mtime LastModified Last-Modified last_modified updated modified modificationTime last_write_time created".split()
 )
 FIRST_MS = 1e11  # as seconds it is the year 5138: a larger number counts milliseconds
 SPECIAL = {
@@ -42,20 +34,14 @@ SPECIAL = {
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Size and time of change of a video file, or of all the pictures in a folder.
-
-    Attributes:
-        bytes: how many; None if its address does not tell, as with `stamp` and `changed`.
-        stamp: differs when the content does: the ETag or checksum where the file system has one, else the time of
-            change; of a folder a digest of the pictures' names, sizes and stamps.
-        changed: seconds since 1970 at the last change.
-        pictures: how many, of a folder.
-    """
+    """Size and time of change of a video file, or of all the pictures in a folder; None: its address does not tell."""
 
     bytes: int | None = None
+    # differs when the content does: the ETag or checksum where the file system has one, else the time of change; of a
+    # folder a digest of the pictures' names, sizes and stamps
     stamp: str | None = None
-    changed: float | None = None
-    pictures: int | None = None
+    changed: float | None = None  # seconds since 1970 at the last change
+    pictures: int | None = None  # how many, of a folder
 
     @property
     def token(self) -> str:
@@ -112,11 +98,7 @@ def listed_state(info: Mapping[str, Any]) -> State:
 
 
 def folder_state(pictures: Iterable[tuple[str, State]]) -> State:
-    """The state of a folder of images.
-
-    Args:
-        pictures: the name and the state of each.
-    """
+    """The state of a folder of images, by the name and the state of each."""
     known = sorted(pictures, key=lambda picture: os.fsencode(picture[0]))
     listed = [[os.fsencode(name).hex(), state.bytes, state.stamp] for name, state in known]
     times = [state.changed for _, state in known if state.changed is not None]

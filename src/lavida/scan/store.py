@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -11,10 +10,10 @@ from pathlib import Path
 from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem
 
-from lavida.errors import InputError
-from lavida.files import locked
+from lavida.errors import InputError, reason
+from lavida.files import atomic_file, locked
 from lavida.parallel import AbortRun
-from lavida.scan.addresses import file_system, takes_many, why
+from lavida.scan.addresses import file_system, takes_many
 from lavida.scan.state import State, listed_state
 
 UNFINISHED = ".unfinished"  # beside the results, so that a rename stays on one disk; readers pass hidden folders over
@@ -45,7 +44,7 @@ class Store:
 
     def read(self, name: str) -> bytes | None:
         """The content, or None if there is no such file."""
-        with self._one_clear_line():
+        with self._abort_errors():
             try:
                 return self._system.cat_file(self._path(name))
             except FileNotFoundError:
@@ -54,19 +53,19 @@ class Store:
     def write(self, name: str, content: bytes) -> None:
         """Make or replace a file in one atomic step."""
         target = self._path(name)
-        with self._one_clear_line():
+        with self._abort_errors():
             if not self._renames:
                 self._system.pipe_file(target, content)
                 return
+            if self.is_local:
+                with atomic_file(target, hidden=self._path(UNFINISHED)) as partial:
+                    partial.write_bytes(content)
+                return
             unfinished = self._path(f"{UNFINISHED}/{uuid.uuid4().hex}")
             for path in (unfinished, target):
-                self._system.makedirs(self._system._parent(path), exist_ok=True)
-            if self.is_local:
-                _write_through(unfinished, content)
-                os.replace(unfinished, target)
-            else:
-                self._system.pipe_file(unfinished, content)
-                self._replace(unfinished, target)
+                self._system.makedirs(path.rpartition("/")[0], exist_ok=True)
+            self._system.pipe_file(unfinished, content)
+            self._replace(unfinished, target)
 
     def _replace(self, unfinished: str, target: str) -> None:
         try:
@@ -84,14 +83,14 @@ class Store:
     def files(self, folder: str) -> Iterator[tuple[str, State]]:
         """As `names`, each with what the listing tells of it."""
         base = self._path(folder)
-        with self._one_clear_line():
+        with self._abort_errors():
             self._system.invalidate_cache()
             found = self._system.find(base, detail=True)
         return ((path.removeprefix(base).lstrip("/"), listed_state(info)) for path, info in found.items())
 
     def is_empty(self) -> bool:
         """Whether nothing is there but what a store itself leaves."""
-        with self._one_clear_line():
+        with self._abort_errors():
             try:
                 names = {path.rstrip("/").rpartition("/")[2] for path in self._system.ls(self._base, detail=False)}
             except FileNotFoundError:
@@ -101,7 +100,7 @@ class Store:
     def remove(self, name: str) -> None:
         """Remove a file or a folder with all that is in it, if it is there."""
         path = self._path(name)
-        with self._one_clear_line(), suppress(FileNotFoundError):
+        with self._abort_errors(), suppress(FileNotFoundError):
             self._system.invalidate_cache(path)  # another worker may have written there
             self._system.rm(path, recursive=True)
 
@@ -121,7 +120,7 @@ class Store:
             yield
             return
         with ExitStack() as held:
-            with self._one_clear_line():
+            with self._abort_errors():
                 mine = held.enter_context(locked(Path(self._path(LOCK)), wait=False))
             if not mine:
                 raise InputError(f"another scan writes to {self.address}; wait for it, or choose another --out")
@@ -131,20 +130,14 @@ class Store:
         return f"{self._base.rstrip('/')}/{name}"
 
     @contextmanager
-    def _one_clear_line(self) -> Iterator[None]:
+    def _abort_errors(self) -> Iterator[None]:
         try:
             yield
-        except InputError:
+        except AbortRun:
             raise
         except Exception as error:  # each file system raises its own: no credentials, no such bucket, disk full, ...
+            cause = error.__cause__ if isinstance(error, InputError) else None  # what `atomic_file` has translated
             raise AbortRun(
-                f"cannot use {self.address}: {why(error)}; make room or give access there, or choose another --out; "
-                "the same command goes on where this one stopped"
+                f"cannot use {self.address}: {reason(cause or error)}; make room or give access there, or choose "
+                "another --out; the same command goes on where this one stopped"
             ) from error
-
-
-def _write_through(path: str, content: bytes) -> None:
-    with open(path, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())  # a rename that survives a power cut must not outlive its content

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
-from lavida.errors import InputError
+from lavida.errors import InputError, reason
 from lavida.files import natural_order
 from lavida.scan import media
-from lavida.scan.addresses import absolute, address_of, file_system, is_remote, parent, relative, why
+from lavida.scan.addresses import absolute, address_of, file_system, is_remote, parent, relative
 from lavida.scan.entries import (
+    MANIFEST_SUFFIXES,
     Entry,
     entries,
     is_frame_folder,
@@ -22,9 +23,9 @@ from lavida.scan.entries import (
     is_litter,
     is_result,
     local_entry,
+    read_manifest,
     state_of_frames,
 )
-from lavida.scan.manifest import MANIFEST_SUFFIXES, read_manifest
 from lavida.scan.state import SPECIAL, State, listed_state, refuse_special
 
 WILDCARDS = re.compile(r"[*?\[]")
@@ -36,19 +37,12 @@ MOST_REASONS = 8  # in a line
 
 @dataclass(frozen=True, slots=True)
 class Video:
-    """One video of a scan.
+    """One video of a scan."""
 
-    Attributes:
-        name: its path relative to the root of the scan; its whole address if it lies elsewhere. Unique.
-        address: an absolute local path or a URL.
-        state: what a listing told of it; None if nothing did.
-        outdated: whether the data set has results of it, but of another content.
-    """
-
-    name: str
-    address: str
-    state: State | None = field(default=None, compare=False)
-    outdated: bool = field(default=False, compare=False)
+    name: str  # unique: its path relative to the root of the scan; its whole address if it lies elsewhere
+    address: str  # an absolute local path or a URL
+    state: State | None = field(default=None, compare=False)  # what a listing told of it; None if nothing did
+    outdated: bool = field(default=False, compare=False)  # the data set has results of it, but of another content
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +131,8 @@ class _Search:
         except InputError:
             raise
         except Exception as error:  # each file system raises its own
-            raise InputError(f"cannot read {address}: {why(error)}; check the address and your access to it") from error
+            line = f"cannot read {address}: {reason(error)}; check the address and your access to it"
+            raise InputError(line) from error
         raise InputError(f"no such file or folder: {text}; give a folder with videos, a glob or a manifest")
 
     def _add_folder(self, folder: str) -> str:
@@ -248,7 +243,7 @@ def _shared(roots: Iterable[str]) -> str:
 
 
 def _fixed_part(pattern: str) -> str:
-    return parent(pattern[: WILDCARDS.search(pattern).start()] + "x")
+    return parent(WILDCARDS.split(pattern, maxsplit=1)[0] + "x")
 
 
 def _natural(entry: Entry) -> tuple[list[str | int], str]:

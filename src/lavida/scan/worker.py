@@ -14,9 +14,9 @@ from fsspec import AbstractFileSystem
 
 from lavida.detection import Detection
 from lavida.detector import Detector, load
-from lavida.errors import InputError
+from lavida.errors import InputError, reason
 from lavida.parallel import AbortRun
-from lavida.scan.addresses import file_system, is_remote, why
+from lavida.scan.addresses import file_system, is_remote
 from lavida.scan.dataset import DataSet
 from lavida.scan.state import UNKNOWN, is_frame, refuse_special, state_of
 from lavida.scan.videos import Video
@@ -47,25 +47,15 @@ CHANGING = Left("changed while it was scored, it may still be growing")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StartScanWorker:
-    """Makes a worker of a scan; small, so that it can be sent anywhere.
+    """Makes a worker of a scan; small, so that it can be sent anywhere."""
 
-    Attributes:
-        out: address of the data set.
-        model: `nano` or the absolute path of a model.
-        categories: what counts as abnormal.
-        stride: None: what each video's frame rate asks for.
-        threshold: score from which a frame is abnormal.
-        device: as `lavida.load` takes it.
-        settle: a source that changed less than this many seconds ago is still growing.
-    """
-
-    out: str
-    model: str
+    out: str  # address of the data set
+    model: str  # `nano` or the absolute path of a model
     categories: tuple[str, ...]
     stride: int | None
     threshold: float
     device: str
-    settle: float
+    settle: float  # a source that changed less than this many seconds ago is still growing
 
     def __call__(self) -> ScanWorker:
         return ScanWorker(load(self.model, device=self.device), self)
@@ -108,11 +98,9 @@ class ScanWorker:
     def _detect(self, video: Video) -> Detection:
         with fetched(video.address) as path:
             try:
+                asked = self._settings
                 detection = self._detector.detect(
-                    path,
-                    self._settings.categories,
-                    stride=self._settings.stride,
-                    threshold=self._settings.threshold,
+                    path, asked.categories, stride=asked.stride, threshold=asked.threshold
                 )
             except InputError as error:
                 # a copy has a name that means nothing to the user
@@ -137,7 +125,7 @@ def fetched(address: str) -> Iterator[Path]:
     try:
         folder = TemporaryDirectory(prefix="lavida-", ignore_cleanup_errors=True)
     except OSError as error:
-        raise AbortRun(f"no place for a copy of a video: {why(error)}; set TMPDIR to a folder with room") from error
+        raise AbortRun(f"no place for a copy of a video: {reason(error)}; set TMPDIR to a folder with room") from error
     with folder as place:
         try:
             copy = _copy(system, path, Path(place))
@@ -146,9 +134,9 @@ def fetched(address: str) -> Iterator[Path]:
         except Exception as error:  # each file system raises its own
             if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
                 raise AbortRun(
-                    f"no room for a copy of {address}: {why(error)}; set TMPDIR to a folder with room"
+                    f"no room for a copy of {address}: {reason(error)}; set TMPDIR to a folder with room"
                 ) from error
-            raise InputError(f"cannot fetch {address}: {why(error)}; check your access to it") from error
+            raise InputError(f"cannot fetch {address}: {reason(error)}; check your access to it") from error
         yield copy
 
 

@@ -1,6 +1,7 @@
 """What a training with LoRA has changed, kept apart from its base: peft's own format and the other trained weights."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -16,14 +17,15 @@ from lavida.checkpoints.pretrained import (
     TEXT_TOKENIZER,
     LavidaModel,
     adapter_card,
+    cast,
     disk_errors,
-    first_line,
 )
-from lavida.errors import InputError
+from lavida.errors import InputError, first_line
 from lavida.files import atomic_folder, check_target
 from lavida.model.config import LavidaConfig
-from lavida.terminal import print_message
 from lavida.training.trainable import ADAPTER, plain_state
+
+_log = logging.getLogger(__name__)
 
 FOLDER = "adapter"  # in the folder of a model that was trained with LoRA
 PEFT_WEIGHTS = "adapter_model.safetensors"  # peft's name
@@ -38,10 +40,7 @@ SHARED_PRECISION = torch.float16  # of weights held in float32, as in a saved mo
 def write_adapter(model: LavidaModel, state: dict[str, torch.Tensor], folder: Path) -> None:
     """Write beside the merged weights in `folder` what merging loses; nothing for a model without LoRA.
 
-    Args:
-        model: what `make_trainable` has changed.
-        state: its state dictionary, gathered from all processes.
-        folder: of the saved model.
+    `model` is what `make_trainable` has changed, `state` its state dictionary, gathered from all processes.
     """
     if not any(isinstance(module, LoraLayer) for module in model.modules()):
         return
@@ -79,7 +78,7 @@ def share_adapter(folder: Path, out: Path) -> int:
     check_target(out, replaces=WEIGHTS)
     model = LavidaModel.from_pretrained(folder)
     state, names = model.state_dict(), _read_trained(source)["trained"]
-    weights = {name: _shared(state[name]) for name in names}
+    weights = cast({name: state[name] for name in names}, SHARED_PRECISION)
     with atomic_folder(out, replaces=WEIGHTS) as partial:
         for name in (ADAPTER_CONFIG, PEFT_WEIGHTS, TRAINED):
             shutil.copyfile(source / name, partial / name)
@@ -110,7 +109,8 @@ def merge_adapter(adapter: str | Path, *, base: str | Path, out: Path) -> None:
     except Exception as error:  # the libraries raise many types for damaged files
         raise InputError(f"damaged adapter in {folder}: {first_line(error)}; copy it again") from error
     if config.sources != model.config.sources:
-        print_message(f"the adapter was trained from {_names(config)}, the base is made of {_names(model.config)}")
+        made_of, base_of = _names(config), _names(model.config)
+        _log.warning("the adapter was trained from %s, the base is made of %s", made_of, base_of)
     _hold(model, frozen)
     _fill(model, weights, base=base)
     mllm = model.semantics.mllm
@@ -120,11 +120,11 @@ def merge_adapter(adapter: str | Path, *, base: str | Path, out: Path) -> None:
         for name, weight in mllm.named_parameters():
             if _of_adapter(name):  # which peft holds as the base is held
                 weight.data = weight.data.float()
-        unknown = set_peft_model_state_dict(mllm, low_rank, adapter_name=ADAPTER).unexpected_keys
+        strange = set_peft_model_state_dict(mllm, low_rank, adapter_name=ADAPTER).unexpected_keys
     except (ValueError, RuntimeError, KeyError) as error:
         raise _stranger(base, first_line(error)) from error
-    if unknown:
-        raise _stranger(base, unknown[0])
+    if strange:
+        raise _stranger(base, strange[0])
     state = plain_state(model, model.state_dict())
     model.config = config
     with atomic_folder(out, replaces=TEXT_TOKENIZER) as partial:
@@ -155,10 +155,6 @@ def _plain(name: str) -> str:
     return name.replace(".token_adapter", "").replace(".base_layer", "")
 
 
-def _shared(weight: torch.Tensor) -> torch.Tensor:
-    return weight.to(SHARED_PRECISION) if weight.dtype == torch.float32 else weight
-
-
 def _hold(model: LavidaModel, frozen: dict[str, str]) -> None:
     """Hold weights in the precision in which the training held them."""
     for name, weight in model.named_parameters():
@@ -187,7 +183,5 @@ def _names(config: LavidaConfig) -> str:
 
 
 def _fault(folder: Path) -> str | None:
-    missing = (
-        name for name in (ADAPTER_CONFIG, PEFT_WEIGHTS, WEIGHTS, CONFIG, TRAINED) if not (folder / name).is_file()
-    )
-    return next((f"{name} is missing" for name in missing), None)
+    files = (ADAPTER_CONFIG, PEFT_WEIGHTS, WEIGHTS, CONFIG, TRAINED)
+    return next((f"{name} is missing" for name in files if not (folder / name).is_file()), None)

@@ -24,19 +24,15 @@ from lavida.exposure.sampler import AnomalyExposureSampler, even_weights
 from lavida.exposure.views import reframe
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.model.prompt import TEMPLATES
-from lavida.training.recipe import DataRecipe, OptimiserRecipe, Recipe, SetRecipe
+from lavida.training.recipe import DataRecipe, OptimiserRecipe, SamplerRecipe, SetRecipe
 
 MASK_STRIDE, EVIDENCE_STRIDE = 4, 8
 
 
 class ExposureSource(Protocol):
-    """What a training draws its samples from; everything is drawn from `rng`.
+    """What a training draws its samples from; everything is drawn from `rng`."""
 
-    Attributes:
-        has_clips: whether there are clips beside single images.
-    """
-
-    has_clips: bool
+    has_clips: bool  # whether there are clips beside single images
 
     def __call__(self, length: int, rng: np.random.Generator) -> ExposedSample:
         """One exposure of `length` frames: 1 or `data.clip_length`."""
@@ -46,50 +42,49 @@ class ExposureSource(Protocol):
 class ExposureStream:
     """Draws single images and, from the sets that have them, clips of `data.clip_length` frames."""
 
-    def __init__(self, recipe: Recipe):
-        data = recipe.data
-        self._size, self._zoom, self._without = tuple(data.size), tuple(data.zoom), data.without
+    def __init__(self, data: DataRecipe, sampler: SamplerRecipe):
+        self._size, self._zoom, self._without = (*data.size,), (*data.zoom,), data.without  # a recipe may hold lists
         self._images = self._mixture(data, length=1)
         self._moving = data.moving
         self._bank = CutoutBank(self._images, removed=data.removed) if data.moving > 0 else None
         self.has_clips = data.clip_length > 1 and any(s.clips for s in data.sets)
         self._clips = self._mixture(data, length=data.clip_length) if self.has_clips else self._images
+        removal = self._images.removal
         self._sampler = AnomalyExposureSampler(
             vocabulary=Vocabulary.builtin(),
             # only names that some mask in the mixture shows: one that is always irrelevant would come to mean "no"
             names=self._images.names,
-            further=self._images.removal.kept(n for n in Vocabulary.builtin().classes if n not in MOTION_NAMES),
-            further_share=recipe.sampler.further,
-            irrelevant=recipe.sampler.names,
-            absent=recipe.sampler.absent,
-            class_share=recipe.sampler.class_share,
-            max_categories=recipe.sampler.max_categories,
+            further=removal.kept(n for n in Vocabulary.builtin().classes if n not in MOTION_NAMES),
+            further_share=sampler.further,
+            irrelevant=sampler.names,
+            absent=sampler.absent,
+            class_share=sampler.class_share,
+            max_categories=sampler.max_categories,
             limits=_limits(zip(data.sets, self._images.datasets, strict=True)),
-            probability=recipe.sampler.probability,
-            several=recipe.sampler.several,
-            ask_left=recipe.sampler.ask_left,
-            labels=recipe.sampler.labels,
-            phrases=recipe.sampler.phrases,
-            removed=self._images.removal.names,
+            probability=sampler.probability,
+            several=sampler.several,
+            ask_left=sampler.ask_left,
+            labels=sampler.labels,
+            phrases=sampler.phrases,
+            removed=removal.names,
         )
-        if recipe.sampler.even_words:
+        if sampler.even_words:
             even_weights(self._sampler, self._images, scale=self._zoom)
         self._own = {
             mixture: {each.name: self._sampler.own_names(mixture.own_names(each.name)) for each in mixture.datasets}
             for mixture in (self._images, self._clips)
         }
         if self._bank is not None:
-            motion = self._images.removal.kept(MOTION_NAMES)
+            motion = removal.kept(MOTION_NAMES)
             self._sampler.reweigh(dict.fromkeys(motion, MOTION_WEIGHT))
-            actors = self._images.removal.kept(self._bank.names)
-            self._moving_names = self._sampler.own_names(actors, motion_words=motion)
+            self._moving_names = self._sampler.own_names(removal.kept(self._bank.names), motion_words=motion)
 
     def __call__(self, length: int, rng: np.random.Generator) -> ExposedSample:
         """One exposure of `length` frames: 1 or `data.clip_length`."""
         moving = self._bank is not None and rng.random() < self._moving
         mixture = self._images if length == 1 or moving else self._clips
         view = reframe(mixture.draw(rng), size=self._size, scale=self._zoom, without=self._without, rng=rng)
-        if moving:
+        if self._bank is not None and moving:
             view = mixture.removal.apply(set_in_motion(view, self._bank, length=length, rng=rng))
         elif self._bank is not None:
             view = neighbours(view, rng=rng)
@@ -180,7 +175,7 @@ class StepBatches(Dataset):
 
     Args:
         draw: `(clip_length, rng) -> ExposedSample`.
-        steps: number of steps.
+        steps: how many items there are.
         seed: of the run.
         batch_size: images a step; clip steps hold `batch_size // clip_length` clips.
         clip_length: T of clip steps.
@@ -282,7 +277,6 @@ def _raised(steps: Iterator[list[Batch] | InputError]) -> Iterator[list[Batch]]:
 def collate(exposures: list[ExposedSample], templates: list[int]) -> Batch:
     """Stack exposures of one frame size and clip length."""
     most = max(len(e.categories) for e in exposures)
-    masks = [_category_masks(e, most) for e in exposures]
     valid = [np.ones(e.pixel_labels.shape, bool) if e.ignore is None else ~e.ignore for e in exposures]
     return Batch(
         frames=torch.stack([torch.from_numpy(e.frames).permute(0, 3, 1, 2) for e in exposures]),
@@ -291,7 +285,7 @@ def collate(exposures: list[ExposedSample], templates: list[int]) -> Batch:
         frame_labels=torch.stack([torch.from_numpy(e.frame_labels) for e in exposures]),
         pixel_labels=torch.stack([_shrink(e.pixel_labels, MASK_STRIDE) for e in exposures]),
         pixel_valid=torch.stack([_shrink(v, MASK_STRIDE) > 0.5 for v in valid]),
-        category_masks=torch.stack(masks),
+        category_masks=torch.stack([_category_masks(e, most) for e in exposures]),
         category_valid=torch.tensor([[k < len(e.categories) for k in range(most)] for e in exposures]),
         evidence_valid=torch.stack([_shrink(v, EVIDENCE_STRIDE) > 0.5 for v in valid]),
         motion=_motion(exposures),

@@ -59,23 +59,14 @@ class MemoryEstimate:
 
 @dataclass(frozen=True, slots=True)
 class MixtureRow:
-    """One data set of the mixture.
-
-    Attributes:
-        name: of the data set.
-        split: of it.
-        samples: how many single pictures it gives; None where it cannot be read.
-        found: what it consists of, beside the official counts; why it cannot be read where it cannot.
-        share: of the pictures and clip frames drawn, all rows together 1.
-        clips: whether it gives clips as well.
-    """
+    """One data set of the mixture."""
 
     name: str
     split: str
-    samples: int | None
-    found: str
-    share: float
-    clips: bool
+    samples: int | None  # single pictures that it gives; None where it cannot be read
+    found: str  # what it consists of, beside the official counts; why it cannot be read where it cannot
+    share: float  # of the pictures and clip frames drawn, all rows together 1
+    clips: bool  # whether it gives clips as well
 
 
 @dataclass(frozen=True, slots=True)

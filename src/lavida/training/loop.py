@@ -8,7 +8,7 @@ from accelerate.utils import DistributedType
 from torch import nn
 
 from lavida.checkpoints.pretrained import LavidaModel
-from lavida.terminal import progress_bar
+from lavida.timing import Progress, untold
 from lavida.training.data import ExposureSource, ExposureStream, step_parts
 from lavida.training.monitor import HeldOutTest, Monitor
 from lavida.training.recipe import Recipe
@@ -26,6 +26,7 @@ def train(
     data: ExposureSource | None = None,
     model: LavidaModel | None = None,
     test: HeldOutTest | None = None,
+    progress: Progress = untold,
 ) -> Path:
     """Train by the recipe and return the folder of the finished model (`out/model`).
 
@@ -40,6 +41,7 @@ def train(
             frozen weights again.
         test: what the model is measured on every `train.evaluate_every` steps; by default held-out pictures of the
             data sets in `recipe.data`.
+        progress: is told of every step.
 
     Raises:
         InputError: data or weights are not there, or the output is of another recipe.
@@ -48,7 +50,7 @@ def train(
     accelerator = build_accelerator(opt, out=recipe.out)
     folder = RunFolder(Path(recipe.out), accelerator)
     check_training(recipe, resume=resume, model=model is None)
-    data = ExposureStream(recipe) if data is None else data
+    data = ExposureStream(recipe.data, recipe.sampler) if data is None else data
     if opt.evaluate_every:
         test = HeldOutTest(recipe.data, opt) if test is None else test
     torch.manual_seed(opt.seed)
@@ -67,13 +69,13 @@ def train(
     rank, processes = accelerator.process_index, accelerator.num_processes
     batches = step_parts(opt, recipe.data, data, first=first, rank=rank, processes=processes)
     prepared.train()
-    with progress_bar("training", total=opt.steps, done=first, shown=accelerator.is_main_process) as advance:
-        for step, parts in enumerate(batches, start=first):
-            values = learn(step, parts)
-            advance(1, f"loss {values['loss']:.3f}")
-            monitor.after(step + 1, values)
-            if (step + 1) % opt.checkpoint_every == 0:
-                folder.checkpoint(step + 1, keep=opt.keep_checkpoints)
+    for step, parts in enumerate(batches, start=first):
+        values = learn(step, parts)
+        if accelerator.is_main_process:
+            progress("training", step + 1, opt.steps, f"loss {values['loss']:.3f}")
+        monitor.after(step + 1, values)
+        if (step + 1) % opt.checkpoint_every == 0:
+            folder.checkpoint(step + 1, keep=opt.keep_checkpoints)
     _finish(accelerator, prepared, recipe)
     accelerator.end_training()
     return folder.root / MODEL

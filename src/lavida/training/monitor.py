@@ -5,31 +5,34 @@ calibration may learn from (`lavida/evaluation/exposure/sets.py`), so that the c
 other half for the number that is reported.
 """
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from statistics import fmean
 
-import matplotlib
 import numpy as np
 import torch
 from accelerate import Accelerator
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from lavida.detector import Detector
 from lavida.evaluation.held_out.answers import Answer, ask, forward, found_mask
 from lavida.evaluation.held_out.questions import MOST_PICTURES
+from lavida.export.drawing import font
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, Query, Question, evenly_spread
 from lavida.exposure.vocabulary import Vocabulary
-from lavida.terminal import print_message
 from lavida.training.recipe import DataRecipe, OptimiserRecipe
 from lavida.training.run_folder import BEST, RunFolder
 from lavida.training.saving import save_model
 from lavida.training.steps import outside_forward
+
+_log = logging.getLogger(__name__)
 
 WIDTH, POINTS = 320, 13  # of one panel, of the caption's letters
 TRUTH, FOUND = (0, 158, 115), (213, 94, 0)  # green and red that colour-blind people can tell apart
@@ -38,30 +41,18 @@ OPACITY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class HeldOutExample:
-    """What a model finds in one held-out picture.
+    """What a model finds in one held-out picture."""
 
-    Attributes:
-        frame: uint8 `[H,W,3]`.
-        truth, found: bool `[H,W]`, the mask of the present class and the mask of the model.
-        categories: what was asked for.
-        present: the one that is there.
-        logit: the frame logit, before calibration.
-    """
-
-    frame: np.ndarray
-    truth: np.ndarray
-    found: np.ndarray
-    categories: tuple[str, ...]
-    present: str
-    logit: float
+    frame: np.ndarray  # uint8 [H,W,3]
+    truth: np.ndarray  # bool [H,W], the mask of the present class
+    found: np.ndarray  # bool [H,W], the mask of the model
+    categories: tuple[str, ...]  # what was asked for
+    present: str  # the one that is there
+    logit: float  # of the frame, before calibration
 
 
 class HeldOutTest:
     """The held-out pictures of every data set of a training, and fixed prompts about them.
-
-    Args:
-        data: its data sets.
-        opt: how many pictures to ask of every set, and how many examples to show.
 
     Raises:
         InputError: a data set has no held-out pictures.
@@ -82,13 +73,8 @@ class HeldOutTest:
     def examples(self, detector: Detector) -> list[HeldOutExample]:
         """The same few pictures each time, from all sets in turn."""
         streams = [_positive(detector, questions) for questions in self._questions.values()]
-        found: list[tuple[Question, Query]] = []
-        while streams and len(found) < self._shown:
-            stream = streams.pop(0)
-            if (asked := next(stream, None)) is not None:
-                found.append(asked)
-                streams.append(stream)
-        return [_example(detector, question, prompt) for question, prompt in found]
+        turns = chain.from_iterable(zip_longest(*streams))
+        return [_example(detector, *asked) for asked in islice(filter(None, turns), self._shown)]
 
 
 class Monitor:
@@ -143,7 +129,7 @@ class Monitor:
         self._show(step, [draw_example(example) for example in examples])
         if accelerator.is_main_process:
             note = ", the best so far" if best else ""
-            print_message(f"step {step} of {self._opt.steps}: held-out AUC {auc:.3f}{note}")
+            _log.info("%s", f"step {step} of {self._opt.steps}: held-out AUC {auc:.3f}{note}")
 
     def _main_says(self, yes: bool) -> bool:
         """What the main process thinks: the others may not see the log, and rounding may differ."""
@@ -182,22 +168,23 @@ def _auc(answers: list[Answer]) -> float | None:
     return float(roc_auc_score(positive, logits)) if defined else None
 
 
-def _positive(detector: Detector, questions: HeldoutQuestions) -> Iterator[tuple[Question, Query]]:
+def _positive(detector: Detector, questions: HeldoutQuestions) -> Iterator[tuple[Question, Query, str]]:
+    """Each prompt with something that is there, and what that is."""
     for question in questions:
         for prompt in _prompts(detector, question):
             if prompt.positive is not None:
-                yield question, prompt
+                yield question, prompt, prompt.positive
 
 
-def _example(detector: Detector, question: Question, prompt: Query) -> HeldOutExample:
-    frame, truth = question.sample.frames[0], question.sample.masks[prompt.positive][0]
+def _example(detector: Detector, question: Question, prompt: Query, present: str) -> HeldOutExample:
+    frame, truth = question.sample.frames[0], question.sample.masks[present][0]
     output, _ = forward(detector, question.sample, [prompt])
     return HeldOutExample(
         frame=frame,
         truth=truth,
         found=found_mask(output, (0, 0), truth.shape),
         categories=prompt.categories,
-        present=prompt.positive,
+        present=present,
         logit=float(output.frame_logits[0, 0]),
     )
 
@@ -219,11 +206,11 @@ def _tinted(frame: np.ndarray, mask: np.ndarray, colour: tuple[int, int, int]) -
 
 
 def _caption(text: str, *, width: int) -> np.ndarray:
-    font = ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), POINTS)
+    letters = font(POINTS)
     lines, room = [""], width - POINTS
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        lines = [*lines[:-1], longer] if font.getlength(longer) <= room else [*lines, word]
+        lines = [*lines[:-1], longer] if letters.getlength(longer) <= room else [*lines, word]
     canvas = Image.new("RGB", (width, round(1.4 * POINTS * len(lines)) + POINTS))
-    ImageDraw.Draw(canvas).multiline_text((POINTS // 2, POINTS // 2), "\n".join(lines), font=font)
+    ImageDraw.Draw(canvas).multiline_text((POINTS // 2, POINTS // 2), "\n".join(lines), font=letters)
     return np.asarray(canvas)

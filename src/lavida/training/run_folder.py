@@ -4,7 +4,6 @@ Checkpoints hold only the weights that training changes: the frozen ones come fr
 """
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -21,7 +20,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from lavida.checkpoints.pretrained import disk_errors
-from lavida.errors import InputError, mendable
+from lavida.errors import InputError, first_line, writing_to
+from lavida.files import atomic_file
 from lavida.training.recipe import Recipe
 
 RECIPE, LOSSES, EVALUATIONS = "recipe.yaml", "losses.jsonl", "evaluations.jsonl"
@@ -29,22 +29,18 @@ MODEL, BEST = "model", "best"
 TRAINED = "trained.safetensors"
 CHECKPOINT = re.compile(r"checkpoint-\d+")
 # what may differ when a run goes on
-FREE = {"data.root", "calibrate"} | {
-    f"train.{key}"
-    for key in (
-        *("workers", "accumulate", "gradient_checkpointing"),
-        *("checkpoint_every", "keep_checkpoints", "log_every"),
-        *("evaluate_every", "evaluate_pictures", "show_pictures"),
-    )
-}
+FREE = frozenset(
+    "data.root calibrate train.workers train.accumulate train.gradient_checkpointing train.checkpoint_every "
+    "train.keep_checkpoints train.log_every train.evaluate_every train.evaluate_pictures train.show_pictures".split()
+)
 
 
 class RunFolder:
     """`recipe.yaml`, `losses.jsonl`, `evaluations.jsonl` and `checkpoint-<step>` below `root`."""
 
     def __init__(self, root: Path, accelerator: Accelerator):
-        self.root = root
-        self._accelerator = accelerator
+        self.root, self._accelerator = root, accelerator
+        self._deepspeed = accelerator.distributed_type == DistributedType.DEEPSPEED
 
     def enter(self, recipe: Recipe, *, resume: bool) -> int:
         """Load the newest checkpoint into what the accelerator has prepared; return the step to go on from.
@@ -56,7 +52,7 @@ class RunFolder:
         """
         hold_trained_weights(self._accelerator)
         if self._accelerator.is_main_process:
-            with mendable(self.root):
+            with writing_to(self.root):
                 self._prepare(recipe, resume=resume)
         self._accelerator.wait_for_everyone()
         done = 0
@@ -75,7 +71,8 @@ class RunFolder:
             shutil.rmtree(left)
         for old in [] if resume else [*_checkpoints(self.root), self.root / BEST]:
             _remove(old)
-        _replace(self.root / RECIPE, OmegaConf.to_yaml(OmegaConf.create(_plain(recipe))))
+        with atomic_file(self.root / RECIPE) as partial:
+            partial.write_text(OmegaConf.to_yaml(OmegaConf.create(_plain(recipe))))
 
     def log(self, step: int, values: dict[str, float]) -> None:
         """Append a line to `losses.jsonl` and tell the tracker, if there is one."""
@@ -93,9 +90,9 @@ class RunFolder:
     def checkpoint(self, step: int, *, keep: int) -> None:
         """Write `checkpoint-<step>` under another name and rename it, so that a killed run leaves whole ones only."""
         partial = self.root / f".checkpoint-{step}"
-        deepspeed = self._accelerator.distributed_type == DistributedType.DEEPSPEED
-        with mendable(self.root), disk_errors(partial):
-            self._accelerator.save_state(str(partial), **({"exclude_frozen_parameters": True} if deepspeed else {}))
+        settings = {"exclude_frozen_parameters": True} if self._deepspeed else {}
+        with writing_to(self.root), disk_errors(partial):
+            self._accelerator.save_state(str(partial), **settings)
         self._accelerator.wait_for_everyone()
         if self._accelerator.is_main_process:
             partial.rename(self.root / f"checkpoint-{step}")
@@ -104,21 +101,20 @@ class RunFolder:
         self._accelerator.wait_for_everyone()
 
     def _load(self, checkpoint: Path) -> None:
-        deepspeed = self._accelerator.distributed_type == DistributedType.DEEPSPEED
         try:
-            self._accelerator.load_state(str(checkpoint), **({"load_module_strict": False} if deepspeed else {}))
+            self._accelerator.load_state(str(checkpoint), **({"load_module_strict": False} if self._deepspeed else {}))
         except InputError:
             raise
         except Exception as error:  # torch, safetensors and pickle raise many types for a broken file
             raise InputError(
-                f"{checkpoint} cannot be loaded ({_first_line(error)}): it is damaged or of another version; "
+                f"{checkpoint} cannot be loaded ({first_line(error)}): it is damaged or of another version; "
                 "remove that folder to go on from the one before, or start over with --no-resume"
             ) from error
         self._accelerator.step = 0  # of its count of accumulated parts, which may now be others
 
     def _append(self, name: str, line: dict[str, Any]) -> None:
         if self._accelerator.is_main_process:
-            with mendable(self.root), (self.root / name).open("a") as file:
+            with writing_to(self.root), (self.root / name).open("a") as file:
                 file.write(json.dumps(line) + "\n")
 
 
@@ -190,12 +186,6 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(hidden)
 
 
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(f".{path.name}")
-    partial.write_text(text)
-    os.replace(partial, path)
-
-
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     """The whole lines of a log; the last may be torn."""
     text = path.read_text() if path.exists() else ""
@@ -205,7 +195,9 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 def _forget_after(step: int, path: Path) -> None:
     """Drop the lines of steps that were done after the checkpoint and will be done again."""
     if path.exists():
-        _replace(path, "".join(json.dumps(line) + "\n" for line in _lines(path) if line["step"] <= step))
+        kept = "".join(json.dumps(line) + "\n" for line in _lines(path) if line["step"] <= step)
+        with atomic_file(path) as partial:
+            partial.write_text(kept)
 
 
 def _recorded(path: Path) -> dict[str, Any]:
@@ -215,7 +207,7 @@ def _recorded(path: Path) -> dict[str, Any]:
         return json.loads(json.dumps(OmegaConf.to_container(merged)))
     except OmegaConfBaseException as error:
         raise InputError(
-            f"{path}: {error.full_key or 'recipe'}: {_first_line(error)}; choose another folder with out=..., "
+            f"{path}: {error.full_key or 'recipe'}: {first_line(error)}; choose another folder with out=..., "
             "or start over with --no-resume"
         ) from error
 
@@ -229,7 +221,3 @@ def _settings(recipe: dict[str, Any]) -> dict[str, Any]:
     """All settings by their dotted keys."""
     sections = (item for item in recipe.items() if isinstance(item[1], dict))
     return {f"{section}.{key}": value for section, values in sections for key, value in values.items()}
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:")

@@ -4,8 +4,6 @@ Calibrated models turn frame logits into probabilities by a scale and a zero poi
 exposure data only: half of the pictures (every other one); the other half measures it.
 """
 
-import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -17,20 +15,16 @@ from torch import nn
 from lavida.checkpoints.hub import CONFIG
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.detector import Detector
-from lavida.errors import mendable
 from lavida.evaluation.held_out import Answer, exposure_answers
-from lavida.files import atomic_folder
+from lavida.files import atomic_file, atomic_folder
 from lavida.training.adapter import SHARED_PRECISION, write_adapter
 from lavida.training.trainable import plain_state
 
 
 def save_model(accelerator: Accelerator, model: nn.Module, folder: Path) -> None:
-    """Write the model that is trained as a `LavidaModel`; called by all processes, of which the main one writes.
+    """Write `model`, which the accelerator has prepared, as a `LavidaModel`; the main one of all processes writes.
 
-    Args:
-        accelerator: has prepared `model`.
-        model: what is trained.
-        folder: an earlier model in it is replaced when the new one is whole.
+    An earlier model in the folder is replaced when the new one is whole.
     """
     state = accelerator.get_state_dict(model)
     if accelerator.is_main_process:
@@ -45,9 +39,8 @@ def calibrate_saved(folder: Path, *, root: Path, device: torch.device) -> None:
     """Calibrate a saved model, after its rounding to half precision, on the held-out sets below `root`."""
     detector = Detector(LavidaModel.from_pretrained(folder), name=str(folder), device=device)
     calibrate(detector, root)
-    with mendable(folder), tempfile.TemporaryDirectory(dir=folder.parent, prefix=".calibrated-") as partial:
-        detector.model.config.save_pretrained(partial)
-        os.replace(Path(partial) / CONFIG, folder / CONFIG)  # nothing else of the model changes
+    with atomic_file(folder / CONFIG) as partial:  # nothing else of the model changes
+        detector.model.config.to_json_file(partial, use_diff=True)
 
 
 def calibrate(detector: Detector, root: Path) -> None:

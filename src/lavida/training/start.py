@@ -1,21 +1,25 @@
-"""The start of a training: the model, and what is refused before anything is built.
+"""The start of a training: the model, what is refused before anything is built, and the start of several processes.
 
 The model is `model.preset` and what differs from it, or a saved model, `model.start`.
 """
 
 import json
-from collections.abc import Callable, Iterable
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
+import torch
+import yaml
 from huggingface_hub.errors import StrictDataclassError
 
 from lavida.checkpoints.assemble import assemble, assembled_config, locate
 from lavida.checkpoints.hub import CONFIG, find, read_config
 from lavida.checkpoints.presets import NANO, PRESETS, PRETRAINED, build_nano, pretrained_config, shape_only
 from lavida.checkpoints.pretrained import GIVE, LavidaModel
-from lavida.errors import InputError
+from lavida.errors import InputError, one_line, unknown
 from lavida.evaluation.held_out.questions import check_pictures
 from lavida.exposure.datasets import load
 from lavida.exposure.vocabulary import Vocabulary
@@ -24,6 +28,7 @@ from lavida.model.config import LavidaConfig
 from lavida.training.data import prompt_corpus
 from lavida.training.recipe import DataRecipe, Recipe
 from lavida.training.run_folder import MODEL, check_run
+from lavida.training.steps import check_deepspeed
 from lavida.training.trainable import is_pretrained
 
 T = TypeVar("T")
@@ -36,11 +41,11 @@ def build_model(recipe: Recipe) -> LavidaModel:
     Raises:
         InputError: a setting does not exist or does not fit, or pretrained weights cannot be had or used.
     """
-    check_model(recipe)
+    check_model(recipe.model)
     if START in recipe.model:
         model = LavidaModel.from_pretrained(recipe.model[START])
     else:
-        preset, settings, sources = _settings(recipe)
+        preset, settings, sources = _settings(recipe.model)
         if preset in PRETRAINED:
             model = assemble(sources, **settings)
         else:
@@ -53,12 +58,16 @@ def build_model(recipe: Recipe) -> LavidaModel:
     return model
 
 
-def check_model(recipe: Recipe) -> None:
-    """Raise InputError, before anything is built, for what `build_model` would refuse; fetches what is on the hub."""
-    if START in recipe.model:
-        _start_folder(recipe.model)
+def check_model(model: Mapping[str, Any]) -> None:
+    """Raise InputError, before anything is built, for what `build_model` would refuse; fetches what is on the hub.
+
+    Args:
+        model: this section of the recipe, as in all that follows.
+    """
+    if START in model:
+        _start_folder(model)
         return
-    preset, settings, sources = _settings(recipe)
+    preset, settings, sources = _settings(model)
     if preset in PRETRAINED:
         _config(preset, settings)
         locate(sources)
@@ -81,7 +90,7 @@ def check_training(recipe: Recipe, *, resume: bool, model: bool = True) -> None:
     if resume:
         check_run(out, recipe)
     if model:
-        check_model(recipe)
+        check_model(recipe.model)
     if recipe.calibrate:
         try:
             check_pictures(Path(recipe.data.root))
@@ -95,22 +104,19 @@ def check_data(data: DataRecipe) -> None:
         load(each.name, Path(data.root) / each.folder, each.split)
 
 
-def model_settings(recipe: Recipe, names: Iterable[str]) -> dict[str, Any]:
-    """What the recipe's model has in some fields of `LavidaConfig`, named in the recipe or left to its preset.
+def model_settings(model: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """What a recipe's model has in some fields of `LavidaConfig`, named in the recipe or left to its preset.
 
-    Nothing is built; of a model on the hub only `model.start` is looked for, to read its configuration.
-
-    Args:
-        recipe: its `model` counts.
-        names: sizes and switches; not what the files of its parts decide, as `frame_side` and `text_pooling`.
+    Nothing is built; of a model on the hub only `model.start` is looked for, to read its configuration. `names` are
+    sizes and switches; not what the files of its parts decide, as `frame_side` and `text_pooling`.
 
     Raises:
         InputError: a setting does not exist or does not fit, or there is no such saved model.
     """
-    if START in recipe.model:
-        config = _with_defaults(read_config(_start_folder(recipe.model), give=GIVE))
+    if START in model:
+        config = _with_defaults(read_config(_start_folder(model), give=GIVE))
         return {name: config[name] for name in names}
-    preset, settings, _ = _settings(recipe)
+    preset, settings, _ = _settings(model)
     if preset in PRETRAINED:
         made = _config(preset, settings)
     else:
@@ -121,17 +127,15 @@ def model_settings(recipe: Recipe, names: Iterable[str]) -> dict[str, Any]:
 
 def build_shape(recipe: Recipe) -> LavidaModel:
     """The same for looking at: `small` and `paper` on the `meta` device, without weights and tokenizers."""
-    if START in recipe.model:
+    if START in recipe.model or recipe.model.get("preset") == "nano":
         return build_model(recipe)
-    preset, settings, sources = _settings(recipe)
-    if preset == "nano":
-        return build_model(recipe)
+    preset, settings, sources = _settings(recipe.model)
     if sources != PRETRAINED[preset].sources:  # other shapes
         return shape_only(_built(lambda: assembled_config(locate(sources), **settings)))
     return shape_only(_config(preset, settings))
 
 
-def _start_folder(model: dict[str, Any]) -> Path:
+def _start_folder(model: Mapping[str, Any]) -> Path:
     """Where the saved model is; what it already is may be said again, as the recipes of the presets do."""
     folder = find(model[START], give=GIVE)
     try:
@@ -149,20 +153,20 @@ def _with_defaults(config: dict[str, Any]) -> dict[str, Any]:
     return {field.name: field.default for field in fields(LavidaConfig)} | config
 
 
-def _settings(recipe: Recipe) -> tuple[str, dict[str, Any], dict[str, str]]:
+def _settings(model: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, str]]:
     """Preset, fields of `LavidaConfig` that differ from the default, and sources of pretrained parts."""
-    settings = dict(recipe.model)
+    settings = dict(model)
     preset = settings.pop("preset", None)
     if preset not in PRESETS:
-        raise InputError(f"unknown model.preset {preset!r} in the recipe: choose one of {', '.join(PRESETS)}")
-    sources = {}
+        raise unknown("model.preset", repr(preset), PRESETS)
+    sources: dict[str, str] = {}
     if preset in PRETRAINED:
         parts = PRETRAINED[preset]
         sources = {name: str(settings.pop(name, None) or source) for name, source in parts.sources.items()}
         settings = parts.settings | settings
     known = {field.name for field in fields(LavidaConfig)} | ({"backbone"} if preset == "nano" else set())
-    if unknown := sorted(settings.keys() - known):
-        raise InputError(f"unknown key model.{unknown[0]} in the recipe; it takes the fields of LavidaConfig")
+    if strange := sorted(settings.keys() - known):
+        raise InputError(f"unknown key model.{strange[0]} in the recipe; it takes the fields of LavidaConfig")
     return preset, settings, sources
 
 
@@ -176,4 +180,39 @@ def _built(build: Callable[[], T]) -> T:
     except InputError:
         raise
     except (ValueError, StrictDataclassError) as error:
-        raise InputError(f"model in the recipe: {' '.join(str(error).split())}") from error
+        raise InputError(f"model in the recipe: {one_line(error)}") from error
+
+
+def launch_processes(file: Path, arguments: Sequence[str]) -> NoReturn:
+    """Become `accelerate launch --config_file FILE -m lavida ARGUMENTS`.
+
+    Args:
+        file: such as `configs/accelerate/ddp.yaml`.
+        arguments: of `lavida`, from `train` on.
+
+    Raises:
+        InputError: the file is not there or no configuration of Accelerate, or it needs a package that is missing.
+    """
+    check_launch(file)
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(file), "-m", "lavida"]
+    os.execv(sys.executable, [*command, *arguments])
+
+
+def check_launch(file: Path) -> None:
+    """Raise InputError for what `accelerate launch` would end in a traceback over."""
+    try:
+        settings = yaml.safe_load(file.read_text())
+        kind = settings["distributed_type"]
+    except FileNotFoundError:
+        raise InputError(f"no such file: {file}; give one of configs/accelerate/") from None
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError) as error:
+        raise InputError(f"{file} is no configuration of Accelerate: it names no distributed_type") from error
+    if kind == "DEEPSPEED":
+        check_deepspeed()
+    wanted = settings.get("num_processes", 1) // max(1, settings.get("num_machines", 1))
+    there = torch.cuda.device_count()
+    if kind in ("MULTI_GPU", "FSDP", "DEEPSPEED") and wanted > there:
+        raise InputError(
+            f"{file} asks for {wanted} GPUs on this machine, which has {there}: change num_processes in it, "
+            "or train without --launch"
+        )

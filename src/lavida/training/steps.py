@@ -35,14 +35,8 @@ SCHEDULES: dict[str, Callable[..., torch.optim.lr_scheduler.LRScheduler]] = {
 class TrainingStep:
     """Moves the weights by one step of the optimiser.
 
-    Args:
-        accelerator: has prepared `model`, `optimiser` and `schedule`.
-        model: what is trained.
-        optimiser: of its weights.
-        schedule: of the learning rate.
-        opt: precision, clipping and seed.
-        weights: of Eq. 10.
-        alignment: of the dense signal.
+    The accelerator has prepared model, optimiser and schedule; `opt` gives precision, clipping and seed, `weights` are
+    those of Eq. 10, `alignment` those of the dense signal.
     """
 
     def __init__(

@@ -12,9 +12,10 @@ from peft.tuners.trainable_tokens import TrainableTokensLayer
 from torch import nn
 from transformers import PreTrainedModel
 
-from lavida.checkpoints.presets import PRETRAINED, SEG_TOKEN
+from lavida.checkpoints.presets import PRETRAINED
 from lavida.checkpoints.pretrained import LavidaModel
-from lavida.errors import InputError
+from lavida.errors import InputError, one_line
+from lavida.model.prompt import SEG_TOKEN
 from lavida.training.recipe import LoraRecipe, OptimiserRecipe
 
 ADAPTER = "default"
@@ -59,9 +60,8 @@ def make_trainable(model: LavidaModel, opt: OptimiserRecipe, *, pretrained: bool
 def plain_state(model: nn.Module, state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The weights of `model` with its adapters merged, under the names of the model without adapters.
 
-    Args:
-        model: what `make_trainable` has changed.
-        state: its state dictionary, gathered from all processes; tensors that no adapter changes are shared.
+    `model` is what `make_trainable` has changed, `state` its state dictionary, gathered from all processes; what no
+    adapter changes is shared.
     """
     plain = dict(state)
     for name, layer in model.named_modules():
@@ -97,13 +97,10 @@ def _freeze(model: LavidaModel, names: list[str] | tuple[str, ...]) -> None:
 
 
 def _part(model: LavidaModel, name: str) -> nn.Module:
-    try:
-        return model.get_submodule(name)
-    except AttributeError:
-        if name != VISION_TOWER:
-            raise
-    tower = next(name for name in OTHER_TOWERS if hasattr(model.semantics.mllm.model, name.rpartition(".")[2]))
-    return model.get_submodule(tower)
+    if name == VISION_TOWER:  # or what other families call it
+        own = (tower for tower in OTHER_TOWERS if hasattr(model.semantics.mllm.model, tower.rpartition(".")[2]))
+        name = next(own, name)
+    return model.get_submodule(name)
 
 
 def _seg_id(model: LavidaModel) -> int:
@@ -125,7 +122,7 @@ def _adapt(mllm: PreTrainedModel, *, lora: LoraRecipe | None, rows: list[int]) -
         try:
             inject_adapter_in_model(_adapter(mllm, lora, dict.fromkeys(vocabulary, rows)), mllm, ADAPTER)
         except ValueError as error:  # no layer has such a name
-            raise InputError(f"train.lora: {' '.join(str(error).split())}") from error
+            raise InputError(f"train.lora: {one_line(error)}") from error
     for weight in mllm.parameters():
         weight.requires_grad_(own.get(id(weight), True))
 

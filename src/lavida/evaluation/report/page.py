@@ -22,7 +22,7 @@ from lavida.evaluation.report.pictures import FOUND, Shown, show
 from lavida.evaluation.results import Result
 from lavida.evaluation.scorers import Progress, untold
 from lavida.evaluation.tables import comparison_table
-from lavida.export.painting import TRUTH
+from lavida.export.drawing import TRUTH
 
 NAME, TEMPLATE = "report.html", "page.html.jinja"
 SPEED = {"frames_per_second": "frames a second", "latency_ms_mean": "ms an analysed frame"}

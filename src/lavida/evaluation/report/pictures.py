@@ -16,8 +16,7 @@ from lavida.detection import Mask
 from lavida.detector import Detector
 from lavida.evaluation.benchmarks import Benchmark, Video
 from lavida.evaluation.benchmarks.contract import Truth
-from lavida.export.drawing import Colour
-from lavida.export.painting import paint
+from lavida.export.drawing import Colour, paint
 from lavida.video.decode import open_source
 from lavida.video.excerpt import Excerpt, analysed_frames, read_frames, whole_clips
 from lavida.video.source import Source

@@ -152,7 +152,7 @@ def completed(recipe: Recipe) -> Recipe:
         InputError: the model's settings do not fit, or there is no such saved model.
     """
     missing = [name for name in VARIED if name not in recipe.model]
-    return replace(recipe, model=recipe.model | model_settings(recipe, missing)) if missing else recipe
+    return replace(recipe, model=recipe.model | model_settings(recipe.model, missing)) if missing else recipe
 
 
 def setting(recipe: Recipe, key: str) -> Any:

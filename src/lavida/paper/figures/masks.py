@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from lavida.export.drawing import colours, paint, shorten
 from lavida.export.moments import frames_at
-from lavida.export.painting import paint
-from lavida.export.palette import colours, shorten
 from lavida.paper.figures.sheet import LARGE, SMALL, Case, Sheet, proportion
 
 _PICTURE, _GAP, _SPACE, _MARGIN, _HEAD, _FOOT = 2.3, 0.05, 0.3, 0.15, 0.36, 0.3  # inches

@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import ConnectionPatch, Patch
 
+from lavida.export.drawing import TRUTH, colours, paint, shorten
 from lavida.export.moments import frames_at, stretches, telling_moments
-from lavida.export.painting import TRUTH, paint
-from lavida.export.palette import colours, shorten
 from lavida.export.timeline import score_axes, thin
 from lavida.paper.figures.sheet import LARGE, SMALL, Case, Sheet, proportion
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lavida.detector import Detector
 from lavida.errors import InputError
-from lavida.export.palette import shorten
+from lavida.export.drawing import shorten
 from lavida.model.semantics import TokenMap
 from lavida.paper.figures.sheet import LARGE, SMALL, Sheet, picture_size, proportion
 from lavida.video.clips import analysis_size, clips

@@ -26,27 +26,16 @@ CANDIDATE_FLOOR = 0.2  # score from which masks are kept, so that a threshold ca
 
 @dataclass(frozen=True)
 class ScoredClip:
-    """What the model says of T analysed frames of one video, K categories: scores at once, maps when asked for.
+    """What the model says of T analysed frames of one video, K categories: scores at once, maps when asked for."""
 
-    Attributes:
-        indices: int64 `[T]`, each frame's index in the video, ascending.
-        times: float64 `[T]`, seconds since the video's first frame.
-        frame_logits: float32 `[T]`, calibrated; they tell frames apart whose scores are all 1.
-        scores: float32 `[T]` in [0, 1], their sigmoid.
-        category_scores: float32 `[T, K]` in [0, 1].
-        output: the model's own output; holds its masks.
-        model: whose output it is.
-        size: (height, width) of the displayed frame.
-    """
-
-    indices: np.ndarray
-    times: np.ndarray
-    frame_logits: np.ndarray
-    scores: np.ndarray
-    category_scores: np.ndarray
-    output: LavidaOutput
-    model: LavidaModel
-    size: tuple[int, int]
+    indices: np.ndarray  # int64 [T], each frame's index in the video, ascending
+    times: np.ndarray  # float64 [T], seconds since the video's first frame
+    frame_logits: np.ndarray  # float32 [T], calibrated; they tell frames apart whose scores are all 1
+    scores: np.ndarray  # float32 [T] in [0, 1], their sigmoid
+    category_scores: np.ndarray  # float32 [T, K] in [0, 1]
+    output: LavidaOutput  # the model's own; holds its masks
+    model: LavidaModel  # whose output it is
+    size: tuple[int, int]  # height, width of the displayed frame
 
     @classmethod
     def of(

@@ -136,11 +136,10 @@ def _check_replaceable(target: Path, replaces: str) -> None:
 
 def _recover(target: Path, aside: Path) -> None:
     """Undo or finish a replacement in the middle of which a run was killed."""
-    if aside.exists():
-        if target.exists():
-            shutil.rmtree(aside, ignore_errors=True)
-        else:
-            aside.rename(target)
+    if aside.exists() and target.exists():
+        shutil.rmtree(aside, ignore_errors=True)
+    elif aside.exists():
+        aside.rename(target)
 
 
 def _swap(partial: Path, target: Path, aside: Path) -> None:
@@ -160,7 +159,9 @@ def unique_stems(paths: Sequence[str | Path]) -> list[str]:
 
     A number that would give the name of another source (`x-2.mp4` beside two `x`) is passed over.
     """
-    stems = [_stem(Path(os.path.abspath(path))) for path in paths]
+    absolute = [Path(os.path.abspath(path)) for path in paths]
+    # os.path, because a path that cannot be looked at is a matter of that source alone
+    stems = [(path.name if os.path.isdir(path) else path.stem) or "video" for path in absolute]
     taken = {_folded(stem) for stem in stems}
     first_use, names = set(taken), []
     for stem in stems:
@@ -184,8 +185,3 @@ def natural_order(name: str) -> tuple[list[str | int], str]:
 def _folded(name: str) -> str:
     """The same for names that are one on some disks."""
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def _stem(path: Path) -> str:
-    # os.path, because a path that cannot be looked at is a matter of that source alone
-    return (path.name if os.path.isdir(path) else path.stem) or "video"

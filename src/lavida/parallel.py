@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -34,15 +34,10 @@ class AbortRun(InputError):
 
 @dataclass(frozen=True)
 class Failure:
-    """An item without a result.
+    """An item without a result."""
 
-    Attributes:
-        reason: one line: what is wrong and how to mend it.
-        defect: the traceback, where the cause is not the input but a defect of the program.
-    """
-
-    reason: str
-    defect: str | None = None
+    reason: str  # one line: what is wrong and how to mend it
+    defect: str | None = None  # the traceback, where the cause is not the input but a defect of the program
 
 
 def run(
@@ -100,11 +95,9 @@ def attempt(work: Worker, item: Item) -> Result | Failure:
 
 
 def _run_here(items: Iterable[Item], start_worker: Callable[[], Worker]) -> Generator[tuple[Item, Result | Failure]]:
-    work: Worker | None = None
+    start = cache(start_worker)  # not before the first item
     for item in items:
-        if work is None:
-            work = start_worker()
-        yield item, attempt(work, item)
+        yield item, attempt(start(), item)
 
 
 class _Actor:
@@ -248,14 +241,9 @@ def plan(ray: Any, *, workers: int | None, gpu: bool | None) -> tuple[int, dict[
 
 
 def largest_share(nodes: Sequence[float], workers: int) -> float:
-    """The most of a resource that each of `workers` can have, where no share spans two nodes.
+    """The most of a resource, of which `nodes` have so much, that each worker can have; no share spans two nodes.
 
-    Args:
-        nodes: how much of it each node has.
-        workers: at least 1.
-
-    Returns:
-        A whole number, or a fraction 1/n where there are more workers than units; 1 where nothing is there yet.
+    A whole number, or a fraction 1/n where there are more workers than units; 1 where nothing is there yet.
     """
     for share in range(int(max(nodes, default=0)), 0, -1):
         if sum(int(amount // share) for amount in nodes) >= workers:

@@ -29,20 +29,13 @@ _TYPES = {  # type of a hint -> what its values are, and the words for it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a setting may be, beside its type.
+    """What a setting may be, beside its type."""
 
-    Attributes:
-        least, most: the ends of its range, both allowed.
-        below: the upper end where that is not allowed.
-        choices: all its values.
-        rule: whether a value is allowed, and what to choose otherwise.
-    """
-
-    least: float | None = None
+    least: float | None = None  # the ends of its range, both allowed
     most: float | None = None
-    below: float | None = None
-    choices: tuple[Any, ...] | None = None
-    rule: tuple[Callable[[Any], bool], str] | None = None
+    below: float | None = None  # the upper end where that is not allowed
+    choices: tuple[Any, ...] | None = None  # all its values
+    rule: tuple[Callable[[Any], bool], str] | None = None  # whether a value is allowed, and what to choose otherwise
 
     def remedy(self, value: Any) -> str | None:
         """What to choose instead of `value`; None where it is allowed. None has no range and no rule."""

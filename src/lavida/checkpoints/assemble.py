@@ -44,13 +44,9 @@ PARTS = {"mllm": "multimodal language model", "vision": "vision model", "text": 
 SUPPORTED = {"mllm": tuple(FAMILIES), "vision": ("sam2", "sam2_video"), "text": ("clip", "clip_text_model", "bert")}
 DTYPES = ("auto", "bfloat16", "float16", "float32")
 TOKENIZER_FILES = ("tokenizer.json", "vocab.json", "vocab.txt", "tokenizer.model")
-PROCESSOR_FILES = (
-    "preprocessor_config.json",
-    "video_preprocessor_config.json",
-    "processor_config.json",
-    "chat_template.json",
-    "chat_template.jinja",
-    "generation_config.json",
+PROCESSOR_FILES = tuple(
+    "preprocessor_config.json video_preprocessor_config.json processor_config.json "
+    "chat_template.json chat_template.jinja generation_config.json".split()
 )
 # of checkpoints that hold more than the part: CLIP's image tower, buffers of older versions
 NOT_NEEDED = re.compile(r"vision_model\.|visual_projection\.|logit_scale$|.*\.(position_ids|inv_freq)$")
@@ -71,7 +67,11 @@ def assemble(sources: Mapping[str, str | Path], *, dtype: str = "auto", **change
     folders = locate(sources)
     with quiet_transformers():
         model = _assembled(folders, dtype, **changes)
-    model.config.sources = {part: _public(sources[part]) for part in PARTS}
+    # of a folder no more than its name: it goes into a file that may be shared
+    model.config.sources = {
+        part: Path(source).resolve().name if os.path.isdir(os.path.expanduser(source)) else str(source)
+        for part, source in ((part, sources[part]) for part in PARTS)
+    }
     model.config.untrained = True
     return model.eval()
 
@@ -79,7 +79,9 @@ def assemble(sources: Mapping[str, str | Path], *, dtype: str = "auto", **change
 def _assembled(folders: Mapping[str, Path], dtype: str, **changes) -> LavidaModel:
     config = assembled_config(folders, **changes)
     mllm, tokenizer = _mllm(folders["mllm"], dtype)
-    text, text_tokenizer = _text(folders["text"], config)
+    kind = CLIPTextModelWithProjection if config.text_pooling == "projection" else AutoModel
+    text = _load(kind, folders["text"], "text", config=config.text_config, dtype=torch.float32)
+    text_tokenizer = _tokenizer(folders["text"], "text", rows=text.get_input_embeddings().num_embeddings)
     config.mllm_config, config.mllm_dtype = mllm.config, str(mllm.dtype).removeprefix("torch.")
     sam2 = _load(Sam2Model, folders["vision"], "vision", config=config.sam2_config, dtype=torch.float32)
     parts = Parts(mllm=mllm, sam2=sam2, text=text)
@@ -162,12 +164,6 @@ def _mllm(folder: Path, dtype: str) -> tuple[PreTrainedModel, PreTrainedTokenize
     return mllm, tokenizer
 
 
-def _text(folder: Path, config: LavidaConfig) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    kind = CLIPTextModelWithProjection if config.text_pooling == "projection" else AutoModel
-    text = _load(kind, folder, "text", config=config.text_config, dtype=torch.float32)
-    return text, _tokenizer(folder, "text", rows=text.get_input_embeddings().num_embeddings)
-
-
 def _load(kind: Any, folder: Path, part: str, **settings) -> PreTrainedModel:
     what = PARTS[part]
     try:
@@ -224,8 +220,3 @@ def _preprocessing(folder: Path, field: str) -> list[float] | None:
             if value := settings.get(field) or settings.get("image_processor", {}).get(field):
                 return value
     return None
-
-
-def _public(source: str | Path) -> str:
-    """A hub id as it is, of a folder no more than its name: it goes into a file that may be shared."""
-    return Path(source).resolve().name if os.path.isdir(os.path.expanduser(source)) else str(source)

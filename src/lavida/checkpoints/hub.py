@@ -91,16 +91,20 @@ def find(
     folder = Path(os.path.expanduser(source))  # os.path, because no path is too odd for it
     if os.path.isdir(folder):
         return folder
-    if not _is_hub_id(str(source)):
-        raise InputError(f"no such {what}: {source}; give {give}")
     hub_id, api = str(source), HfApi(token=token)
-    place = {"revision": revision, "token": token, "cache_dir": cache_dir}
+    if not _is_hub_id(hub_id):
+        raise InputError(f"no such {what}: {source}; give {give}")
+    place: dict[str, Any] = {"revision": revision, "token": token, "cache_dir": cache_dir}
     why, mend = _out_of_reach(api, hub_id, revision, what=what, give=give)
     if why is None:
         return _download(api, hub_id, **place)
-    copy = _cached(hub_id, **place)
-    if copy is None:
-        raise InputError(f"{source} is no folder, {why}, and no copy of it is in the hub's cache here; {mend}")
+    try:
+        copy = Path(snapshot_download(hub_id, local_files_only=True, **place))
+    except LocalEntryNotFoundError as error:
+        if (partial := getattr(error, "snapshot_path", None)) is None:  # where newer clients say that it is
+            line = f"{source} is no folder, {why}, and no copy of it is in the hub's cache here; {mend}"
+            raise InputError(line) from error
+        copy = Path(partial)
     if fault := whole(copy):
         raise InputError(f"{why}, and the copy of {source} in its cache is incomplete ({fault}); {mend}")
     _log.warning("%s", f"{why}: using the copy of {source} in its cache")
@@ -108,13 +112,11 @@ def find(
 
 
 def _is_hub_id(source: str) -> bool:
-    if not HUB_ID.fullmatch(source):
-        return False
     try:
         validate_repo_id(source)
     except HFValidationError:
         return False
-    return True
+    return HUB_ID.fullmatch(source) is not None
 
 
 def read_config(folder: Path, *, what: str = "model", give: str, mend: str = "copy it again") -> dict[str, Any]:
@@ -173,15 +175,6 @@ def _download(api: HfApi, hub_id: str, **place: Any) -> Path:
             raise
         line = f"the hub stopped answering while {hub_id} was downloaded; run the same command to go on"
         raise InputError(line) from error
-
-
-def _cached(hub_id: str, **place: Any) -> Path | None:
-    """The copy in the cache, whole or not; None where there is none."""
-    try:
-        return Path(snapshot_download(hub_id, local_files_only=True, **place))
-    except LocalEntryNotFoundError as error:  # newer clients raise for an incomplete copy and say where it is
-        copy = getattr(error, "snapshot_path", None)
-        return None if copy is None else Path(copy)
 
 
 def _cut_short(path: Path) -> bool:

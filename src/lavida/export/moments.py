@@ -26,7 +26,9 @@ def telling_moments(detection: Detection, labels: NDArray[np.uint8] | None, *, c
     """
     times, sampled = detection.times, detection.sampled
     near = (times[-1] - times[0]) / (2 * count)
-    peaks = chain.from_iterable(zip_longest(_event_peaks(detection), _true_peaks(detection, labels)))
+    strongest = sorted(detection.events(), key=lambda event: -event.peak_score)
+    found = [int(sampled[np.abs(times[sampled] - event.peak_s).argmin()]) for event in strongest]
+    peaks = chain.from_iterable(zip_longest(found, _true_peaks(detection, labels)))
     chosen: list[int] = []
     for frame in peaks:
         if frame is None or len(chosen) == max(1, count - 1):
@@ -65,11 +67,6 @@ def nearest_frame(times: NDArray[np.float64], second: float, *, within: NDArray[
     return int(np.abs(times - second).argmin())
 
 
-def _event_peaks(detection: Detection) -> list[int]:
-    events = sorted(detection.events(), key=lambda event: -event.peak_score)
-    return [_nearest_analysed(detection, event.peak_s) for event in events]
-
-
 def _true_peaks(detection: Detection, labels: NDArray[np.uint8] | None) -> list[int]:
     if labels is None:
         return []
@@ -94,7 +91,3 @@ def _quietest(detection: Detection, labels: NDArray[np.uint8] | None) -> int:
         normal = labels[sampled] == 0
         sampled, scores = sampled[normal], scores[normal]
     return int(sampled[scores.argmin()])
-
-
-def _nearest_analysed(detection: Detection, second: float) -> int:
-    return int(detection.sampled[np.abs(detection.times[detection.sampled] - second).argmin()])

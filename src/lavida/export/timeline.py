@@ -39,25 +39,19 @@ def write_timeline(detection: Detection, path: Path, events: Sequence[Event] | N
 def draw_timeline(detection: Detection, events: Sequence[Event] | None = None) -> Figure:
     """Draw the score, each category's score (up to eight), the threshold, and the events with their peaks.
 
-    Args:
-        detection: what was found.
-        events: those to shade; the detection's own if None.
+    `events` are those to shade; the detection's own if None.
     """
     figure = Figure(figsize=_SIZE_IN, dpi=_DPI)
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.05, 0.12, 0.765, 0.79))
     rgb = {name: tuple(np.array(colour) / 255) for name, colour in colours(detection.categories).items()}
     events = detection.events() if events is None else events
-    _set_up(axes, detection)
+    score_axes(axes, start=float(detection.times[0]), end=detection.end_s)
+    axes.set_title(shorten(detection.info.path.name, length=110), loc="left", fontsize=12, parse_math=False)
     _draw_scores(axes, detection, rgb)
     _shade(axes, events, rgb)
     _label_peaks(axes, events, rgb)
     return figure
-
-
-def _set_up(axes: Axes, detection: Detection) -> None:
-    score_axes(axes, start=float(detection.times[0]), end=detection.end_s)
-    axes.set_title(shorten(detection.info.path.name, length=110), loc="left", fontsize=12, parse_math=False)
 
 
 def score_axes(axes: Axes, *, start: float, end: float, most_ticks: int = 12) -> None:
@@ -143,7 +137,10 @@ def _name(axes: Axes, event: Event, taken: list[list[tuple[float, float]]], colo
     peak = axes.transData.transform((event.peak_s, 0))[0]
     centre = float(np.clip(peak, left + half, max(right - half, left + half)))
     span = (centre - half, centre + half)
-    row = next((row for row, others in enumerate(taken) if not _overlaps(span, others)), None)
+    free = (
+        row for row, others in enumerate(taken) if all(span[1] <= left or right <= span[0] for left, right in others)
+    )
+    row = next(free, None)
     if row is None:
         text.remove()
         return False
@@ -152,7 +149,3 @@ def _name(axes: Axes, event: Event, taken: list[list[tuple[float, float]]], colo
     axes.plot([event.peak_s] * 2, [event.peak_score, _LABEL_ROWS[row]], color=colour, lw=0.8, zorder=5)
     axes.plot(event.peak_s, event.peak_score, "o", color=colour, ms=4, zorder=5)
     return True
-
-
-def _overlaps(span: tuple[float, float], others: list[tuple[float, float]]) -> bool:
-    return any(span[0] < other[1] and other[0] < span[1] for other in others)

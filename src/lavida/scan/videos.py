@@ -47,18 +47,13 @@ class Video:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The videos of a scan, each once.
+    """The videos of a scan, each once."""
 
-    Attributes:
-        root: what the names are relative to: the folder that was given, the fixed part of a glob, the folder of a
-            manifest or file; of several sources the folder they share. Empty if they share none.
-        videos: in natural order of each source, manifests in their own order.
-        left_out: how many files and folders were passed over, by reason: a suffix, or a few words.
-    """
-
+    # what the names are relative to: the folder that was given, the fixed part of a glob, the folder of a manifest or
+    # file; of several sources the folder they share. Empty if they share none
     root: str
-    videos: list[Video]
-    left_out: dict[str, int]
+    videos: list[Video]  # in natural order of each source, manifests in their own order
+    left_out: dict[str, int]  # how many files and folders were passed over, by reason: a suffix, or a few words
 
 
 def list_videos(sources: Sequence[str]) -> Listing:
@@ -127,7 +122,7 @@ class _Search:
                 refuse_special(address)
             if WILDCARDS.search(address):
                 self._add_matches(address)
-                return _fixed_part(address)
+                return parent(WILDCARDS.split(address, maxsplit=1)[0] + "x")
         except InputError:
             raise
         except Exception as error:  # each file system raises its own
@@ -184,8 +179,8 @@ class _Search:
     def _videos(self, files: Sequence[Entry]) -> list[Entry]:
         """Those that are videos; the others are noted."""
         by_name = {file: media.is_video_by_name(file.address) for file in files}
-        unclear = {file.address: file for file, is_video in by_name.items() if is_video is None and not _empty(file)}
-        seen = dict(media.look_into(list(unclear)))
+        unclear = [file for file, is_video in by_name.items() if is_video is None]
+        seen = dict(media.look_into([file.address for file in unclear if file.state is None or file.state.bytes != 0]))
         videos = []
         for file, is_video in by_name.items():
             if is_video or seen.get(file.address):
@@ -223,10 +218,6 @@ def _matches(pattern: str) -> list[Entry]:
     return [entry for entry in found if not is_litter(entry.name)]
 
 
-def _empty(file: Entry) -> bool:
-    return file.state is not None and file.state.bytes == 0
-
-
 def _suffix_as_reason(address: str) -> str:
     kind = media.suffix(address)
     if not kind:
@@ -240,10 +231,6 @@ def _shared(roots: Iterable[str]) -> str:
     common = os.path.commonprefix(parts)  # noqa: RUF071 - of lists of parts
     scheme = "://" in "/".join(common) or not is_remote("/".join(parts[0]))
     return ("/".join(common) or "/") if common and scheme else ""
-
-
-def _fixed_part(pattern: str) -> str:
-    return parent(WILDCARDS.split(pattern, maxsplit=1)[0] + "x")
 
 
 def _natural(entry: Entry) -> tuple[list[str | int], str]:

@@ -139,66 +139,36 @@ def prompt_corpus(vocabulary: Vocabulary) -> list[str]:
 
 @dataclass
 class Batch:
-    """B exposures with up to K categories.
+    """B exposures with up to K categories."""
 
-    Attributes:
-        frames: uint8 `[B,T,3,H,W]`.
-        categories: K_b texts for each clip.
-        templates: a prompt template for each clip.
-        frame_labels: y^f, float `[B,T]`.
-        pixel_labels: y^p, share of abnormal pixels at stride 4, float `[B,T,H/4,W/4]`.
-        pixel_valid: bool `[B,T,H/4,W/4]`, False where the label is unknown.
-        category_masks: the mask of each category at stride 8, float `[B,T,K,H/8,W/8]`, zero for absent ones.
-        category_valid: bool `[B,K]`, False for padding.
-        evidence_valid: bool `[B,T,H/8,W/8]`.
-        motion: float `[B,T,4,H/4,W/4]`, zero where nothing is known of it; None where no sample has any.
-    """
-
-    frames: torch.Tensor
-    categories: list[list[str]]
-    templates: list[int]
-    frame_labels: torch.Tensor
-    pixel_labels: torch.Tensor
-    pixel_valid: torch.Tensor
-    category_masks: torch.Tensor
-    category_valid: torch.Tensor
-    evidence_valid: torch.Tensor
-    motion: torch.Tensor | None = None
+    frames: torch.Tensor  # uint8 [B,T,3,H,W]
+    categories: list[list[str]]  # K_b texts for each clip
+    templates: list[int]  # a prompt template for each clip
+    frame_labels: torch.Tensor  # y^f, float [B,T]
+    pixel_labels: torch.Tensor  # y^p, share of abnormal pixels at stride 4, float [B,T,H/4,W/4]
+    pixel_valid: torch.Tensor  # bool [B,T,H/4,W/4], False where the label is unknown
+    category_masks: torch.Tensor  # of each category at stride 8, float [B,T,K,H/8,W/8], zero for absent ones
+    category_valid: torch.Tensor  # bool [B,K], False for padding
+    evidence_valid: torch.Tensor  # bool [B,T,H/8,W/8]
+    motion: torch.Tensor | None = None  # float [B,T,4,H/4,W/4], zero where unknown; None where no sample has any
 
     def to(self, device: torch.device) -> "Batch":
         values = (getattr(self, f.name) for f in fields(self))
         return Batch(*(v.to(device) if isinstance(v, torch.Tensor) else v for v in values))
 
 
+@dataclass(eq=False)
 class StepBatches(Dataset):
-    """Map-style data set whose item n is the whole batch of step n, drawn from a generator seeded by (seed, n).
+    """Map-style data set whose item n is the whole batch of step n, drawn from a generator seeded by (seed, n)."""
 
-    Args:
-        draw: `(clip_length, rng) -> ExposedSample`.
-        steps: how many items there are.
-        seed: of the run.
-        batch_size: images a step; clip steps hold `batch_size // clip_length` clips.
-        clip_length: T of clip steps.
-        clip_share: share of the steps that hold clips.
-        templates: number of prompt templates to choose from.
-        part: `(rank, world)`: this process's share of every batch.
-    """
-
-    def __init__(
-        self,
-        draw: Callable[[int, np.random.Generator], ExposedSample],
-        *,
-        steps: int,
-        seed: int,
-        batch_size: int,
-        clip_length: int,
-        clip_share: float,
-        templates: int,
-        part: tuple[int, int] = (0, 1),
-    ):
-        self.draw, self.steps, self.seed = draw, steps, seed
-        self.batch_size, self.clip_length, self.clip_share = batch_size, clip_length, clip_share
-        self.templates, self.part = templates, part
+    draw: Callable[[int, np.random.Generator], ExposedSample]  # of so many frames
+    steps: int
+    seed: int
+    batch_size: int  # images a step; clip steps hold `batch_size // clip_length` clips
+    clip_length: int  # T of clip steps
+    clip_share: float  # of the steps
+    templates: int  # number of prompt templates to choose from
+    part: tuple[int, int] = (0, 1)  # rank, world: this process's share of every batch
 
     def __len__(self) -> int:
         return self.steps

@@ -21,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from lavida.detector import Detector
-from lavida.evaluation.held_out.answers import Answer, ask, forward, found_mask
+from lavida.evaluation.held_out.answers import ask, forward, found_mask
 from lavida.evaluation.held_out.questions import MOST_PICTURES
 from lavida.export.drawing import font
 from lavida.exposure.datasets import load
@@ -67,7 +67,7 @@ class HeldOutTest:
 
     def aucs(self, detector: Detector) -> dict[str, float]:
         """The AUC of the frame score on each set that has prompts of both kinds."""
-        aucs = {name: _auc(_answers(detector, questions)) for name, questions in self._questions.items()}
+        aucs = {name: _auc(detector, questions) for name, questions in self._questions.items()}
         return {name: auc for name, auc in aucs.items() if auc is not None}
 
     def examples(self, detector: Detector) -> list[HeldOutExample]:
@@ -80,13 +80,7 @@ class HeldOutTest:
 class Monitor:
     """Logs to the run's folder and to TensorBoard, and measures the model every `train.evaluate_every` steps.
 
-    Args:
-        accelerator: has prepared `model`.
-        model: what is trained.
-        folder: of the run, entered.
-        opt: how often to log and to measure.
-        test: what the model is measured on, or None.
-        first: steps that are done; later ones in an earlier log are hidden from TensorBoard.
+    `first` steps are done; later ones in an earlier log are hidden from TensorBoard.
     """
 
     def __init__(
@@ -157,12 +151,9 @@ def _prompts(detector: Detector, question: Question) -> list[Query]:
     return [prompt for prompt in question.prompts if removed.isdisjoint(prompt.categories)]
 
 
-def _answers(detector: Detector, questions: HeldoutQuestions) -> list[Answer]:
+def _auc(detector: Detector, questions: HeldoutQuestions) -> float | None:
     asked = ((question.sample, _prompts(detector, question)) for question in questions)
-    return [answer for sample, prompts in asked for answer in ask(detector, sample, prompts, calibrates=True)]
-
-
-def _auc(answers: list[Answer]) -> float | None:
+    answers = [answer for sample, prompts in asked for answer in ask(detector, sample, prompts, calibrates=True)]
     positive, logits = [a.positive for a in answers], [a.logit for a in answers]
     defined = 0 < sum(positive) < len(positive) and all(map(math.isfinite, logits))
     return float(roc_auc_score(positive, logits)) if defined else None

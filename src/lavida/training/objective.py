@@ -45,14 +45,9 @@ def training_loss(
     alignment: AlignmentWeights,
     shares: Sequence[float] = WHOLE,
 ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-    """The scalar to minimise and its unweighted terms by name.
+    """The scalar to minimise and its unweighted terms by name, for a whole step or a part of it.
 
-    Args:
-        output: of the model, for the batch.
-        batch: a whole step, or a part of it.
-        weights: of Eq. 10.
-        alignment: of the dense signal.
-        shares: factors of a part from `step_shares`: the means over all parts are the loss and terms of the step.
+    With the factors of each part from `step_shares`, the means over all parts are the loss and terms of the step.
     """
     terms = segmentation_loss(
         output.decoded.mask_logits,

@@ -69,7 +69,7 @@ def check_model(model: Mapping[str, Any]) -> None:
         return
     preset, settings, sources = _settings(model)
     if preset in PRETRAINED:
-        _config(preset, settings)
+        _built(lambda: pretrained_config(preset, **settings))
         locate(sources)
 
 
@@ -118,7 +118,7 @@ def model_settings(model: Mapping[str, Any], names: Iterable[str]) -> dict[str, 
         return {name: config[name] for name in names}
     preset, settings, _ = _settings(model)
     if preset in PRETRAINED:
-        made = _config(preset, settings)
+        made = _built(lambda: pretrained_config(preset, **settings))
     else:
         settings.pop("backbone", None)  # of `build_nano`
         made = _built(lambda: LavidaConfig(**(NANO | settings)))
@@ -132,7 +132,7 @@ def build_shape(recipe: Recipe) -> LavidaModel:
     preset, settings, sources = _settings(recipe.model)
     if sources != PRETRAINED[preset].sources:  # other shapes
         return shape_only(_built(lambda: assembled_config(locate(sources), **settings)))
-    return shape_only(_config(preset, settings))
+    return shape_only(_built(lambda: pretrained_config(preset, **settings)))
 
 
 def _start_folder(model: Mapping[str, Any]) -> Path:
@@ -170,10 +170,6 @@ def _settings(model: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, 
     return preset, settings, sources
 
 
-def _config(preset: str, settings: dict[str, Any]) -> LavidaConfig:
-    return _built(lambda: pretrained_config(preset, **settings))
-
-
 def _built(build: Callable[[], T]) -> T:
     try:
         return build()
@@ -184,11 +180,7 @@ def _built(build: Callable[[], T]) -> T:
 
 
 def launch_processes(file: Path, arguments: Sequence[str]) -> NoReturn:
-    """Become `accelerate launch --config_file FILE -m lavida ARGUMENTS`.
-
-    Args:
-        file: such as `configs/accelerate/ddp.yaml`.
-        arguments: of `lavida`, from `train` on.
+    """Become `accelerate launch --config_file FILE -m lavida ARGUMENTS`, the arguments from `train` on.
 
     Raises:
         InputError: the file is not there or no configuration of Accelerate, or it needs a package that is missing.

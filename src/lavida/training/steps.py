@@ -4,7 +4,7 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import torch
 from accelerate import Accelerator
@@ -32,58 +32,49 @@ SCHEDULES: dict[str, Callable[..., torch.optim.lr_scheduler.LRScheduler]] = {
 }
 
 
+@dataclass(eq=False)
 class TrainingStep:
-    """Moves the weights by one step of the optimiser.
+    """Moves the weights by one step of the optimiser."""
 
-    The accelerator has prepared model, optimiser and schedule; `opt` gives precision, clipping and seed, `weights` are
-    those of Eq. 10, `alignment` those of the dense signal.
-    """
-
-    def __init__(
-        self,
-        accelerator: Accelerator,
-        model: nn.Module,
-        optimiser: AcceleratedOptimizer,
-        schedule: AcceleratedScheduler,
-        *,
-        opt: OptimiserRecipe,
-        weights: LossWeights,
-        alignment: AlignmentWeights,
-    ):
-        self._accelerator, self._opt, self._weights, self._alignment = accelerator, opt, weights, alignment
-        self._model, self._optimiser, self._schedule = model, optimiser, schedule
+    accelerator: Accelerator  # has prepared what follows
+    model: nn.Module
+    optimiser: AcceleratedOptimizer
+    schedule: AcceleratedScheduler
+    opt: OptimiserRecipe = field(kw_only=True)  # precision, clipping and seed
+    weights: LossWeights = field(kw_only=True)  # of Eq. 10
+    alignment: AlignmentWeights = field(kw_only=True)  # of the dense signal
 
     def __call__(self, step: int, parts: list[Batch]) -> dict[str, float]:
         """Learn from step number `step`; its loss and terms, the means over all processes."""
-        shares = step_shares(parts, self._accelerator)
+        shares = step_shares(parts, self.accelerator)
         rows = [self._learn(step, j, part, shares[j]) for j, part in enumerate(parts)]
         means = torch.stack([torch.stack(list(row.values())) for row in rows]).mean(0)
-        means = self._accelerator.reduce(means, "mean").tolist()
-        return {**dict(zip(rows[0], means, strict=True)), "learning_rate": self._schedule.get_last_lr()[0]}
+        means = self.accelerator.reduce(means, "mean").tolist()
+        return {**dict(zip(rows[0], means, strict=True)), "learning_rate": self.schedule.get_last_lr()[0]}
 
     def _learn(self, step: int, j: int, part: Batch, shares: list[float]) -> dict[str, torch.Tensor]:
         """Gradients of part `j`; after the last one the weights move."""
-        accelerator, opt = self._accelerator, self._opt
+        accelerator, opt = self.accelerator, self.opt
         self._seed(step, j)
         part = part.to(accelerator.device)
-        with accelerator.accumulate(self._model), attention(accelerator.device):
+        with accelerator.accumulate(self.model), attention(accelerator.device):
             with autocast(accelerator.device, opt.precision):
-                output = self._model(
+                output = self.model(
                     part.frames, part.categories, motion=part.motion, template=part.templates, with_text_loss=True
                 )
-            loss, terms = training_loss(output, part, weights=self._weights, alignment=self._alignment, shares=shares)
+            loss, terms = training_loss(output, part, weights=self.weights, alignment=self.alignment, shares=shares)
             accelerator.backward(loss)
             if accelerator.sync_gradients:
-                accelerator.clip_grad_norm_(self._model.parameters(), opt.clip_norm)
-            self._optimiser.step()
-            self._schedule.step()
-            self._optimiser.zero_grad()
+                accelerator.clip_grad_norm_(self.model.parameters(), opt.clip_norm)
+            self.optimiser.step()
+            self.schedule.step()
+            self.optimiser.zero_grad()
         return {"loss": loss.detach(), **terms}
 
     def _seed(self, step: int, part: int) -> None:
         """Dropout, too, depends on the step and the part alone."""
-        number = self._accelerator.process_index + self._accelerator.num_processes * part
-        torch.manual_seed(self._opt.seed * 1_000_003 + step + (number << 40))
+        number = self.accelerator.process_index + self.accelerator.num_processes * part
+        torch.manual_seed(self.opt.seed * 1_000_003 + step + (number << 40))
 
 
 def build_accelerator(opt: OptimiserRecipe, *, out: str) -> Accelerator:

@@ -53,9 +53,8 @@ def load(
 
     Example:
         >>> import lavida
-        >>> detector = lavida.load("nano", device="cpu")
-        >>> detector.name, str(detector.device)
-        ('nano', 'cpu')
+        >>> lavida.load("nano").name
+        'nano'
     """
     folder = model_folder(model, revision=revision, token=token, cache_dir=cache_dir)
     chosen = choose_device(device)  # before the long part

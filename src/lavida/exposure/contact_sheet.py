@@ -3,18 +3,17 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from lavida.detection import Mask
 from lavida.errors import InputError
-from lavida.export.drawing import MaskLayer, colours, shorten
+from lavida.export.drawing import MaskLayer, colours, font, shorten
 from lavida.exposure.mixture import shrink
 from lavida.exposure.sample import SegmentationSample
+from lavida.files import atomic_file
 
 COLUMNS = 3
 PICTURE = (360, 270)  # largest width and height of a picture
@@ -57,11 +56,8 @@ class ContactSheet:
         for index, tile in enumerate(self._tiles):
             row, column = divmod(index, columns)
             sheet.paste(tile, (column * width, row * height))
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            sheet.save(path, format="PNG")
-        except OSError as error:
-            raise InputError(f"cannot write {path}: {error.strerror or error}; choose another place") from None
+        with atomic_file(path) as partial:
+            sheet.save(partial, format="PNG")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +79,7 @@ def _tile(split: str, sample: SegmentationSample) -> Image.Image:
     pen = ImageDraw.Draw(tile)
     length = f", frame {frame + 1} of {len(small.frames)}" if len(small.frames) > 1 else ""
     heading = shorten(f"{split}: {sample.key}{length}", length=80)
-    pen.text((MARGIN, MARGIN), heading, font=_font(POINTS), fill=FAINT)
+    pen.text((MARGIN, MARGIN), heading, font=font(POINTS), fill=FAINT)
     picture = _picture(small, frame, seen)
     top = 2 * MARGIN + LINE
     tile.paste(picture, (MARGIN, top))
@@ -136,7 +132,7 @@ def _mark(pen: ImageDraw.ImageDraw, number: str, colour: tuple[int, int, int], *
     half_width, half_height = max(MARK, 9 * len(number) + 4) / 2, MARK / 2
     pen.rectangle((x - half_width, y - half_height, x + half_width, y + half_height), fill=colour, outline=PAPER)
     light = sum(weight * part for weight, part in zip((0.3, 0.59, 0.11), colour, strict=True)) > 140
-    pen.text((x, y), number, font=_font(POINTS - 2), fill=INK if light else PAPER, anchor="mm")
+    pen.text((x, y), number, font=font(POINTS - 2), fill=INK if light else PAPER, anchor="mm")
 
 
 def _entries(sample: SegmentationSample, seen: list[str]) -> Iterator[_Entry]:
@@ -154,23 +150,18 @@ def _entries(sample: SegmentationSample, seen: list[str]) -> Iterator[_Entry]:
 
 def _write(pen: ImageDraw.ImageDraw, entries: list[_Entry], *, left: int, top: int, bottom: int) -> None:
     """The entries below each other; what does not fit is counted on the last line."""
-    font = _font(POINTS)
+    dejavu = font(POINTS)
     for done, entry in enumerate(entries):
         indent = MARK + MARGIN if entry.mark else entry.indent
-        letters = int((TEXT - indent) / font.getlength("n"))
+        letters = int((TEXT - indent) / dejavu.getlength("n"))
         drawable = entry.text.encode(errors="replace").decode()
         lines = textwrap.wrap(drawable, letters, max_lines=MOST_LINES, placeholder=" …") or ["?"]
         reserved = LINE if done + 1 < len(entries) else 0
         if top + len(lines) * LINE + reserved > bottom:
-            pen.text((left, top), f"… and {len(entries) - done} more", font=font, fill=FAINT)
+            pen.text((left, top), f"… and {len(entries) - done} more", font=dejavu, fill=FAINT)
             return
         if entry.mark:
             _mark(pen, *entry.mark, centre=(left + MARK / 2, top + LINE / 2))
         for line in lines:
-            pen.text((left + indent, top), line, font=font, fill=entry.ink)
+            pen.text((left + indent, top), line, font=dejavu, fill=entry.ink)
             top += LINE
-
-
-@lru_cache(maxsize=2)
-def _font(points: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), points)

@@ -75,6 +75,14 @@ def compress(tokens: Tensor, ratio: float, k: int = 8, mode: str = "exact") -> t
 
     Raises:
         ValueError: for tokens that are not `[L >= 1, D]`, a ratio of 0 or less, k below 1, an unknown mode.
+
+    Example:
+        >>> import torch
+        >>> from lavida.model.compression import compress
+        >>> tokens = torch.arange(12.0)[:, None] * torch.tensor([1.0, 2.0])  # twelve tokens of two numbers
+        >>> merged, keep = compress(tokens, ratio=0.25)
+        >>> merged.shape, keep.shape
+        (torch.Size([3, 2]), torch.Size([3]))
     """
     _check(tokens, "[L, D]", k=k, mode=mode)
     if ratio >= 1:

@@ -93,6 +93,33 @@ class Detector:
         """Make answers faster (`Predictor`); later changes of the model's weights are then not seen."""
         self._prepared = Predictor(self.model, device=self.device)
 
+    @property
+    def knobs(self) -> dict[str, Any]:
+        """What may be changed at inference, by the names of `LavidaConfig`."""
+        return {name: getattr(*place) for name, place in self._places().items()}
+
+    @contextmanager
+    def changed(self, **knobs: Any) -> Iterator[None]:
+        """The detector with other knobs while the block runs."""
+        places, before = self._places(), self.knobs
+        try:
+            for name, value in knobs.items():
+                setattr(*places[name], value)
+            yield
+        finally:
+            for name in knobs:
+                setattr(*places[name], before[name])
+
+    def _places(self) -> dict[str, tuple[Any, str]]:
+        semantics, config = self.model.semantics, self.model.config
+        return {
+            "compression_ratio": (semantics, "ratio"),
+            "keep_positions": (semantics, "keep_positions"),
+            "use_f_sem": (config, "use_f_sem"),
+            "use_f_a": (config, "use_f_a"),
+            "motion": (self, "motion"),
+        }
+
     def detect(
         self,
         source: Footage,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from lavida.cli.options import print_help
 from lavida.errors import InputError, unknown
 from lavida.terminal import print_result, progress_bar, progress_bars
 
@@ -21,11 +22,7 @@ MOST_LINES = 20
 data = typer.Typer(help="Training data sets and benchmarks: what there is, and whether a copy is complete.")
 
 
-@data.callback(invoke_without_command=True)
-def data_help(context: typer.Context) -> None:
-    """Print the help where no command follows."""
-    if context.invoked_subcommand is None:
-        print_result(context.get_help())
+data.callback(invoke_without_command=True)(print_help)
 
 
 @data.command("list")

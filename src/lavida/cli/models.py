@@ -5,17 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from lavida.errors import InputError
+from lavida.cli.options import print_help
+from lavida.errors import InputError, first_line
 from lavida.terminal import print_result
 
 models = typer.Typer(help="Models of pretrained checkpoints: put together, merged with an adapter, shared.")
 
 
-@models.callback(invoke_without_command=True)
-def models_help(context: typer.Context) -> None:
-    """Print the help where no command follows."""
-    if context.invoked_subcommand is None:
-        print_result(context.get_help())
+models.callback(invoke_without_command=True)(print_help)
 
 
 @models.command("list")
@@ -103,9 +100,8 @@ def _sources(preset: str | None, given: dict[str, str | None]) -> tuple[dict[str
     default = {} if preset is None else PRETRAINED[preset].sources
     sources = default | {part: source for part, source in given.items() if source is not None}
     if missing := [part for part in given if part not in sources]:
-        raise InputError(
-            f"--{missing[0]} is missing: give a folder or a hub id, or a preset, {' or '.join(PRETRAINED)}"
-        )
+        choices = " or ".join(PRETRAINED)
+        raise InputError(f"--{missing[0]} is missing: give a folder or a hub id, or a preset, {choices}")
     return sources, {} if preset is None else PRETRAINED[preset].settings
 
 
@@ -119,4 +115,4 @@ def _key_values(settings: list[str]) -> dict[str, Any]:
     try:
         return OmegaConf.to_container(OmegaConf.from_dotlist(settings))
     except (OmegaConfBaseException, YAMLError) as error:
-        raise InputError(f"--set {' '.join(settings)}: {str(error).splitlines()[0]}") from error
+        raise InputError(f"--set {' '.join(settings)}: {first_line(error)}") from error

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from lavida.terminal import print_result
+
 AnomalyOption = Annotated[
     list[str], typer.Option("--anomaly", "-a", help="What counts as abnormal, in words; repeat for more.")
 ]
@@ -25,3 +27,9 @@ SettingsOption = Annotated[
 ]
 MotionOption = Annotated[bool, typer.Option("--motion/--no-motion", help="Let the model see what moves.")]
 BenchmarkRoot = Annotated[Path | None, typer.Option(help="The benchmark's folder.")]
+
+
+def print_help(context: typer.Context) -> None:
+    """Print the help where no command follows."""
+    if context.invoked_subcommand is None:
+        print_result(context.get_help())

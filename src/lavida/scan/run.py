@@ -25,7 +25,7 @@ from lavida.scan.addresses import absolute, partition, printable
 from lavida.scan.dataset import DataSet
 from lavida.scan.resume import CrashLedger, claim, unfinished
 from lavida.scan.videos import Listing, Video, left_out_in_words, list_videos
-from lavida.scan.worker import Left, Scored, StartScanWorker
+from lavida.scan.worker import Deferred, Scored, StartScanWorker
 from lavida.timing import Progress, peak_memory_mb, untold
 
 _log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class _Scan:
         self._defect: str | None = None
 
     def go(
-        self, run: Callable[[Iterable[Video]], Generator[tuple[Video, Scored | Left | Failure]]], progress: Progress
+        self, run: Callable[[Iterable[Video]], Generator[tuple[Video, Scored | Deferred | Failure]]], progress: Progress
     ) -> None:
         """Score what is not finished."""
         report = self.report
@@ -173,13 +173,13 @@ class _Scan:
                 progress("scanning", done, report.videos, printable(video.name)[-LONGEST_NOTE:])
         self._check_arrived()
 
-    def _take(self, video: Video, answer: Scored | Left | Failure) -> None:
+    def _take(self, video: Video, answer: Scored | Deferred | Failure) -> None:
         if isinstance(answer, Failure):
             self._give_up(video.name, answer.reason, among=self.report.failures)
             self._defect = self._defect or answer.defect
             return
         self.report.failures.pop(video.name, None)
-        if isinstance(answer, Left):
+        if isinstance(answer, Deferred):
             self._give_up(video.name, answer.reason, among=self.report.left)
             return
         self._tokens[video.name] = answer.token

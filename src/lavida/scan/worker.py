@@ -36,13 +36,13 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Deferred:
     """A video that is still growing: nothing is kept of it, and the next run looks at it again."""
 
     reason: str
 
 
-CHANGING = Left("changed while it was scored, it may still be growing")
+CHANGING = Deferred("changed while it was scored, it may still be growing")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,19 +62,19 @@ class StartScanWorker:
 
 
 class ScanWorker:
-    """Video -> Scored or Left. Raises InputError where it cannot be scored, AbortRun where nothing can be written."""
+    """Video -> Scored or Deferred. Raises InputError where it cannot be scored, AbortRun where none can be written."""
 
     def __init__(self, detector: Detector, settings: StartScanWorker) -> None:
         self._detector, self._settings = detector, settings
         self._data = DataSet(settings.out)
 
-    def __call__(self, video: Video) -> Scored | Left:
+    def __call__(self, video: Video) -> Scored | Deferred:
         if not is_remote(video.address):
             refuse_special(video.address)
         before = state_of(video.address)
         age_s = before.recent(self._settings.settle)
         if age_s is not None:
-            return Left(f"changed {age_s:.0f} s ago, it may still be growing (--settle {self._settings.settle:g})")
+            return Deferred(f"changed {age_s:.0f} s ago, it may still be growing (--settle {self._settings.settle:g})")
         try:
             detection = self._detect(video)
         except AbortRun:

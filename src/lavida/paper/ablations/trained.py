@@ -110,36 +110,16 @@ def trained_rows(name: str, detector: Detector) -> list[Row]:
         raise InputError(
             f"the ablation {name} needs training; on a benchmark choose {' or '.join(TITLES)}, or leave --benchmark out"
         )
-    places = _places(detector)
-    own = {name: getattr(detector.model.config, name) for name in VARIED}
-    own |= {key.removeprefix("model."): getattr(*place) for key, place in places.items()}
-    return [row for row in STUDIES[name].rows(Recipe(model=own)) if row.changes.keys() <= places.keys()]
+    knobs = {f"model.{name}" for name in detector.knobs}
+    own = {name: getattr(detector.model.config, name) for name in VARIED} | detector.knobs
+    return [row for row in STUDIES[name].rows(Recipe(model=own)) if row.changes.keys() <= knobs]
 
 
 @contextmanager
 def changed_detector(detector: Detector, changes: Mapping[str, Any]) -> Iterator[None]:
     """The detector with other settings while the block runs. `changes`: keys of `Row.changes` -> values."""
-    places = {key: _places(detector)[key] for key in changes}
-    before = {key: getattr(*place) for key, place in places.items()}
-    try:
-        for key, value in changes.items():
-            setattr(*places[key], value)
+    with detector.changed(**{key.removeprefix("model."): value for key, value in changes.items()}):
         yield
-    finally:
-        for key, value in before.items():
-            setattr(*places[key], value)
-
-
-def _places(detector: Detector) -> dict[str, tuple[Any, str]]:
-    """Where each setting that is read at inference lies."""
-    semantics, config = detector.model.semantics, detector.model.config
-    return {
-        "model.compression_ratio": (semantics, "ratio"),
-        "model.keep_positions": (semantics, "keep_positions"),
-        "model.use_f_sem": (config, "use_f_sem"),
-        "model.use_f_a": (config, "use_f_a"),
-        "model.motion": (detector, "motion"),
-    }
 
 
 def _digest(detector: Detector) -> str:

@@ -171,7 +171,7 @@ def test_training_can_go_on_from_a_saved_model(tmp_path):
 
 def test_the_papers_recipe_trains_on_small_checkpoints(tmp_path, capsys, monkeypatch, fresh_accelerator):
     """All of configs/paper.yaml but its sizes and data: LoRA, bf16, accumulation, checkpointing, whole vocabulary."""
-    monkeypatch.setattr("lavida.training.loop.ExposureStream", lambda data, sampler: ToyStream())  # through the command line
+    monkeypatch.setattr("lavida.training.loop.ExposureStream", lambda *_: ToyStream())  # through the command line
     sources = save_sources(tmp_path / "sources", dtype=torch.bfloat16)
     changes = {f"model.{key}": value for key, value in (sources | SIZES).items()} | {
         "data.clip_length": 2,

@@ -26,6 +26,7 @@ from lavida.terminal import print_result, progress_bars
 
 if TYPE_CHECKING:
     from lavida.detector import Detector
+    from lavida.evaluation.benchmarks import Benchmark
     from lavida.evaluation.scorers import Baseline
 
 OutOption = Annotated[Path, typer.Option(help="Folder for metrics.json and the scores.")]
@@ -96,17 +97,9 @@ def evaluate(
             resume_key=key,
             progress=progress,
         )
-    siblings = sibling_results(out)
-    print_comparison(result, siblings=siblings)
+    print_comparison(result, siblings=sibling_results(out))
     if report:
-        from lavida.evaluation.report import read_result, write_report  # brings the drawing libraries
-
-        detector = None if ask is None else ask()
-        with progress_bars() as progress:
-            page = write_report(
-                read_result(out), benchmark=benchmark, detector=detector, siblings=siblings, progress=progress
-            )
-        print_result(f"report: {page}")
+        print_result(f"report: {_write_page(out, benchmark, None if ask is None else ask())}")
 
 
 def heldout(
@@ -137,8 +130,7 @@ def report(
     """Write OUT/report.html: one page with the table, the score curves, and the best and worst cases."""
     from lavida.detector import load
     from lavida.evaluation import open_benchmark
-    from lavida.evaluation.report import read_result, write_report
-    from lavida.evaluation.tables import sibling_results
+    from lavida.evaluation.report import read_result
 
     result = read_result(out)
     benchmark = None if root is None else open_benchmark(result.metrics["benchmark"], root)
@@ -146,10 +138,16 @@ def report(
     if benchmark is not None and masks and result.of_detector:
         detector = load(result.metrics["model"] if model is None else model, device=device)
         detector.motion = detector.motion and result.settings.get("motion") is not False
+    print_result(f"report written: {_write_page(out, benchmark, detector)}")
+
+
+def _write_page(out: Path, benchmark: Benchmark | None, detector: Detector | None) -> Path:
+    from lavida.evaluation.report import read_result, write_report  # brings the drawing libraries
+    from lavida.evaluation.tables import sibling_results
+
+    result, siblings = read_result(out), sibling_results(out)
     with progress_bars() as progress:
-        siblings = sibling_results(out)
-        page = write_report(result, benchmark=benchmark, detector=detector, siblings=siblings, progress=progress)
-    print_result(f"report written: {page}")
+        return write_report(result, benchmark=benchmark, detector=detector, siblings=siblings, progress=progress)
 
 
 def _refuse_benchmark_options(given: Mapping[str, object]) -> None:

@@ -56,6 +56,8 @@ def figure(
     """Draw what was found in videos as the paper's Figures 4, 5 and 6."""
     from lavida.detector import DEFAULT_THRESHOLD, check_categories, check_settings, load
     from lavida.paper.figures.sheet import check_out
+    from lavida.video.decode import open_source
+    from lavida.video.excerpt import Stretch
 
     if kind not in KINDS:
         raise unknown("figure", kind, KINDS)
@@ -70,27 +72,22 @@ def figure(
             raise InputError("--root and --video need --benchmark NAME; give it, or a video file without them")
         if not sources:
             raise InputError("no video: give a video file or a folder of images, or --benchmark with --root")
-        found = _from_files(sources, tuple(anomalies or ()))
+        opened = [open_source(path) for path in sources]
+        found = [_Wanted(source.info.path.name, source, tuple(anomalies or ()), None) for source in opened]
     elif sources:
         raise InputError(f"{sources[0]}: with --benchmark the videos are chosen by --video; leave it out")
     elif root is None or not videos:
         raise InputError(f"--benchmark {benchmark} needs --root DIR and at least one --video NAME")
     else:
-        found = _from_benchmark(benchmark, root, videos, tuple(anomalies or ()))
-    wanted = [_cut(video, start=start, end=end) for video in found]
+        found = list(_from_benchmark(benchmark, root, videos, tuple(anomalies or ())))
+    if start != 0 or end is not None:
+        end = math.inf if end is None else end
+        found = [replace(video, source=Stretch(video.source, start_s=start, end_s=end)) for video in found]
     if kind != "tokens":
-        for video in wanted:
+        for video in found:
             check_categories(video.categories)
-    _draw(kind, load(model, device=device), wanted, settings, moments=moments, at=at or []).save(out)
+    _draw(kind, load(model, device=device), found, settings, moments, at or []).save(out)
     print_result(f"figure drawn in {out}")
-
-
-def _from_files(sources: Sequence[str], categories: tuple[str, ...]) -> Iterator[_Wanted]:
-    from lavida.video.decode import open_source
-
-    for path in sources:
-        source = open_source(path)
-        yield _Wanted(source.info.path.name, source, categories, None)
 
 
 def _from_benchmark(name: str, root: Path, videos: Sequence[str], categories: tuple[str, ...]) -> Iterator[_Wanted]:
@@ -104,32 +101,18 @@ def _from_benchmark(name: str, root: Path, videos: Sequence[str], categories: tu
         yield _Wanted(title, open_source(video.source), categories or video.categories, truth)
 
 
-def _cut(video: _Wanted, *, start: float, end: float | None) -> _Wanted:
-    from lavida.video.excerpt import Stretch
-
-    if start == 0 and end is None:
-        return video
-    return replace(video, source=Stretch(video.source, start_s=start, end_s=math.inf if end is None else end))
-
-
 def _draw(
-    kind: str,
-    detector: Detector,
-    wanted: Sequence[_Wanted],
-    settings: dict[str, Any],
-    *,
-    moments: int | None,
-    at: Sequence[float],
+    kind: str, detector: Detector, found: list[_Wanted], settings: dict[str, Any], moments: int | None, at: list[float]
 ) -> Sheet:
     from lavida.paper.figures import masks, scores, tokens
     from lavida.video.decode import default_stride
 
     if kind == "scores":
-        return scores.draw_scores([_case(detector, v, settings) for v in wanted], moments=moments or 5, at=at)
+        return scores.draw_scores([_case(detector, v, settings) for v in found], moments=moments or 5, at=at)
     if kind == "masks":
-        return masks.draw_masks([_case(detector, v, settings) for v in wanted], at=at)
+        return masks.draw_masks([_case(detector, v, settings) for v in found], at=at)
     rows = []
-    for video in wanted:
+    for video in found:
         stride = settings["stride"] or default_stride(video.source.info.fps)
         frames = _token_frames(detector, video, settings, stride=stride, count=moments or 3, at=at)
         rows += tokens.look(detector, video.source, frames, title=video.title, stride=stride)

@@ -125,16 +125,11 @@ def rewrite_events(detection: Detection, events: Sequence[Event], target: Path) 
     with atomic_folder(target, replaces=FRAMES) as folder:
         _write_events(detection, events, folder, {})
         _write_run(_run(detection), folder)
-        for file in target.iterdir():
-            if not (folder / file.name).exists():
-                _link_or_copy(file, folder / file.name)
-
-
-def _link_or_copy(file: Path, copy: Path) -> None:
-    try:
-        os.link(file, copy)
-    except OSError:  # a disk without hard links
-        shutil.copy2(file, copy)
+        for file in (file for file in target.iterdir() if not (folder / file.name).exists()):
+            try:
+                os.link(file, folder / file.name)
+            except OSError:  # a disk without hard links
+                shutil.copy2(file, folder / file.name)
 
 
 def _write_events(detection: Detection, events: Sequence[Event], folder: Path, spent: dict[str, float]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from lavida.scan.addresses import file_system, is_remote
@@ -32,10 +33,9 @@ NO_VIDEO = PICTURE_SUFFIXES | UNFINISHED_SUFFIXES | COMPANION_SUFFIXES | WITHOUT
 HEAD_BYTES = 4096
 LOOKS_AT_ONCE = 128
 TS_PACKETS, TS_SIZES = 5, (188, 192, 204)
-START_CODES = (b"\x00\x00\x01", b"\x00\x00\x00\x01")
-# after a start code: program stream; sequence headers of MPEG-1 and 2, MPEG-4, VC-1; SPS, AUD, SEI of H.264; VPS, SPS,
-# AUD of HEVC
-STARTS = frozenset(b"\xba\xb3\xb0\x0f\x07\x27\x47\x67\x09\x06\x40\x42\x46")
+# a start code, and after it: program stream; sequence headers of MPEG-1 and 2, MPEG-4, VC-1; SPS, AUD, SEI of H.264;
+# VPS, SPS, AUD of HEVC
+START = re.compile(rb"\x00\x00\x00?\x01[\xba\xb3\xb0\x0f\x07\x27\x47\x67\x09\x06\x40\x42\x46]")
 MAGIC = (
     b"\x1a\x45\xdf\xa3",  # Matroska, WebM
     b"\x30\x26\xb2\x75\x8e\x66\xcf\x11",  # ASF
@@ -105,7 +105,11 @@ def looks_like_video(head: bytes) -> bool:
         return not (head[4:8] == b"ftyp" and head[8:12] in BRANDS_WITHOUT_VIDEO)
     if head[4:6] in (b"\x11\xaf", b"\x12\xaf"):  # FLIC
         return True
-    return any(_starts(head, code) for code in START_CODES) or _is_transport_stream(head)
+    if START.match(head):
+        return True
+    # a transport stream; a recording may begin in the middle of a packet
+    packets = ((size, start) for size in TS_SIZES for start in range(size))
+    return any(head[start : start + size * (TS_PACKETS - 1) + 1 : size] == b"G" * TS_PACKETS for size, start in packets)
 
 
 def _is_text(head: bytes) -> bool:
@@ -116,19 +120,6 @@ def _is_text(head: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def _starts(head: bytes, code: bytes) -> bool:
-    return head.startswith(code) and len(head) > len(code) and head[len(code)] in STARTS
-
-
-def _is_transport_stream(head: bytes) -> bool:
-    for size in TS_SIZES:
-        for start in range(size):  # a recording may begin in the middle of a packet
-            syncs = head[start : start + size * (TS_PACKETS - 1) + 1 : size]
-            if syncs == b"G" * TS_PACKETS:
-                return True
-    return False
 
 
 def look_into(addresses: Sequence[str]) -> Iterator[tuple[str, bool | None]]:

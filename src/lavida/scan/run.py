@@ -74,27 +74,25 @@ def scan(
         sources: folders, globs, manifests or files, here or at any address of fsspec; see `list_videos`.
         anomalies: what counts as abnormal.
         out: address of the data set; see `DataSet`.
-        model: as `lavida.load` takes it.
-        stride: as `Detector.detect` takes it.
-        threshold: as `Detector.detect` takes it.
-        device: as `lavida.load` takes it.
-        workers: processes that score; see `parallel.run`.
-        ray: see `parallel.run`.
+        model: as `lavida.load` takes it, like `device`.
+        stride: as `Detector.detect` takes it, like `threshold`.
+        threshold: see `stride`.
+        device: see `model`.
+        workers: processes that score, on `ray`; see `parallel.run`.
+        ray: see `workers`.
         overwrite: begin again, removing the results in `out`.
-        settle: a video that changed less than this many seconds ago is growing and left for the next run; 0: none is,
-            but those that change while they are scored.
-        progress: is told of every video that is done.
-
-    What is worth knowing is logged, for example how many videos are finished, and every video that failed.
+        settle: seconds: a video that changed more lately is growing and left for the next run; 0: none is, but those
+            that change while they are scored.
+        progress: is told of every video that is done; what else is worth knowing is logged.
 
     Raises:
-        InputError: nothing to scan, a setting out of range, results of another scan in `out`, or `out` cannot be
-            written; what is finished stays.
+        InputError: nothing to scan, a setting out of range, results of another scan in `out`, or it cannot be written.
     """
     started = time.perf_counter()
     categories = check_categories(anomalies)
     check_settings(stride=stride, threshold=threshold)
-    _check_settle(settle)
+    if not (math.isfinite(settle) and settle >= 0):
+        raise InputError(f"--settle {settle:g} is out of range: choose 0 or more seconds")
     parallel.check_workers(workers)
     on_ray = ray is not None or (workers or 1) > 1
     _check_device(device, on_ray=on_ray)
@@ -102,22 +100,9 @@ def scan(
     data = DataSet(absolute(str(out), base=os.getcwd()))
     listing = list_videos([str(source) for source in sources])
     named = model if folder == EMBEDDED else str(folder)
-    identity = {
-        "root": printable(listing.root),
-        "model": named,
-        "model_sha256": fingerprint(folder),
-        "categories": list(categories),
-        "settings": {"stride": stride, "threshold": threshold},
-    }
-    start = StartScanWorker(
-        out=data.store.address,
-        model=named,
-        categories=categories,
-        stride=stride,
-        threshold=threshold,
-        device=device,
-        settle=settle,
-    )
+    identity: dict[str, Any] = {"root": printable(listing.root), "model": named, "model_sha256": fingerprint(folder)}
+    identity |= {"categories": list(categories), "settings": {"stride": stride, "threshold": threshold}}
+    start = StartScanWorker(data.store.address, named, categories, stride, threshold, device=device, settle=settle)
     with data.store.claimed():
         claim(data, identity, overwrite=overwrite)
         work = _Scan(data, listing, identity, ledger=None if on_ray else CrashLedger(data.store))
@@ -260,8 +245,3 @@ def _check_device(device: str, *, on_ray: bool) -> None:
         choose_device(device)
     elif device not in ("auto", "cpu", "cuda"):
         raise InputError(f"device {device} cannot be used with several workers: give auto, cpu or cuda")
-
-
-def _check_settle(seconds: float) -> None:
-    if not (math.isfinite(seconds) and seconds >= 0):
-        raise InputError(f"--settle {seconds:g} is out of range: choose 0 or more seconds")

@@ -45,7 +45,7 @@ class Deferred:
 CHANGING = Deferred("changed while it was scored, it may still be growing")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class StartScanWorker:
     """Makes a worker of a scan; small, so that it can be sent anywhere."""
 

@@ -234,14 +234,13 @@ def step_parts(
         num_workers=opt.workers,
         prefetch_factor=4 if opt.workers else None,
     )
-    return _raised(iter(loader))
+    return map(_raised, loader)
 
 
-def _raised(steps: Iterator[list[Batch] | InputError]) -> Iterator[list[Batch]]:
-    for parts in steps:
-        if isinstance(parts, InputError):
-            raise parts
-        yield parts
+def _raised(parts: list[Batch] | InputError) -> list[Batch]:
+    if isinstance(parts, InputError):
+        raise parts
+    return parts
 
 
 def collate(exposures: list[ExposedSample], templates: list[int]) -> Batch:

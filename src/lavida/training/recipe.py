@@ -9,16 +9,16 @@ from omegaconf import MISSING, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from lavida.errors import InputError
+from lavida.errors import InputError, one_line
 from lavida.model.losses import LossWeights
 from lavida.settings import check_settings, setting
 
 PRECISIONS = {"bf16": "bf16", "float32": "no"}  # our names (in YAML, "no" is false) and Accelerate's
 FRAME_MULTIPLE = 32  # of the coarsest map of any backbone
-
-
-def _is_divisible(size: Sequence[int]) -> bool:
-    return all(side >= 1 and side % FRAME_MULTIPLE == 0 for side in size)
+DIVISIBLE = (
+    lambda size: all(side >= 1 and side % FRAME_MULTIPLE == 0 for side in size),
+    f"a height and a width that {FRAME_MULTIPLE} divides",
+)
 
 
 @dataclass
@@ -40,9 +40,7 @@ class DataRecipe:
 
     root: str = MISSING
     sets: list[SetRecipe] = MISSING
-    size: tuple[int, int] = setting(  # height, width of a training frame
-        (256, 320), rule=(_is_divisible, f"a height and a width that {FRAME_MULTIPLE} divides")
-    )
+    size: tuple[int, int] = setting((256, 320), rule=DIVISIBLE)  # height, width of a training frame
     zoom: tuple[float, float] = (0.5, 2.0)  # of a random view; 1 is the largest view of that shape
     # part of the views chosen to lose a class: the same scene without the object
     without: float = setting(0.25, least=0, most=1)
@@ -156,7 +154,7 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     except TypeError as error:  # such as data.sets.0.weight=2
         raise InputError(f"{path}: {error}; a recipe is a mapping, its lists are replaced as a whole") from error
     except (YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+        raise InputError(f"{path} is not valid YAML: {one_line(error)}") from error
     assert isinstance(recipe, Recipe)
     check_settings(recipe, where=f"{path}: ")
     return recipe

@@ -52,7 +52,9 @@ def make_trainable(model: LavidaModel, opt: OptimiserRecipe, *, pretrained: bool
     if opt.lora or seg_rows:
         _adapt(mllm, lora=opt.lora, rows=seg_rows)
     if pretrained and opt.precision == "bf16":
-        _set_precision(model)
+        # frozen weights of the large parts in bf16, trained ones in float32, which small updates need
+        for weight in (weight for name in HALVED for weight in model.get_submodule(name).parameters()):
+            weight.data = weight.data.to(torch.float32 if weight.requires_grad else torch.bfloat16)
     if opt.tokens_per_pair is not None:
         model.semantics.family.tokens_per_pair = opt.tokens_per_pair
 
@@ -149,10 +151,3 @@ def _vocabulary(mllm: PreTrainedModel) -> dict[str, nn.Module]:
     if layers[0].weight is layers[1].weight:
         layers.pop()
     return {name.rpartition(".")[2]: module for name, module in mllm.named_modules() if module in layers}
-
-
-def _set_precision(model: LavidaModel) -> None:
-    """Frozen weights of the large parts in bf16, trained ones in float32, which small updates need."""
-    for name in HALVED:
-        for weight in model.get_submodule(name).parameters():
-            weight.data = weight.data.to(torch.float32 if weight.requires_grad else torch.bfloat16)

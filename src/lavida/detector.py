@@ -1,7 +1,6 @@
 """The detector: source and categories -> Detection, clip by clip, with flat memory."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -18,9 +17,9 @@ from lavida.model.predictor import Predictor
 from lavida.model.prompt import clean_category
 from lavida.records import RunRecord
 from lavida.timing import StageClock, peak_memory_mb
-from lavida.video import Footage, Frame, Source, open_source
-from lavida.video.ahead import ReadAhead
+from lavida.video import Footage, Frame, Source
 from lavida.video.clips import Clip, analysis_size, clips
+from lavida.video.decode import ReadAhead, decoded_ahead
 from lavida.video.image_folder import FOLDER_FPS
 from lavida.video.motion import PAIR_SHRINK, with_motion
 from lavida.video.sampling import steady_stride
@@ -114,7 +113,7 @@ class Detector:
         """
         anomalies = check_categories(anomalies)
         check_settings(stride=stride, threshold=threshold)
-        with _read_ahead(source, fps=fps) as source:
+        with decoded_ahead(source, fps=fps) as source:
             clock = StageClock()
             builder = DetectionBuilder(source, anomalies, threshold=threshold, keep_maps=pixel_maps)
             log = FrameLog(self._read(source, stride, clock=clock), progress)
@@ -151,7 +150,7 @@ class Detector:
         anomalies = check_categories(anomalies)
         check_settings(stride=stride, threshold=DEFAULT_THRESHOLD)
         clock = StageClock()
-        with _read_ahead(source) as source:
+        with decoded_ahead(source) as source:
             frames = self._read(source, stride, clock=clock)
             if progress is not None:
                 frames = _counted(frames, progress)
@@ -236,16 +235,6 @@ class Detector:
             "warnings": list(source.warnings),
             "notes": list(getattr(source, "notes", ())),  # own sources may have none
         }
-
-
-@contextmanager
-def _read_ahead(source: Footage, *, fps: float = FOLDER_FPS) -> Iterator[Source]:
-    """A path opened and decoded ahead; what the caller opened is the caller's to read ahead."""
-    if not isinstance(source, str | Path):
-        yield open_source(source, fps=fps)
-        return
-    with ReadAhead(open_source(source, fps=fps)) as ahead:
-        yield ahead
 
 
 def _counted(frames: Iterable[Frame], progress: Callable[[int], None]) -> Iterator[Frame]:

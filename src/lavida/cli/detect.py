@@ -67,11 +67,10 @@ def _detect_one(
     detector: Detector, path: str, anomalies: Sequence[str], folder: Path, *, settings: dict, overlay: bool
 ) -> Detection:
     from lavida.export.result import check_result
-    from lavida.video.ahead import ReadAhead
-    from lavida.video.decode import open_source
+    from lavida.video.decode import decoded_ahead
 
     check_result(folder, source=Path(path))
-    with ReadAhead(open_source(path)) as source:
+    with decoded_ahead(path) as source:
         name = source.info.path.name
         with progress_bar(f"{name}: looking", total=source.info.frames_hint) as advance:
             detection = detector.detect(source, anomalies, **settings, progress=advance.to)

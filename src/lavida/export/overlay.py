@@ -13,11 +13,11 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
-from lavida.errors import InputError
+from lavida.errors import InputError, reason
 from lavida.export.drawing import Label, MaskLayer, draw_score_bar
 from lavida.export.palette import colours
-from lavida.video.decode import open_source
-from lavida.video.source import Source, one_line
+from lavida.video.decode import decoded_ahead
+from lavida.video.source import Source
 
 if TYPE_CHECKING:
     from lavida.detection import Detection, Mask
@@ -48,11 +48,13 @@ def write_overlay(
     """
     size = overlay_size(height=detection.info.height, width=detection.info.width)
     painter = OverlayPainter(detection, size=size)
-    source = source or detection.source or open_source(detection.info.path)
-    # a stretch of a source begins later than the file
-    frames = dropwhile(lambda frame: frame.time_s < detection.times[0], source.read(stride=1, size=size))
     try:
-        with _encoder(path, size=size, fps=detection.info.fps, ticks=_ticks(detection)) as encode:
+        with (
+            decoded_ahead(source or detection.source or detection.info.path) as footage,
+            _encoder(path, size=size, fps=detection.info.fps, ticks=_ticks(detection)) as encode,
+        ):
+            # a stretch of a source begins later than the file
+            frames = dropwhile(lambda frame: frame.time_s < detection.times[0], footage.read(stride=1, size=size))
             picture = np.zeros((*size, 3), dtype=np.uint8)
             for done, frame in enumerate(islice(frames, len(detection.times)), start=1):
                 if frame.image is not None:  # a damaged one shows the picture before it
@@ -63,7 +65,7 @@ def write_overlay(
                 if progress is not None:
                     progress(done)
     except av.error.ExternalError as error:
-        what = f"the overlay of {detection.info.path} cannot be encoded ({one_line(error)})"
+        what = f"the overlay of {detection.info.path} cannot be encoded ({reason(error)})"
         raise InputError(f"{what}; leave it out with --no-overlay (overlay=False)") from error
 
 
@@ -102,7 +104,7 @@ class OverlayPainter:
         draw_score_bar(image, score=float(self.scores[frame]), threshold=self.threshold, colour=colour)
 
     def _layer(self, frame: int) -> MaskLayer | None:
-        before = np.searchsorted(self.sampled, frame, side="right") - 1
+        before = int(np.searchsorted(self.sampled, frame, side="right")) - 1
         analysed = int(self.sampled[max(before, 0)])  # the first frames may be damaged
         if self._held[0] != analysed:
             masks = self.masks_at.get(analysed, [])
@@ -148,7 +150,8 @@ def _encoder(
         def mux(packets: list[av.Packet]) -> None:
             for packet in packets:
                 # the muxer would let the last one last no longer than the one before it
-                packet.duration = round(lasts[round(packet.pts * packet.time_base / CLOCK)] * CLOCK / packet.time_base)
+                tick = packet.time_base / CLOCK
+                packet.duration = round(lasts[round((packet.pts or 0) * tick)] / tick)
                 container.mux(packet)
 
         def encode(image: np.ndarray) -> None:

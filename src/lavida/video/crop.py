@@ -120,9 +120,9 @@ def _pixel_crop(file: BinaryIO, place: int, width: int, height: int) -> Crop | N
     settings = videos[place]
     left, top = settings.get(_LEFT, 0), settings.get(_TOP, 0)
     wide, high = width - left - settings.get(_RIGHT, 0), height - top - settings.get(_BOTTOM, 0)
-    shown = settings.get(_DISPLAY_WIDTH), settings.get(_DISPLAY_HEIGHT)
-    in_pixels = all(shown) and settings.get(_DISPLAY_UNIT, 0) in (0, 3)  # pixels, or an aspect ratio
-    aspect = Fraction(shown[0] * high, shown[1] * wide) if in_pixels and wide > 0 and high > 0 else None
+    across, down = settings.get(_DISPLAY_WIDTH, 0), settings.get(_DISPLAY_HEIGHT, 0)
+    known = across and down and settings.get(_DISPLAY_UNIT, 0) in (0, 3)  # pixels, or an aspect ratio
+    aspect = Fraction(across * high, down * wide) if known and wide > 0 and high > 0 else None
     return Crop(left, top, wide, high, aspect)
 
 

@@ -216,11 +216,12 @@ def test_sixteen_bit_colours_of_any_order_of_bytes_in_strips_or_planes(tmp_path:
 # --- very large pictures
 
 
-def test_a_picture_of_a_hundred_megapixels_is_read_without_a_word(tmp_path: Path, capfd):
+def test_a_picture_of_a_hundred_megapixels_is_read_without_a_word(tmp_path: Path):
     Image.new("L", (12_000, 9_000), 90).save(tmp_path / "large.png", compress_level=1)
     code = "import sys; from lavida.video import open_source; "
     code += "print(next(open_source(sys.argv[1]).read(size=(48, 64))).image.mean())"
-    ran = subprocess.run([sys.executable, "-c", code, tmp_path / "large.png"], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", code, tmp_path / "large.png"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)
     assert ran.stderr == "" and float(ran.stdout) == 90
 
 

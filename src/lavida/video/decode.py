@@ -17,7 +17,7 @@ from lavida.timing import StageClock
 from lavida.video.arrays import array_source
 from lavida.video.image_folder import FOLDER_FPS, ImageFolder, PictureFile
 from lavida.video.motion import with_motion
-from lavida.video.picture_file import IMAGE_SUFFIXES, pages
+from lavida.video.picture_file import IMAGE_SUFFIXES, Page, pages
 from lavida.video.sampling import default_stride
 from lavida.video.source import Frame, Source, SourceAround, SourceInfo
 
@@ -57,12 +57,8 @@ def open_source(path: Footage, *, fps: float | None = None) -> Source:
         if path.is_dir():
             return ImageFolder(path, fps=rate)
         if path.is_file():
-            # what Pillow cannot read, FFmpeg may
-            if path.suffix.lower() in IMAGE_SUFFIXES and next(pages(path)).header is not None:
-                return PictureFile(path, fps=rate)
-            from lavida.video.video_file import VideoFile  # needs PyAV, which pictures and training do without
-
-            return VideoFile(path)
+            page = next(pages(path)) if path.suffix.lower() in IMAGE_SUFFIXES else None
+            return _video(path, page) if page is None or page.header is None else PictureFile(path, fps=rate)
     except PermissionError as error:
         raise InputError(f"no permission to read: {path}; change its permissions or copy it") from error
     except OSError as error:
@@ -70,6 +66,18 @@ def open_source(path: Footage, *, fps: float | None = None) -> Source:
     if path.exists():
         raise InputError(f"a pipe or a device cannot be read twice: {path}; save it to a file first and give that")
     raise InputError(f"no such file: {path}; give a video file or a folder of images")
+
+
+def _video(path: Path, page: Page | None) -> Source:
+    """A video file, also where it is called a picture: what Pillow cannot read, FFmpeg may."""
+    from lavida.video.video_file import VideoFile  # needs PyAV, which pictures and training do without
+
+    try:
+        return VideoFile(path)
+    except InputError as error:
+        if page is None:
+            raise
+        raise InputError(f"no image can be decoded: {path}; {page.flaw}; replace it") from error
 
 
 def _is_source(footage: Footage) -> TypeGuard[Source]:

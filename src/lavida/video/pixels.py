@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import warnings
 from collections.abc import Iterable
@@ -29,10 +30,13 @@ _DARK, _BRIGHT = 0.001, 0.999  # quantiles: a few dead or hot pixels must not de
 _LITTLE = 0.5  # share of the range; a source that uses more is shown as it is
 EXIF_ORIENTATION = 0x0112
 ON_ITS_SIDE = 5  # from this EXIF orientation on, the stored height is the upright width
-_WIDTH, _HEIGHT, _PHOTOMETRIC = 256, 257, 262  # TIFF's tags
+# TIFF's tags
+_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANES, _ALPHA, _FORMAT = 256, 257, 258, 262, 277, 284, 338, 339
+_APART = 2  # of _PLANES
 _STRIPS, _TILES = (273, 279), (324, 325)  # where a page's pixels lie, and how many bytes
-# size, bits, compression, colours, order of bits, orientation, samples, rows, planes, predictor, tiles, alpha, format
-_DESCRIBING = (256, 257, 258, 259, 262, 266, 274, 277, 278, 284, 317, 322, 323, 338, 339)
+# and, of those that say how: compression, order of bits, orientation, rows of a strip, predictor, size of a tile
+_HOW = (259, 266, 274, 278, 317, 322, 323)
+_DESCRIBING = (_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANES, _ALPHA, _FORMAT, *_HOW)
 # a PNG may say how it is to be turned behind its pixels; without one of these it says nothing
 _PNG_TEXT = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 _PNG_MARKS = (b"eXIf", b"Raw profile type", b"tiff:Orientation")
@@ -140,7 +144,9 @@ def header_of(image: ImageFile) -> Header:
     deep = image.mode.startswith("I") or any(";16" in str(tile[3]) for tile in image.tile)
     orientation = _orientation(image)
     width, height = image.size
-    if isinstance(image, TiffImageFile):  # releases of Pillow differ in whose size they tell, the stored or the upright
+    if isinstance(image, TiffImageFile):
+        deep = deep or _numbers(image, _BITS)[:1] == (16,)
+        # releases of Pillow differ in whose size they tell, the stored or the upright one's
         width, height = image.tag_v2.get(_WIDTH, width), image.tag_v2.get(_HEIGHT, height)
     size = (width, height) if orientation >= ON_ITS_SIDE else (height, width)
     return Header(size, orientation, image.mode, deep)
@@ -183,12 +189,19 @@ def deep_values(image: ImageFile, header: Header, *, shift: int = 0) -> NDArray[
 def _colours(image: ImageFile, shift: int) -> NDArray[np.uint16]:
     file = _file_of(image)
     place = file.tell()
-    if isinstance(image, TiffImageFile):
-        data = _page_alone(image, file, shift)
-    else:
+    if not isinstance(image, TiffImageFile):
         file.seek(0)
-        data = file.read()
+        values = _decoded(file.read())
+    elif image.tag_v2.get(_PLANES) == _APART:  # OpenCV scrambles them, Pillow takes their bytes for pixels
+        colours = range(min(3, image.tag_v2.get(_SAMPLES, 3)))
+        values = np.stack([_decoded(_page_alone(image, file, shift, colour=colour)) for colour in colours], axis=-1)
+    else:
+        values = _decoded(_page_alone(image, file, shift))
     file.seek(place)
+    return values
+
+
+def _decoded(data: bytes) -> NDArray[np.uint16]:
     values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if values is None or values.dtype != np.uint16:
         raise ValueError("cannot read 16 bits a colour; save it as PNG, or with 8 bits")
@@ -196,23 +209,32 @@ def _colours(image: ImageFile, shift: int) -> NDArray[np.uint16]:
     return np.ascontiguousarray(values, np.uint16)
 
 
-def _page_alone(image: TiffImageFile, file: IO[bytes], shift: int) -> bytes:
-    """The page at which a TIFF is open as a file of its own: OpenCV takes whole files only, and there may be many."""
+def _page_alone(image: TiffImageFile, file: IO[bytes], shift: int, colour: int | None = None) -> bytes:
+    """The page at which a TIFF is open as a file of its own: OpenCV takes whole files only, and there may be many.
 
-    def numbers(tag: int) -> tuple[int, ...]:
-        value = image.tag_v2.get(tag, ())
-        return value if isinstance(value, tuple) else (value,)
-
+    Args:
+        image: the TIFF.
+        file: what it is read from.
+        shift: bytes by which the pixels lie behind where it says.
+        colour: of pixels whose colours lie apart, one after the other: this one alone, as gray.
+    """
     places, lengths = _TILES if _TILES[0] in image.tag_v2 else _STRIPS
+    where = list(zip(_numbers(image, places), _numbers(image, lengths), strict=True))
+    tags = {tag: _numbers(image, tag) for tag in _DESCRIBING if tag in image.tag_v2}
+    if colour is not None:
+        count = len(where) // tags[_SAMPLES][0]
+        where = where[colour * count : (colour + 1) * count]
+        tags |= {_BITS: (16,), _PHOTOMETRIC: (1,), _SAMPLES: (1,), _PLANES: (1,), _FORMAT: (1,)}
+        tags.pop(_ALPHA, None)
     parts = []
-    for start, length in zip(numbers(places), numbers(lengths), strict=True):
+    for start, length in where:
         file.seek(start + shift)
         parts.append(file.read(length))
-    tags = {tag: numbers(tag) for tag in (*_DESCRIBING, lengths) if tag in image.tag_v2}
-    tags[places] = tuple(len(part) for part in parts)  # so many places, filled in below
+    sizes = tuple(len(part) for part in parts)
+    tags |= {lengths: sizes, places: sizes}  # so many places, filled in below
     behind = 8 + 2 + 12 * len(tags) + 4  # header, number of entries, entries, no next page
     start = behind + sum(4 * len(values) for values in tags.values() if len(values) > 1)
-    tags[places] = tuple(start + sum(len(part) for part in parts[:number]) for number in range(len(parts)))
+    tags[places] = tuple(itertools.accumulate(sizes[:-1], initial=start))
     prefix = image.tag_v2.prefix  # the order of bytes, also of the pixels
     order = ">" if prefix == b"MM" else "<"
     entries, arrays = b"", b""
@@ -223,6 +245,11 @@ def _page_alone(image: TiffImageFile, file: IO[bytes], shift: int) -> bytes:
         entries += struct.pack(f"{order}HHI", tag, 4, len(values)) + packed  # 4: of 32 bits
     head = prefix + struct.pack(f"{order}HIH", 42, 8, len(tags))
     return b"".join([head, entries, bytes(4), arrays, *parts])
+
+
+def _numbers(image: TiffImageFile, tag: int) -> tuple[int, ...]:
+    value = image.tag_v2.get(tag, ())
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _orientation(image: ImageFile) -> int:

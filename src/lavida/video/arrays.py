@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ from PIL import Image
 
 from lavida.errors import InputError
 from lavida.video.pixels import resized
-from lavida.video.sampling import FrameSampling, SampledSource, frames_of
+from lavida.video.sampling import FrameSampling, SampledSource, Timed, frames_of
 from lavida.video.source import Frame, SourceInfo
 
 NAME = Path("frames")  # what messages and results call them
@@ -44,12 +43,16 @@ class ArraySource(SampledSource):
     def _frames(
         self, sampling: FrameSampling, size: tuple[int, int], pair_size: tuple[int, int] | None
     ) -> Iterator[Frame]:
-        # an iterable may be far faster than it was said to be, and its frames are in memory anyway
+        # shown as pictures in a folder are: the same frames give the same scores
         return frames_of(
-            self._shots(size, pair_size), sampling, paired=pair_size is not None, most_earlier=round(self.info.fps)
+            self._timed(),
+            sampling,
+            rgb=lambda image: resized(Image.fromarray(image), size),
+            gray=None if pair_size is None else lambda image: resized(Image.fromarray(image).convert("L"), pair_size),
+            most_earlier=self.info.fps,  # an iterable may be far faster than it says, and its frames are in memory
         )
 
-    def _shots(self, size: tuple[int, int], pair_size: tuple[int, int] | None) -> Iterator[_Shot]:
+    def _timed(self) -> Iterator[Timed[NDArray[np.uint8]]]:
         shape, start, latest = (self.info.height, self.info.width), 0.0, -math.inf
         for index, (image, stamp) in enumerate(self._items()):
             if index == 0:
@@ -58,23 +61,7 @@ class ArraySource(SampledSource):
             if not (math.isfinite(time_s) and time_s >= latest):
                 raise InputError(f"frame {index} has the time {stamp}: give seconds that never decrease")
             latest = time_s
-            yield _Shot(_checked(image, index, shape), time_s, size, pair_size)
-
-
-@dataclass(frozen=True, slots=True)
-class _Shot:
-    """See `sampling.Shot`. Shown as pictures in a folder are: the same frames give the same scores."""
-
-    image: NDArray[np.uint8]
-    time_s: float
-    size: tuple[int, int]
-    pair_size: tuple[int, int] | None
-
-    def gray(self) -> NDArray[np.uint8] | None:
-        return None if self.pair_size is None else resized(Image.fromarray(self.image).convert("L"), self.pair_size)
-
-    def rgb(self) -> NDArray[np.uint8]:
-        return resized(Image.fromarray(self.image), self.size)
+            yield Timed(_checked(image, index, shape), time_s)
 
 
 def _checked(image: Any, index: int, shape: tuple[int, int] | None) -> NDArray[np.uint8]:

@@ -42,7 +42,7 @@ class Crop:
         return across and down and (self.width, self.height) != (width, height)
 
 
-def declared_crop(path: Path, *, container: str, track: int, place: int, width: int, height: int) -> Crop | None:
+def declared_crop(path: Path, *, container: str, track: int, place: int, size: tuple[int, int]) -> Crop | None:
     """What the container of a video says of the part that is shown; None where it shows all, or says nonsense.
 
     Args:
@@ -50,20 +50,16 @@ def declared_crop(path: Path, *, container: str, track: int, place: int, width: 
         container: FFmpeg's name of its format.
         track: number of the track (MP4).
         place: of the stream among the video streams (Matroska).
-        width: of the stored picture, in pixels.
-        height: of the stored picture, in pixels.
+        size: width and height of the stored picture, in pixels.
     """
-    reader = {"mov": lambda file: _clean_aperture(file, track, width, height)}
-    reader["matroska"] = lambda file: _pixel_crop(file, place, width, height)
-    read = reader.get(container.partition(",")[0])
-    if read is None:
+    if container not in ("mov", "matroska"):
         return None
     try:
         with path.open("rb") as file:
-            crop = read(file)
+            crop = _clean_aperture(file, track, *size) if container == "mov" else _pixel_crop(file, place, *size)
     except (OSError, struct.error, ValueError, ZeroDivisionError):  # a header that FFmpeg could make sense of
         return None
-    return crop if crop is not None and crop.fits(width, height) else None
+    return crop if crop is not None and crop.fits(*size) else None
 
 
 def _clean_aperture(file: BinaryIO, track: int, width: int, height: int) -> Crop | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from lavida.errors import InputError, reason
 from lavida.files import natural_order
 from lavida.video.picture_file import IMAGE_SUFFIXES, Page, PictureReader, contrast_of, pages
 from lavida.video.pixels import BROKEN_IMAGE, resized
-from lavida.video.sampling import GAP_SECONDS, FrameSampling, SampledSource, frames_of
+from lavida.video.sampling import GAP_SECONDS, FrameSampling, SampledSource, Timed, frames_of
 from lavida.video.source import Frame, SourceInfo
 
 FOLDER_FPS = 25.0
@@ -55,78 +55,63 @@ class Pictures(SampledSource):
     def _frames(
         self, sampling: FrameSampling, size: tuple[int, int], pair_size: tuple[int, int] | None
     ) -> Iterator[Frame]:
-        reading = _Reading(PictureReader(self.info.contrast), size, pair_size)
-        gap, paired = round(self.info.fps * GAP_SECONDS), pair_size is not None
-        yield from frames_of(self._shots(reading), sampling, paired=paired, most_earlier=gap)
-        reading.reader.close()
-        if len(reading.flaws) == reading.asked:
-            raise InputError(f"no image can be decoded: {self.info.path}; {reading.flaws[0]}; replace the images")
-        if reading.flaws:
-            first = f"the first is {reading.flaws[0]}"
-            self._warn(f"{len(reading.flaws)} images cannot be read: {self.info.path}; {first}")
+        reader, flaws, asked = PictureReader(self.info.contrast), [], 0
 
-    def _shots(self, reading: _Reading) -> Iterator[_Shot]:
+        def rgb(shot: _Shot) -> NDArray[np.uint8] | None:
+            nonlocal asked
+            asked += 1
+            shot.look()
+            if shot.picture is None:
+                flaws.append(shot.flaw)
+                return None
+            picture, shot.picture = shot.picture, None  # asked for once: the memory is needed
+            return resized(picture.convert("RGB"), size)
+
+        shots, paired = self._shots(reader, pair_size), pair_size is not None
+        gray = (lambda shot: shot.look().gray) if paired else None
+        yield from frames_of(shots, sampling, rgb=rgb, gray=gray, most_earlier=self.info.fps * GAP_SECONDS)
+        reader.close()
+        if len(flaws) == asked:
+            raise InputError(f"no image can be decoded: {self.info.path}; {flaws[0]}; replace the images")
+        if flaws:
+            self._warn(f"{len(flaws)} images cannot be read: {self.info.path}; the first is {flaws[0]}")
+
+    def _shots(self, reader: PictureReader, pair_size: tuple[int, int] | None) -> Iterator[Timed[_Shot]]:
         for page, time_s in zip(self._pages, self._times, strict=True):
-            shot = _Shot(page, time_s, reading)
-            yield shot
-            if page.lasts_s is not None and reading.pair_size is not None:
+            shot = _Shot(page, reader, pair_size)
+            yield Timed(shot, time_s)
+            if page.lasts_s is not None and pair_size is not None:
                 shot.look()  # while it comes by: there is no way back in an animation
 
 
 @dataclass(slots=True)
-class _Reading:
-    """What the shots of one reading share.
+class _Shot:
+    """A page that is read when it is looked at first, and once only.
 
     Attributes:
-        reader: of their pages.
-        size: `(height, width)` of the images.
-        pair_size: `(height, width)` of the gray pairs.
-        asked: how many images were asked for.
-        flaws: what is wrong with each of these that cannot be read.
+        picture: upright and 8 bits deep, until it is shown; None where it cannot be read.
+        gray: `[h, w]` of `pair_size`.
+        flaw: what is wrong with it; None before it was looked at.
     """
 
-    reader: PictureReader
-    size: tuple[int, int]
-    pair_size: tuple[int, int] | None
-    asked: int = 0
-    flaws: list[str] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Shot:
-    """A page that is read when it is looked at first, and once only; see `sampling.Shot`."""
-
     page: Page
-    time_s: float
-    reading: _Reading
-    _flaw: str | None = None
-    _picture: Image.Image | None = None  # until it was shown
-    _gray: NDArray[np.uint8] | None = None
+    reader: PictureReader
+    pair_size: tuple[int, int] | None
+    picture: Image.Image | None = None
+    gray: NDArray[np.uint8] | None = None
+    flaw: str | None = None
 
-    def gray(self) -> NDArray[np.uint8] | None:
-        self.look()
-        return self._gray
-
-    def rgb(self) -> NDArray[np.uint8] | None:
-        self.look()
-        picture, self._picture = self._picture, None
-        self.reading.asked += 1
-        if picture is None:
-            self.reading.flaws.append(self._flaw or "")
-            return None
-        return resized(picture.convert("RGB"), self.reading.size)
-
-    def look(self) -> None:
-        if self._flaw is not None:
-            return
-        self._flaw = ""
-        try:
-            picture = self.reading.reader.read(self.page)
-            if self.reading.pair_size is not None:
-                self._gray = resized(picture.convert("L"), self.reading.pair_size)
-            self._picture = picture
-        except BROKEN_IMAGE as error:
-            self._flaw = f"{self.page.file.name}: {reason(error)}"
+    def look(self) -> _Shot:
+        if self.flaw is None:
+            self.flaw = ""
+            try:
+                picture = self.reader.read(self.page)
+                if self.pair_size is not None:
+                    self.gray = resized(picture.convert("L"), self.pair_size)
+                self.picture = picture
+            except BROKEN_IMAGE as error:
+                self.flaw = f"{self.page.file.name}: {reason(error)}"
+        return self
 
 
 class ImageFolder(Pictures):

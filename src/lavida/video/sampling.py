@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,50 +81,44 @@ class FrameSampling:
         return steady and count > self._usual
 
 
-class Shot(Protocol):
-    """A frame that can be looked at: nothing is converted before it is asked for.
+class Timed(NamedTuple, Generic[T]):
+    """A picture in any form, unconverted, and its time in seconds since the first one."""
 
-    Attributes:
-        time_s: seconds since the first frame.
-    """
-
-    @property
-    def time_s(self) -> float: ...
-
-    def gray(self) -> NDArray[np.uint8] | None:
-        """As one frame of a pair, `[h, w]`; None where it cannot be read."""
-        ...
-
-    def rgb(self) -> NDArray[np.uint8] | None:
-        """As it is analysed, `[H, W, 3]`; asked for once, last. None where it cannot be read."""
-        ...
+    picture: T
+    time_s: float
 
 
 def frames_of(
-    shots: Iterable[Shot], sampling: FrameSampling, *, paired: bool, most_earlier: int = EARLIER
+    timed: Iterable[Timed[T]],
+    sampling: FrameSampling,
+    *,
+    rgb: Callable[[T], NDArray[np.uint8] | None],
+    gray: Callable[[T], NDArray[np.uint8] | None] | None,
+    most_earlier: float = EARLIER,
 ) -> Iterator[Frame]:
     """The frames of a source, those that are analysed with an image.
 
     Args:
-        shots: all of them, in order.
+        timed: all of them, in order.
         sampling: tells which are analysed.
-        paired: whether each of these comes with the one about 0.04 s before it (at the start: the next one).
+        rgb: gives the image, `[H, W, 3]`, of one that is; None where it cannot be read.
+        gray: gives one frame of a pair, `[h, w]`, of those that are analysed, before `rgb`, and of those about 0.04 s
+            before them (at the start: the next one). None: no pairs.
         most_earlier: how many are kept for this, whatever their times.
     """
-    earlier: deque[Shot] = deque(maxlen=max(EARLIER, most_earlier))
+    earlier: deque[Timed[T]] = deque(maxlen=max(EARLIER, round(most_earlier)))
     # one is held back: only the one after it tells whether it is analysed, and whether it is the last
-    for index, (shot, after) in enumerate(with_next(shots)):
-        time_s, image, pair = shot.time_s, None, None
+    for index, ((picture, time_s), after) in enumerate(with_next(timed)):
+        image = pair = None
         if sampling.takes(index, time_s, None if after is None else after.time_s):
-            now = shot.gray() if paired else None
-            image = shot.rgb()
-            if now is not None:
+            now = None if gray is None else gray(picture)
+            image = rgb(picture)
+            if gray is not None and now is not None:
                 other = min(earlier, key=lambda other: abs(time_s - other.time_s - GAP_SECONDS), default=after)
-                before = None if other is None else other.gray()
-                pair = Pair(now, before, 0.0 if other is None else time_s - other.time_s)
+                pair = Pair(now, None, 0.0) if other is None else Pair(now, gray(other.picture), time_s - other.time_s)
         yield Frame(index, time_s, image, pair)
-        if paired:
-            earlier.append(shot)
+        if gray is not None:
+            earlier.append(Timed(picture, time_s))
         while len(earlier) > 1 and time_s - earlier[1].time_s >= GAP_SECONDS:
             earlier.popleft()
 

@@ -32,8 +32,8 @@ _BREAK = 8  # usual steps: a pause, not a frame
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and the video stream that players show: FFmpeg's best one.
+def opened(path: Path) -> Iterator[Reading]:
+    """A reading of the video stream that players show: FFmpeg's best one.
 
     Raises:
         InputError: it cannot be opened, or holds no video that can be decoded.
@@ -48,7 +48,8 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             f"not a video: {path}; FFmpeg says '{reason(error)}'; check that it is complete and plays"
         ) from error
     with container:
-        streams = pictures(container)
+        # without cover pictures that are marked as such
+        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         if not streams:
             raise InputError(f"no video stream: {path}; give a file with pictures")
         best = container.streams.best("video")
@@ -57,56 +58,80 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise InputError(f"unknown video codec: {path}; convert it to H.264 in MP4")
         if stream.codec_context.name in TEXT_CODECS:
             raise InputError(f"not a video: {path}; it is a text or data file, give a video file")
-        yield container, stream
-
-
-def pictures(container: InputContainer) -> list[VideoStream]:
-    """The video streams of a container, without cover pictures that are marked as such."""
-    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+        yield Reading(container, stream, len(streams))
 
 
 @dataclass(slots=True)
 class Reading:
-    """What one reading of a stream met.
+    """One reading of a stream, and what it met.
 
     Attributes:
+        container: what is read.
+        stream: what is read of it.
+        streams: how many with pictures there are.
         packets: with pictures, those before the cut of a trimmed video among them.
         damaged: packets and frames that could not be read or decoded.
+        last: the latest frame.
         stuck: whether the demuxer gave up with an error; some do so at an index behind the pictures.
         others_end: the latest end, in seconds, of a packet of another stream.
     """
 
+    container: InputContainer
+    stream: VideoStream
+    streams: int
     packets: int = 0
     damaged: int = 0
+    last: av.VideoFrame | None = None
     stuck: bool = False
     others_end: float = float("-inf")
 
-    def of(self, container: InputContainer, stream: VideoStream) -> Iterator[tuple[av.VideoFrame, av.Packet | None]]:
-        """The frames in presentation order, each with the packet that brought it out."""
-        for packet in self.packets_of(container, stream):
-            for frame in self.decoded(stream, packet):
-                yield frame, packet
+    @property
+    def kind(self) -> str:
+        """FFmpeg's name of the format; the first one where it has several."""
+        return self.container.format.name.partition(",")[0]
 
-    def decoded(self, stream: VideoStream, packet: av.Packet | None) -> list[av.VideoFrame]:
+    @property
+    def length_s(self) -> float | None:
+        """The announced length: of the stream, or of all streams together from the first packet on."""
+        container, stream = self.container, self.stream
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        if not container.duration:
+            return None
+        # Matroska tells when it ends, which for a piece of a long recording is late
+        start = (container.start_time or 0) if self.kind == "matroska" else 0
+        return (container.duration - start if start < container.duration else container.duration) / av.time_base
+
+    def stamp_of(self, frame: av.VideoFrame) -> float | None:
+        """In seconds. Not `frame.time`: it is not a number for frames that come out after an error of the demuxer."""
+        return None if frame.pts is None or not self.stream.time_base else float(frame.pts * self.stream.time_base)
+
+    def frames(self) -> Iterator[av.VideoFrame]:
+        """In presentation order."""
+        for packet in self.packets_in_order():
+            yield from self.decoded(packet)
+
+    def decoded(self, packet: av.Packet | None) -> list[av.VideoFrame]:
         """The frames that a packet brings out, None those that the decoder still holds; none where it is broken."""
         try:
-            frames = stream.decode(packet)
+            frames = self.stream.decode(packet)
         except av.error.FFmpegError:
             self.damaged += 1
             return []
         self.damaged += sum(frame.is_corrupt for frame in frames)
+        self.last = frames[-1] if frames else self.last
         return frames
 
-    def packets_of(self, container: InputContainer, stream: VideoStream) -> Iterator[av.Packet | None]:
-        """The packets of a stream in the order of the file, then None."""
+    def packets_in_order(self) -> Iterator[av.Packet | None]:
+        """The packets of the stream in the order of the file, then None."""
         # where the sound goes on to the end, the pictures were not cut short
-        others, failures = [other for other in container.streams if other is not stream], 0
+        others, failures = [other for other in self.container.streams if other is not self.stream], 0
         while failures < TOLERATED_FAILURES:
             try:
-                for packet in container.demux(stream, *others):
+                for packet in self.container.demux(self.stream, *others):
                     self.damaged += failures  # between packets, so that something was lost
                     failures = 0
-                    if packet.stream is stream:
+                    if packet.stream is self.stream:
                         self.packets += packet.size > 0
                         yield packet
                     elif packet.pts is not None and packet.time_base is not None:
@@ -118,58 +143,39 @@ class Reading:
         self.stuck = True
         yield None  # the decoder still holds frames; a demuxer that ends by itself sends this, too
 
-    def shortfall(
-        self, container: InputContainer, stream: VideoStream, *, frames: int, length_s: float, ends_s: float | None
-    ) -> str | None:
+    def shortfall(self, *, frames: int, last_s: float, step: float) -> str | None:
         """Say what is missing, or None when all that was announced was there.
 
         Args:
-            container: what was read.
-            stream: what was read of it.
             frames: how many came out.
-            length_s: from the first one to the end of the last one.
-            ends_s: the end of the last one by its own stamp; None where it has none.
+            last_s: the time of the last one.
+            step: how long one lasts.
         """
-        counted = stream.frames and kind_of(container) in COUNTED
+        stream = self.stream
+        counted = stream.frames and self.kind in COUNTED
         # the index leaves out what a trimmed video hides so that nobody has to read it
         listed = len(stream.index_entries) if counted and hasattr(stream, "index_entries") else stream.frames
         if counted and self.packets < min(listed, stream.frames):
             return f"{frames} of {stream.frames} announced frames could be decoded"
-        if counted and not self.stuck:  # all of it was there, however long the last picture lasts
-            return self._damage()
-        announced = length_of(container, stream) or 0.0
-        reached = length_s if stream.duration else max(length_s, self._reached(container, ends_s))
-        # Containers round, and sound may end a little later than the pictures.
-        if reached < announced - max(1.0, 0.1 * announced):
-            return f"the pictures end after {reached:.1f} s of {announced:.1f} s announced"
-        if self.stuck and (not announced or reached < announced - 0.2):
-            return f"reading failed after {reached:.1f} s"
-        return self._damage()
-
-    def _damage(self) -> str | None:
+        announced, reached = self.length_s or 0.0, self._reached(last_s, step)
+        if not counted or self.stuck:  # else all of it was there, however long the last picture lasts
+            # Containers round, and sound may end a little later than the pictures.
+            if reached < announced - max(1.0, 0.1 * announced):
+                return f"the pictures end after {reached:.1f} s of {announced:.1f} s announced"
+            if self.stuck and (not announced or reached < announced - 0.2):
+                return f"reading failed after {reached:.1f} s"
         return f"{self.damaged} damaged packets or frames" if self.damaged else None
 
-    def _reached(self, container: InputContainer, ends_s: float | None) -> float:
-        """How far the container could be read, in seconds from its start or from zero, whichever is further."""
-        end = max(self.others_end, float("-inf") if ends_s is None else ends_s)
-        start = (container.start_time or 0) / av.time_base
-        return max(end, end - start)
-
-
-def kind_of(container: InputContainer) -> str:
-    """FFmpeg's name of the format; the first one where it has several."""
-    return container.format.name.partition(",")[0]
-
-
-def length_of(container: InputContainer, stream: VideoStream) -> float | None:
-    """The announced length in seconds: of the stream, or of all streams together from the first packet on."""
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    if not container.duration:
-        return None
-    # Matroska tells when it ends, which for a piece of a long recording is late
-    start = (container.start_time or 0) if kind_of(container) == "matroska" else 0
-    return (container.duration - start if start < container.duration else container.duration) / av.time_base
+    def _reached(self, last_s: float, step: float) -> float:
+        """How far the stream could be read; the container from its start or from zero, whichever is further."""
+        last, end = self.last, self.others_end
+        if last is not None and last.duration and self.stream.time_base:
+            step = max(step, float(last.duration * self.stream.time_base))  # in screen recordings it may stand for long
+        if self.stream.duration:
+            return last_s + step
+        if last is not None and (stamp := self.stamp_of(last)) is not None:
+            end = max(end, stamp + step)
+        return max(last_s + step, end, end - (self.container.start_time or 0) / av.time_base)
 
 
 def assumes_a_rate(container: str) -> bool:
@@ -239,13 +245,13 @@ def one_recording(stamps: Sequence[tuple[int | None, int | None]]) -> list[int]:
     return kept
 
 
-def may_be_mixed_up(stream: VideoStream, stamps: Sequence[int], container: str) -> bool:
+def may_be_mixed_up(reading: Reading, stamps: Sequence[int]) -> bool:
     """Whether frames are shown in another order than they are stored, and the container's stamps may not know.
 
     Args:
-        stream: its first frame has been decoded.
+        reading: its first frame has been decoded.
         stamps: of its first packets, in their order.
-        container: FFmpeg's name of its format; AVI knows no other order than that of decoding.
     """
-    unordered = container == "avi" or list(stamps) == sorted(stamps)
-    return bool(stream.codec_context.has_b_frames) and unordered
+    # AVI knows no other order than that of decoding
+    unordered = reading.container.format.name == "avi" or list(stamps) == sorted(stamps)
+    return bool(reading.stream.codec_context.has_b_frames) and unordered

@@ -147,12 +147,17 @@ def _encoder(
         # said aloud, for players guess another matrix for large videos and show other colours
         stream.codec_context.colorspace, stream.codec_context.color_range = _BT601, ColorRange.MPEG
 
+        held: list[av.Packet] = []
+        starts: list[int] = []
+
         def mux(packets: list[av.Packet]) -> None:
             for packet in packets:
                 # the muxer would let the last one last no longer than the one before it
                 tick = packet.time_base / CLOCK
                 packet.duration = round(lasts[round((packet.pts or 0) * tick)] / tick)
-                container.mux(packet)
+                container.mux(held)
+                held[:] = [packet]
+                starts.append(packet.dts or 0)
 
         def encode(image: np.ndarray) -> None:
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
@@ -162,6 +167,10 @@ def _encoder(
 
         yield encode
         mux(stream.encode())
+        for packet in held:  # what is stored last, not shown last, decides how long the whole is
+            whole = round((ticks[-1] - ticks[0]) * CLOCK / packet.time_base)
+            packet.duration = max(packet.duration or 0, whole - (starts[-1] - starts[0]))
+        container.mux(held)
 
 
 def _add_stream(container: av.container.OutputContainer, rate: Fraction) -> av.VideoStream:

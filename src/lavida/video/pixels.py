@@ -5,12 +5,14 @@ from __future__ import annotations
 import itertools
 import struct
 import warnings
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import IO, Any
 
 import cv2
 import numpy as np
+from cv2.utils import logging
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.ImageFile import ImageFile
@@ -191,7 +193,7 @@ def _colours(image: ImageFile, shift: int) -> NDArray[np.uint16]:
     place = file.tell()
     if not isinstance(image, TiffImageFile):
         file.seek(0)
-        values = _decoded(file.read())
+        values = _decoded(_without_notes(file.read()) if image.format == "PNG" else file.read())
     elif image.tag_v2.get(_PLANES) == _APART:  # OpenCV scrambles them, Pillow takes their bytes for pixels
         colours = range(min(3, image.tag_v2.get(_SAMPLES, 3)))
         values = np.stack([_decoded(_page_alone(image, file, shift, colour=colour)) for colour in colours], axis=-1)
@@ -202,11 +204,29 @@ def _colours(image: ImageFile, shift: int) -> NDArray[np.uint16]:
 
 
 def _decoded(data: bytes) -> NDArray[np.uint16]:
-    values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    level = logging.setLogLevel(logging.LOG_LEVEL_SILENT)  # what is wrong is told by whoever reads
+    try:
+        values = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    finally:
+        logging.setLogLevel(level)
     if values is None or values.dtype != np.uint16:
         raise ValueError("cannot read 16 bits a colour; save it as PNG, or with 8 bits")
     values = values if values.ndim == 2 else values[:, :, 2::-1]  # BGR or BGRA
     return np.ascontiguousarray(values, np.uint16)
+
+
+def _without_notes(png: bytes) -> bytes:
+    """A PNG that is whole, reduced to what makes its pixels: of all else OpenCV's libpng talks on stderr."""
+    parts, place, kind = [png[:8]], 8, b""
+    while kind != b"IEND":
+        end = place + 12 + int.from_bytes(png[place : place + 4], "big")
+        kind, checksum = png[place + 4 : place + 8], zlib.crc32(png[place + 4 : end - 4])
+        if end > len(png) or checksum != int.from_bytes(png[end - 4 : end], "big"):
+            raise OSError("image file is truncated or damaged")
+        if kind[:1].isupper():
+            parts.append(png[place:end])
+        place = end
+    return b"".join(parts)
 
 
 def _page_alone(image: TiffImageFile, file: IO[bytes], shift: int, colour: int | None = None) -> bytes:

@@ -49,7 +49,7 @@ class Pictures(SampledSource):
             self._times = [index / fps for index in range(len(shown))]
         contrast = contrast_of(shown)
         if contrast is not None:
-            self._note(f"{contrast.share:.1%} of 16 bits are used: {path}; {contrast.told}")
+            self._note(contrast.told(path))
         self.info = SourceInfo(path, stem, width, height, float(fps), len(shown), contrast)
 
     def _frames(

@@ -79,17 +79,10 @@ class Look:
     guess_hd: bool = False
     contrast: Contrast | None = None
 
-    def rgb(self, frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter) -> NDArray[np.uint8]:
-        """`[H, W, 3]`, upright, of `size` (H, W)."""
-        return self._shown(frame, size, scaler, gray=False)
-
-    def gray(self, frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter) -> NDArray[np.uint8]:
-        """`[H, W]`, upright, of `size` (H, W)."""
-        return self._shown(frame, size, scaler, gray=True)
-
-    def _shown(
-        self, frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter, *, gray: bool
+    def shown(
+        self, frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter, *, gray: bool = False
     ) -> NDArray[np.uint8]:
+        """`[H, W, 3]`, or `[H, W]` if `gray`, upright, of `size` (H, W)."""
         height, width = size[::-1] if self.turn.swap else size
         crop = self.crop if (frame.width, frame.height) == self.stored else None
         whole = (width, height) if crop is None else self.stored

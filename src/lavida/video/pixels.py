@@ -8,6 +8,7 @@ import warnings
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any
 
 import cv2
@@ -91,10 +92,10 @@ class Contrast:
         """How much of the range of 16 bits it takes, 0 to 1."""
         return (self.high - self.low) / FULL
 
-    @property
-    def told(self) -> str:
-        """What was done, for people."""
-        return f"values from {self.low} to {self.high} are stretched, for all pictures alike"
+    def told(self, path: Path) -> str:
+        """What was done with the pictures of this file or folder, for people."""
+        used = f"{self.share:.1%} of 16 bits are used: {path}"
+        return f"{used}; values from {self.low} to {self.high} are stretched, for all pictures alike"
 
     def eight_bit(self, values: NDArray[np.uint16]) -> NDArray[np.uint8]:
         """Values of any shape as they are shown."""

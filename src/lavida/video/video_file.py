@@ -57,7 +57,7 @@ class VideoFile(SampledSource):
     def _frames(
         self, sampling: FrameSampling, size: tuple[int, int], pair_size: tuple[int, int] | None
     ) -> Iterator[Frame]:
-        look, fps = self._look, self.info.fps
+        shown, fps = self._look.shown, self.info.fps
         scaler, pair_scaler = VideoReformatter(), VideoReformatter()  # each keeps what it has set up for one size
         with opened(self.info.path) as reading:
             reading.stream.thread_type = "AUTO"
@@ -67,8 +67,10 @@ class VideoFile(SampledSource):
             for last in frames_of(
                 _timed(reading, clock),
                 sampling,
-                rgb=lambda picture: look.rgb(picture, size, scaler),
-                gray=None if pair_size is None else lambda picture: look.gray(picture, pair_size, pair_scaler),
+                rgb=lambda picture: shown(picture, size, scaler),
+                gray=None
+                if pair_size is None
+                else lambda picture: shown(picture, pair_size, pair_scaler, gray=True),
                 most_earlier=fps * GAP_SECONDS,
             ):
                 yield last
@@ -101,7 +103,7 @@ class VideoFile(SampledSource):
         contrast = measured(sixteen_bits(frame, scaler) for frame in islice(begin.goes_on(), MOST_FRAMES))
         if contrast == Contrast():
             return None
-        self._note(f"{contrast.share:.1%} of 16 bits are used: {path}; {contrast.told}")
+        self._note(contrast.told(path))
         return contrast
 
 

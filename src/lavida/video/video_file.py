@@ -68,9 +68,7 @@ class VideoFile(SampledSource):
                 _timed(reading, clock),
                 sampling,
                 rgb=lambda picture: shown(picture, size, scaler),
-                gray=None
-                if pair_size is None
-                else lambda picture: shown(picture, pair_size, pair_scaler, gray=True),
+                gray=None if pair_size is None else lambda picture: shown(picture, pair_size, pair_scaler, gray=True),
                 most_earlier=fps * GAP_SECONDS,
             ):
                 yield last

@@ -82,12 +82,16 @@ def test_frames_may_be_lost_where_stamps_return_and_others_may_go_wrong_among_th
     stamps = steady(100) + steady(10, start=-900) + steady(10, start=-2000) + steady(100, start=120 * 0.04 + 0.5)
     assert timed(stamps)[0] == pytest.approx(steady(120) + steady(100, start=120 * 0.04 + 0.5))
     assert timed([*steady(100), *steady(10, start=-900), 110 * 0.04])[0] == pytest.approx(steady(111))
+    stamps = steady(100) + steady(10, start=-900) + steady(2, start=-890) + steady(100, start=14.44)
+    assert timed(stamps)[0][-1] == pytest.approx(stamps[-1])  # a pause just before they return
 
 
 def test_a_recording_with_a_pause_behind_another_is_not_taken_for_its_end():
     stamps = steady(50) + steady(50) + steady(50, start=2.0 + 1.4)
     times, clock = timed(stamps)
     assert times == pytest.approx(steady(100) + steady(50, start=4.0 + 1.4)) and len(clock.joined) == 1
+    times, _ = timed(steady(50) + steady(50) + steady(50, start=2.0 + 2.2))  # nearly where the first one ended
+    assert times == pytest.approx(steady(100) + steady(50, start=4.0 + 2.2))
 
 
 def test_a_first_frame_from_before_the_clock_was_set_is_put_in_front_of_the_others():

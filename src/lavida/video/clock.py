@@ -17,7 +17,7 @@ REORDERING = 16  # frames: as far as H.264 moves them; stamps that go further ba
 ALIKE = 120  # frames may share a stamp: some recorders know whole seconds only
 LAST_JUMP_S = 10.0  # at the end, and after the first frames, nothing confirms a jump: up to this it is believed
 LONGEST_PAUSE_S = 366 * 86400.0  # beyond it, whatever the container says, a camera's clock was set
-INTERRUPTED = 20  # stamps that come back may miss where they left off by one in so many seconds of the jump
+INTERRUPTED = 8  # stamps that come back may be later than where they left off by one in so many seconds of the jump
 MOST_LINES = 8  # recordings that may be taken up again
 
 
@@ -106,7 +106,6 @@ class Clock:
     def _settle(self, stamp: float) -> list[float]:
         if not self._waiting:
             if 0 <= stamp - self._last <= self._leap(1):
-                self._take_up(stamp, frames=1)
                 return [self._believe(stamp)]
             nothing_yet = math.isnan(self._last)
             if nothing_yet and not math.isnan(stamp):
@@ -120,6 +119,7 @@ class Clock:
         return self._resolve()
 
     def _believe(self, stamp: float) -> float:
+        self._take_up(stamp, frames=1)
         if stamp > self._last:
             self._steps.append(stamp - self._last)
         self._alike = self._alike + 1 if self._last == stamp else 0
@@ -144,10 +144,13 @@ class Clock:
         """
         usual, jump = self._usual(), stamp - self._last
         expected = self._now + frames * usual
-        if jump <= UNUSUAL * frames * usual:
+        if not jump > (UNUSUAL + frames) * usual:
             return False
+        early, late = UNUSUAL * usual, max(UNUSUAL * usual, jump / INTERRUPTED)
+        if any(abs(self._line.begin - line.begin) <= LEAP_S for line in self._broken_off):
+            early = late = 2 * usual  # it begins as another one did: a recording more likely than wrong stamps
         for place, line in reversed(list(enumerate(self._broken_off))):
-            if abs(stamp + line.offset - expected) <= max(UNUSUAL * usual, jump / INTERRUPTED):
+            if -early <= stamp + line.offset - expected <= late:
                 wrong = [self._line, *itertools.islice(self._broken_off, place + 1, None)]
                 self.fitted += sum(line.believed for line in wrong)
                 del self.joined[line.joined :]

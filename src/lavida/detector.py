@@ -1,7 +1,6 @@
 """The detector: source and categories -> Detection, clip by clip, with flat memory."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,9 @@ from lavida.model.lavida import LavidaOutput
 from lavida.model.predictor import Predictor
 from lavida.model.prompt import clean_category
 from lavida.timing import StageClock, peak_memory_mb
-from lavida.video import Footage, Frame, Source, open_source
-from lavida.video.ahead import ReadAhead
+from lavida.video import Footage, Frame, Source
 from lavida.video.clips import Clip, analysis_size, clips
+from lavida.video.decode import ReadAhead, decoded_ahead
 from lavida.video.image_folder import FOLDER_FPS
 from lavida.video.motion import PAIR_SHRINK, with_motion
 from lavida.video.sampling import steady_stride
@@ -169,7 +168,7 @@ class Detector:
         """
         anomalies = check_categories(anomalies)
         check_settings(stride=stride, threshold=threshold)
-        with _read_ahead(source, fps=fps) as opened:
+        with decoded_ahead(source, fps=fps) as opened:
             clock = StageClock()
             builder = DetectionBuilder(opened, anomalies, threshold=threshold, keep_maps=pixel_maps)
             log = FrameLog(self._read(opened, stride, clock=clock), progress)
@@ -196,7 +195,7 @@ class Detector:
         anomalies = check_categories(anomalies)
         check_settings(stride=stride, threshold=DEFAULT_THRESHOLD)
         clock = StageClock()
-        with _read_ahead(source) as opened:
+        with decoded_ahead(source) as opened:
             frames = FrameLog(self._read(opened, stride, clock=clock), progress)
             yield from self._scored(frames, opened, anomalies, clock=clock, templates=templates)
 
@@ -275,14 +274,6 @@ class Detector:
         }
 
 
-@contextmanager
-def _read_ahead(source: Footage, *, fps: float = FOLDER_FPS) -> Iterator[Source]:
-    """A path opened and decoded ahead; what the caller opened is the caller's to read ahead."""
-    if not isinstance(source, str | Path):
-        yield open_source(source, fps=fps)
-        return
-    with ReadAhead(open_source(source, fps=fps)) as ahead:
-        yield ahead
 
 
 def check_categories(anomalies: Sequence[str]) -> tuple[str, ...]:

@@ -11,9 +11,12 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 class InputError(ValueError):
     """Input or environment that the user can mend.
 
-    The message is one line: what is wrong, where, and how to mend it. The command line prints it without a
-    traceback and exits with code 2.
+    The message is one line, whatever is in the names that it gives: what is wrong, where, and how to mend it. The
+    command line prints it without a traceback and exits with code 2.
     """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(message))
 
 
 def one_line(text: object) -> str:

@@ -62,6 +62,18 @@ def test_a_stretch_of_a_source_shows_its_own_frames(detection_of, picture_folder
     assert [frame[:30].mean() for frame in frames] == pytest.approx([GRAY] * 4, abs=8)
 
 
+@pytest.mark.parametrize("frames", [1, 2, 3, 5, 8, 12])
+def test_the_overlay_ends_with_its_last_frame_whatever_is_stored_last(detection_of, picture_folder, tmp_path, frames):
+    """Some other frame is, where B-frames are coded."""
+    times = np.cumsum([0, 31, 36, 35, 30, 34, 33, 29, 38, 40, 27, 5])[:frames] / 1000
+    found = detection_of([0.1] * frames, path=picture_folder, size=(47, 63), times=times, fps=5)
+    write_overlay(found, tmp_path / "overlay.mp4")
+    with av.open(str(tmp_path / "overlay.mp4")) as container:
+        shown = [frame.time for frame in container.decode(video=0)]
+        assert shown == pytest.approx(times, abs=1e-4)
+        assert container.duration / av.time_base == pytest.approx(found.end_s, abs=1e-3)
+
+
 def test_what_the_encoder_refuses_is_one_line(detection_of, picture_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(overlay, "MAX_WIDTH", 20_000)
     Image.fromarray(np.full((4, 18_000, 3), 100, np.uint8)).save(picture_folder / "wide.png")

@@ -120,6 +120,16 @@ def test_pipes_sockets_and_devices_are_not_opened_but_counted(tmp_path, monkeypa
     assert line == "left out: 2 pipes, 1 socket; what can be read only once has to be saved to a file first"
 
 
+def test_pipes_sockets_and_hidden_files_among_the_frames_of_a_folder_are_counted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path, "cam/1.png", "cam/2.png", "cam/.draft.png")
+    os.mkfifo("cam/3.png")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind("cam/4.png")
+        assert names(tmp_path) == names(tmp_path / "cam") == ["cam"]
+        assert left_out(tmp_path) == left_out(tmp_path / "*") == {"hidden": 1, "pipe": 1, "socket": 1}
+
+
 def test_a_pipe_given_as_a_source_is_one_line_that_helps(tmp_path):
     os.mkfifo(tmp_path / "live.mp4")
     with pytest.raises(InputError, match="a pipe cannot be read twice: .*live.mp4; save what comes from it to a file"):

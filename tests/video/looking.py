@@ -17,6 +17,10 @@ def read(source: Source, stride: int = 1, size: tuple[int, int] | None = None) -
     return list(source.read(stride=stride, size=size))
 
 
+def times_of(source: Source) -> list[float]:
+    return [frame.time_s for frame in read(source, 50)]
+
+
 def bright_corner(image: np.ndarray) -> tuple[str, str]:
     bright = image.mean(axis=2) > 150
     rows, columns = np.nonzero(bright)

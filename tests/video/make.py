@@ -237,8 +237,12 @@ def cropped_mp4(path: Path, *, left: int, top: int, width: int, height: int, **a
 
 
 def cropped_mkv(path: Path, *, left: int, top: int, right: int, bottom: int, **arguments) -> Path:
-    """A Matroska file that hides so many pixels at each border (RFC 9559, PixelCrop)."""
-    video(path, **arguments)
+    """A Matroska file that hides so many pixels at each border."""
+    return with_crop(video(path, **arguments), left=left, top=top, right=right, bottom=bottom)
+
+
+def with_crop(path: Path, *, left: int, top: int, right: int, bottom: int) -> Path:
+    """The Matroska file, changed: it hides so many pixels at each border (RFC 9559, PixelCrop)."""
     data = path.read_bytes()
     settings = {0x54CC: left, 0x54BB: top, 0x54DD: right, 0x54AA: bottom}
     crop = b"".join(name.to_bytes(2, "big") + b"\x82" + value.to_bytes(2, "big") for name, value in settings.items())

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from lavida.errors import InputError
-from lavida.video.ahead import ReadAhead, produced_ahead
-from lavida.video.decode import open_source
+from lavida.video.decode import ReadAhead, open_source, produced_ahead
 from lavida.video.motion import with_motion
 from video import make
 

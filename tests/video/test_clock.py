@@ -8,8 +8,8 @@ import pytest
 from lavida.video.clock import Clock
 
 
-def timed(stamps, *, step: float = 0.04, reordering: int = 0) -> tuple[list[float], Clock]:
-    clock = Clock(step, reordering=reordering)
+def timed(stamps, *, step: float = 0.04, **known) -> tuple[list[float], Clock]:
+    clock = Clock(step, **known)
     times = [time_s for stamp in stamps for time_s in clock.add(stamp)]
     times += clock.finish()
     assert len(times) == len(stamps) and all(after >= before for before, after in itertools.pairwise(times))
@@ -45,6 +45,53 @@ def test_a_jump_counts_once_three_frames_confirm_it():
 def test_a_jump_at_the_very_end_is_believed_if_it_is_short():
     assert timed([*steady(10), 5.0])[0][-1] == 5.0
     assert timed([*steady(10), 500.0])[0][-1] == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("pause_s", [15.0, 600.0, 90_000.0])
+@pytest.mark.parametrize("before", [1, 2, 48, 49])
+def test_a_long_pause_after_the_first_frames_or_before_the_last_ones_is_real_where_the_length_has_it(before, pause_s):
+    stamps = steady(before) + steady(50 - before, start=before * 0.04 + pause_s)
+    assert timed(stamps, length_s=stamps[-1] + 0.04)[0] == pytest.approx(stamps)
+    for length_s in (None, 2.0):
+        assert timed(stamps, length_s=length_s)[0] == pytest.approx(steady(50))
+
+
+@pytest.mark.parametrize("count", [3, 4, 6])
+def test_pictures_of_which_each_stands_for_long(count):
+    stamps = steady(count, step=61.0)
+    assert timed(stamps, length_s=count * 61.0)[0] == pytest.approx(stamps)
+
+
+def test_no_pause_lasts_for_years():
+    """But a camera's clock jumps from 1970 to today, and the muxer announces what comes of it."""
+    stamps = [0.0, *steady(20, start=1.7e9)]
+    assert timed(stamps, length_s=1.7e9 + 1)[0] == pytest.approx(steady(21), abs=1e-6)
+
+
+@pytest.mark.parametrize("length", [3, 8, 30, 200])
+@pytest.mark.parametrize("back_s", [3600.0, 30.0, 4.0])
+def test_stamps_that_go_back_for_a_while_and_return_are_no_time_that_passed(back_s, length):
+    stamps = steady(400, start=5.0)
+    for index in range(150, 150 + length):
+        stamps[index] -= back_s
+    times, clock = timed(stamps)
+    assert times == pytest.approx(steady(400)) and clock.joined == [] and clock.fitted == length
+
+
+def test_frames_may_be_lost_where_stamps_return_and_others_may_go_wrong_among_them():
+    stamps = steady(100) + steady(10, start=-900) + steady(10, start=-2000) + steady(100, start=120 * 0.04 + 0.5)
+    assert timed(stamps)[0] == pytest.approx(steady(120) + steady(100, start=120 * 0.04 + 0.5))
+    assert timed([*steady(100), *steady(10, start=-900), 110 * 0.04])[0] == pytest.approx(steady(111))
+    stamps = steady(100) + steady(10, start=-900) + steady(2, start=-890) + steady(100, start=14.44)
+    assert timed(stamps)[0][-1] == pytest.approx(stamps[-1])  # a pause just before they return
+
+
+def test_a_recording_with_a_pause_behind_another_is_not_taken_for_its_end():
+    stamps = steady(50) + steady(50) + steady(50, start=2.0 + 1.4)
+    times, clock = timed(stamps)
+    assert times == pytest.approx(steady(100) + steady(50, start=4.0 + 1.4)) and len(clock.joined) == 1
+    times, _ = timed(steady(50) + steady(50) + steady(50, start=2.0 + 2.2))  # nearly where the first one ended
+    assert times == pytest.approx(steady(100) + steady(50, start=4.0 + 2.2))
 
 
 def test_a_first_frame_from_before_the_clock_was_set_is_put_in_front_of_the_others():

@@ -148,3 +148,14 @@ def test_file_names_are_taken_as_they_are(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     make.video(Path("plain.mp4"), frames=2).rename(name)
     assert len(read(open_source(name))) == 2
+
+
+def test_a_message_is_one_line_whatever_the_name(tmp_path: Path):
+    """Line breaks are no letters for a terminal or a log, but file systems take them."""
+    lost, cut = tmp_path / "two\nlines.mp4", tmp_path / "a\r\nb.y4m"
+    with pytest.raises(InputError) as raised:
+        open_source(lost)
+    assert str(raised.value).count("\n") == 0 and "two lines.mp4" in str(raised.value)
+    source = open_source(make.y4m(cut, frames=20, broken=10))
+    frames = list(source.read(stride=1))
+    assert len(frames) == 10 and [line.count("\n") + line.count("\r") for line in source.warnings] == [0]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lavida.video.flow import gaussian_blur, optical_flow
+from lavida.video.motion import gaussian_blur, optical_flow
 
 
 @pytest.mark.parametrize("shift", [(0, 2), (3, 0), (-2, 1), (5, -4)])

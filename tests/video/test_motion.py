@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from lavida.video.flow import gaussian_blur
-from lavida.video.motion import motion_field, pair_gap
+from lavida.video.motion import gaussian_blur, motion_field
 
 HEIGHT, WIDTH = 64, 96  # of the gray pair: half of the analysed frame
 
@@ -44,8 +43,3 @@ def test_without_a_neighbour_or_a_time_nothing_is_known(before, seconds):
 
 def test_the_field_of_a_stutter_is_finite():
     assert np.isfinite(motion_field(scene(40), scene(10), seconds=1e-9)).all()
-
-
-@pytest.mark.parametrize(("fps", "gap"), [(1, 1), (10, 1), (25, 1), (30, 1), (50, 2), (60, 2), (240, 10)])
-def test_the_gap_is_a_frame_or_about_a_twenty_fifth_of_a_second(fps, gap):
-    assert pair_gap(fps) == gap

@@ -67,11 +67,10 @@ def detect(
 
 def _detect_one(ask: Callable[..., Detection], path: str, folder: Path, *, overlay: bool) -> Detection:
     from lavida.export.result import check_result
-    from lavida.video.ahead import ReadAhead
-    from lavida.video.decode import open_source
+    from lavida.video.decode import decoded_ahead
 
     check_result(folder, source=Path(path))
-    with ReadAhead(open_source(path)) as source, progress_bars() as tell:
+    with decoded_ahead(path) as source, progress_bars() as tell:
         name, expected = source.info.path.name, source.info.frames_hint
         detection = ask(source, progress=lambda done: tell(f"{name}: looking", done, expected))
         frames = len(detection.times)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lavida.evaluation.benchmarks.contract import Video
 from lavida.evaluation.protocols import Protocol as Choices
 from lavida.video.decode import open_source
-from lavida.video.flow import FlowSettings, gaussian_blur, optical_flow
+from lavida.video.motion import FlowSettings, gaussian_blur, optical_flow
 
 _FLOW = FlowSettings(window=3.0, smoothing=2.0, rest=20.0)  # the strongest of the variants in docs/decisions.md
 _MAX_HEIGHT = 240  # pixels; larger frames are shrunk, which bounds the cost of a frame

@@ -13,10 +13,10 @@ import av
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace
 
-from lavida.errors import InputError
+from lavida.errors import InputError, reason
 from lavida.export.drawing import Label, MaskLayer, colours, draw_score_bar
-from lavida.video.decode import open_source
-from lavida.video.source import Source, one_line
+from lavida.video.decode import decoded_ahead
+from lavida.video.source import Source
 
 if TYPE_CHECKING:
     from lavida.detection import Detection, Mask
@@ -47,11 +47,13 @@ def write_overlay(
     """
     size = overlay_size(height=detection.info.height, width=detection.info.width)
     painter = OverlayPainter(detection, size=size)
-    source = source or detection.source or open_source(detection.info.path)
-    # a stretch of a source begins later than the file
-    frames = dropwhile(lambda frame: frame.time_s < detection.times[0], source.read(stride=1, size=size))
     try:
-        with _encoder(path, size=size, fps=detection.info.fps, ticks=_ticks(detection)) as encode:
+        with (
+            decoded_ahead(source or detection.source or detection.info.path) as footage,
+            _encoder(path, size=size, fps=detection.info.fps, ticks=_ticks(detection)) as encode,
+        ):
+            # a stretch of a source begins later than the file
+            frames = dropwhile(lambda frame: frame.time_s < detection.times[0], footage.read(stride=1, size=size))
             picture = np.zeros((*size, 3), dtype=np.uint8)
             for done, frame in enumerate(islice(frames, len(detection.times)), start=1):
                 if frame.image is not None:  # a damaged one shows the picture before it
@@ -62,7 +64,7 @@ def write_overlay(
                 if progress is not None:
                     progress(done)
     except av.error.ExternalError as error:
-        what = f"the overlay of {detection.info.path} cannot be encoded ({one_line(error)})"
+        what = f"the overlay of {detection.info.path} cannot be encoded ({reason(error)})"
         raise InputError(f"{what}; leave it out with --no-overlay (overlay=False)") from error
 
 
@@ -143,12 +145,17 @@ def _encoder(
         # said aloud, for players guess another matrix for large videos and show other colours
         stream.codec_context.colorspace, stream.codec_context.color_range = _BT601, ColorRange.MPEG
 
+        held: list[av.Packet] = []
+        starts: list[int] = []
+
         def mux(packets: list[av.Packet]) -> None:
             for packet in packets:
                 # the muxer would let the last one last no longer than the one before it
                 tick = Fraction(packet.time_base) / CLOCK
                 packet.duration = round(lasts[round((packet.pts or 0) * tick)] / tick)
-                container.mux(packet)
+                container.mux(held)
+                held[:] = [packet]
+                starts.append(packet.dts or 0)
 
         def encode(image: np.ndarray) -> None:
             frame = av.VideoFrame.from_ndarray(image, format="rgb24")
@@ -158,6 +165,10 @@ def _encoder(
 
         yield encode
         mux(stream.encode())
+        for packet in held:  # what is stored last, not shown last, decides how long the whole is
+            whole = round((ticks[-1] - ticks[0]) * CLOCK / packet.time_base)
+            packet.duration = max(packet.duration or 0, whole - (starts[-1] - starts[0]))
+        container.mux(held)
 
 
 def _add_stream(container: av.container.OutputContainer, rate: Fraction) -> av.VideoStream:

@@ -18,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lavida.errors import InputError
+from lavida.errors import InputError, one_line
 from lavida.export.overlay import write_overlay
 from lavida.export.timeline import write_timeline
 from lavida.files import atomic_folder, check_target
-from lavida.video.contrast import Contrast
-from lavida.video.source import Source, SourceInfo, one_line
+from lavida.video.pixels import Contrast
+from lavida.video.source import Source, SourceInfo
 
 if TYPE_CHECKING:
     from lavida.detection import Detection, Event, Mask

@@ -104,7 +104,9 @@ class _Search:
     def left_out(self) -> dict[str, int]:
         """How many were passed over for each reason; not the frames of a folder that was taken."""
         left = {address: reason for address, reason in self._left.items() if address not in self.found}
-        frames = {a for a in left if media.is_picture(a) and parent(a) in self.found}
+        # what is left for its suffix alone; a pipe among the frames is none of them
+        ordinary = (a for a, reason in left.items() if media.is_picture(a) and reason == _suffix_as_reason(a))
+        frames = {address for address in ordinary if parent(address) in self.found}
         return dict(sorted(Counter(reason for address, reason in left.items() if address not in frames).items()))
 
     def add(self, address: str, text: str) -> str:
@@ -133,7 +135,7 @@ class _Search:
     def _add_folder(self, folder: str) -> str:
         inside, known = entries(folder), len(self.found)
         self._walk(folder, inside)
-        files = [entry for entry in inside if not entry.is_folder and not is_hidden(entry.name)]
+        files = [e for e in inside if not (e.is_folder or e.special or is_hidden(e.name))]
         if len(self.found) == known and any(media.is_picture(file.address) for file in files):
             self._take(folder, state_of_frames(files))  # whoever names it means its images, whatever lies beside them
         return parent(folder) if folder in self.found else folder

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -14,17 +13,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lavida.errors import InputError
-from lavida.video.motion import GAP_SECONDS
-from lavida.video.sampling import FrameSampling, check_stride, with_next
-from lavida.video.source import Frame, Pair, SourceInfo
+from lavida.video.pixels import resized
+from lavida.video.sampling import FrameSampling, SampledSource, Timed, frames_of
+from lavida.video.source import Frame, SourceInfo
 
 NAME = Path("frames")  # what messages and results call them
-EARLIER = 4  # frames kept for pairs, and as many as lie within their gap
 
 Item = tuple[NDArray[np.uint8], float]  # RGB `[H, W, 3]`, and its time in seconds
 
 
-class ArraySource:
+class ArraySource(SampledSource):
     """Frames of one size from memory; see `Source`.
 
     Args:
@@ -34,8 +32,7 @@ class ArraySource:
     """
 
     def __init__(self, items: Callable[[], Iterator[Item]], *, fps: float, count: int | None) -> None:
-        self.warnings: list[str] = []
-        self.notes: list[str] = []
+        super().__init__()
         self._items = items
         first, _ = next(items(), (None, 0.0))
         if first is None:
@@ -43,42 +40,28 @@ class ArraySource:
         height, width = _checked(first, 0, None).shape[:2]
         self.info = SourceInfo(NAME, NAME.name, width, height, fps, count)
 
-    def read(
-        self,
-        *,
-        stride: int | None = None,
-        size: tuple[int, int] | None = None,
-        pair_size: tuple[int, int] | None = None,
+    def _frames(
+        self, sampling: FrameSampling, size: tuple[int, int], pair_size: tuple[int, int] | None
     ) -> Iterator[Frame]:
-        """See `Source.read`."""
-        check_stride(stride)
-        return self._frames(stride, size or (self.info.height, self.info.width), pair_size)
+        # shown as pictures in a folder are: the same frames give the same scores
+        return frames_of(
+            self._timed(),
+            sampling,
+            rgb=lambda image: resized(Image.fromarray(image), size),
+            gray=None if pair_size is None else lambda image: resized(Image.fromarray(image).convert("L"), pair_size),
+            most_earlier=self.info.fps,  # an iterable may be far faster than it says, and its frames are in memory
+        )
 
-    def _frames(self, stride: int | None, size: tuple[int, int], pair_size: tuple[int, int] | None) -> Iterator[Frame]:
-        sampling, earlier = FrameSampling(stride, fps=self.info.fps), deque(maxlen=max(EARLIER, round(self.info.fps)))
+    def _timed(self) -> Iterator[Timed[NDArray[np.uint8]]]:
         shape, start, latest = (self.info.height, self.info.width), 0.0, -math.inf
-        for index, ((image, stamp), after) in enumerate(with_next(self._items())):
+        for index, (image, stamp) in enumerate(self._items()):
             if index == 0:
                 start = float(stamp)
-            time_s, next_s = float(stamp) - start, None if after is None else float(after[1]) - start
+            time_s = float(stamp) - start
             if not (math.isfinite(time_s) and time_s >= latest):
                 raise InputError(f"frame {index} has the time {stamp}: give seconds that never decrease")
-            image, latest = _checked(image, index, shape), time_s
-            if not sampling.takes(index, time_s, next_s):
-                yield Frame(index, time_s, None)
-            else:
-                pair = None
-                if pair_size is not None:
-                    other = min(earlier, key=lambda item: abs(time_s - item[1] - GAP_SECONDS), default=None)
-                    if other is None and after is not None:
-                        other = _checked(after[0], index + 1, shape), next_s
-                    before = None if other is None else _shown(other[0], pair_size, "L")
-                    seconds = 0.0 if other is None else time_s - other[1]
-                    pair = Pair(_shown(image, pair_size, "L"), before, seconds)
-                yield Frame(index, time_s, _shown(image, size, "RGB"), pair)
-            earlier.append((image, time_s))
-            while len(earlier) > 1 and time_s - earlier[1][1] >= GAP_SECONDS:
-                earlier.popleft()
+            latest = time_s
+            yield Timed(_checked(image, index, shape), time_s)
 
 
 def _checked(image: Any, index: int, shape: tuple[int, int] | None) -> NDArray[np.uint8]:
@@ -91,12 +74,6 @@ def _checked(image: Any, index: int, shape: tuple[int, int] | None) -> NDArray[n
         wanted = "at least one pixel" if shape is None else f"{shape[1]}x{shape[0]} as frame 0"
         raise InputError(f"frame {index} is {image.shape[1]}x{image.shape[0]}, not {wanted}; bring all to one size")
     return image
-
-
-def _shown(image: NDArray[np.uint8], size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
-    # as pictures in a folder are: the same frames give the same scores
-    picture = Image.fromarray(image).convert(mode)
-    return np.array(picture if picture.size == size[::-1] else picture.resize(size[::-1], Image.Resampling.BILINEAR))
 
 
 def array_source(frames: Any, *, fps: float) -> ArraySource:
@@ -130,7 +107,8 @@ class _Once:
     """Looks at the first item without losing it, and gives all of them once."""
 
     def __init__(self, items: Iterable[Item]) -> None:
-        self._items, self._first, self._asked = iter(items), None, 0
+        self._items, self._asked = iter(items), 0
+        self._first: list[Item] = []
 
     def __call__(self) -> Iterator[Item]:
         self._asked += 1

@@ -47,11 +47,10 @@ def clips(frames: Iterable[Frame], *, length: int) -> Iterator[Clip]:
 
 
 def _clip(selected: list[Frame]) -> Clip:
-    images = np.stack([frame.image for frame in selected])  # [T, H, W, 3]
-    fields = [frame.motion for frame in selected]
-    known = all(field is not None for field in fields)
+    images = np.stack([frame.image for frame in selected if frame.image is not None])  # [T, H, W, 3]
+    fields = [frame.motion for frame in selected if frame.motion is not None]
     return Clip(
-        motion=torch.from_numpy(np.stack(fields)) if known else None,
+        motion=torch.from_numpy(np.stack(fields)) if len(fields) == len(selected) else None,
         frames=torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(),  # [T, 3, H, W]
         indices=np.array([frame.index for frame in selected], dtype=np.int64),
         times=np.array([frame.time_s for frame in selected], dtype=np.float64),

@@ -16,6 +16,7 @@ _INSIDE_MP4 = {b"moov": 0, b"trak": 0, b"mdia": 0, b"minf": 0, b"stbl": 0, b"sts
 _VISUAL_ENTRY = 86  # bytes of a visual sample entry before its own boxes
 _SEGMENT, _TRACKS, _TRACK, _CLUSTER, _VIDEO = 0x18538067, 0x1654AE6B, 0xAE, 0x1F43B675, 0xE0
 _TRACK_TYPE = 0x83
+_INSIDE_MATROSKA = {_SEGMENT, _TRACKS, _TRACK, _VIDEO}
 _BOTTOM, _TOP, _LEFT, _RIGHT = 0x54AA, 0x54BB, 0x54CC, 0x54DD
 _DISPLAY_WIDTH, _DISPLAY_HEIGHT, _DISPLAY_UNIT = 0x54B0, 0x54BA, 0x54B2
 _LONGEST_NUMBER = 8  # bytes
@@ -42,7 +43,7 @@ class Crop:
         return across and down and (self.width, self.height) != (width, height)
 
 
-def declared_crop(path: Path, *, container: str, track: int, place: int, width: int, height: int) -> Crop | None:
+def declared_crop(path: Path, *, container: str, track: int, place: int, size: tuple[int, int]) -> Crop | None:
     """What the container of a video says of the part that is shown; None where it shows all, or says nonsense.
 
     Args:
@@ -50,20 +51,16 @@ def declared_crop(path: Path, *, container: str, track: int, place: int, width: 
         container: FFmpeg's name of its format.
         track: number of the track (MP4).
         place: of the stream among the video streams (Matroska).
-        width: of the stored picture, in pixels.
-        height: of the stored picture, in pixels.
+        size: width and height of the stored picture, in pixels.
     """
-    reader = {"mov": lambda file: _clean_aperture(file, track, width, height)}
-    reader["matroska"] = lambda file: _pixel_crop(file, place, width, height)
-    read = reader.get(container.partition(",")[0])
-    if read is None:
+    if container not in ("mov", "matroska"):
         return None
     try:
         with path.open("rb") as file:
-            crop = read(file)
+            crop = _clean_aperture(file, track, *size) if container == "mov" else _pixel_crop(file, place, *size)
     except (OSError, struct.error, ValueError, ZeroDivisionError):  # a header that FFmpeg could make sense of
         return None
-    return crop if crop is not None and crop.fits(width, height) else None
+    return crop if crop is not None and crop.fits(*size) else None
 
 
 def _clean_aperture(file: BinaryIO, track: int, width: int, height: int) -> Crop | None:
@@ -114,47 +111,31 @@ def _entries(file: BinaryIO, start: int, end: int) -> Iterator[tuple[bytes, int,
 
 
 def _pixel_crop(file: BinaryIO, place: int, width: int, height: int) -> Crop | None:
-    videos = [settings for kind, settings in _matroska_tracks(file) if kind == 1]
+    videos: list[dict[int, int]] = []
+    track: dict[int, int] = {}
+    for name, start, end in _elements(file, 0, file.seek(0, 2)):
+        if name == _CLUSTER:
+            break
+        if name == _TRACK:
+            track = {}
+        elif end - start <= _LONGEST_NUMBER:
+            file.seek(start)
+            track[name] = int.from_bytes(file.read(end - start), "big")
+            if name == _TRACK_TYPE and track[name] == 1:
+                videos.append(track)
     if place >= len(videos):
         return None
     settings = videos[place]
     left, top = settings.get(_LEFT, 0), settings.get(_TOP, 0)
     wide, high = width - left - settings.get(_RIGHT, 0), height - top - settings.get(_BOTTOM, 0)
-    shown = settings.get(_DISPLAY_WIDTH), settings.get(_DISPLAY_HEIGHT)
-    in_pixels = all(shown) and settings.get(_DISPLAY_UNIT, 0) in (0, 3)  # pixels, or an aspect ratio
-    aspect = Fraction(shown[0] * high, shown[1] * wide) if in_pixels and wide > 0 and high > 0 else None
+    across, down = settings.get(_DISPLAY_WIDTH, 0), settings.get(_DISPLAY_HEIGHT, 0)
+    known = across and down and settings.get(_DISPLAY_UNIT, 0) in (0, 3)  # pixels, or an aspect ratio
+    aspect = Fraction(across * high, down * wide) if known and wide > 0 and high > 0 else None
     return Crop(left, top, wide, high, aspect)
 
 
-def _matroska_tracks(file: BinaryIO) -> Iterator[tuple[int, dict[int, int]]]:
-    """Type and video settings of each track."""
-    for name, start, end in _elements(file, 0, file.seek(0, 2)):
-        if name != _SEGMENT:
-            continue
-        for inner, first, last in _elements(file, start, end):
-            if inner == _CLUSTER:
-                return
-            if inner == _TRACKS:
-                for entry, begin, stop in _elements(file, first, last):
-                    if entry == _TRACK:
-                        yield _track(file, begin, stop)
-                return
-
-
-def _track(file: BinaryIO, start: int, end: int) -> tuple[int, dict[int, int]]:
-    kind, settings = 0, {}
-    for name, first, last in list(_elements(file, start, end)):
-        if name == _TRACK_TYPE:
-            kind = _number(file, first, last)
-        elif name == _VIDEO:
-            for setting, begin, stop in list(_elements(file, first, last)):
-                if stop - begin <= _LONGEST_NUMBER:
-                    settings[setting] = _number(file, begin, stop)
-    return kind, settings
-
-
 def _elements(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Name, start and end of the content of each EBML element."""
+    """Name, start and end of the content of each EBML element, and of what is in those that lead to a crop."""
     while start < end:
         file.seek(start)
         name = _variable(file, keep_marker=True)
@@ -164,6 +145,8 @@ def _elements(file: BinaryIO, start: int, end: int) -> Iterator[tuple[int, int, 
         if name is None:
             return
         yield name, content, stop
+        if name in _INSIDE_MATROSKA:
+            yield from _elements(file, content, stop)
         start = stop
 
 
@@ -178,8 +161,3 @@ def _variable(file: BinaryIO, *, keep_marker: bool) -> int | None:
         return data
     value = data & ((1 << 7 * length) - 1)
     return None if value == (1 << 7 * length) - 1 else value
-
-
-def _number(file: BinaryIO, start: int, end: int) -> int:
-    file.seek(start)
-    return int.from_bytes(file.read(end - start), "big")

@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lavida.errors import InputError
-from lavida.video.sampling import FrameSampling, check_stride, with_next
-from lavida.video.source import Frame, Source
+from lavida.video.sampling import FrameSampling, with_next
+from lavida.video.source import Frame, Source, SourceAround
 
 
-class Stretch:
+class Stretch(SourceAround):
     """What a source shows from one moment to another. Frames are numbered from 0, times stay those of the source.
 
     Args:
@@ -29,17 +29,12 @@ class Stretch:
     def __init__(self, source: Source, *, start_s: float = 0.0, end_s: float = math.inf) -> None:
         if not 0 <= start_s < end_s:
             raise InputError(f"no time from {start_s:g} s to {end_s:g} s; give a start of 0 or more and a later end")
-        self._source, self._start_s, self._end_s = source, start_s, end_s
-        self.info = replace(source.info, frames_hint=self._hint())
+        hint, fps = source.info.frames_hint, source.info.fps
+        if hint is not None:
+            hint = max(0, math.ceil(min(hint, end_s * fps)) - int(start_s * fps))
+        super().__init__(source, info=replace(source.info, frames_hint=hint))
+        self._start_s, self._end_s = start_s, end_s
         self.first = 0  # number in the source of frame 0 of the stretch, known once that has been read
-
-    @property
-    def warnings(self) -> list[str]:
-        return self._source.warnings
-
-    @property
-    def notes(self) -> list[str]:
-        return list(getattr(self._source, "notes", ()))
 
     def read(
         self,
@@ -53,7 +48,6 @@ class Stretch:
         Raises:
             InputError: the source cannot be read, or has no frame in the stretch.
         """
-        check_stride(stride)
         self.first = -1  # known with the first frame
         # which frame comes first, and so which are analysed, is not known before it is there
         own = stride if self._start_s == 0 else 1
@@ -78,14 +72,8 @@ class Stretch:
             if frame.time_s >= self._start_s:
                 yield frame
 
-    def _hint(self) -> int | None:
-        hint, fps = self._source.info.frames_hint, self._source.info.fps
-        if hint is None:
-            return None
-        return max(0, math.ceil(min(hint, self._end_s * fps)) - int(self._start_s * fps))
 
-
-class Excerpt:
+class Excerpt(SourceAround):
     """A source in which only a few frames carry an image, whatever the stride; it ends with the last of them.
 
     Args:
@@ -94,20 +82,12 @@ class Excerpt:
     """
 
     def __init__(self, source: Source, frames: Iterable[int]) -> None:
-        self._source, self._frames = source, frozenset(int(frame) for frame in frames)
+        self._frames = frozenset(int(frame) for frame in frames)
         if not self._frames:
             raise ValueError("an excerpt needs at least one frame")
+        super().__init__(source, info=replace(source.info, frames_hint=max(self._frames) + 1))
         # frames that share a stride spare the conversion of those between
         self._stride = math.gcd(*self._frames) or 1
-        self.info = replace(source.info, frames_hint=max(self._frames) + 1)
-
-    @property
-    def warnings(self) -> list[str]:
-        return self._source.warnings
-
-    @property
-    def notes(self) -> list[str]:
-        return list(getattr(self._source, "notes", ()))
 
     def read(
         self,

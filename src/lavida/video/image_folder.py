@@ -5,25 +5,26 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
-from lavida.errors import InputError
+from lavida.errors import InputError, reason
 from lavida.files import natural_order
-from lavida.video.motion import pair_gap
 from lavida.video.picture_file import IMAGE_SUFFIXES, Page, PictureReader, contrast_of, pages
-from lavida.video.pixels import BROKEN_IMAGE
-from lavida.video.sampling import FrameSampling, check_stride, with_next
-from lavida.video.source import Frame, Pair, SourceInfo, one_line
+from lavida.video.pixels import BROKEN_IMAGE, resized
+from lavida.video.sampling import GAP_SECONDS, FrameSampling, SampledSource, Timed, frames_of
+from lavida.video.source import Frame, SourceInfo
 
 FOLDER_FPS = 25.0
 MOST_KINDS = 5  # of files left out that are named
 
 
-class Pictures:
+class Pictures(SampledSource):
     """Pages of one size that follow each other; see `Source`. An unreadable one keeps its place, without an image.
 
     Args:
@@ -31,75 +32,86 @@ class Pictures:
         stem: the name for results.
         shown: the pages.
         fps: frames a second, where the pages do not say how long they last.
+        paced: whether that counts.
     """
 
-    def __init__(self, path: Path, stem: str, shown: list[Page], *, fps: float) -> None:
+    def __init__(self, path: Path, stem: str, shown: list[Page], *, fps: float, paced: bool) -> None:
+        super().__init__()
         if not (math.isfinite(fps) and fps > 0):
             raise InputError(f"frames a second must be positive: {fps:g} for {path}; try 25")
-        self.warnings: list[str] = []
-        self.notes: list[str] = []
         self._pages = shown
         height, width = _common_size(path, shown)
-        lasts = [page.lasts_s for page in shown]
-        if len(shown) > 1 and None not in lasts:
+        lasts = [page.lasts_s for page in shown if page.lasts_s is not None]
+        if paced and len(lasts) == len(shown) > 1:
             self._times = [0.0, *accumulate(lasts[:-1])]
             fps = len(lasts) / sum(lasts)
         else:
             self._times = [index / fps for index in range(len(shown))]
         contrast = contrast_of(shown)
         if contrast is not None:
-            self.notes.append(f"{contrast.share:.1%} of 16 bits are used: {path}; {contrast.told}")
+            self._note(contrast.told(path))
         self.info = SourceInfo(path, stem, width, height, float(fps), len(shown), contrast)
 
-    def read(
-        self,
-        *,
-        stride: int | None = None,
-        size: tuple[int, int] | None = None,
-        pair_size: tuple[int, int] | None = None,
+    def _frames(
+        self, sampling: FrameSampling, size: tuple[int, int], pair_size: tuple[int, int] | None
     ) -> Iterator[Frame]:
-        """See `Source.read`. Unreadable images end in one warning."""
-        check_stride(stride)
-        return self._frames(stride, size or (self.info.height, self.info.width), pair_size)
+        reader, flaws, asked = PictureReader(self.info.contrast), [], 0
 
-    def _frames(self, stride: int | None, size: tuple[int, int], pair_size: tuple[int, int] | None) -> Iterator[Frame]:
-        selected, broken, first = 0, 0, ""
-        sampling, reader = FrameSampling(stride, fps=self.info.fps), PictureReader(self.info.contrast)
-        for index, (time_s, next_s) in enumerate(with_next(self._times)):
-            image = pair = None
-            if sampling.takes(index, time_s, next_s):
-                selected += 1
-                try:
-                    image, pair = self._look(reader, index, size, pair_size)
-                except BROKEN_IMAGE as error:
-                    broken += 1
-                    first = first or f"{self._pages[index].file.name}: {one_line(error)}"
-            yield Frame(index, time_s, image, pair)
+        def rgb(shot: _Shot) -> NDArray[np.uint8] | None:
+            nonlocal asked
+            asked += 1
+            shot.look()
+            if shot.picture is None:
+                flaws.append(shot.flaw)
+                return None
+            picture, shot.picture = shot.picture, None  # asked for once: the memory is needed
+            return resized(picture.convert("RGB"), size)
+
+        shots, paired = self._shots(reader, pair_size), pair_size is not None
+        gray = (lambda shot: shot.look().gray) if paired else None
+        yield from frames_of(shots, sampling, rgb=rgb, gray=gray, most_earlier=self.info.fps * GAP_SECONDS)
         reader.close()
-        if broken == selected:
-            raise InputError(f"no image can be decoded: {self.info.path}; {first}; replace the images")
-        line = f"{broken} images cannot be read: {self.info.path}; the first is {first}"
-        if broken and line not in self.warnings:
-            self.warnings.append(line)
+        if len(flaws) == asked:
+            raise InputError(f"no image can be decoded: {self.info.path}; {flaws[0]}; replace the images")
+        if flaws:
+            self._warn(f"{len(flaws)} images cannot be read: {self.info.path}; the first is {flaws[0]}")
 
-    def _look(
-        self, reader: PictureReader, index: int, size: tuple[int, int], pair_size: tuple[int, int] | None
-    ) -> tuple[np.ndarray, Pair | None]:
-        page = self._pages[index]
-        if pair_size is None:
-            return reader.read(page, size), None
-        gap = pair_gap(self.info.fps)
-        other = index - gap if index >= gap else index + gap
-        before = None
-        if other < len(self._pages):
-            try:  # the earlier page first: an animation is read forwards
-                before = reader.read(self._pages[other], pair_size, mode="L")
-            except BROKEN_IMAGE:  # counted where that image itself is read
-                before = None
-        now, seconds = reader.read(page, pair_size, mode="L"), (index - other) / self.info.fps
-        if before is not None:
-            seconds = self._times[index] - self._times[other]
-        return reader.read(page, size), Pair(now, before, seconds)
+    def _shots(self, reader: PictureReader, pair_size: tuple[int, int] | None) -> Iterator[Timed[_Shot]]:
+        for page, time_s in zip(self._pages, self._times, strict=True):
+            shot = _Shot(page, reader, pair_size)
+            yield Timed(shot, time_s)
+            if page.lasts_s is not None and pair_size is not None:
+                shot.look()  # while it comes by: there is no way back in an animation
+
+
+@dataclass(slots=True)
+class _Shot:
+    """A page that is read when it is looked at first, and once only.
+
+    Attributes:
+        picture: upright and 8 bits deep, until it is shown; None where it cannot be read.
+        gray: `[h, w]` of `pair_size`.
+        flaw: what is wrong with it; None before it was looked at.
+    """
+
+    page: Page
+    reader: PictureReader
+    pair_size: tuple[int, int] | None
+    picture: Image.Image | None = None
+    gray: NDArray[np.uint8] | None = None
+    flaw: str | None = None
+
+    def look(self) -> _Shot:
+        if self.flaw is None:
+            self.flaw = ""
+            try:
+                picture = self.reader.read(self.page)
+                if self.pair_size is not None:
+                    self.gray = resized(picture.convert("L"), self.pair_size)
+                self.picture = picture
+            except BROKEN_IMAGE as error:
+                self.flaw = f"{self.page.file.name}: {reason(error)}"
+        return self
 
 
 class ImageFolder(Pictures):
@@ -109,29 +121,31 @@ class ImageFolder(Pictures):
         files, left_out = _image_files(path)
         shown = [page for file in files for page in pages(file)]
         # a folder is a film of pictures: what single files say of their own pace does not count
-        shown = [replace(page, lasts_s=None) for page in shown]
-        super().__init__(path, path.resolve().name, shown, fps=fps)
+        super().__init__(path, path.resolve().name, shown, fps=fps, paced=False)
         if left_out:
-            self.notes.append(f"{told(left_out)} left out: {path}; no pictures by their names")
+            self._note(f"{told(left_out)} left out: {path}; no pictures by their names")
 
 
 class PictureFile(Pictures):
     """One picture file: a frame, or the frames of an animation at their own times, or the pages of a TIFF."""
 
     def __init__(self, path: Path, *, fps: float = FOLDER_FPS) -> None:
-        super().__init__(path, path.stem, list(pages(path)), fps=fps)
+        super().__init__(path, path.stem, list(pages(path)), fps=fps, paced=True)
 
 
 def _image_files(folder: Path) -> tuple[list[Path], Counter[str]]:
     """The pictures in natural order, and what else is there, by kind."""
-    files, left_out = [], Counter()
+    files: list[Path] = []
+    left_out: Counter[str] = Counter()
     for file in folder.iterdir():
         if file.name.startswith("."):
             continue
         if file.suffix.lower() in IMAGE_SUFFIXES and file.is_file():
             files.append(file)
+        elif file.exists() and not file.is_file():
+            left_out["folder" if file.is_dir() else "pipe or device"] += 1
         else:
-            left_out["folder" if file.is_dir() else file.suffix.lower() or "file without a suffix"] += 1
+            left_out[file.suffix.lower() or "file without a suffix"] += 1
     if not files:
         raise InputError(f"no images in the folder: {folder}; it needs TIFF, PNG, JPEG or other picture files")
     return sorted(files, key=lambda file: natural_order(file.name)), left_out
@@ -146,16 +160,15 @@ def told(left_out: Counter[str]) -> str:
 
 def _common_size(path: Path, shown: list[Page]) -> tuple[int, int]:
     """The (height, width) that all pages share, from their headers; unreadable ones are passed over."""
-    readable = [page for page in shown if page.header is not None]
+    readable = [(page.file, page.header.size) for page in shown if page.header is not None]
     if not readable:
         flaw = next((page.flaw for page in shown if page.flaw), "no picture in it")
         raise InputError(f"no image can be decoded: {path}; {flaw}; replace the images")
-    model, size = readable[0].file.name, readable[0].header.size
-    for page in readable:
-        if page.header.size != size:
-            height, width = page.header.size
+    model, (height, width) = readable[0]
+    for file, size in readable:
+        if size != (height, width):
             raise InputError(
-                f"images of different sizes: {page.file} is {width}x{height}, but {model} is {size[1]}x{size[0]}; "
+                f"images of different sizes: {file} is {size[1]}x{size[0]}, but {model.name} is {width}x{height}; "
                 "resize it or move it out of the folder"
             )
-    return size
+    return height, width

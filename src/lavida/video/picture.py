@@ -9,14 +9,13 @@ from fractions import Fraction
 import av
 import cv2
 import numpy as np
-from av.video.reformatter import VideoReformatter
+from av.video.reformatter import Colorspace, VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from PIL import Image
 
-from lavida.video.contrast import Contrast
 from lavida.video.crop import Crop
-from lavida.video.turn import EXIF_ORIENTATION, EXIF_TURNS, Turn
+from lavida.video.pixels import EXIF_ORIENTATION, EXIF_TURNS, Contrast, Turn
 
 UNKNOWN = 2  # FFmpeg's number of a colour matrix or transfer curve that nobody has told
 HD_WIDTH, HD_HEIGHT = 1280, 576  # from this width, or above this height, players take an untagged video for BT.709
@@ -35,19 +34,21 @@ def turn_of(frame: av.VideoFrame, packet: av.Packet | None) -> Turn:
         packet: what it was decoded from; a JPEG says there what FFmpeg does not tell of it.
     """
     try:
-        matrix = frame.side_data.get("DISPLAYMATRIX")
+        matrix = bytes(frame.side_data["DISPLAYMATRIX"])  # type: ignore[typeddict-item]  # its stub is of motion vectors
     except ValueError:  # a kind of side data that PyAV has no name for, such as EXIF
         return EXIF_TURNS[_exif_orientation(packet) or _BY_DEGREES.get(frame.rotation, 1)]
-    if matrix is None:
+    except KeyError:
         return Turn()
     # Stored pixel (x, y) is shown at (a x + c y, b x + d y).
-    a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(matrix), dtype=np.int32)[:5])
+    a, b, _, c, d = np.frombuffer(matrix, dtype=np.int32)[:5].tolist()
     if abs(b) + abs(c) > abs(a) + abs(d):
         return Turn(True, b < 0, c < 0)
     return Turn(False, d < 0, a < 0)
 
 
 def _exif_orientation(packet: av.Packet | None) -> int | None:
+    if packet is None:
+        return None
     try:
         with Image.open(io.BytesIO(bytes(packet))) as image:
             orientation = image.getexif().get(EXIF_ORIENTATION)
@@ -64,7 +65,8 @@ class Look:
         width: displayed pixels.
         height: displayed pixels.
         turn: what makes them upright.
-        crop: the part that is shown, in stored pixels; None: all of it.
+        stored: width and height of the first frame; where the size changes on the way, the rest is fitted in.
+        crop: the part of a frame of this size that is shown, in stored pixels; None: all of it.
         guess_hd: whether an untagged frame has the colours of HD video.
         contrast: how 16 bits become 8; None: by the whole range.
     """
@@ -72,46 +74,40 @@ class Look:
     width: int
     height: int
     turn: Turn
+    stored: tuple[int, int]
     crop: Crop | None = None
     guess_hd: bool = False
     contrast: Contrast | None = None
 
-    def rgb(self, frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter) -> NDArray[np.uint8]:
-        """`[H, W, 3]`, upright, of `size` (H, W)."""
-        return self._shown(frame, size, scaler, gray=False)
-
-    def gray(self, frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter) -> NDArray[np.uint8]:
-        """`[H, W]`, upright, of `size` (H, W)."""
-        return self._shown(frame, size, scaler, gray=True)
-
-    def _shown(self, frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter, *, gray: bool) -> NDArray:
+    def shown(
+        self, frame: av.VideoFrame, size: tuple[int, int], scaler: VideoReformatter, *, gray: bool = False
+    ) -> NDArray[np.uint8]:
+        """`[H, W, 3]`, or `[H, W]` if `gray`, upright, of `size` (H, W)."""
         height, width = size[::-1] if self.turn.swap else size
-        stored = (width, height) if self.crop is None else (frame.width, frame.height)
+        crop = self.crop if (frame.width, frame.height) == self.stored else None
+        whole = (width, height) if crop is None else self.stored
         if self.contrast is None:
-            image = self._scaled(frame, *stored, "gray" if gray else "rgb24", scaler).to_ndarray()
+            image = self._scaled(frame, *whole, "gray" if gray else "rgb24", scaler).to_ndarray()
         else:
-            image = self.contrast.eight_bit(sixteen_bits(frame, scaler, size=stored))
-            image = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) if gray else image
-        if self.crop is not None:
-            crop = self.crop
+            values = self.contrast.eight_bit(sixteen_bits(frame, scaler, size=whole))
+            image = np.asarray(cv2.cvtColor(values, cv2.COLOR_RGB2GRAY), np.uint8) if gray else values
+        if crop is not None:
             part = image[crop.top : crop.top + crop.height, crop.left : crop.left + crop.width]
-            image = cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA)
+            image = np.asarray(cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         return self.turn.applied(image)
 
     def _scaled(
         self, frame: av.VideoFrame, width: int, height: int, pixels: str, scaler: VideoReformatter
     ) -> av.VideoFrame:
-        wanted = {"width": width, "height": height, "format": pixels, "interpolation": "BILINEAR"}
         if frame.format.name in SWAPPED:
             frame = VideoReformatter().reformat(frame, format="gbrp")
-        if self.guess_hd and frame.colorspace == UNKNOWN:
-            wanted["src_colorspace"] = "ITU709"
+        guessed = Colorspace.ITU709 if self.guess_hd and frame.colorspace == UNKNOWN else None
         try:
-            return scaler.reformat(frame, **wanted)
+            return scaler.reformat(frame, width, height, pixels, src_colorspace=guessed, interpolation="BILINEAR")
         except av.error.FFmpegError:
             # FFmpeg's scaler refuses reserved and exotic colour tags: read them as the common one.
-            wanted |= {"src_colorspace": "ITU709", "dst_colorspace": "ITU709"}
-            return scaler.reformat(frame, **wanted)
+            common = Colorspace.ITU709
+            return scaler.reformat(frame, width, height, pixels, common, common, interpolation="BILINEAR")
 
 
 def look_of(
@@ -124,7 +120,8 @@ def look_of(
     width = square_width(width, aspect)
     hd = frame.width >= HD_WIDTH or frame.height > HD_HEIGHT
     shown = (height, width) if turn.swap else (width, height)
-    return Look(*shown, turn=turn, crop=crop, guess_hd=hd and not frame.format.is_rgb, contrast=contrast)
+    guess_hd = hd and not frame.format.is_rgb
+    return Look(*shown, turn, (frame.width, frame.height), crop=crop, guess_hd=guess_hd, contrast=contrast)
 
 
 def square_width(width: int, aspect: Fraction | None) -> int:
@@ -145,5 +142,5 @@ def sixteen_bits(
     frame: av.VideoFrame, scaler: VideoReformatter, *, size: tuple[int, int] | None = None
 ) -> NDArray[np.uint16]:
     """A frame of 16 bits as it is, `[H, W, 3]`; of `size` (width, height) if given."""
-    width, height = size or (frame.width, frame.height)
-    return scaler.reformat(frame, width=width, height=height, format="rgb48le", interpolation="BILINEAR").to_ndarray()
+    deep = scaler.reformat(frame, *(size or (frame.width, frame.height)), "rgb48le", interpolation="BILINEAR")
+    return deep.to_ndarray().astype(np.uint16, copy=False)

@@ -8,14 +8,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.ImageFile import ImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
-from lavida.video.contrast import MOST_FRAMES, Contrast, measured
-from lavida.video.pixels import BROKEN_IMAGE, Header, deep_values, header_of
+from lavida.errors import reason
+from lavida.video.pixels import BROKEN_IMAGE, MOST_FRAMES, Contrast, Header, deep_values, header_of, measured
 
 IMAGE_SUFFIXES = frozenset(
     ".tif .tiff .png .apng .jpg .jpeg .jpe .jfif .bmp .dib .gif .webp .avif .avifs .jp2 .j2k .jpf .jpx .j2c .jpc "
@@ -42,7 +44,7 @@ class Page:
         file: the file.
         number: of the page, from 0.
         header: what it says of itself; None where that cannot be read.
-        lasts_s: how long it is shown, in seconds; None where the file does not say.
+        lasts_s: how long it is shown, in seconds, of an animation, whose frames build on those before; None of others.
         flaw: what is wrong with it.
         shift: bytes by which its pixels lie behind where the page says: ImageJ's way to store a stack.
     """
@@ -69,7 +71,7 @@ def pages(file: Path) -> Iterator[Page]:
             for number in range(count):
                 if number:
                     image.seek(number)
-                    if image.format == "TIFF" and int(image.tag_v2.get(_SUBFILE_TYPE, 0)) & _REDUCED:
+                    if isinstance(image, TiffImageFile) and int(image.tag_v2.get(_SUBFILE_TYPE, 0)) & _REDUCED:
                         continue
                 # all frames of an animation have one canvas; a TIFF's pages are pictures of their own
                 header = header_of(image) if header is None or image.format == "TIFF" else header
@@ -79,12 +81,14 @@ def pages(file: Path) -> Iterator[Page]:
                 yield page
                 yield from (replace(page, shift=shift) for shift in stacked)
     except BROKEN_IMAGE as error:
-        yield Page(file, flaw=f"{file.name}: {' '.join(str(getattr(error, 'strerror', None) or error).split())}")
+        yield Page(file, flaw=f"{file.name}: {reason(error)}")
 
 
-def _stacked(image: Image.Image, file_size: int) -> Sequence[int]:
+def _stacked(image: ImageFile, file_size: int) -> Sequence[int]:
     """Where, in bytes behind the first, the other pictures of an ImageJ stack lie: on one page, one after the other."""
-    said = str(image.tag_v2.get(_DESCRIPTION, "")) if image.format == "TIFF" else ""
+    if not isinstance(image, TiffImageFile):
+        return ()
+    said = str(image.tag_v2.get(_DESCRIPTION, ""))
     images = re.search(r"^images=(\d+)", said, re.MULTILINE) if said.startswith("ImageJ=") else None
     if images is None or image.tag_v2.get(_COMPRESSION, 1) != 1:
         return ()
@@ -94,7 +98,7 @@ def _stacked(image: Image.Image, file_size: int) -> Sequence[int]:
     return range(length, min(int(images[1]), behind // length) * length, length)
 
 
-def _lasts_s(image: Image.Image, pages: int) -> float | None:
+def _lasts_s(image: ImageFile, pages: int) -> float | None:
     if pages == 1 or image.format == "TIFF":
         return None
     if image.format in _TELL_LATE:
@@ -112,63 +116,66 @@ class PictureReader:
 
     def __init__(self, contrast: Contrast | None = None) -> None:
         self._contrast = contrast or Contrast()
-        self._place: tuple[Path, int] | None = None  # what is open
-        self._file: BinaryIO | None = None
-        self._image: Image.Image | None = None
+        self._open: tuple[Path, int, BinaryIO, ImageFile] | None = None
 
-    def read(self, page: Page, size: tuple[int, int], *, mode: str = "RGB") -> NDArray[np.uint8]:
-        """Upright, of `size` (height, width): `[H, W, 3]`, or `[H, W]` for mode "L".
+    def read(self, page: Page) -> Image.Image:
+        """Upright and 8 bits deep, of any mode.
 
         Raises:
             OSError, SyntaxError, ValueError, EOFError: it cannot be read (`BROKEN_IMAGE`).
         """
-        image = self._page(page)  # raises where there is no header
-        if page.header.deep:
-            picture = Image.fromarray(self._contrast.eight_bit(deep_values(image, page.header, page=page.number)))
-        elif image.mode == "F":
+        header, image = self._page(page)
+        if header.deep:
+            return Image.fromarray(self._contrast.eight_bit(deep_values(image, header, shift=page.shift)))
+        if image.mode == "F":
             raise ValueError("floating-point pixels have no fixed range, save them with 8 or 16 bits")
-        else:
-            picture = image if page.header.orientation == 1 else ImageOps.exif_transpose(image)
-        picture = picture.convert(mode)
-        if picture.size != size[::-1]:
-            picture = picture.resize(size[::-1], Image.Resampling.BILINEAR)
-        return np.array(picture)
+        picture = image if header.orientation == 1 else ImageOps.exif_transpose(image)
+        # the next page would take the place of this one
+        return picture.copy() if picture is image and _has_others(image) else picture
 
     def values(self, page: Page) -> NDArray[np.uint16]:
         """A page of 16 bits as it is, upright, `[H, W]` or `[H, W, 3]`. Raises as `read`."""
-        return deep_values(self._page(page), page.header, page=page.number)
+        header, image = self._page(page)
+        return deep_values(image, header, shift=page.shift)
 
     def close(self) -> None:
         """Close the file that is open."""
-        if self._file is not None:
-            self._image, self._place = None, None
-            self._file.close()
-            self._file = None
+        if self._open is not None:
+            self._open[2].close()
+            self._open = None
 
-    def _page(self, page: Page) -> Image.Image:
+    def _page(self, page: Page) -> tuple[Header, ImageFile]:
         if page.header is None:
             raise ValueError(page.flaw.partition(": ")[2] or "its header cannot be read")
-        place = page.file, page.shift
-        if self._place != place or self._image.tell() > page.number:  # Pillow loses its way back in animated PNG
-            self.close()
-            self._file = page.file.open("rb")
-            self._image, self._place = Image.open(self._file), place
-            if page.shift:
-                self._image.tile = [_moved(tile, by=page.shift) for tile in self._image.tile]
+        image = self._file(page)
         try:
-            if page.number or getattr(self._image, "is_animated", False):
-                self._image.seek(page.number)
+            if page.number or _has_others(image):
+                image.seek(page.number)
             if not page.header.deep:  # those are read by their values
-                self._image.load()
+                image.load()
         except BROKEN_IMAGE:
             self.close()
             raise
-        return self._image
+        return page.header, image
+
+    def _file(self, page: Page) -> ImageFile:
+        if self._open is not None:
+            path, shift, _, image = self._open
+            # an animation is read forwards: Pillow loses its way back in PNG, and would begin anew in others
+            behind = image.tell() > page.number and not isinstance(image, TiffImageFile)
+            if (path, shift) == (page.file, page.shift) and not behind:
+                return image
+            self.close()
+        file = page.file.open("rb")
+        image = Image.open(file)
+        if page.shift:
+            image.tile = [tile._replace(offset=tile.offset + page.shift) for tile in image.tile]
+        self._open = page.file, page.shift, file, image
+        return image
 
 
-def _moved(tile: Any, *, by: int) -> Any:
-    moved = (*tile[:2], tile[2] + by, *tile[3:])
-    return tile._make(moved) if hasattr(tile, "_make") else moved  # before Pillow 11 they were plain tuples
+def _has_others(image: ImageFile) -> bool:
+    return bool(getattr(image, "is_animated", False))
 
 
 def contrast_of(shown: list[Page]) -> Contrast | None:

@@ -1,4 +1,6 @@
-"""What every source of frames offers, and the stride at which it is read."""
+"""What every source of frames offers."""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,12 +9,12 @@ from typing import Protocol
 
 import numpy as np
 
-from lavida.video.contrast import Contrast
+from lavida.video.pixels import Contrast
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A frame and its neighbour about 0.04 s earlier (`video.motion.GAP_SECONDS`), both gray and small.
+    """A frame and its neighbour about 0.04 s earlier (`video.sampling.GAP_SECONDS`), both gray and small.
 
     Attributes:
         now: uint8 `[h, w]`.
@@ -76,9 +78,14 @@ class Source(Protocol):
         notes: one line each on what one may want to know and nothing is wrong with (other streams, files left out).
     """
 
-    info: SourceInfo
-    warnings: list[str]
-    notes: list[str]
+    @property
+    def info(self) -> SourceInfo: ...
+
+    @property
+    def warnings(self) -> list[str]: ...
+
+    @property
+    def notes(self) -> list[str]: ...
 
     def read(
         self,
@@ -101,6 +108,17 @@ class Source(Protocol):
         ...
 
 
-def one_line(error: Exception) -> str:
-    """The reason of an error of the system, or its text, in one line."""
-    return " ".join(str(getattr(error, "strerror", None) or error).split())
+class SourceAround:
+    """A source that shows another one in its own way: what is known and told is that of the other."""
+
+    def __init__(self, source: Source, *, info: SourceInfo | None = None) -> None:
+        self._source = source
+        self.info = info or source.info
+
+    @property
+    def warnings(self) -> list[str]:
+        return self._source.warnings
+
+    @property
+    def notes(self) -> list[str]:
+        return list(getattr(self._source, "notes", ()))  # own sources may have none

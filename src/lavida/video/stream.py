@@ -1,8 +1,10 @@
-"""The packets and frames of one video stream: FFmpeg through PyAV, whatever is broken skipped."""
+"""One video stream, by FFmpeg through PyAV: its packets and frames, its rate and its length."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+import statistics
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +14,26 @@ from av.container import InputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from lavida.errors import InputError
-from lavida.video.source import one_line
+from lavida.errors import InputError, reason
 
 # FFmpeg draws plain text as pictures with these decoders, so a text file would pass for a video.
 TEXT_CODECS = frozenset({"ansi", "bintext", "idf", "xbin"})
 TOLERATED_FAILURES = 16  # in a row: beyond it the demuxer is stuck
 COUNTED = frozenset({"mov"})  # containers whose number of frames is that of their packets
+UNANNOUNCED = frozenset({"mpegts", "mpeg", "ogg"})  # whose length FFmpeg takes from the last stamps
+# FFmpeg stamps what it finds in these as if 25 frames a second had been recorded
+_WITHOUT_TIMES = frozenset({"mjpeg", "mpjpeg", "mjpeg_2000", "ser", "image2", "image2pipe", "ingenient", "rawvideo"})
+STAMPED_PACKETS = 100  # are enough to measure a rate
+CHECKED_PACKETS = 32  # to check one that is announced
+UNLIKELY_RATE, HIGHEST_RATE = 240.0, 2000.0  # announced, to be looked into; measured, to be believed
+TELEVISION = 25.0  # where nothing tells
+_AGREES = 1.5  # an announced rate with a measured one, by a factor of at most
+_BREAK = 8  # usual steps: a pause, not a frame
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """The container and the video stream that players show: FFmpeg's best one.
+def opened(path: Path) -> Iterator[Reading]:
+    """A reading of the video stream that players show: FFmpeg's best one.
 
     Raises:
         InputError: it cannot be opened, or holds no video that can be decoded.
@@ -35,10 +45,11 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         raise InputError(f"no permission to read: {path}; change its permissions or copy it") from error
     except (av.error.FFmpegError, ValueError) as error:
         raise InputError(
-            f"not a video: {path}; FFmpeg says '{one_line(error)}'; check that it is complete and plays"
+            f"not a video: {path}; FFmpeg says '{reason(error)}'; check that it is complete and plays"
         ) from error
     with container:
-        streams = pictures(container)
+        # without cover pictures that are marked as such
+        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         if not streams:
             raise InputError(f"no video stream: {path}; give a file with pictures")
         best = container.streams.best("video")
@@ -47,56 +58,80 @@ def opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise InputError(f"unknown video codec: {path}; convert it to H.264 in MP4")
         if stream.codec_context.name in TEXT_CODECS:
             raise InputError(f"not a video: {path}; it is a text or data file, give a video file")
-        yield container, stream
-
-
-def pictures(container: InputContainer) -> list[VideoStream]:
-    """The video streams of a container, without cover pictures that are marked as such."""
-    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+        yield Reading(container, stream, len(streams))
 
 
 @dataclass(slots=True)
 class Reading:
-    """What one reading of a stream met.
+    """One reading of a stream, and what it met.
 
     Attributes:
+        container: what is read.
+        stream: what is read of it.
+        streams: how many with pictures there are.
         packets: with pictures, those before the cut of a trimmed video among them.
         damaged: packets and frames that could not be read or decoded.
+        last: the latest frame.
         stuck: whether the demuxer gave up with an error; some do so at an index behind the pictures.
         others_end: the latest end, in seconds, of a packet of another stream.
     """
 
+    container: InputContainer
+    stream: VideoStream
+    streams: int
     packets: int = 0
     damaged: int = 0
+    last: av.VideoFrame | None = None
     stuck: bool = False
     others_end: float = float("-inf")
 
-    def of(self, container: InputContainer, stream: VideoStream) -> Iterator[tuple[av.VideoFrame, av.Packet]]:
-        """The frames in presentation order, each with the packet that brought it out."""
-        for packet in self.packets_of(container, stream):
-            for frame in self.decoded(stream, packet):
-                yield frame, packet
+    @property
+    def kind(self) -> str:
+        """FFmpeg's name of the format; the first one where it has several."""
+        return self.container.format.name.partition(",")[0]
 
-    def decoded(self, stream: VideoStream, packet: av.Packet | None) -> list[av.VideoFrame]:
+    @property
+    def length_s(self) -> float | None:
+        """The announced length: of the stream, or of all streams together from the first packet on."""
+        container, stream = self.container, self.stream
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        if not container.duration:
+            return None
+        # Matroska tells when it ends, which for a piece of a long recording is late
+        start = (container.start_time or 0) if self.kind == "matroska" else 0
+        return (container.duration - start if start < container.duration else container.duration) / av.time_base
+
+    def stamp_of(self, frame: av.VideoFrame) -> float | None:
+        """In seconds. Not `frame.time`: it is not a number for frames that come out after an error of the demuxer."""
+        return None if frame.pts is None or not self.stream.time_base else float(frame.pts * self.stream.time_base)
+
+    def frames(self) -> Iterator[av.VideoFrame]:
+        """In presentation order."""
+        for packet in self.packets_in_order():
+            yield from self.decoded(packet)
+
+    def decoded(self, packet: av.Packet | None) -> list[av.VideoFrame]:
         """The frames that a packet brings out, None those that the decoder still holds; none where it is broken."""
         try:
-            frames = stream.decode(packet)
+            frames = self.stream.decode(packet)
         except av.error.FFmpegError:
             self.damaged += 1
             return []
         self.damaged += sum(frame.is_corrupt for frame in frames)
+        self.last = frames[-1] if frames else self.last
         return frames
 
-    def packets_of(self, container: InputContainer, stream: VideoStream) -> Iterator[av.Packet | None]:
-        """The packets of a stream in the order of the file, then None."""
+    def packets_in_order(self) -> Iterator[av.Packet | None]:
+        """The packets of the stream in the order of the file, then None."""
         # where the sound goes on to the end, the pictures were not cut short
-        others, failures = [other for other in container.streams if other is not stream], 0
+        others, failures = [other for other in self.container.streams if other is not self.stream], 0
         while failures < TOLERATED_FAILURES:
             try:
-                for packet in container.demux(stream, *others):
+                for packet in self.container.demux(self.stream, *others):
                     self.damaged += failures  # between packets, so that something was lost
                     failures = 0
-                    if packet.stream is stream:
+                    if packet.stream is self.stream:
                         self.packets += packet.size > 0
                         yield packet
                     elif packet.pts is not None and packet.time_base is not None:
@@ -108,50 +143,115 @@ class Reading:
         self.stuck = True
         yield None  # the decoder still holds frames; a demuxer that ends by itself sends this, too
 
-    def shortfall(
-        self, container: InputContainer, stream: VideoStream, *, frames: int, length_s: float, ends_s: float | None
-    ) -> str | None:
+    def shortfall(self, *, frames: int, last_s: float, step: float) -> str | None:
         """Say what is missing, or None when all that was announced was there.
 
         Args:
-            container: what was read.
-            stream: what was read of it.
             frames: how many came out.
-            length_s: from the first one to the end of the last one.
-            ends_s: the end of the last one by its own stamp; None where it has none.
+            last_s: the time of the last one.
+            step: how long one lasts.
         """
-        counted = stream.frames and container.format.name.partition(",")[0] in COUNTED
+        stream = self.stream
+        counted = stream.frames and self.kind in COUNTED
         # the index leaves out what a trimmed video hides so that nobody has to read it
         listed = len(stream.index_entries) if counted and hasattr(stream, "index_entries") else stream.frames
         if counted and self.packets < min(listed, stream.frames):
             return f"{frames} of {stream.frames} announced frames could be decoded"
-        if counted and not self.stuck:  # all of it was there, however long the last picture lasts
-            return self._damage()
-        if stream.duration and stream.time_base:
-            announced, reached = float(stream.duration * stream.time_base), length_s
-        else:
-            announced, reached = seconds(container) or 0.0, max(length_s, self._reached(container, ends_s))
-        # Containers round, and sound may end a little later than the pictures.
-        if reached < announced - max(1.0, 0.1 * announced):
-            return f"the pictures end after {reached:.1f} s of {announced:.1f} s announced"
-        if self.stuck and (not announced or reached < announced - 0.2):
-            return f"reading failed after {reached:.1f} s"
-        return self._damage()
-
-    def _damage(self) -> str | None:
+        announced, reached = self.length_s or 0.0, self._reached(last_s, step)
+        if not counted or self.stuck:  # else all of it was there, however long the last picture lasts
+            # Containers round, and sound may end a little later than the pictures.
+            if reached < announced - max(1.0, 0.1 * announced):
+                return f"the pictures end after {reached:.1f} s of {announced:.1f} s announced"
+            if self.stuck and (not announced or reached < announced - 0.2):
+                return f"reading failed after {reached:.1f} s"
         return f"{self.damaged} damaged packets or frames" if self.damaged else None
 
-    def _reached(self, container: InputContainer, ends_s: float | None) -> float:
-        """How far the container could be read, in seconds from its start or from zero, whichever is further."""
-        end = max(self.others_end, float("-inf") if ends_s is None else ends_s)
-        start = (container.start_time or 0) / av.time_base
-        return max(end, end - start)
+    def _reached(self, last_s: float, step: float) -> float:
+        """How far the stream could be read; the container from its start or from zero, whichever is further."""
+        last, end = self.last, self.others_end
+        if last is not None and last.duration and self.stream.time_base:
+            step = max(step, float(last.duration * self.stream.time_base))  # in screen recordings it may stand for long
+        if self.stream.duration:
+            return last_s + step
+        if last is not None and (stamp := self.stamp_of(last)) is not None:
+            end = max(end, stamp + step)
+        return max(last_s + step, end, end - (self.container.start_time or 0) / av.time_base)
 
 
-def seconds(container: InputContainer) -> float | None:
-    """The announced length of all streams together, from the first packet on."""
-    if not container.duration:
+def assumes_a_rate(container: str) -> bool:
+    """Whether the time stamps that FFmpeg gives are not those of the file, by its name of the format."""
+    return container in _WITHOUT_TIMES or container.endswith("_pipe")
+
+
+def packets_wanted(stream: VideoStream) -> int:
+    """How many packets `frame_rate` wants to see."""
+    return CHECKED_PACKETS if 0 < (stream.average_rate or 0) <= UNLIKELY_RATE else STAMPED_PACKETS
+
+
+def frame_rate(stream: VideoStream, stamps: Sequence[int], *, ended: bool) -> tuple[float, bool]:
+    """Frames a second, and whether the stream or its stamps tell it (else it is a guess).
+
+    Where nothing is announced, FFmpeg's guess is the clock of the time stamps, 1,000 or 90,000; that of a raw stream,
+    which has no stamps, is always 25, while its codec's header knows.
+
+    Args:
+        stream: its first frame has been decoded.
+        stamps: of its first packets, in their order.
+        ended: whether these are all its packets.
+    """
+    announced, measured = float(stream.average_rate or 0), _measured(stream, stamps, ended=ended)
+    if not stamps:
+        codec = float(stream.codec_context.framerate or 0)
+        if 0 < codec <= HIGHEST_RATE:
+            return codec, True
+    if 0 < announced <= UNLIKELY_RATE and (measured is None or 1 / _AGREES < announced / measured < _AGREES):
+        return announced, bool(stamps)
+    if measured is not None and 0 < measured <= HIGHEST_RATE:
+        return measured, True
+    guessed = float(stream.guessed_rate or 0)
+    return (guessed if 0 < guessed <= UNLIKELY_RATE else TELEVISION), False
+
+
+def _measured(stream: VideoStream, stamps: Sequence[int], *, ended: bool) -> float | None:
+    """The mean rate of the packets, pauses and frames that are still to come apart."""
+    ordered = sorted(stamps)
+    if not ended:  # packets come before those that are shown between them
+        ordered = ordered[: max(2, len(ordered) - len(ordered) // 4)]
+    steps = [after - before for before, after in itertools.pairwise(ordered)]
+    moving = [step for step in steps if step > 0]
+    if not moving:
         return None
-    # Matroska tells when it ends, which for a piece of a long recording is late
-    start = (container.start_time or 0) if container.format.name.startswith("matroska") else 0
-    return (container.duration - start if start < container.duration else container.duration) / av.time_base
+    usual = statistics.median(moving)
+    kept = [step for step in steps if step <= _BREAK * usual]
+    mean = sum(kept) / len(kept)
+    return float(1 / (mean * stream.time_base)) if mean and stream.time_base else None
+
+
+def one_recording(stamps: Sequence[tuple[int | None, int | None]]) -> list[int]:
+    """The stamps of presentation up to where those of decoding go back: there another recording begins.
+
+    Args:
+        stamps: of presentation and of decoding, for each packet.
+    """
+    kept: list[int] = []
+    latest: int | None = None
+    for shown, decoded in stamps:
+        if decoded is not None:
+            if latest is not None and decoded < latest:
+                break
+            latest = decoded
+        if shown is not None:
+            kept.append(shown)
+    return kept
+
+
+def may_be_mixed_up(reading: Reading, stamps: Sequence[int]) -> bool:
+    """Whether frames are shown in another order than they are stored, and the container's stamps may not know.
+
+    Args:
+        reading: its first frame has been decoded.
+        stamps: of its first packets, in their order.
+    """
+    # AVI knows no other order than that of decoding
+    unordered = reading.container.format.name == "avi" or list(stamps) == sorted(stamps)
+    return bool(reading.stream.codec_context.has_b_frames) and unordered

@@ -7,7 +7,7 @@ from PIL import Image
 
 from lavida.errors import InputError
 from lavida.exposure.datasets.reading import read_header, read_picture, read_values
-from lavida.video.turn import EXIF_TURNS
+from lavida.video.pixels import EXIF_TURNS
 
 GRAY = np.arange(6 * 10, dtype=np.uint8).reshape(6, 10) * 4
 COLOURS = np.stack([GRAY, 255 - GRAY, GRAY // 2], axis=-1)

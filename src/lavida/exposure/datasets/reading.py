@@ -11,11 +11,21 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from lavida.errors import InputError
-from lavida.video.contrast import MOST_FRAMES, Contrast, measured
-from lavida.video.pixels import BROKEN_IMAGE, ON_ITS_SIDE, Header, deep_values, header_of, upright
-from lavida.video.turn import EXIF_TURNS
+from lavida.video.pixels import (
+    BROKEN_IMAGE,
+    EXIF_TURNS,
+    MOST_FRAMES,
+    ON_ITS_SIDE,
+    Contrast,
+    Header,
+    deep_values,
+    header_of,
+    measured,
+    upright,
+)
 
 BYTE_ORDER_MARK = "\ufeff"
 MOST_HEADERS = 1024  # looked at for pictures of 16 bits, where a set mixes them with others
@@ -188,7 +198,7 @@ def read_values(path: Path, mode: str | None) -> np.ndarray:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path) -> Iterator[ImageFile]:
     try:
         # by its name, Pillow 13 maps an uncompressed gray TIFF into memory and scrambles one that lies on its side
         with path.open("rb") as file, Image.open(file) as image:

@@ -21,6 +21,6 @@ def wait_passively() -> None:
 
 def wait_as_usual() -> None:
     """Take `wait_passively` back, as training is faster with OpenMP's own choice; too late once torch is loaded."""
-    if "torch" not in sys.modules and os.environ.pop(OURS, None):
+    if "torch" not in sys.modules and os.environ.pop(OURS, ""):
         for name in SLEEPY:
             os.environ.pop(name, None)

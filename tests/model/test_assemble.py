@@ -46,6 +46,7 @@ def assert_same(one: list[torch.Tensor], other: list[torch.Tensor], *, atol: flo
         torch.testing.assert_close(value, wanted, atol=atol, rtol=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_every_family_is_built_saved_loaded_and_detects_the_same(kind, encoders, tmp_path):
     sources = {"mllm": save_mllm(tmp_path / "mllm", kind)} | encoders

@@ -30,7 +30,7 @@ COLUMNS = pa.schema(
 
 
 @pytest.fixture
-def detect(tiny_model_dir: Path, tmp_path: Path, monkeypatch) -> Callable[..., int]:
+def detect(tiny_model_dir: Path, tmp_path: Path, monkeypatch, loads_once) -> Callable[..., int]:
     """`lavida detect` in an empty folder with the tiny model."""
     monkeypatch.chdir(tmp_path)
 

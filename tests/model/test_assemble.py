@@ -21,6 +21,7 @@ from lavida.errors import InputError
 from lavida.model.mllm import FAMILIES
 from lavida.model.prompt import SEG_TOKEN
 
+pytestmark = pytest.mark.slow
 CATEGORIES = [["dog"], ["a person riding a bicycle", "smoke"], ["fire", "dog", "car"]]
 
 
@@ -46,7 +47,6 @@ def assert_same(one: list[torch.Tensor], other: list[torch.Tensor], *, atol: flo
         torch.testing.assert_close(value, wanted, atol=atol, rtol=0)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_every_family_is_built_saved_loaded_and_detects_the_same(kind, encoders, tmp_path):
     sources = {"mllm": save_mllm(tmp_path / "mllm", kind)} | encoders

@@ -1,10 +1,13 @@
 # make demo   run the main job on a real clip with the embedded model
-# make test   lint and tests
+# make check  between two edits: lint, types and the fast tests, in a minute or so
+# make test   lint, types and all tests
 # make lint   mend what the linter can
 # They set up .venv themselves. The tests at both ends of what pyproject.toml allows, each in an environment of its own:
 # make test-lowest   with the lowest version of every dependency, in .venv-lowest; needs Python 3.11
 # make test-newest   with what is newest now, in .venv-newest
 # torch is TORCH in all of them.
+# make coverage      lines and branches that the tests pass through
+# make constraints   write the versions of .venv down in constraints.txt
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -12,19 +15,34 @@ PY := .venv/bin/python
 TORCH ?= torch==2.13.0
 DEMO_OUT ?= lavida-out
 PIP := -m pip install --quiet --disable-pip-version-check
+CODE := src tests benchmarks docs
+# As many test processes as there are cores, each with one thread: more of them would only wait for each other. A
+# process takes 1.5 GB.
+WORKERS ?= logical
+TESTS := -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
-.PHONY: demo test test-lowest test-newest lint clean
+.PHONY: demo check test test-lowest test-newest coverage static lint constraints clean
 
 demo: .venv/demo
 	$(PY) -m lavida detect "$$($(PY) -m lavida demo-clip)" -a cyclist -a dog -a boat --out $(DEMO_OUT)
 
-test: .venv/dev
-	$(PY) -m ruff check src tests benchmarks docs
-	OMP_NUM_THREADS=2 $(PY) -m pytest
+check: static
+	OMP_NUM_THREADS=1 $(PY) $(TESTS) -m "not slow"
+
+test: static
+	OMP_NUM_THREADS=1 $(PY) $(TESTS)
+
+static: .venv/dev
+	$(PY) -m ruff check $(CODE)
+	$(PY) -m ruff format --check --quiet $(CODE)
+	$(PY) -m mypy
+
+coverage: .venv/dev
+	OMP_NUM_THREADS=1 $(PY) $(TESTS) --cov
 
 lint: .venv/dev
-	$(PY) -m ruff check --fix src tests benchmarks docs
-	$(PY) -m ruff format src tests benchmarks docs
+	$(PY) -m ruff check --fix $(CODE)
+	$(PY) -m ruff format $(CODE)
 
 .venv/demo: pyproject.toml
 	$(call install,demo)
@@ -39,8 +57,11 @@ define install
 	touch $@
 endef
 
+constraints:
+	$(PY) -m pip freeze --exclude-editable | sed 's/+.*//' > constraints.txt
+
 test-lowest: .venv-lowest/dev
-	OMP_NUM_THREADS=2 .venv-lowest/bin/python -m pytest
+	OMP_NUM_THREADS=1 .venv-lowest/bin/python $(TESTS)
 
 .venv-lowest/dev: pyproject.toml
 	$(PYTHON) -m venv --clear .venv-lowest
@@ -53,7 +74,7 @@ test-newest:
 	test -x .venv-newest/bin/python || $(PYTHON) -m venv .venv-newest
 	.venv-newest/bin/python $(PIP) "$(TORCH)"
 	.venv-newest/bin/python $(PIP) --upgrade --upgrade-strategy eager "$(TORCH)" -e ".[dev]"
-	OMP_NUM_THREADS=2 .venv-newest/bin/python -m pytest
+	OMP_NUM_THREADS=1 .venv-newest/bin/python $(TESTS)
 
 clean:
 	rm -rf .venv .venv-lowest .venv-newest build dist src/*.egg-info

@@ -2,9 +2,14 @@
 
 import os
 import subprocess
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # before torch: as many processes as cores want a thread each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
@@ -25,6 +30,20 @@ def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
     tiny_lavida().save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def remembered_load() -> Callable:
+    """`lavida.load`, which reads each model once and hands it out again."""
+    import lavida
+
+    return cache(lavida.load)
+
+
+@pytest.fixture
+def loads_once(remembered_load, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands of this test take models that others have loaded before, for the same arguments."""
+    monkeypatch.setattr("lavida.detector.load", remembered_load)
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from lavida.export import result
 
 
 @pytest.fixture
-def refused(tiny_model_dir: Path, tmp_path: Path, monkeypatch, capfd) -> Callable[..., str]:
+def refused(tiny_model_dir: Path, tmp_path: Path, monkeypatch, capfd, loads_once) -> Callable[..., str]:
     """Run `lavida detect`, which must fail as agreed, and return its one line."""
     monkeypatch.chdir(tmp_path)
 

@@ -44,6 +44,7 @@ def run(monkeypatch, tmp_path):
     return main
 
 
+@pytest.mark.slow
 def test_prefill_compares_every_ratio_with_ratio_1(run):
     kept = run(prefill, "--model", TINY, "paper", "--tokens", "512", "--ratios", "0.25")
     full, quarter, *paper = kept["rows"]

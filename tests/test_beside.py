@@ -43,6 +43,7 @@ def test_the_builds_take_turns_and_medians_are_compared(turns):
     assert {(row["run"], row["pairs"]) for row in rows} == {(beside.ALONE, 3), (beside.BUSY, 1), (beside.TWO, 1)}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "wait4"), reason="the system does not tell what a process used")
 def test_processes_at_once_are_measured_together():
     work = "import time\nwhile time.process_time() < 0.2: pass"

@@ -11,6 +11,7 @@ import pytest
 from lavida.evaluation import PROTOCOLS, evaluate, open_benchmark
 from lavida.evaluation.scorers import BASELINES
 
+pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "check_metrics.py"
 CHANGES = {
     "standard": ["pixel_size=60x80"],

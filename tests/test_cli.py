@@ -30,7 +30,7 @@ COLUMNS = pa.schema(
 
 
 @pytest.fixture
-def detect(tiny_model_dir: Path, tmp_path: Path, monkeypatch) -> Callable[..., int]:
+def detect(tiny_model_dir: Path, tmp_path: Path, monkeypatch, loads_once) -> Callable[..., int]:
     """`lavida detect` in an empty folder with the tiny model."""
     monkeypatch.chdir(tmp_path)
 
@@ -323,6 +323,7 @@ def read_until(terminal: int, words: bytes, *, seconds: float = 60) -> bytes:
     return text
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_at_once_with_one_line_and_no_result(long_video, tmp_path, tiny_model_dir, terminal):
     ours, theirs = terminal
     arguments = ["detect", long_video, "-a", "x", "--model", tiny_model_dir, "--out", tmp_path / "out", "--stride", 1]
@@ -337,6 +338,7 @@ def test_ctrl_c_ends_at_once_with_one_line_and_no_result(long_video, tmp_path, t
     assert not (tmp_path / "out").exists() or names(tmp_path / "out") == set()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
 def test_a_killed_run_leaves_nothing_that_looks_finished_and_the_next_one_succeeds(
     long_video, tmp_path, tiny_model_dir, detect
@@ -382,6 +384,7 @@ def test_results_go_on_when_nobody_reads_them(detect, tmp_path, monkeypatch):
     assert names(tmp_path / "lavida-out") == {"a", "b"}
 
 
+@pytest.mark.slow
 def test_the_work_goes_on_when_nobody_reads_its_complaints(tmp_path, tiny_model_dir):
     make.video(tmp_path / "good.mp4", frames=2)
     reader, writer = os.pipe()

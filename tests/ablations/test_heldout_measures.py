@@ -17,6 +17,7 @@ def test_moving_scenes_have_a_column_of_their_own_and_no_part_in_the_mean():
     assert columns["mask_iou"] == 0.4 and columns["category_accuracy"] == 0.5
 
 
+@pytest.mark.slow
 def test_moving_scenes_are_asked_for_both_motion_words(kit):
     detector = Detector(tiny_lavida(motion=True), name="tiny", device=device("cpu"))
     sets = held_out_sets(detector, kit, pictures=8, sets=())

@@ -26,7 +26,7 @@ from lavida.paper.ablations.studies import Row
 from lavida.training import loop
 from lavida.training.recipe import load_recipe
 
-pytestmark = pytest.mark.usefixtures("fresh_accelerator")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_accelerator")]
 STEPS = 2
 ROWS = ("default", "projector-mlp")
 RECIPE = f"""

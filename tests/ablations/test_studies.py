@@ -114,6 +114,7 @@ def test_unknown_names_say_which_there_are(recipe):
         unique_rows(choose("projector"), recipe, only=["mlp"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", STUDIES.values(), ids=STUDIES.keys())
 def test_whatever_the_recipe_one_row_is_the_default_and_no_two_are_the_same(shipped, study: Study):
     rows = study.rows(shipped)

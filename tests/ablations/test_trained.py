@@ -87,6 +87,7 @@ def test_a_change_reaches_the_model_and_goes_away(detector):
     assert settings(detector) == before and torch.equal(answer(), as_it_is)
 
 
+@pytest.mark.slow
 def test_compression_shows_accuracy_and_what_it_costs(compression):
     content = said(compression)
     assert [row["level"] for row in content["rows"]] == [1.0, 0.5, 0.2, 0.1, 0.05] and content["not_run"] == []
@@ -103,6 +104,7 @@ def test_compression_shows_accuracy_and_what_it_costs(compression):
         assert picture.format == "PNG" and picture.width > 1000
 
 
+@pytest.mark.slow
 def test_finished_rows_are_kept_and_the_rest_is_measured(detector, benchmark, tmp_path, monkeypatch):
     real, asked = trained.evaluate, []
 

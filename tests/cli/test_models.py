@@ -51,6 +51,7 @@ def test_it_says_that_the_model_is_untrained_and_how_to_train_it(sources, tmp_pa
     assert "**Untrained**" in (tmp_path / "model" / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_second_build_is_equal_and_takes_the_place_of_the_first(built, sources, tmp_path):
     first = LavidaModel.from_pretrained(built).state_dict()
     for _ in range(2):
@@ -69,6 +70,7 @@ def test_detect_and_scan_take_it(built, tmp_path):
     assert run(["scan", *chosen, "--out", str(tmp_path / "scan")]) == 0
 
 
+@pytest.mark.slow
 def test_sources_and_models_come_from_the_hubs_cache_when_it_is_out_of_reach(
     built, sources, tmp_path, monkeypatch, capsys
 ):

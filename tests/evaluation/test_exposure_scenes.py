@@ -6,6 +6,7 @@ import pytest
 from lavida.evaluation.held_out.questions import ROWS, MovingScenes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", ROWS)
 def test_each_clear_scene_is_asked_for_the_word_with_and_without_it(kit: Path, row: str):
     word, otherwise = ROWS[row]

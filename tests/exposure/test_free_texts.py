@@ -65,7 +65,8 @@ def is_there(name, there):
 def drawn(sample, own_names, *, count=1, seed=0, **settings):
     settings = {"vocabulary": Vocabulary.builtin(), "names": (), "probability": 0.0, "phrases": False} | settings
     sampler, rng = AnomalyExposureSampler(**settings), np.random.default_rng(seed)
-    return [name for _ in range(count) for name in sampler.choose(sample, own_names, rng).irrelevant]
+    own = sampler.own_names(own_names)  # once: they may be many
+    return [name for _ in range(count) for name in sampler.choose(sample, own, rng).irrelevant]
 
 
 @pytest.mark.parametrize("dataset", ["refcoco", "refcocog", "grefcoco", "ref_youtube_vos", "unknown"])

@@ -21,6 +21,7 @@ from lavida.errors import InputError
 from lavida.model.mllm import FAMILIES
 from lavida.model.prompt import SEG_TOKEN
 
+pytestmark = pytest.mark.slow
 CATEGORIES = [["dog"], ["a person riding a bicycle", "smoke"], ["fire", "dog", "car"]]
 
 

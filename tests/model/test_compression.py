@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from functools import cache
+
 import literal
 import numpy as np
 import pytest
@@ -46,6 +49,12 @@ def partly_duplicated_tokens(seed: int = 0) -> torch.Tensor:
 KINDS = [random_tokens, duplicated_tokens, lattice_tokens, partly_duplicated_tokens]
 
 
+@cache
+def as_the_paper_says(make: Callable, ratio: float, k: int, *, seed: int = 0) -> tuple[np.ndarray, list[int]]:
+    """What the literal form makes of tokens; it is slow, and asked for once for every size of blocks."""
+    return literal.compress(make(seed=seed).numpy(), ratio, k)
+
+
 @pytest.fixture(params=[2**22, 50], ids=["one-block", "many-blocks"])
 def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("BLOCK_ELEMENTS", "PAIR_ELEMENTS"):
@@ -56,9 +65,8 @@ def blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.mark.parametrize("make", KINDS)
 def test_compress_follows_the_paper(blocks: None, make, ratio: float) -> None:
     for seed in range(3):
-        tokens = make(seed=seed)
-        merged, keep = compress(tokens, ratio, k=4)
-        expected, expected_keep = literal.compress(tokens.numpy(), ratio, 4)
+        merged, keep = compress(make(seed=seed), ratio, k=4)
+        expected, expected_keep = as_the_paper_says(make, ratio, 4, seed=seed)
         assert keep.tolist() == expected_keep
         np.testing.assert_allclose(merged.numpy(), expected, rtol=1e-4, atol=1e-5)
 
@@ -271,9 +279,8 @@ def long(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("make", LONG)
 def test_long_sequences_follow_the_paper(long: None, blocks: None, make) -> None:
-    tokens = make()
-    merged, keep = compress(tokens, 0.2)
-    expected, expected_keep = literal.compress(tokens.numpy(), 0.2, 8)
+    merged, keep = compress(make(), 0.2)
+    expected, expected_keep = as_the_paper_says(make, 0.2, 8)
     assert keep.tolist() == expected_keep
     np.testing.assert_allclose(merged.numpy(), expected, rtol=1e-4, atol=1e-4)
 

@@ -20,6 +20,14 @@ SWITCHES = {
     "no f_sem": {"use_f_sem": False},
     "no f_a": {"use_f_a": False},
     "renumbered": {"keep_positions": False},
+    "all else": {
+        "projector": "q_former",
+        "classifier_evidence": False,
+        "residual_evidence": False,
+        "use_f_sem": False,
+        "use_f_a": False,
+        "keep_positions": False,
+    },
 }
 PAPER = SWITCHES["the paper"]
 DECODED = ("object_logits", "mask_logits", "iou_scores")
@@ -66,6 +74,9 @@ def test_the_outputs_have_the_shapes_they_promise(lavida):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize(
+    "variant", ["motion", "the paper", "mlp", "all else"], indirect=True
+)  # every weight and switch
 def test_saving_and_loading_gives_the_same_model(variant, tmp_path):
     variant.save_pretrained(tmp_path)
     loaded = LavidaModel.from_pretrained(tmp_path)

@@ -1,5 +1,6 @@
 import importlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -42,10 +43,16 @@ def model(package) -> LavidaModel:
     return model
 
 
+@pytest.fixture(scope="module")
+def saved_once(model, tmp_path_factory) -> Path:
+    model.save_pretrained(folder := tmp_path_factory.mktemp("model") / "saved")
+    return folder
+
+
 @pytest.fixture
-def saved(model, tmp_path) -> Path:
-    model.save_pretrained(tmp_path / "saved")
-    return tmp_path / "saved"
+def saved(saved_once, tmp_path) -> Path:
+    """A copy, for each test to change."""
+    return shutil.copytree(saved_once, tmp_path / "saved")
 
 
 def change_part(folder: Path, **changes: str) -> None:

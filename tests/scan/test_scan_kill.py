@@ -13,6 +13,7 @@ import slow_scan
 from scan_results import failures, finished, python_path, tree
 from video import make
 
+pytestmark = pytest.mark.slow
 TESTS = Path(__file__).resolve().parents[1]
 
 

@@ -22,6 +22,7 @@ from lavida.parallel import Failure, run
 from lavida.waiting import OURS, POLICY, SLEEPY
 
 ray = pytest.importorskip("ray")
+pytestmark = pytest.mark.slow
 TESTS = Path(__file__).resolve().parents[1]
 PATIENCE_S = 120
 

@@ -28,7 +28,7 @@ def train(out: Path, sources: dict[str, Path], **settings) -> Path:
     return loop.train(recipe, data=ToyStream())
 
 
-pytestmark = pytest.mark.usefixtures("fresh_accelerator")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_accelerator")]
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from toy_run import log, toy_recipe, train
 
 from lavida.errors import InputError
 
-pytestmark = pytest.mark.usefixtures("fresh_accelerator")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_accelerator")]
 # five pictures, or two clips of two frames: no part is like another; drop 0: parts are dropped from independently
 SETTINGS = {"model": {"drop": 0}, "batch_size": 5, "steps": 4, "checkpoint_every": 4}
 

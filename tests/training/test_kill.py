@@ -15,7 +15,7 @@ from toy_run import log, toy_recipe, train
 
 from lavida.checkpoints.pretrained import LavidaModel
 
-pytestmark = pytest.mark.usefixtures("fresh_accelerator")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_accelerator")]
 EVERYTHING = {  # on, that a run could lose track of
     "batch_size": 4,
     "accumulate": 2,

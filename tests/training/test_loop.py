@@ -89,6 +89,7 @@ def dies_while_writing(patch) -> ToyStream:
     return ToyStream()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("death", "left"), [(dies_while_drawing, {2, 4}), (dies_while_writing, {2})])
 def test_a_killed_run_goes_on_as_if_nothing_had_happened(uninterrupted, tmp_path, monkeypatch, death, left):
     with monkeypatch.context() as patch, pytest.raises(Killed):
@@ -201,6 +202,7 @@ def test_calibration_without_its_pictures_is_refused_before_the_work(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_calibration_that_fails_does_not_lose_the_model(tmp_path, monkeypatch):
     def fails(*_):
         raise InputError("no pictures")
@@ -212,6 +214,7 @@ def test_a_calibration_that_fails_does_not_lose_the_model(tmp_path, monkeypatch)
     assert LavidaModel.from_pretrained(tmp_path / "run" / "model")
 
 
+@pytest.mark.slow
 def test_calibration_changes_two_numbers_of_a_saved_model_and_nothing_else(tmp_path, monkeypatch):
     def calibrate(detector, root):
         detector.model.config.calibration_temperature, detector.model.config.calibration_bias = 2.0, -1.0

@@ -135,6 +135,7 @@ def test_colour_tags_that_the_scaler_does_not_know_are_read_as_common_ones(tmp_p
     assert np.allclose(levels(read(open_source(path))), [make.grey(i) for i in range(3)], atol=4)
 
 
+@pytest.mark.slow
 def test_8k_is_reduced_on_the_way(tmp_path: Path):
     path = make.video(tmp_path / "8k.avi", codec="mjpeg", pix_fmt="yuvj420p", width=7680, height=4320, frames=2)
     source = open_source(path)

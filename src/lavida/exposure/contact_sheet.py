@@ -127,7 +127,9 @@ def _free_place(place: np.ndarray, taken: list[np.ndarray], *, size: tuple[int, 
     return place
 
 
-def _mark(pen: ImageDraw.ImageDraw, number: str, colour: tuple[int, int, int], *, centre: Sequence[float]) -> None:
+def _mark(
+    pen: ImageDraw.ImageDraw, number: str, colour: tuple[int, int, int], *, centre: Sequence[float] | np.ndarray
+) -> None:
     x, y = centre
     half_width, half_height = max(MARK, 9 * len(number) + 4) / 2, MARK / 2
     pen.rectangle((x - half_width, y - half_height, x + half_width, y + half_height), fill=colour, outline=PAPER)

@@ -62,15 +62,17 @@ def inspect(datasets: Mapping[str, SegmentationDataset], opened: Opened, *, bar:
         if hasattr(dataset, "remarks"):
             yield from dataset.remarks()
     read = {
-        split: _labels_to_read(pairs[split], opened)
+        split: (dataset.words, _labels_to_read(pairs[split], opened))
         for split, dataset in datasets.items()
         if split in pairs and hasattr(dataset, "words")
     }
     if not read:
         return
-    with bar(sum(map(len, read.values()))) as advance, ThreadPoolExecutor(max_workers=THREADS) as threads:
-        for split, labels in read.items():
-            yield from _contents(split, datasets[split], labels, threads, advance, of=len(pairs[split]))
+    count = sum(len(labels) for _, labels in read.values())
+    with bar(count) as advance, ThreadPoolExecutor(max_workers=THREADS) as threads:
+        for split, (words, labels) in read.items():
+            vocabulary = datasets[split].vocabulary
+            yield from _contents(split, vocabulary, words, labels, threads, advance, of=len(pairs[split]))
 
 
 def _turns(pairs: Sequence[Pair], headers: Mapping[Path, Header]) -> Iterator[Remark]:
@@ -156,25 +158,26 @@ def _labels_to_read(pairs: Iterable[Pair], opened: Opened) -> list[Path]:
 
 def _contents(
     split: str,
-    dataset: SegmentationDataset,
+    vocabulary: Sequence[str],
+    words: Callable[[Path], set[str]],
     labels: Sequence[Path],
     threads: ThreadPoolExecutor,
     advance: Callable[[int], object],
     *,
     of: int,
 ) -> Iterator[Remark]:
-    """What the labels show and what is wrong with them; `of` is the number of samples."""
+    """What the labels show, by `words`, and what is wrong with them; `of` is the number of samples."""
 
-    def words(path: Path) -> set[str] | InputError:
+    def attempt(path: Path) -> set[str] | InputError:
         try:
-            return dataset.words(path)
+            return words(path)
         except InputError as error:
             return error
 
     shown: set[str] = set()
     empty, failed, remaining = [], 0, iter(labels)
     while block := list(islice(remaining, BLOCK)):
-        for path, found in zip(block, threads.map(words, block), strict=True):
+        for path, found in zip(block, threads.map(attempt, block), strict=True):
             if isinstance(found, InputError):
                 failed += 1
                 yield Remark(str(found), wrong=True)
@@ -189,7 +192,7 @@ def _contents(
         count = f"nothing is labelled in {len(empty)} of {len(labels)} label files"
         mend = "; export the labels again, or mend the list of classes" if nothing else ""
         yield Remark(f"{where}: {count}, first: {empty[0]}{mend}", wrong=nothing)
-    if shown and (unused := [name for name in dataset.vocabulary if name not in shown]):
+    if shown and (unused := [name for name in vocabulary if name not in shown]):
         yield Remark(f"{where}: no label shows {_listed(unused)}")
 
 

@@ -112,7 +112,7 @@ def with_motion(segmented: SegmentationSample, *, size: tuple[int, int] | None =
 
     `size` is that of the analysed frames `(H, W)`, their own if None.
     """
-    if segmented.before is None:
+    if segmented.before is None or segmented.seconds is None:
         return segmented
     height, width = size or segmented.frames.shape[1:3]
     half = (height // PAIR_SHRINK, width // PAIR_SHRINK)

@@ -203,7 +203,9 @@ class AnomalyExposureSampler:
 
         def absent(*parts: NamePool) -> Iterator[str]:
             drawn = [(name for name in part.draws(rng) if not may_show(name)) for part in parts]
-            return drawn[0] if len(drawn) == 1 else mixed(*drawn, share=self.class_share, rng=rng)
+            if len(drawn) == 1 or self.class_share is None:  # not apart: all are in one pool
+                return drawn[0]
+            return mixed(*drawn, share=self.class_share, rng=rng)
 
         names, others = absent(*own.own), absent(*own.others)
         if self.irrelevant == "mixture":
@@ -222,7 +224,8 @@ class AnomalyExposureSampler:
                 chosen.append(name)
 
     def _picture(self, segmented: SegmentationSample) -> Picture:
-        seen, gone = [], []
+        seen: list[str] = []
+        gone: list[str] = []
         for name, texts in segmented.expressions.items():
             (seen if name in segmented.masks else gone).extend(texts)
         return self.vocabulary.picture(
@@ -262,7 +265,7 @@ class AnomalyExposureSampler:
         """y^f of Eq. 2, float32 [T]."""
         if self.labels == "letter":
             return np.full(len(pixels), anomalous, dtype=np.float32)
-        return pixels.any(axis=(1, 2)).astype(np.float32)
+        return np.asarray(pixels.any(axis=(1, 2)), dtype=np.float32)
 
 
 def even_weights(

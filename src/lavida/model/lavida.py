@@ -76,7 +76,7 @@ class LavidaNetwork(PreTrainedModel):
         super().__init__(config)
         parts = Parts.random(config) if parts is None else parts
         self.sam2 = parts.sam2
-        vision_dim = config.sam2_config.vision_config.fpn_hidden_size
+        vision_dim = parts.sam2.config.vision_config.fpn_hidden_size
         self.semantics = Semantics(
             parts.mllm,
             tokenizer,
@@ -99,7 +99,7 @@ class LavidaNetwork(PreTrainedModel):
         projector = build_projector(
             config.projector,
             dim=config.projector_dim,
-            out_dim=config.sam2_config.mask_decoder_config.hidden_size,
+            out_dim=parts.sam2.config.mask_decoder_config.hidden_size,
             layers=config.projector_layers,
             heads=config.projector_heads,
             mlp_dim=config.projector_mlp_dim,
@@ -186,7 +186,7 @@ class LavidaNetwork(PreTrainedModel):
         f_proj = self.projector(f_sem, f_a, read)  # [B, T, P, D_m]
         decoded = decode_masks(self.sam2, f_proj.flatten(0, 1), f_v, strongest)
         frame_logits = decoded.object_logits.float().unflatten(0, (batch, length))
-        if self.config.residual_evidence:
+        if self.config.residual_evidence and category_logits is not None:  # the config sees to it that they are there
             present = category_logits.masked_fill(~category_mask[:, None], -torch.inf).amax(-1)
             frame_logits = frame_logits + present
             decoded = decoded.plus_evidence(strongest)

@@ -148,9 +148,9 @@ def encode_prompt(
     visual: list[int] = []
     for is_text, run in groupby(pieces, key=lambda piece: isinstance(piece, str)):
         if is_text:
-            ids += _encode_markup(tokenizer, "".join(run))
+            ids += _encode_markup(tokenizer, "".join(map(str, run)))
         else:
-            count = sum(run)
+            count = sum(map(int, run))
             visual += range(len(ids), len(ids) + count)
             ids += [video_id] * count
     ids += _encode_categories(tokenizer, categories)

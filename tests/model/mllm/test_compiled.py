@@ -7,6 +7,7 @@ from families import CATEGORIES, clip, tiny_family
 from lavida.model.semantics import Semantics
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_compiled_it_says_the_same():
     if not any(shutil.which(compiler) for compiler in ("g++", "clang++", "c++")):

@@ -8,13 +8,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
 from lavida.errors import InputError
 from lavida.exposure.datasets.reading import folder, format_of, matching, read_indices, read_rgb, read_text
 from lavida.exposure.sample import SegmentationSample
+
+Id = TypeVar("Id", bound=int | str)  # of an object; in videos a number, the value of its pixels
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +207,8 @@ def object_numbers(values: Iterable[int | str]) -> frozenset[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Expressions:
-    """The texts of one video.
+class Expressions(Generic[Id]):
+    """The texts of one video, or of one picture.
 
     Attributes:
         targets: first text of an object, or of a set of objects -> these objects.
@@ -214,7 +216,7 @@ class Expressions:
         absent: texts that are true of nothing.
     """
 
-    targets: Mapping[str, frozenset[int]]
+    targets: Mapping[str, frozenset[Id]]
     more: Mapping[str, tuple[str, ...]]
     absent: frozenset[str]
 
@@ -224,13 +226,13 @@ class Expressions:
         return (text for first in self.targets for text in (first, *self.more.get(first, ())))
 
     @classmethod
-    def of(cls, said: Iterable[tuple[str, Iterable[int]]]) -> Expressions:
+    def of(cls, said: Iterable[tuple[str, Iterable[Id]]]) -> Expressions[Id]:
         """Group texts, each with its objects. A text that is said of several objects means their union."""
-        meant: dict[str, set[int]] = {}
+        meant: dict[str, set[Id]] = {}
         for text, objects in said:
             meant.setdefault(" ".join(text.split()), set()).update(objects)
         meant.pop("", None)
-        same: dict[frozenset[int], list[str]] = {}
+        same: dict[frozenset[Id], list[str]] = {}
         for text, objects in meant.items():
             same.setdefault(frozenset(objects), []).append(text)
         absent = frozenset(same.pop(frozenset(), ()))
@@ -241,7 +243,7 @@ class Expressions:
         )
 
     def annotate(
-        self,
+        self: Expressions[int],
         video: str,
         frames: Iterable[str],
         *,
@@ -249,7 +251,7 @@ class Expressions:
         objects: frozenset[int] | None = None,
     ) -> AnnotatedVideo:
         """The video with these texts; `categories` are surely in it, `objects` all that its labels may show."""
-        targets = dict.fromkeys(categories, frozenset[int]()) | self.targets
+        targets = {**dict.fromkeys(categories, frozenset[int]()), **self.targets}
         return AnnotatedVideo(
             name=video,
             frames=tuple(frames),

@@ -139,7 +139,8 @@ class LabelImageDataset:
 
     def words(self, labels: Path) -> set[str]:
         """What a label image shows. Raises InputError where it cannot be read or has a value that is not known."""
-        shown = {self._word(value, path=labels) for value in _values(read_indices(labels))} - {BACKGROUND, IGNORE}
+        words = (self._word(value, path=labels) for value in _values(read_indices(labels)))
+        shown = {word for word in words if word is not BACKGROUND and word is not IGNORE}
         for word, members in self.unions.items():
             if not shown.isdisjoint(members):
                 shown.add(word)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from PIL import Image
@@ -28,6 +29,8 @@ from lavida.video.pixels import (
 )
 
 BYTE_ORDER_MARK = "\ufeff"
+Parts = TypeVar("Parts", bound=tuple)  # what a split is made of
+
 MOST_HEADERS = 1024  # looked at for pictures of 16 bits, where a set mixes them with others
 
 
@@ -154,7 +157,7 @@ def wrong_size(labels: tuple[int, ...], image: tuple[int, ...], *, path: Path, o
     return f"labels of the wrong size: {path} has {labels} for an image of {image}{turn}; {cause}"
 
 
-def of_split(splits: Mapping[str, tuple[str, ...]], split: str, *, dataset: str) -> tuple[str, ...]:
+def of_split(splits: Mapping[str, Parts], split: str, *, dataset: str) -> Parts:
     """What `split` stands for, or an `InputError` that lists the splits there are."""
     if split not in splits:
         raise InputError(f"{dataset} has no split {split!r}; use one of: {', '.join(splits)}")

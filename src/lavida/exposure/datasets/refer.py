@@ -173,7 +173,7 @@ class GRefCoco(Refer):
 class _Sample:
     path: Path
     picture: Picture
-    said: Expressions
+    said: Expressions[ObjectId]
 
 
 def _samples(references: Sequence[Reference], pictures: Mapping[int, Picture], root: Path) -> Iterator[_Sample]:

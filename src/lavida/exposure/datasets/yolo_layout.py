@@ -142,8 +142,8 @@ class PathFinder:
         candidates = (place.joinpath(*parts) for place in self.places)
         if self._dropped and os.path.exists(path := self._ending(parts, self._dropped)):
             return path
-        if path := next(filter(os.path.exists, candidates), None):
-            return path
+        if found := next(filter(os.path.exists, candidates), None):
+            return found
         for dropped in range(1, len(parts)):
             if os.path.exists(path := self._ending(parts, dropped)):
                 self._dropped = dropped
@@ -250,8 +250,10 @@ def check_reach(polygons: list[tuple[str, np.ndarray]], *, path: Path) -> None:
 def _polygon(parts: list[str], classes: Mapping[int, str], *, where: str) -> tuple[str, np.ndarray]:
     try:
         number, *values = map(float, parts)  # some tools write the class as 0.0
-        name = classes[number]  # an int and a float that are equal are one key
+        name = classes[int(number)] if number.is_integer() else None
     except (ValueError, KeyError):
+        name = None
+    if name is None:
         raise InputError(f"not `class x1 y1 x2 y2 ...` of a known class: {where}; mend it") from None
     if len(values) == BOX:
         mend = "boxes have no mask, export polygons instead (of CVAT: Ultralytics YOLO Segmentation)"

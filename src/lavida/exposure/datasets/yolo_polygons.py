@@ -149,11 +149,11 @@ class YoloPolygons:
         held_out = self._set.pictures("val")
         if held_out is None:
             self._undivided = True
-            photos = self._set.pictures("train")
-            photos = self._all_in("images") if photos is None else photos
+            listed = self._set.pictures("train")
+            photos = self._all_in("images") if listed is None else listed
             return [each for place, each in enumerate(photos, 1) if (place % HELD_OUT_EVERY == 0) == (part == "val")]
-        photos = held_out if part == "val" else self._set.pictures("train")
-        return self._all_in("images/train") if photos is None else photos
+        listed = held_out if part == "val" else self._set.pictures("train")
+        return self._all_in("images/train") if listed is None else listed
 
     def _all_in(self, name: str) -> Sequence[Listed]:
         return pictures_in(folder(self.root / name, dataset=self.name, layout=self.layout))

@@ -109,11 +109,11 @@ def compress_clips(tokens: Tensor, ratio: float, k: int = 8, mode: str = "exact"
     if ratio >= 1:
         places = torch.arange(length, device=tokens.device).expand(clips, -1)
         return CompressedClips(tokens, places, places, tokens.new_ones(clips, length, dtype=_wide(tokens)))
-    parts = []
+    parts: list[tuple[Tensor, ...]] = []
     for some in tokens.split(1 if mode == "reference" else clips_at_once(length, device=tokens.device)):
         points = _widen(some).flatten(0, 1)
         if mode == "reference":
-            parts.append([each[None] for each in as_written(points, count, k)])
+            parts.append(tuple(each[None] for each in as_written(points, count, k)))
             continue
         keep, assignment = _choose(points, len(some), count, k=k, mode=mode)
         weights = _weights(points, keep, assignment)

@@ -1,6 +1,7 @@
 """Frames to what vision towers read: grids, resizing, normalisation, patches. Own torch code, no torchvision."""
 
 import math
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -30,10 +31,10 @@ def fit_square(side: int, *, max_cells: int) -> int:
 
 def resize_frames(frames: Tensor, size: tuple[int, int]) -> Tensor:
     """Antialiased bilinear resize of `[N, 3, H, W]` frames in 0..255 to float32 `[N, 3, h, w]`."""
-    resize = {"size": size, "mode": "bilinear", "antialias": True, "align_corners": False}
+    resize = partial(F.interpolate, size=size, mode="bilinear", antialias=True, align_corners=False)
     if frames.dtype == torch.uint8 and frames.device.type == "cpu":  # 5 times faster, within 1 grey level
-        return F.interpolate(frames, **resize).float()
-    return torch.cat([F.interpolate(part.float(), **resize) for part in frames.split(RESIZE_CHUNK)])
+        return resize(frames).float()
+    return torch.cat([resize(part.float()) for part in frames.split(RESIZE_CHUNK)])
 
 
 def pixel_values(frames: Tensor, size: tuple[int, int], *, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:

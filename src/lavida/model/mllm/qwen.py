@@ -108,12 +108,13 @@ class Qwen3VL(Qwen2VL):
     mean, std = HALF, HALF
 
     def clip_markup(self, grid: Grid) -> Sequence[str | int]:
-        markup: list[str | int] = [""]
+        markup: list[str | int] = []
+        text = ""
         for group in range(grid.groups):
             seconds = (group * self.temporal + (self.temporal - 1) / 2) / FRAMES_PER_SECOND  # of the group's middle
-            markup[-1] += f"<{seconds:.1f} seconds><|vision_start|>"
-            markup += [grid.rows * grid.cols, "<|vision_end|>"]
-        return markup
+            markup += [f"{text}<{seconds:.1f} seconds><|vision_start|>", grid.rows * grid.cols]
+            text = "<|vision_end|>"
+        return [*markup, text]
 
     def language_extras(self, visual: Tensor, deepstack: Sequence[Tensor]) -> dict:
         return {"visual_pos_masks": visual, "deepstack_visual_embeds": list(deepstack)}

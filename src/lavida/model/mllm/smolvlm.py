@@ -45,15 +45,13 @@ class SmolVLM(Family):
         count, seconds = grid.groups, grid.groups // FRAMES_PER_SECOND
         words = NUMBERS[count] if count < len(NUMBERS) else str(count)
         length = f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-        markup: list[str | int] = [
-            f"You are provided the following series of {words} frames from a {length} [H:MM:SS] video.\n"
-        ]
+        markup: list[str | int] = []
+        text = f"You are provided the following series of {words} frames from a {length} [H:MM:SS] video.\n"
         for frame in range(count):
             at = frame // FRAMES_PER_SECOND
-            markup[-1] += f"\nFrame from {at // 60:02d}:{at % 60:02d}:{FRAME_START}"
-            markup += [grid.rows * grid.cols, FRAME_END]
-        markup[-1] += "\n\n"
-        return markup
+            markup += [f"{text}\nFrame from {at // 60:02d}:{at % 60:02d}:{FRAME_START}", grid.rows * grid.cols]
+            text = FRAME_END
+        return [*markup, f"{text}\n\n"]
 
     def visual_tokens(self, mllm: PreTrainedModel, frames: Tensor, grid: Grid) -> VisualTokens:
         size = grid.rows * self.cell, grid.cols * self.cell

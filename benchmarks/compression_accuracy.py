@@ -13,7 +13,7 @@ from torch import Tensor
 
 import lavida
 from lavida.evaluation.held_out.answers import ask
-from lavida.evaluation.held_out.measures import area
+from lavida.evaluation.held_out.answers import area
 from lavida.evaluation.held_out.questions import HeldOut
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, Question, evenly_spread

@@ -16,7 +16,7 @@ from lavida.terminal import print_message, print_result, progress_bar
 
 if TYPE_CHECKING:
     from lavida.detector import Detector
-    from lavida.evaluation.benchmarks.contract import Truth
+    from lavida.evaluation.benchmarks.official import Truth
     from lavida.paper.figures.sheet import Case, Sheet
     from lavida.video.source import Source
 
@@ -93,7 +93,7 @@ def _from_files(sources: Sequence[str], categories: tuple[str, ...]) -> Iterator
 
 def _from_benchmark(name: str, root: Path, videos: Sequence[str], categories: tuple[str, ...]) -> Iterator[_Wanted]:
     from lavida.evaluation import open_benchmark
-    from lavida.evaluation.benchmarks.contract import Truth, find_video
+    from lavida.evaluation.benchmarks.official import Truth, find_video
     from lavida.video.decode import open_source
 
     benchmark = open_benchmark(name, root)

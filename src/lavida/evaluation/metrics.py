@@ -1,7 +1,5 @@
 """Frame-level and pixel-level detection metrics, fed one video or one map at a time."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

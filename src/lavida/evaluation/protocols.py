@@ -1,86 +1,35 @@
 """Named evaluation protocols: every choice between scores and numbers, as data, written next to the numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Self, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.special import expit
 
 from lavida.errors import InputError
 from lavida.resizing import nearest
+from lavida.settings import check_settings, setting
 
 OFFICIAL = "official"
-_CHOICE = "choice"  # key of a field's metadata
+NO_VALUE = {"smoothing": "off", "normalisation": "off", "pixel_size": "native"}  # the word for None
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What a choice of a protocol may be, and how it is written."""
-
-    expected: str  # its values, for people
-    parse: Callable[[str], Any]  # reads a value from text; None or ValueError for one that the choice does not have
-    empty: str | None = None  # the word for None; None itself where the choice cannot be empty
-
-    def read(self, key: str, text: str) -> Any:
-        """The value that `text` stands for. Raises InputError for one that the choice does not have."""
-        if self.empty is not None and text == self.empty:
-            return None
-        try:
-            value = self.parse(text)
-        except ValueError:
-            value = None
-        if value is None:
-            other = "" if self.empty is None else f" or {self.empty}"
-            raise InputError(f"{key}={text}: no such value; {key} is {self.expected}{other}")
-        return value
-
-    def shown(self, value: Any) -> str:
-        """The text that `read` takes for this value."""
-        if value is None:
-            return str(self.empty)
-        if isinstance(value, tuple):
-            return "x".join(map(str, value))
-        return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
-
-    def stored(self, value: Any) -> Any:
-        """As JSON keeps it."""
-        return self.empty if value is None else list(value) if isinstance(value, tuple) else value
+def _words(*allowed: str) -> Any:
+    """One of a few words, by default the first."""
+    return setting(allowed[0], choices=allowed)
 
 
-def _choice(default: Any, expected: str, parse: Callable[[str], Any], empty: str | None = None) -> Any:
-    return field(default=default, metadata={_CHOICE: Choice(expected, parse, empty)})
+def _number(default: float | None, *, most: float, otherwise: str = "") -> Any:
+    return setting(default, rule=(lambda number: 0 < number <= most, f"a number above 0, at most {most:g}{otherwise}"))
 
 
-def _words(*allowed: str, empty: str | None = None) -> Any:
-    """One of a few words, by default the first, or nothing where it may be empty."""
-    return _choice(None if empty else allowed[0], " or ".join(allowed), {word: word for word in allowed}.get, empty)
-
-
-def _count(default: int) -> Any:
-    return _choice(default, "a whole number from 1", _whole)
-
-
-def _number(default: float | None, *, most: float, empty: str | None = None) -> Any:
-    expected = f"a number above 0, at most {most:g}"
-    return _choice(default, expected, lambda text: number if 0 < (number := float(text)) <= most else None, empty)
-
-
-def _size(default: tuple[int, int], *, empty: str) -> Any:
-    """(height, width) in pixels."""
-    return _choice(default, "HEIGHTxWIDTH, such as 158x238", _sides, empty)
-
-
-def _whole(text: str) -> int | None:
-    return int(text) if text.isdecimal() and int(text) > 0 else None
-
-
-def _sides(text: str) -> tuple[int, int] | None:
-    height, width = map(_whole, text.split("x"))
-    return None if height is None or width is None else (height, width)
+def _is_size(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(side, int) and side > 0 for side in value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,71 +71,76 @@ class Protocol:
     videos: str = _words("all", "abnormal")
     short_videos: str = _words("kept", "skipped")
     tails: str = _words("kept", "dropped")
-    clip_length: int = _count(8)
+    clip_length: int = setting(8, least=1)
     interval_start: str = _words(OFFICIAL, "zero", "one")
     interval_ends: str = _words(OFFICIAL, "inclusive", "exclusive")
-    stride: int = _count(1)
+    stride: int = setting(1, least=1)
     fill: str = _words("linear", "nearest", "hold")
     scale: str = _words("probability", "logit")
-    smoothing: float | None = _number(None, most=10_000, empty="off")
-    normalisation: str | None = _words("min-max", empty="off")
+    smoothing: float | None = _number(None, most=10_000, otherwise=", or off")
+    normalisation: str | None = setting(None, rule=(lambda how: how == "min-max", "min-max or off"))
     metric: str = _words("frame_auc", "frame_ap", "pixel_auc")
     averaging: str = _words("micro", "macro")
     average_precision: str = _words("step-wise", "trapezoid")
     auc_padding: str = _words("none", "zero-one")
     macro_padding: str = _words("extremes", "zero-one", "none")
-    pixel_size: tuple[int, int] | None = _size((240, 428), empty="native")
+    pixel_size: tuple[int, int] | None = setting(
+        (240, 428), rule=(_is_size, "HEIGHTxWIDTH, such as 158x238, or native")
+    )
     pixel_resize: str = _words("nearest", "bilinear")
     region_iou: float = _number(0.1, most=1)
     track_overlap: float = _number(0.1, most=1)
-    region_steps: int = _count(4)
+    region_steps: int = setting(4, least=1)
     prompt_template: str = _words("paper", "random")
     per_benchmark: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for key, rule in _RULES.items():
-            value = getattr(self, key)
-            if rule.read(key, rule.shown(value)) != value:
-                raise InputError(f"{key}={value!r}: not as the protocol keeps it; set it by name, as in {key}=...")
+        check_settings(self)
         if self.averaging == "macro" and self.metric != "frame_auc":
             raise InputError(
                 f"averaging=macro with metric={self.metric}: only the frame AUC is averaged over videos; "
                 "set metric=frame_auc too"
             )
 
-    def on(self, benchmark: str) -> Protocol:
+    def on(self, benchmark: str) -> Self:
         """The choices for this benchmark, with nothing left in `per_benchmark`."""
         return replace(self, **{**self.per_benchmark.get(benchmark, {}), "per_benchmark": {}})
 
-    def changed(self, settings: Sequence[str]) -> Protocol:
+    def changed(self, settings: Sequence[str]) -> Self:
         """With `key=value` settings, as on the command line; named custom if any of them changes something.
 
         Raises:
             InputError: there is no such choice, or it has no such value.
         """
         changes: dict[str, Any] = {}
-        for setting in settings:
-            key, equals, text = setting.partition("=")
-            if not equals or key not in _RULES:
-                raise InputError(f"--set {setting}: no such choice; give key=value with one of {', '.join(_RULES)}")
-            changes[key] = _RULES[key].read(key, text)
+        for text in settings:
+            key, equals, value = text.partition("=")
+            if not equals or key not in _TYPES:
+                raise InputError(f"--set {text}: no such choice; give key=value with one of {', '.join(_TYPES)}")
+            changes[key] = _read(key, value)
         kept = [self, *(replace(self, **own) for own in self.per_benchmark.values())]
         changes = {key: value for key, value in changes.items() if any(value != getattr(p, key) for p in kept)}
         if not changes:
             return self
-        return replace(
+        changed = replace(
             self,
             **changes,
-            name=f"custom ({self.name}, {', '.join(f'{k}={_RULES[k].shown(v)}' for k, v in changes.items())})",
             per_benchmark={
                 name: {key: value for key, value in own.items() if key not in changes}
                 for name, own in self.per_benchmark.items()
             },
         )
+        stored = changed.settings()
+        said = (f"{key}={shown(stored[key])}" for key in changes)
+        return replace(changed, name=f"custom ({', '.join([self.name, *said])})")
 
     def settings(self) -> dict[str, Any]:
         """Every choice by name, as `metrics.json` keeps it."""
-        return {key: rule.stored(getattr(self, key)) for key, rule in _RULES.items()}
+        chosen = {key: getattr(self, key) for key in _TYPES}
+        return {
+            key: NO_VALUE[key] if value is None else list(value) if isinstance(value, tuple) else value
+            for key, value in chosen.items()
+        }
 
     @property
     def headline(self) -> str:
@@ -204,19 +158,73 @@ class Protocol:
         """Whether frame `index` of a video is one that its scores come from."""
         return index % self.stride == 0 or (is_last and self.tails == "kept")
 
+    def frame_scores(
+        self, scores: NDArray[np.float64], sampled: NDArray[np.int64], *, frames: int, logits: bool
+    ) -> NDArray[np.float32]:
+        """Scale, fill, smooth and normalise the scores of one video, in this order.
+
+        Args:
+            scores: `[S]`, of the analysed frames.
+            sampled: `[S]`, their indices, ascending, at least one.
+            frames: N, how many frames get a score.
+            logits: whether `scores` are logits, so that they have a probability.
+
+        Returns:
+            float32 `[N]`, the precision in which scores are saved and measured. Probabilities of logits above 16.7
+            are then all 1; the scale `logit` tells such frames apart.
+        """
+        if logits and self.scale == "probability":
+            scores = expit(scores)
+        filled = _FILLS[self.fill](np.arange(frames), sampled, scores)
+        if self.smoothing is not None:  # the first and last score go on outside
+            filled = gaussian_filter1d(filled, self.smoothing, mode="nearest")
+        if self.normalisation is not None:
+            low, high = filled.min(), filled.max()
+            filled = (filled - low) / (high - low) if high > low else np.zeros_like(filled)
+        return filled.astype(np.float32)
+
     def resize_map(self, image: NDArray[np.floating], *, native: tuple[int, int]) -> NDArray[np.floating]:
         """Brings a score map `[H, W]` to `pixel_size`, or to the masks' `native` size."""
         height, width = self.pixel_size or native
         if self.pixel_resize == "nearest":
             return nearest(image, (height, width))
-        return cv2.resize(np.asarray(image, dtype=np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+        values = np.asarray(image, dtype=np.float32)
+        return cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
 
     def resize_labels(self, image: NDArray[Any]) -> NDArray[Any]:
         """Brings a mask or tracks `[H, W]` to `pixel_size`, by nearest neighbour."""
         return nearest(image, self.pixel_size or image.shape)
 
 
-_RULES: dict[str, Choice] = {f.name: f.metadata[_CHOICE] for f in fields(Protocol) if _CHOICE in f.metadata}
+def _held(every: NDArray[np.int64], sampled: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    return scores[np.maximum(np.searchsorted(sampled, every, side="right") - 1, 0)]
+
+
+def _nearest(every: NDArray[np.int64], sampled: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    return scores[np.searchsorted((sampled[1:] + sampled[:-1]) / 2, every)]  # the earlier one at half-way
+
+
+_FILLS: dict[str, Callable[..., NDArray[np.float64]]] = {"linear": np.interp, "nearest": _nearest, "hold": _held}
+
+# choice -> its type, without the None of those that may be off
+_TYPES: dict[str, Any] = {f.name: (get_args(f.type) or (f.type,))[0] for f in fields(Protocol) if f.metadata}
+
+
+def _read(key: str, text: str) -> Any:
+    """The value that a text stands for; the text itself, which no choice takes, where it stands for none."""
+    if key in NO_VALUE and text in (NO_VALUE[key], "null"):
+        return None
+    with suppress(ValueError):
+        if key == "pixel_size":
+            return tuple(map(int, text.split("x")))
+        return _TYPES[key](text)
+    return text
+
+
+def shown(stored: Any) -> str:
+    """A choice as `metrics.json` keeps it, as `--set` takes it."""
+    return "x".join(map(str, stored)) if isinstance(stored, list) else str(stored).removesuffix(".0")
+
 
 _UCSD_SIZE = (158, 238)
 

@@ -7,8 +7,6 @@ with no annotated one is a false positive. Each criterion is the area under the 
 positives a frame, from none to one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -33,7 +31,7 @@ class RegionCounts:
     detected_regions: NDArray[np.int64]  # int64 `[T]`
     detected_tracks: NDArray[np.int64]  # int64 `[T]`
 
-    def __add__(self, other: RegionCounts) -> RegionCounts:
+    def __add__(self, other: "RegionCounts") -> "RegionCounts":
         return RegionCounts(*(getattr(self, name) + getattr(other, name) for name in RegionCounts.__dataclass_fields__))
 
 
@@ -91,16 +89,17 @@ class RegionMetrics:
     def counts(self) -> RegionCounts:
         """What has been counted so far."""
         nothing = np.zeros_like(self._false_positives)
-        needed = {name: self._track_overlap * length for name, length in self._lengths.items()}
-        # 0.1 of 30 regions is 3 of them, which 0.1 * 30 exceeds by a rounding error
-        tracks = [detected >= needed[name] - 1e-9 for name, detected in self._detected.items()]
+        tracks = nothing.copy()
+        for name, detected in self._detected.items():
+            # 0.1 of 30 regions is 3 of them, which 0.1 * 30 exceeds by a rounding error
+            tracks += detected >= self._track_overlap * self._lengths[name] - 1e-9
         return RegionCounts(
             frames=self._frames,
             regions=sum(self._lengths.values()),
             tracks=len(self._lengths),
             false_positives=self._false_positives[::-1].copy(),
             detected_regions=sum(self._detected.values(), nothing)[::-1].copy(),
-            detected_tracks=sum(tracks, nothing)[::-1].copy(),
+            detected_tracks=tracks[::-1].copy(),
         )
 
 

@@ -1,13 +1,11 @@
 """Where the files of a benchmark lie: data sets are unpacked in many ways, under many names."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from lavida.errors import InputError
+from lavida.errors import InputError, reason
 
 ANNOTATIONS = "annotations"
 DEEPEST = 4  # folders below a data set's own in which videos are looked for
@@ -30,8 +28,7 @@ def homes(root: Path, names: Collection[str]) -> list[Path]:
     if not root.is_dir():
         raise InputError(f"no such folder: {root}; give the data set's own folder or the one it lies in")
     inside, beside = root / ANNOTATIONS, root.resolve().parent / ANNOTATIONS
-    own = [root, *_named(root, names)]
-    return list(dict.fromkeys([*own, inside, *_named(inside, names), *_named(beside, names)]))
+    return list(dict.fromkeys([root, *_named(root, names), inside, *_named(inside, names), *_named(beside, names)]))
 
 
 def _named(folder: Path, names: Collection[str]) -> Iterator[Path]:
@@ -43,15 +40,19 @@ def _named(folder: Path, names: Collection[str]) -> Iterator[Path]:
             yield from _named(child, names)
 
 
-def first(folders: Iterable[Path], places: Iterable[str], *, is_folder: bool) -> Path | None:
-    """The first of `places` (relative paths, `""` is the folder itself) that exists in any of the folders."""
+def first_file(folders: Iterable[Path], places: Iterable[str]) -> Path | None:
+    """The first of `places` (relative paths) that is a file in any of the folders."""
+    return next(filter(Path.is_file, _paths(folders, places)), None)
+
+
+def first_folder(folders: Iterable[Path], places: Iterable[str]) -> Path | None:
+    """The first of `places` (relative paths) that is a folder in any of the folders."""
+    return next(filter(Path.is_dir, _paths(folders, places)), None)
+
+
+def _paths(folders: Iterable[Path], places: Iterable[str]) -> list[Path]:
     places = list(places)
-    for folder in folders:
-        for place in places:
-            path = folder / place if place else folder
-            if path.is_dir() if is_folder else path.is_file():
-                return path
-    return None
+    return [folder / place for folder in folders for place in places]
 
 
 def images(folder: Path, suffixes: Collection[str] = FRAME_SUFFIXES) -> list[Path]:
@@ -66,7 +67,7 @@ def images(folder: Path, suffixes: Collection[str] = FRAME_SUFFIXES) -> list[Pat
     return sorted(found, key=lambda p: (len(p.stem), p.name))
 
 
-def files(folder: Path, suffixes: Collection[str], *, depth: int = DEEPEST) -> Iterator[Path]:
+def _files(folder: Path, suffixes: Collection[str], *, depth: int = DEEPEST) -> Iterator[Path]:
     """The files with one of the suffixes, in order, `depth` folders deep; hidden ones are left out."""
     if not folder.is_dir():
         return
@@ -75,15 +76,18 @@ def files(folder: Path, suffixes: Collection[str], *, depth: int = DEEPEST) -> I
     for entry in shown:
         if entry.is_dir():
             if depth:
-                yield from files(Path(entry.path), suffixes, depth=depth - 1)
+                yield from _files(Path(entry.path), suffixes, depth=depth - 1)
         elif Path(entry.name).suffix.lower() in suffixes:
             yield Path(entry.path)
 
 
-def searched(root: Path, names: Collection[str], suffixes: Collection[str]) -> Iterator[Path]:
-    """The files with one of the suffixes in the folders of `root` that bear a name of the data set, else in `root`."""
-    found = [path for folder in _named(root, names) for path in files(folder, suffixes)]
-    yield from found or files(root, suffixes)
+def video_files(root: Path, names: Collection[str], suffixes: Collection[str]) -> dict[str, Path]:
+    """The first file of each name with one of the suffixes.
+
+    They are looked for in the folders of `root` that bear a name of the data set, and in `root` where those hold none.
+    """
+    found = [path for folder in _named(root, names) for path in _files(folder, suffixes)]
+    return {path.name: path for path in reversed(found or list(_files(root, suffixes)))}
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
@@ -95,7 +99,7 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(f"cannot be read: {path}; {error.strerror or error}; restore the file") from error
+        raise InputError(f"cannot be read: {path}; {reason(error)}; restore the file") from error
     except UnicodeDecodeError as error:
         raise InputError(f"not a text file: {path}; restore the official file") from error
     return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lavida.errors import InputError
-from lavida.paper.published import ABLATIONS, PublishedAblation
+from lavida.paper import ABLATIONS, PublishedAblation
 from lavida.training.recipe import Recipe
 from lavida.training.start import model_settings
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lavida.detection import Detection, Mask
 from lavida.errors import InputError
-from lavida.evaluation.benchmarks.contract import Truth
+from lavida.evaluation.benchmarks.official import Truth
 from lavida.video.excerpt import read_frames
 from lavida.video.source import Source, SourceInfo
 

@@ -19,7 +19,7 @@ from lavida.paper.ablations.studies import (
 from lavida.training import start
 from lavida.training.recipe import Recipe, load_recipe
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 CONFIG = CONFIGS / "ablation.yaml"
 PARTS = {  # of the model that `components` takes out, by the switch that says whether it is there
     "f_sem": "use_f_sem",

@@ -18,7 +18,7 @@ from toys import draw
 from lavida.cli import run as command_line
 from lavida.errors import InputError
 from lavida.evaluation.held_out.questions import HeldOut
-from lavida.exposure.sample import Segmented
+from lavida.exposure.sample import SegmentationSample
 from lavida.model.config import LavidaConfig
 from lavida.paper.ablations import ablate, runs, series
 from lavida.paper.ablations.runs import Run, Runs
@@ -69,7 +69,7 @@ class ToyPictures:
         frames = np.random.default_rng(index).integers(0, 255, (1, 64, 96, 3)).astype(np.uint8)
         mask = np.zeros((1, 64, 96), dtype=bool)
         mask[:, 16:48, :40] = True
-        return Segmented(frames=frames, masks={"car": mask}, ignore=None, dataset="toy", key=str(index))
+        return SegmentationSample(frames=frames, masks={"car": mask}, ignore=None, dataset="toy", key=str(index))
 
 
 class ToySet(HeldOut):

@@ -17,8 +17,7 @@ from lavida import cli
 from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.evaluation.held_out import evaluate_exposure, exposure_answers, questions
-from lavida.evaluation.held_out.answers import ask
-from lavida.evaluation.held_out.answers import untrained_scores
+from lavida.evaluation.held_out.answers import ask, untrained_scores
 from lavida.evaluation.held_out.questions import HeldOut
 from lavida.exposure.heldout import Query
 from lavida.exposure.sample import SegmentationSample

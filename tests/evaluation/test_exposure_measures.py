@@ -4,9 +4,8 @@ import pytest
 from rich.console import Console
 
 from lavida.evaluation.held_out import exposure_tables
-from lavida.evaluation.held_out.answers import Answer
+from lavida.evaluation.held_out.answers import Answer, category_measures, removed_measures, row_measures
 from lavida.evaluation.held_out.questions import WordsAlone
-from lavida.evaluation.held_out.answers import category_measures, removed_measures, row_measures
 from lavida.exposure.heldout import Query
 
 

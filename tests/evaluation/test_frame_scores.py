@@ -53,7 +53,7 @@ def test_a_baseline_keeps_its_scores(scale):
 def test_smoothing_is_a_gaussian_of_which_the_ends_go_on_outside(sigma):
     scores = np.random.default_rng(0).random(50)
     reach = int(4 * sigma + 0.5)
-    kernel = np.exp(-np.arange(-reach, reach + 1) ** 2 / (2 * sigma**2))
+    kernel = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * sigma**2))
     by_hand = np.convolve(np.pad(scores, reach, mode="edge"), kernel / kernel.sum(), mode="valid")
     assert _scores(scores, range(50), 50, smoothing=sigma) == pytest.approx(by_hand, abs=1e-6)
 

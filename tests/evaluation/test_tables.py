@@ -4,8 +4,8 @@ import json
 import pytest
 
 from lavida.errors import InputError
-from lavida.evaluation.protocols import STANDARD
 from lavida.evaluation.benchmarks import BENCHMARKS
+from lavida.evaluation.protocols import STANDARD
 from lavida.evaluation.tables import print_comparison
 from lavida.paper import PUBLISHED
 

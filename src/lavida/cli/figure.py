@@ -120,13 +120,13 @@ def _draw(
     moments: int | None,
     at: Sequence[float],
 ) -> Sheet:
-    from lavida.paper.figures import masks, scores, tokens
+    from lavida.paper.figures import findings, tokens
     from lavida.video.decode import default_stride
 
     if kind == "scores":
-        return scores.draw_scores([_case(detector, v, settings) for v in wanted], moments=moments or 5, at=at)
+        return findings.draw_scores([_case(detector, v, settings) for v in wanted], moments=moments or 5, at=at)
     if kind == "masks":
-        return masks.draw_masks([_case(detector, v, settings) for v in wanted], at=at)
+        return findings.draw_masks([_case(detector, v, settings) for v in wanted], at=at)
     rows = []
     for video in wanted:
         stride = settings["stride"] or default_stride(video.source.info.fps)

@@ -28,71 +28,50 @@ def _number(default: float | None, *, most: float, otherwise: str = "") -> Any:
     return setting(default, rule=(lambda number: 0 < number <= most, f"a number above 0, at most {most:g}{otherwise}"))
 
 
+_SIZES = "HEIGHTxWIDTH, such as 158x238, or native"
+
+
 def _is_size(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and all(isinstance(side, int) and side > 0 for side in value)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """The choices that turn scores into numbers. `on` gives those of one benchmark.
+    """The choices that turn scores into numbers. `on` gives those of one benchmark."""
 
-    Attributes:
-        name: on the command line and in `metrics.json`.
-        videos: `all`, or only those with an `abnormal` frame.
-        short_videos: videos of fewer than `clip_length` * `stride` frames are `kept` or `skipped`.
-        tails: frames behind the last whole clip of `clip_length` * `stride` frames are `kept` or `dropped` (those
-            of a short video stay). Dropped tails also leave out the last frame that no stride reaches.
-        clip_length: analysed frames of a clip; says what is short and what is a tail, not what the model reads.
-        interval_start: an annotated interval counts frames from `zero`, from `one`, or as its benchmark's `official`
-            script does.
-        interval_ends: an annotated interval holds its last frame (`inclusive`), does not (`exclusive`), or `official`.
-        stride: frames 0, stride, 2 * stride, ... and the last are analysed; 1 is every frame.
-        fill: scores between analysed frames: `linear`, `nearest`, or `hold` of the one before.
-        scale: scores of a detector are its `probability` or its `logit`; baselines have neither and stay as they are.
-        smoothing: Gaussian over the frames of a video, sigma in frames; None is off (it looks into the future).
-        normalisation: `min-max` of each video; None is off (it looks at the whole video).
-        metric: the number that counts: `frame_auc`, `frame_ap` or `pixel_auc`.
-        averaging: of the frame AUC that counts: `micro` (all frames in one list) or `macro` (mean over videos).
-        average_precision: area under the precision-recall curve, `step-wise` or by the `trapezoid` rule.
-        auc_padding: added to the list of all frames, for micro AUC and frame AP: `none`, or one normal frame of
-            score 0 and one abnormal of score 1 (`zero-one`).
-        macro_padding: added to each video for the macro AUC: one normal frame at its lowest score and one abnormal
-            at its highest (`extremes`), `zero-one`, or `none`, which leaves videos of one class out.
-        pixel_size: (height, width) to which maps, masks and tracks are brought; None is the masks' own size.
-        pixel_resize: how maps are brought there, `nearest` or `bilinear`; masks and tracks always by nearest.
-        region_iou: least intersection over union of a detected region with an annotated one (RBDC, TBDC).
-        track_overlap: least share of a track's regions that must be detected (TBDC).
-        region_steps: thresholds an octave at which regions are cut out of the maps (RBDC, TBDC).
-        prompt_template: the `paper`'s prompt for each clip, or a `random` one of the training templates.
-        per_benchmark: what differs on some benchmarks: name of the benchmark -> choices.
-    """
-
-    name: str
-    videos: str = _words("all", "abnormal")
-    short_videos: str = _words("kept", "skipped")
+    name: str  # on the command line and in `metrics.json`
+    videos: str = _words("all", "abnormal")  # all, or only those with an abnormal frame
+    short_videos: str = _words("kept", "skipped")  # those of fewer than `clip_length` * `stride` frames
+    # frames behind the last whole clip of `clip_length` * `stride` frames (those of a short video stay); dropped
+    # tails also leave out the last frame that no stride reaches
     tails: str = _words("kept", "dropped")
-    clip_length: int = setting(8, least=1)
+    clip_length: int = setting(8, least=1)  # says what is short and what is a tail, not what the model reads
+    # an annotated interval counts frames from 0, from 1, or as its benchmark's official script does
     interval_start: str = _words(OFFICIAL, "zero", "one")
-    interval_ends: str = _words(OFFICIAL, "inclusive", "exclusive")
-    stride: int = setting(1, least=1)
-    fill: str = _words("linear", "nearest", "hold")
-    scale: str = _words("probability", "logit")
+    interval_ends: str = _words(OFFICIAL, "inclusive", "exclusive")  # whether it holds its last frame
+    stride: int = setting(1, least=1)  # frames 0, stride, 2 * stride, ... and the last are analysed
+    fill: str = _words("linear", "nearest", "hold")  # scores between analysed frames; hold: of the one before
+    scale: str = _words("probability", "logit")  # of a detector's scores; baselines have neither and stay as they are
+    # Gaussian over the frames of a video, sigma in frames (it looks into the future)
     smoothing: float | None = _number(None, most=10_000, otherwise=", or off")
+    # of each video (it looks at the whole video)
     normalisation: str | None = setting(None, rule=(lambda how: how == "min-max", "min-max or off"))
-    metric: str = _words("frame_auc", "frame_ap", "pixel_auc")
-    averaging: str = _words("micro", "macro")
-    average_precision: str = _words("step-wise", "trapezoid")
+    metric: str = _words("frame_auc", "frame_ap", "pixel_auc")  # the number that counts
+    averaging: str = _words("micro", "macro")  # of the frame AUC that counts: all frames in one list, or mean of videos
+    average_precision: str = _words("step-wise", "trapezoid")  # area under the precision-recall curve
+    # added to the list of all frames for micro AUC and frame AP: one normal frame of score 0, one abnormal of score 1
     auc_padding: str = _words("none", "zero-one")
+    # added to each video for the macro AUC: the same, or one normal frame at its lowest score and one abnormal at its
+    # highest; none leaves videos of one class out
     macro_padding: str = _words("extremes", "zero-one", "none")
-    pixel_size: tuple[int, int] | None = setting(
-        (240, 428), rule=(_is_size, "HEIGHTxWIDTH, such as 158x238, or native")
-    )
-    pixel_resize: str = _words("nearest", "bilinear")
-    region_iou: float = _number(0.1, most=1)
-    track_overlap: float = _number(0.1, most=1)
-    region_steps: int = setting(4, least=1)
-    prompt_template: str = _words("paper", "random")
-    per_benchmark: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # (height, width) to which maps, masks and tracks are brought; None is the masks' own size
+    pixel_size: tuple[int, int] | None = setting((240, 428), rule=(_is_size, _SIZES))
+    pixel_resize: str = _words("nearest", "bilinear")  # of maps; masks and tracks always by nearest
+    region_iou: float = _number(0.1, most=1)  # least IoU of a detected region with an annotated one (RBDC, TBDC)
+    track_overlap: float = _number(0.1, most=1)  # least share of a track's regions that must be detected (TBDC)
+    region_steps: int = setting(4, least=1)  # thresholds an octave at which regions are cut out of the maps
+    prompt_template: str = _words("paper", "random")  # the paper's for each clip, or one of the training templates
+    per_benchmark: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # name of a benchmark -> own choices
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -137,10 +116,8 @@ class Protocol:
     def settings(self) -> dict[str, Any]:
         """Every choice by name, as `metrics.json` keeps it."""
         chosen = {key: getattr(self, key) for key in _TYPES}
-        return {
-            key: NO_VALUE[key] if value is None else list(value) if isinstance(value, tuple) else value
-            for key, value in chosen.items()
-        }
+        chosen = {key: NO_VALUE[key] if value is None else value for key, value in chosen.items()}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in chosen.items()}
 
     @property
     def headline(self) -> str:

@@ -68,8 +68,8 @@ def comparison_table(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()
         method = f"{row.method}, {row.venue}" if row.venue else row.method
         table.add_row(method, row.training, "paper", "-", *(_number(row.metrics.get(key), ".2f") for key in keys))
     table.add_section()
-    for other in measured[:-1]:
-        table.add_row(*_measured_cells(other, keys))
+    for each in measured[:-1]:
+        table.add_row(*_measured_cells(each, keys))
     table.add_section()
     table.add_row(*_measured_cells(result, keys), style="bold")
     return table

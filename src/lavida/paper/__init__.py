@@ -70,9 +70,9 @@ _ROWS_2 = (
 
 def _table_1(column: int, metric: str) -> tuple[PublishedRow, ...]:
     return tuple(
-        PublishedRow(method=method, venue=venue, training=training, metrics={metric: values[column]}, source=_TABLE_1)
+        PublishedRow(method=method, venue=venue, training=training, metrics={metric: value}, source=_TABLE_1)
         for method, venue, training, *values in _ROWS_1
-        if values[column] is not None
+        if (value := values[column]) is not None
     )
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lavida.paper.ablations.chart import draw
-from lavida.paper.ablations.report import Measured, markdown, summary
+from lavida.paper.ablations.report import draw, markdown
+from lavida.paper.ablations.series import Measured, summary
 from lavida.paper.ablations.studies import STUDIES, Row
 from lavida.training.recipe import Recipe, load_recipe
 

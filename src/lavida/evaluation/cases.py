@@ -90,14 +90,6 @@ def _apart(video: ScoredVideo, result: Result, *, label: int, sign: int, count: 
     return [Case(video.name, frame, float(video.scores[frame])) for frame in chosen]
 
 
-def frames_by_video(groups: Sequence[CaseGroup]) -> dict[str, list[int]]:
-    """Every frame that is shown, once, by video."""
-    frames: dict[str, set[int]] = {}
-    for case in (case for group in groups for case in group.cases):
-        frames.setdefault(case.video, set()).add(case.frame)
-    return {video: sorted(numbers) for video, numbers in frames.items()}
-
-
 def score_range(result: Result) -> tuple[float, float]:
     """Lowest and highest value of the score axis: 0 and 1 for probabilities, else what occurs in the result."""
     low = min(float(video.scores.min()) for video in result.videos)
@@ -110,8 +102,7 @@ def score_range(result: Result) -> tuple[float, float]:
 def curve(video: ScoredVideo, *, low: float, high: float, threshold: float | None) -> dict[str, Any]:
     """The scores of a video between the ends of the score axis, as the numbers of an inline SVG drawing, y downwards.
 
-    Returns:
-        `path` of the score line; `truth`, (x, width) of the abnormal stretches; `threshold`, its y, None without one.
+    These are the `path` of the score line; `truth`, (x, width) of the abnormal stretches; the y of the `threshold`.
     """
     frames = len(video.scores)
     step = WIDTH / frames
@@ -138,21 +129,12 @@ class Picture:
 
 
 def draw_frames(
-    benchmark: Benchmark,
-    video: Video,
-    frames: Sequence[int],
-    *,
-    detector: Detector | None,
-    stride: int,
+    benchmark: Benchmark, video: Video, frames: Sequence[int], *, detector: Detector | None, stride: int
 ) -> dict[int, Picture]:
     """Pictures of some frames of a video by their number, without those that cannot be read.
 
-    Args:
-        benchmark: for the annotated pixels.
-        video: with the categories that were looked for and the number of frames that were decoded.
-        frames: their numbers, all analysed with `stride`.
-        detector: looks at these frames again, in the clips in which it saw them before; None: no model's outlines.
-        stride: of the evaluation.
+    The detector looks at these frames again, in the clips in which it saw them before, for the categories that were
+    looked for (`video`) and with the stride of the evaluation; None: no model's outlines.
 
     Raises:
         InputError: the video or its annotation cannot be read.

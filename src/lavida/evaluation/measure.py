@@ -68,17 +68,11 @@ def measure_video(
     maps_to: Path | None = None,
     progress: Callable[[int], object] = lambda done: None,
 ) -> VideoMeasure:
-    """Score one video and count.
+    """Score one video and count, by the choices on its benchmark, as `Protocol.on` gives them.
 
-    Memory: two maps at a time, a few numbers for each frame, and 10 MiB for the pixel counts.
-
-    Args:
-        benchmark: where the video belongs.
-        video: what is measured.
-        scorer: a detector or a baseline.
-        protocol: the choices on this benchmark, as `Protocol.on` gives them.
-        maps_to: a folder for `<video>.npy` and `<video>.mask.npy`, the maps and masks as they are measured.
-        progress: called with the number of frames done so far.
+    `maps_to` is a folder for `<video>.npy` and `<video>.mask.npy`, the maps and masks as they are measured; `progress`
+    is called with the number of frames done so far. Memory: two maps at a time, a few numbers for each frame, and
+    10 MiB for the pixel counts.
 
     Raises:
         InputError: labels and frames do not fit, or a score or a map is not a number; it names the video.
@@ -110,13 +104,9 @@ def measure_video(
 def frame_labels(
     benchmark: Benchmark, video: Video, protocol: Protocol, *, frames: int | None = None
 ) -> NDArray[np.uint8]:
-    """Labels `[frames]`, 1 where the frame is abnormal.
+    """Labels `[frames]`, 1 where abnormal; the protocol may read annotated intervals otherwise than the benchmark.
 
-    Args:
-        benchmark: where the video belongs.
-        video: one of its videos.
-        protocol: may read annotated intervals in another way than the benchmark.
-        frames: how many frames were decoded; None is `video.frames`.
+    `frames` is how many were decoded, None is `video.frames`.
 
     Raises:
         InputError: the protocol changes intervals that the benchmark does not have, or the annotation has another

@@ -24,15 +24,13 @@ def _words(*allowed: str) -> Any:
     return setting(allowed[0], choices=allowed)
 
 
-def _number(default: float | None, *, most: float, otherwise: str = "") -> Any:
-    return setting(default, rule=(lambda number: 0 < number <= most, f"a number above 0, at most {most:g}{otherwise}"))
-
-
-_SIZES = "HEIGHTxWIDTH, such as 158x238, or native"
-
-
 def _is_size(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) == 2 and all(isinstance(side, int) and side > 0 for side in value)
+
+
+_SIGMA = (lambda sigma: 0 < sigma <= 10_000, "a number above 0, at most 10000, or off")
+_SHARE = (lambda share: 0 < share <= 1, "a number above 0, at most 1")
+_SIZE = (_is_size, "HEIGHTxWIDTH, such as 158x238, or native")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +51,7 @@ class Protocol:
     fill: str = _words("linear", "nearest", "hold")  # scores between analysed frames; hold: of the one before
     scale: str = _words("probability", "logit")  # of a detector's scores; baselines have neither and stay as they are
     # Gaussian over the frames of a video, sigma in frames (it looks into the future)
-    smoothing: float | None = _number(None, most=10_000, otherwise=", or off")
+    smoothing: float | None = setting(None, rule=_SIGMA)
     # of each video (it looks at the whole video)
     normalisation: str | None = setting(None, rule=(lambda how: how == "min-max", "min-max or off"))
     metric: str = _words("frame_auc", "frame_ap", "pixel_auc")  # the number that counts
@@ -65,10 +63,10 @@ class Protocol:
     # highest; none leaves videos of one class out
     macro_padding: str = _words("extremes", "zero-one", "none")
     # (height, width) to which maps, masks and tracks are brought; None is the masks' own size
-    pixel_size: tuple[int, int] | None = setting((240, 428), rule=(_is_size, _SIZES))
+    pixel_size: tuple[int, int] | None = setting((240, 428), rule=_SIZE)
     pixel_resize: str = _words("nearest", "bilinear")  # of maps; masks and tracks always by nearest
-    region_iou: float = _number(0.1, most=1)  # least IoU of a detected region with an annotated one (RBDC, TBDC)
-    track_overlap: float = _number(0.1, most=1)  # least share of a track's regions that must be detected (TBDC)
+    region_iou: float = setting(0.1, rule=_SHARE)  # least IoU of a detected region with an annotated one (RBDC, TBDC)
+    track_overlap: float = setting(0.1, rule=_SHARE)  # least share of a track's regions that must be detected (TBDC)
     region_steps: int = setting(4, least=1)  # thresholds an octave at which regions are cut out of the maps
     prompt_template: str = _words("paper", "random")  # the paper's for each clip, or one of the training templates
     per_benchmark: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # name of a benchmark -> own choices
@@ -138,17 +136,11 @@ class Protocol:
     def frame_scores(
         self, scores: NDArray[np.float64], sampled: NDArray[np.int64], *, frames: int, logits: bool
     ) -> NDArray[np.float32]:
-        """Scale, fill, smooth and normalise the scores of one video, in this order.
+        """Scale, fill, smooth and normalise the scores `[S]` of one video, in this order.
 
-        Args:
-            scores: `[S]`, of the analysed frames.
-            sampled: `[S]`, their indices, ascending, at least one.
-            frames: N, how many frames get a score.
-            logits: whether `scores` are logits, so that they have a probability.
-
-        Returns:
-            float32 `[N]`, the precision in which scores are saved and measured. Probabilities of logits above 16.7
-            are then all 1; the scale `logit` tells such frames apart.
+        `sampled` `[S]` are the indices of the analysed frames, ascending, one or more; `logits` says whether scores are
+        logits, so that they have a probability. The result is float32 `[frames]`, the precision in which scores are
+        saved and measured: probabilities of logits above 16.7 are then all 1; the scale `logit` tells them apart.
         """
         if logits and self.scale == "probability":
             scores = expit(scores)

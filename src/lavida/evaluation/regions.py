@@ -40,12 +40,8 @@ class RegionMetrics:
 
     Maps are cut at fixed thresholds, `steps` an octave from 2^-6 to 2^10 on either side of zero, and at zero. They are
     the same for every video and every scorer, and so fine that the scale of the scores hardly matters: logits, gray
-    levels and pixels a frame will do. Probabilities crowd at 1: give logits.
-
-    Args:
-        steps: thresholds an octave, at least 1.
-        region_iou: least intersection over union with an annotated region.
-        track_overlap: least share of a track's regions.
+    levels and pixels a frame will do. Probabilities crowd at 1: give logits. `region_iou` and `track_overlap` are
+    those of a `Protocol`.
     """
 
     def __init__(self, *, steps: int = 4, region_iou: float = 0.1, track_overlap: float = 0.1) -> None:
@@ -125,11 +121,8 @@ def area_up_to_one(false_positives: NDArray[np.float64], rate: NDArray[np.float6
 
     The curve follows falling thresholds from (0, 0), by straight lines, until false positives first exceed one a
     frame; if they never do, the last rate goes on. Regions grow together as the threshold falls, so either value may
-    also fall: neither is taken back, which would let one region as large as the picture count as a detection.
-
-    Args:
-        false_positives: `[T]`, thresholds descending.
-        rate: `[T]` in [0, 1].
+    also fall: neither is taken back, which would let one region as large as the picture count as a detection. Both are
+    `[T]`, thresholds descending, the rate in [0, 1].
     """
     x = np.maximum.accumulate(np.concatenate([[0.0], false_positives]))
     y = np.maximum.accumulate(np.concatenate([[0.0], rate]))
@@ -142,16 +135,11 @@ def area_up_to_one(false_positives: NDArray[np.float64], rate: NDArray[np.float6
 
 
 def tracks_from_masks(masks: Iterable[NDArray[np.bool_]]) -> Iterator[NDArray[np.int32]]:
-    """Tracks from masks that do not tell one thing from another: connected components, linked over frames.
+    """Tracks `[H, W]` from masks `[H, W]` that do not tell one thing from another: components, linked over frames.
 
     A component continues the track of the frame before with which it shares most pixels; without any it begins one.
-    Parts that come from one track keep its number and are one region; where tracks meet, the larger share wins.
-
-    Args:
-        masks: `[H, W]` for each frame, true where abnormal.
-
-    Yields:
-        `[H, W]` for each frame: 0 is normal, n is track n, from 1.
+    Parts that come from one track keep its number and are one region; where tracks meet, the larger share wins. In the
+    maps that are yielded 0 is normal, n is track n, from 1.
     """
     before, started = None, 0
     for mask in masks:

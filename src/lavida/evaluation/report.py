@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,11 @@ from lavida.evaluation.cases import (
     FOUND,
     HEIGHT,
     WIDTH,
+    CaseGroup,
     Picture,
     choose_cases,
     curve,
     draw_frames,
-    frames_by_video,
     score_range,
 )
 from lavida.evaluation.metrics import METRICS
@@ -45,7 +46,7 @@ def write_report(
     siblings: Sequence[Path] = (),
     progress: Progress = untold,
 ) -> Path:
-    """Write `report.html` into the result's folder, in one step.
+    """Write `report.html` into the result's folder, in one step, and return its path.
 
     Args:
         result: what was measured.
@@ -53,9 +54,6 @@ def write_report(
         detector: the model that was measured, for its outlines in the pictures; None: without them.
         siblings: the `metrics.json` of other results, for the table.
         progress: told of every video whose pictures are there.
-
-    Returns:
-        The path of the page.
 
     Raises:
         InputError: the benchmark is another one, a video cannot be read, or the page cannot be written.
@@ -66,7 +64,7 @@ def write_report(
             "give that benchmark's folder"
         )
     groups = choose_cases(result)
-    pictures = {} if benchmark is None else _pictures(result, benchmark, detector, frames_by_video(groups), progress)
+    pictures = {} if benchmark is None else _pictures(result, benchmark, detector, groups, progress)
     template = _environment().get_template(TEMPLATE)
     page = template.render(
         result=result,
@@ -92,9 +90,12 @@ def _pictures(
     result: Result,
     benchmark: Benchmark,
     detector: Detector | None,
-    frames: Mapping[str, Sequence[int]],
+    groups: Sequence[CaseGroup],
     progress: Progress,
 ) -> dict[tuple[str, int], Picture]:
+    frames: dict[str, set[int]] = {}
+    for case in chain.from_iterable(group.cases for group in groups):
+        frames.setdefault(case.video, set()).add(case.frame)
     there = {video.name: video for video in benchmark.videos}
     if missing := [name for name in frames if name not in there]:
         raise InputError(f"the benchmark's folder has no video {missing[0]}; give the folder that was evaluated")
@@ -106,7 +107,7 @@ def _pictures(
             video = replace(video, categories=tuple(result.settings["categories"]))
         if name in (decoded := result.settings.get("decoded_frames", {})):  # where the header was wrong
             video = replace(video, frames=decoded[name])
-        drawn = draw_frames(benchmark, video, numbers, detector=detector, stride=stride)
+        drawn = draw_frames(benchmark, video, sorted(numbers), detector=detector, stride=stride)
         pictures |= {(name, frame): picture for frame, picture in drawn.items()}
         progress("pictures for the report", done, len(frames))
     return pictures

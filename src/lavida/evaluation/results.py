@@ -24,7 +24,7 @@ from lavida.files import atomic_file
 
 RESULT, UNFINISHED = "metrics.json", ".unfinished"
 MEASURE_FORMAT = 2  # raised when measures change, so that those of an older version are not gone on with
-_NEEDED = {"benchmark", "protocol", "model", "videos", "frames", "settings"}  # of what read_result takes
+_METRICS, _SETTINGS = {"benchmark", "protocol", "model", "videos", "frames"}, {"scorer", "official_videos", "notes"}
 _WORDS = ("video", "scorer", "skipped", "read", "analysed", "pixel_frames")  # fields of a measure beside its arrays
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
@@ -36,16 +36,9 @@ class ResultFolder:
     removed first and written last: where it exists, the scores beside it are its own. Other files stay, since
     this folder, unlike that of a detection, may hold the folders of other results.
 
-    What was measured before an interruption lies in `.unfinished/<hash of key>/` and is given back by `finished`
-    to an evaluation of the same key.
-
-    Args:
-        out: the folder; made when missing.
-        key: everything that the measures depend on; None: an interrupted evaluation leaves nothing.
-        measure_format: of the measures that wait there.
-
-    Raises:
-        InputError: it cannot be written, or the disk is full.
+    What was measured before an interruption lies in `.unfinished/<hash of key>/` and is given back by `finished` to an
+    evaluation of the same key, which is everything that the measures depend on; without one (None) an interrupted
+    evaluation leaves nothing. InputError is raised where the folder cannot be written, or the disk is full.
     """
 
     def __init__(self, out: Path, *, key: str | None = None, measure_format: int = MEASURE_FORMAT) -> None:
@@ -185,16 +178,21 @@ def read_result(folder: Path) -> Result:
     path = folder / RESULT
     if not path.is_file():
         raise InputError(f"no result in {folder}: metrics.json is missing; run lavida eval ... --out {folder} first")
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        settings = metrics["settings"]
-        complete = metrics.keys() >= _NEEDED and "scorer" in settings and isinstance(settings["protocol"], dict)
-        names = settings.get("video_names") or sorted(file.stem for file in (folder / "scores").glob("*.npz"))
-        if not (complete and names):
-            raise KeyError
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"not the result of a benchmark: {path}; run lavida eval again") from error
+    metrics = read_metrics(path)
+    settings = {} if metrics is None else metrics["settings"]
+    names = settings.get("video_names") or sorted(file.stem for file in (folder / "scores").glob("*.npz"))
+    if metrics is None or not isinstance(settings.get("protocol"), dict) or not names:
+        raise InputError(f"not the result of a benchmark: {path}; run lavida eval again")
     return Result(folder, metrics, [_read_scores(folder / "scores" / f"{name}.npz", name) for name in names])
+
+
+def read_metrics(path: Path) -> dict[str, Any] | None:
+    """What a `metrics.json` holds; None where it is not that of a benchmark."""
+    try:
+        metrics = json.loads(Path(path).read_text(encoding="utf-8"))
+        return metrics if metrics.keys() >= _METRICS and metrics["settings"].keys() >= _SETTINGS else None
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
 
 
 def _read_scores(path: Path, name: str) -> ScoredVideo:

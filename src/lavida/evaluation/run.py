@@ -192,13 +192,7 @@ class Tally:
     def result(
         self, benchmark: Benchmark, videos: Sequence[Video], *, own_categories: bool, seconds: float
     ) -> dict[str, Any]:
-        """What `metrics.json` holds.
-
-        Args:
-            benchmark: where the videos belong.
-            videos: all that were added, in the order in which they are listed and averaged.
-            own_categories: whether the detector looked for the benchmark's own categories.
-            seconds: how long this run took.
+        """What `metrics.json` holds, `videos` being all that were added, in the order in which they are averaged.
 
         Raises:
             InputError: the protocol skips every video.

@@ -45,7 +45,10 @@ class ScoredFrame(NamedTuple):
 
 
 class Baseline(Protocol):
-    """A trivial method: it knows no categories and was trained on nothing."""
+    """A trivial method: it knows no categories and was trained on nothing.
+
+    Those below give maps `[h, w]` float32, at most 240 high, and but for the random one their maximum as the score.
+    """
 
     name: str
 
@@ -89,7 +92,7 @@ class ScorerRecord(NamedTuple):
 
 
 def record_of(scorer: Scorer) -> ScorerRecord:
-    """What is written about this scorer."""
+    """What is written about it."""
     kind = "detector" if isinstance(scorer, DetectorLike) else "baseline"
     return ScorerRecord(scorer.name, kind, getattr(scorer, "motion", None))
 
@@ -97,14 +100,9 @@ def record_of(scorer: Scorer) -> ScorerRecord:
 def scored_frames(
     scorer: Scorer, video: Video, *, protocol: Choices, maps: bool, progress: Callable[[int], object]
 ) -> Iterator[ScoredFrame]:
-    """One `ScoredFrame` for each frame of the video, in order.
+    """One `ScoredFrame` for each frame of the video, in order; of a detector with maps where they are wanted.
 
-    Args:
-        scorer: a detector (it has `stream`) or a baseline.
-        video: what is scored.
-        protocol: says the stride and the prompts of a detector.
-        maps: whether a detector's maps are wanted.
-        progress: called with the number of frames done so far.
+    The protocol says the stride and the prompts of a detector; `progress` is called with the number of frames done.
     """
     if isinstance(scorer, DetectorLike):
         yield from _detector_frames(scorer, video, protocol=protocol, maps=maps, progress=progress)
@@ -158,7 +156,6 @@ class BackgroundBaseline:
     name = "background-baseline"
 
     def score(self, source: Path) -> Iterator[ScoredFrame]:
-        """One frame after the other: map `[h, w]` float32, at most 240 high, and its maximum as the score."""
         background = _median_frame(source)
         return (_blurred(np.abs(frame - background)) for frame in _gray_frames(source))
 
@@ -169,7 +166,6 @@ class MotionBaseline:
     name = "motion-baseline"
 
     def score(self, source: Path) -> Iterator[ScoredFrame]:
-        """One frame after the other: map `[h, w]` float32, at most 240 high, and its maximum as the score."""
         before = None
         for frame, following in with_next(_gray_frames(source)):
             other = following if following is not None else frame if before is None else before
@@ -183,7 +179,6 @@ class RandomBaseline:
     name = "random-baseline"
 
     def score(self, source: Path) -> Iterator[ScoredFrame]:
-        """One frame after the other: a score, and a map `[h, w]` float32 that is at most 240 high."""
         random = np.random.default_rng(crc32(Path(source).name.encode()))
         video = open_source(source)
         size = _shrunk_size(video.info.height, video.info.width)

@@ -1,6 +1,5 @@
 """Results as tables: beside the published rows and other results on a benchmark, and those of the held-out test."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,10 +12,10 @@ from rich.text import Text
 from lavida.errors import InputError
 from lavida.evaluation.metrics import METRICS
 from lavida.evaluation.protocols import shown
+from lavida.evaluation.results import read_metrics
 from lavida.paper import PUBLISHED, PublishedRow
 from lavida.terminal import print_result
 
-_RESULT, _SETTINGS = {"benchmark", "model", "protocol", "videos"}, {"scorer", "official_videos", "notes"}
 _TRAINING = {"baseline": "none", "detector": "zero-shot"}
 _HELD_OUT = {
     "auc": "frame\nAUC",
@@ -30,7 +29,8 @@ _HELD_OUT = {
 def sibling_results(folder: Path) -> list[Path]:
     """The `metrics.json` of the result folders beside this one; files of this name that others wrote are none."""
     own = folder.resolve()
-    return sorted(path for path in own.parent.glob("*/metrics.json") if path.parent != own and _read(path) is not None)
+    found = own.parent.glob("*/metrics.json")
+    return sorted(path for path in found if path.parent != own and read_metrics(path) is not None)
 
 
 def comparison_table(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()) -> Table:
@@ -47,7 +47,7 @@ def comparison_table(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()
     published = PUBLISHED.get(benchmark, ())
     others: list[Mapping[str, Any]] = []
     for path in siblings:
-        if (other := _read(path)) is None:
+        if (other := read_metrics(path)) is None:
             raise InputError(f"not a result: {path}; give the metrics.json of an evaluation")
         if other["benchmark"] == benchmark:
             others.append(other)
@@ -126,15 +126,6 @@ def _plain_table(title: str, caption: str, headings: Sequence[str], rows: Iterab
     for row in rows:
         table.add_row(*(str(cell) if isinstance(cell, str | int) else _number(cell, ".3f") for cell in row))
     return table
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    """A result; None for what is none."""
-    try:
-        result = json.loads(Path(path).read_text())
-        return result if result.keys() >= _RESULT and result["settings"].keys() >= _SETTINGS else None
-    except (OSError, ValueError, KeyError, AttributeError):
-        return None
 
 
 def _heading(key: str) -> str:

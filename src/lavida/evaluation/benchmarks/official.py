@@ -130,17 +130,13 @@ class Listed:
 class Benchmark:
     """A labelled set of test videos, read from its official files; labels are streamed.
 
-    Constructing one reads the lists of the annotation and nothing else, so that `check` can say what is missing.
-    `lavida.evaluation.open_benchmark` also demands that there is something to evaluate.
+    Constructing one reads the lists of the annotation and nothing else, so that `check` can say what is missing, from
+    the data set's folder or one that holds it (see `places.homes`). It raises InputError if nothing of the benchmark is
+    there, or its lists are not in the official format. `open_benchmark` also demands that there is something to
+    evaluate.
 
     A subclass lists the videos (`_list`) and gives their labels, as frames (`labels`) or as intervals (`_intervals`),
     and their masks where it has any (`_has_masks`, `_masks`).
-
-    Args:
-        root: the data set's folder or one that holds it; see `places.homes`.
-
-    Raises:
-        InputError: nothing of the benchmark is there, or its lists are not in the official format.
     """
 
     name: ClassVar[str]  # on the command line, such as `ucsd-ped2`
@@ -161,9 +157,7 @@ class Benchmark:
     def labels(self, name: str, frames: int | None = None) -> NDArray[np.uint8]:
         """Labels `[frames]` of the video of this name, which need not be there; 1 where abnormal.
 
-        Args:
-            name: the official name.
-            frames: the length of the video; None is as far as the annotation reaches.
+        `frames` is the length of the video; None is as far as the annotation reaches.
 
         Raises:
             InputError: the annotation has another number of frames, or cannot be read.

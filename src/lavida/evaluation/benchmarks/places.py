@@ -2,10 +2,13 @@
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from lavida.errors import InputError, reason
+
+Entry = TypeVar("Entry")
 
 ANNOTATIONS = "annotations"
 DEEPEST = 4  # folders below a data set's own in which videos are looked for
@@ -15,15 +18,9 @@ FRAME_SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"})
 def homes(root: Path, names: Collection[str]) -> list[Path]:
     """The folders that may hold a data set's files: videos, annotation, or both.
 
-    They are `root`; folders in it, or in its folder `annotations`, that bear a name of the data set (and so again
-    within these); and such folders in an `annotations` that lies beside `root`.
-
-    Args:
-        root: as the user gave it.
-        names: of the data set, in small letters and digits only: `ucfcrime` stands for `UCF_Crime`, too.
-
-    Raises:
-        InputError: `root` is no folder.
+    They are `root`; folders in it, or in its folder `annotations`, that bear one of the `names` of the data set (and so
+    again within these); and such folders in an `annotations` that lies beside `root`. Names are given in small letters
+    and digits only: `ucfcrime` stands for `UCF_Crime`, too. Raises InputError if `root` is no folder.
     """
     if not root.is_dir():
         raise InputError(f"no such folder: {root}; give the data set's own folder or the one it lies in")
@@ -40,27 +37,18 @@ def _named(folder: Path, names: Collection[str]) -> Iterator[Path]:
             yield from _named(child, names)
 
 
-def first_file(folders: Iterable[Path], places: Iterable[str]) -> Path | None:
+def first_file(folders: Iterable[Path], places: Sequence[str]) -> Path | None:
     """The first of `places` (relative paths) that is a file in any of the folders."""
-    return next(filter(Path.is_file, _paths(folders, places)), None)
+    return next((folder / place for folder in folders for place in places if (folder / place).is_file()), None)
 
 
-def first_folder(folders: Iterable[Path], places: Iterable[str]) -> Path | None:
+def first_folder(folders: Iterable[Path], places: Sequence[str]) -> Path | None:
     """The first of `places` (relative paths) that is a folder in any of the folders."""
-    return next(filter(Path.is_dir, _paths(folders, places)), None)
-
-
-def _paths(folders: Iterable[Path], places: Iterable[str]) -> list[Path]:
-    places = list(places)
-    return [folder / place for folder in folders for place in places]
+    return next((folder / place for folder in folders for place in places if (folder / place).is_dir()), None)
 
 
 def images(folder: Path, suffixes: Collection[str] = FRAME_SUFFIXES) -> list[Path]:
-    """The images of a folder in order, `2.tif` before `10.tif`; hidden twins from archives are left out.
-
-    Raises:
-        InputError: there is no such folder.
-    """
+    """The images of a folder in order, `2.tif` before `10.tif`; hidden twins from archives are left out."""
     if not folder.is_dir():
         raise InputError(f"missing folder: {folder}; unpack the data set again")
     found = [p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith(".")]
@@ -91,11 +79,7 @@ def video_files(root: Path, names: Collection[str], suffixes: Collection[str]) -
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
-    """The lines of an annotation file that are not empty, with their numbers from 1.
-
-    Raises:
-        InputError: the file is missing or no text.
-    """
+    """The lines of an annotation file that are not empty, by number from 1. Raises InputError if it is no text."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
@@ -103,3 +87,22 @@ def numbered_lines(path: Path) -> list[tuple[int, str]]:
     except UnicodeDecodeError as error:
         raise InputError(f"not a text file: {path}; restore the official file") from error
     return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+
+
+def read_entries(path: Path, parse: Callable[[str, list[str]], tuple[str, Entry]]) -> dict[str, Entry]:
+    """Name -> entry of each line of an annotation file, as `parse` makes them of its fields, the first one apart.
+
+    Raises:
+        InputError: `parse` raises ValueError, or a line has a name for the second time.
+    """
+    entries: dict[str, Entry] = {}
+    for number, line in numbered_lines(path):
+        first, *fields = line.split()
+        try:
+            name, entry = parse(first, fields)
+            if name in entries:
+                raise ValueError(f"{name} for the second time")
+        except ValueError as error:
+            raise InputError(f"{error}: line {number} of {path}; restore the official file") from error
+        entries[name] = entry
+    return entries

@@ -1,5 +1,6 @@
 """UBnormal: virtual scenes with people, fires and accidents (Acsintoae et al., CVPR 2022)."""
 
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ CATEGORIES = (
 LISTS = {"abnormal_test_video_names.txt": True, "normal_test_video_names.txt": False}
 
 _HOMES = {"ubnormal"}
+_NAME = re.compile(r"[^_]*_scene_\d+_")
 
 
 class Track(NamedTuple):
@@ -58,7 +60,8 @@ class Ubnormal(Benchmark):
         for name, path in lists.items():
             for _, line in numbered_lines(path):
                 video = line.strip()
-                _require_scene(video, path)
+                if not _NAME.match(video):
+                    raise InputError(f"not a video of UBnormal: {video!r} in {path}; restore the official file")
                 if video in self._abnormal:
                     raise InputError(f"{video} is listed twice, the second time in {path}; restore the official file")
                 self._abnormal[video] = LISTS[name]
@@ -123,11 +126,7 @@ class Ubnormal(Benchmark):
 
 
 def read_tracks(path: Path) -> list[Track]:
-    """The anomalies of a video, from lines such as `1.0,185.0,288.0`.
-
-    Raises:
-        InputError: the file is missing, empty or not in this format.
-    """
+    """The anomalies of a video, from lines such as `1.0,185.0,288.0`. Raises InputError if it is not in this format."""
     tracks = []
     for number, line in numbered_lines(path):
         try:
@@ -142,9 +141,3 @@ def read_tracks(path: Path) -> list[Track]:
     if not tracks:
         raise InputError(f"no tracks in {path}; restore the file")
     return tracks
-
-
-def _require_scene(video: str, path: Path) -> None:
-    parts = video.split("_")
-    if len(parts) < 4 or parts[1] != "scene" or not parts[2].isdigit():
-        raise InputError(f"not a video of UBnormal: {video!r} in {path}; restore the official file")

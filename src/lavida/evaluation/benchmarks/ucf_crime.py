@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lavida.errors import InputError
 from lavida.evaluation.benchmarks.official import FROM_ONE_INCLUSIVE, Benchmark, Expected, Interval, Listed, paired
-from lavida.evaluation.benchmarks.places import first_file, homes, numbered_lines, video_files
+from lavida.evaluation.benchmarks.places import first_file, homes, numbered_lines, read_entries, video_files
 
 # class in the annotation -> plain words
 CLASSES = {
@@ -71,25 +71,16 @@ def read_annotation(path: Path) -> Entries:
     Raises:
         InputError: a line is not in this format, has an unknown class or names a video again.
     """
-    entries: Entries = {}
-    for number, line in numbered_lines(path):
-        name, *fields = line.split()
-        try:
-            if name in entries:
-                raise ValueError(f"{name} for the second time")
-            entries[name] = _entry(fields)
-        except ValueError as error:
-            raise InputError(f"{error}: line {number} of {path}; restore the official file") from error
-    return entries
 
+    def parse(name: str, fields: list[str]) -> tuple[str, tuple[str, tuple[Interval, ...]]]:
+        kind, intervals = fields[0] if fields else "", paired(fields[1:])
+        if kind not in CLASSES and kind != NORMAL:
+            raise ValueError(f"unknown class {kind!r}")
+        if bool(intervals) != (kind in CLASSES):
+            raise ValueError(f"a video of class {kind} with {len(intervals)} abnormal stretches")
+        return name, (kind, intervals)
 
-def _entry(fields: list[str]) -> tuple[str, tuple[Interval, ...]]:
-    kind, intervals = fields[0] if fields else "", paired(fields[1:])
-    if kind not in CLASSES and kind != NORMAL:
-        raise ValueError(f"unknown class {kind!r}")
-    if bool(intervals) != (kind in CLASSES):
-        raise ValueError(f"a video of class {kind} with {len(intervals)} abnormal stretches")
-    return kind, intervals
+    return read_entries(path, parse)
 
 
 def _compare(entries: Entries, *, annotation: Path, split: Path) -> None:

@@ -52,7 +52,7 @@ class UcsdPedestrians(Benchmark):
             raise self._not_here(root, "folder Test")
         self._test = test
         there = {p.name for p in test.glob("Test[0-9][0-9][0-9]") if p.is_dir()}
-        if not there and not self._annotated():
+        if not there and not any(self._annotation(name).exists() for name in self.official_frames):
             raise InputError(f"no {self.title} videos: {test} has no folder Test001; unpack the data set there")
         for name in sorted(there):
             frames, official = len(images(test / name, _FRAMES)), self.official_frames.get(name, 0)
@@ -69,17 +69,13 @@ class UcsdPedestrians(Benchmark):
                 source=test / name,
                 frames=len(images(self._mask_folder(name), _MASKS)) if self._has_masks(name) else None,
                 official_frames=official,
-                lacks=self._lacks(name),
+                lacks=() if self._annotation(name).exists() else (self._annotation(name),),
             )
             for name, official in self.official_frames.items()
         ]
 
-    def _annotated(self) -> bool:
-        """Whether there is any annotation, videos aside."""
-        raise NotImplementedError
-
-    def _lacks(self, name: str) -> tuple[Path, ...]:
-        """The files of a video's annotation that are not there."""
+    def _annotation(self, name: str) -> Path:
+        """What says which frames of a video are abnormal."""
         raise NotImplementedError
 
     def _mask_folder(self, name: str) -> Path:
@@ -119,18 +115,12 @@ class UcsdPed1(UcsdPedestrians):
 
     def _list(self, root: Path) -> list[Listed]:
         listed = super()._list(root)
-        self._abnormal = read_annotation(self._annotation) if self._annotated() else {}
+        path = self._annotation("")
+        self._abnormal = read_annotation(path) if path.exists() else {}
         return listed
 
-    @property
-    def _annotation(self) -> Path:
+    def _annotation(self, name: str) -> Path:  # one file for all videos
         return self._test / "UCSDped1.m"
-
-    def _annotated(self) -> bool:
-        return self._annotation.is_file()
-
-    def _lacks(self, name: str) -> tuple[Path, ...]:
-        return () if self._annotated() else (self._annotation,)
 
     def _intervals(self, name: str) -> tuple[Interval, ...]:
         return self._abnormal[name]
@@ -149,11 +139,8 @@ class UcsdPed2(UcsdPedestrians):
         "Test007": 180, "Test008": 180, "Test009": 120, "Test010": 150, "Test011": 180, "Test012": 180,
     }  # fmt: skip
 
-    def _annotated(self) -> bool:
-        return any(self._has_masks(name) for name in self.official_frames)
-
-    def _lacks(self, name: str) -> tuple[Path, ...]:
-        return () if self._has_masks(name) else (self._mask_folder(name),)
+    def _annotation(self, name: str) -> Path:
+        return self._mask_folder(name)
 
     def labels(self, name: str, frames: int | None = None) -> NDArray[np.uint8]:
         """See `Benchmark.labels`."""

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from lavida.errors import InputError
 from lavida.evaluation.benchmarks.official import FROM_ZERO_EXCLUSIVE, Benchmark, Expected, Interval, Listed, paired
-from lavida.evaluation.benchmarks.places import first_file, first_folder, homes, numbered_lines, video_files
+from lavida.evaluation.benchmarks.places import first_file, first_folder, homes, read_entries, video_files
 
 # code in a video's name -> plain words
 CLASSES = {
@@ -70,32 +70,25 @@ class XdViolence(Benchmark):
 
 
 def read_annotation(path: Path) -> dict[str, tuple[Interval, ...]]:
-    """Video -> abnormal stretches, from lines such as `v=p7kvQ4OpDgU__#1_label_B4-0-0 270 1370`.
+    """Video -> abnormal intervals, from lines such as `v=p7kvQ4OpDgU__#1_label_B4-0-0 270 1370`.
 
     Some of the official lines end the name in `.mp4`, most do not.
 
     Raises:
         InputError: a line is not in this format, its name has an unknown label, or names a video again.
     """
-    entries: dict[str, tuple[Interval, ...]] = {}
-    for number, line in numbered_lines(path):
-        name, *fields = line.split()
+
+    def parse(name: str, fields: list[str]) -> tuple[str, tuple[Interval, ...]]:
         name = name.removesuffix(_SUFFIX)
-        try:
-            if NORMAL in _codes(name) or name in entries:
-                raise ValueError(f"{name} is {'listed twice' if name in entries else 'a normal video'}")
-            entries[name] = paired(fields)
-        except ValueError as error:
-            raise InputError(f"{error}: line {number} of {path}; restore the official file") from error
-    return entries
+        if NORMAL in _codes(name):
+            raise ValueError(f"{name} is a normal video")
+        return name, paired(fields)
+
+    return read_entries(path, parse)
 
 
 def _codes(name: str) -> set[str]:
-    """The labels in a video's name, such as B1 and G.
-
-    Raises:
-        ValueError: it has none, or an unknown one.
-    """
+    """The labels in a video's name, such as B1 and G. Raises ValueError if it has none, or an unknown one."""
     codes = set(name.rpartition("_label_")[2].split("-")) - {NONE} if "_label_" in name else set()
     if unknown := codes - CLASSES.keys() - {NORMAL}:
         raise ValueError(f"unknown label {min(unknown)}")

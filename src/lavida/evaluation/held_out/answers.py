@@ -1,6 +1,5 @@
 """What the model says to queries about one sample, which is encoded only once, and the numbers of many answers."""
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -50,11 +49,7 @@ class Questions(Protocol):
 
 
 def ask(detector: Detector, sample: SegmentationSample, queries: Sequence[Query], *, calibrates: bool) -> list[Answer]:
-    """One answer for every query and frame, in that order.
-
-    Raises:
-        InputError: a score is not a number.
-    """
+    """One answer for every query and frame, in that order. Raises InputError if a score is not a number."""
     if not queries:
         return []
     output, untrained = forward(detector, sample, queries)
@@ -79,12 +74,7 @@ def ask_all(
 ) -> tuple[list[Answer], list[Answer]]:
     """What the model says to a set's own queries, and to those about removed categories.
 
-    Args:
-        detector: its model is asked.
-        row: what `progress` is told.
-        questions: all of them are asked.
-        learns: the samples that calibration may learn from.
-        progress: told of every sample.
+    `learns` are the samples that calibration may learn from; `progress` is told of every sample of the `row`.
     """
     own, of_removed = [], []
     for done, question in enumerate(questions, start=1):
@@ -126,19 +116,12 @@ def found_mask(output: LavidaOutput, at: tuple[int, int], size: tuple[int, int])
 def untrained_scores(
     model: LavidaModel, class_logits: torch.Tensor | None, categories: Sequence[str]
 ) -> torch.Tensor | None:
-    """How much the classifier sees of the strongest category, `[T]` in [0, 1]; no learned weight takes part.
+    """How much the backbone's classifier sees of the strongest category, `[T]` in [0, 1], from `[T,C,h,w]` of logits.
 
     The share of the classes that mean nearly the same as a category in what the classifier sees at a position, as in
-    `ClassifierEvidence`; the mean of the top positions of each map; the strongest category. Of the two similarities
-    used there, this one does better on the data kit than the expected similarity (ConSE, Norouzi et al., 2014).
-
-    Args:
-        model: its text encoder and class names are used.
-        class_logits: `[T,C,h,w]` of the backbone.
-        categories: K names.
-
-    Returns:
-        None where the backbone has no classifier or the model does not know its class names.
+    `ClassifierEvidence`; the mean of the top positions of each map; the strongest category. No learned weight takes
+    part. Of the two similarities used there, this one does better on the data kit than the expected similarity (ConSE,
+    Norouzi et al., 2014). None where there is no classifier or the model does not know its class names.
     """
     if class_logits is None or model.alignment is None or model.alignment.classifier is None:
         return None
@@ -214,12 +197,12 @@ def category_measures(answers: Iterable[Answer]) -> dict[str, dict[str, Any]]:
 
     Frames of a sample that has the category, but not in sight, count as neither.
     """
-    logits: dict[str, dict[bool, list[float]]] = defaultdict(lambda: {True: [], False: []})
-    for answer in answers:
-        for name, logit in zip(answer.categories, answer.category_logits, strict=bool(answer.category_logits)):
-            if name != answer.present or answer.positive:
-                logits[name][name == answer.present].append(logit)
-    return _by_name(logits)
+    return _by_name(
+        (name, name == answer.present, logit)
+        for answer in answers
+        for name, logit in zip(answer.categories, answer.category_logits, strict=bool(answer.category_logits))
+        if name != answer.present or answer.positive
+    )
 
 
 def removed_measures(answers: Iterable[Answer], removed: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -227,20 +210,23 @@ def removed_measures(answers: Iterable[Answer], removed: Collection[str]) -> dic
 
     The name is in all of these queries, so it gives nothing away.
     """
-    logits: dict[str, dict[bool, list[float]]] = {name: {True: [], False: []} for name in removed}
-    for answer in answers:
-        for name in logits.keys() & set(answer.categories):
-            logits[name][answer.positive].append(answer.logit)
-    return _by_name(logits)
+    named = ((name, answer) for answer in answers for name in removed if name in answer.categories)
+    return _by_name(((name, answer.positive, answer.logit) for name, answer in named), names=removed)
 
 
-def _by_name(logits: dict[str, dict[bool, list[float]]]) -> dict[str, dict[str, Any]]:
-    measures = {}
-    for name, sides in sorted(logits.items()):
-        present, absent = len(sides[True]), len(sides[False])
-        auc = area([True] * present + [False] * absent, sides[True] + sides[False])
-        measures[name] = {"auc": auc, "present": present, "absent": absent}
-    return measures
+def _by_name(logits: Iterable[tuple[str, bool, float]], *, names: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
+    """From (name, whether it is there, logit)."""
+    sides: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in names}
+    for name, present, logit in logits:
+        sides.setdefault(name, ([], []))[present].append(logit)
+    return {
+        name: {
+            "auc": area([False] * len(absent) + [True] * len(present), absent + present),
+            "present": len(present),
+            "absent": len(absent),
+        }
+        for name, (absent, present) in sorted(sides.items())
+    }
 
 
 def area(positive: Sequence[bool], scores: Sequence[float] | NDArray[np.floating]) -> float | None:

@@ -55,13 +55,9 @@ class HeldOut:
     ) -> tuple[HeldoutQuestions, frozenset[int]]:
         """The questions about a split, and the indices of the samples that calibration may learn from.
 
-        Args:
-            root: holds the folder.
-            split: `heldout`, or `train` for `WordsAlone`, which learns by the rule of the test.
-            removed: names removed from training, see `HeldoutQuestions`.
-            calibrating: only the samples that calibration may learn from.
-            seeds: pairs of queries for a sample.
-            most: at most so many samples, spread evenly; None is `MOST_PICTURES` or `MOST_CLIPS`.
+        At most `most` samples are asked, spread evenly (None: `MOST_PICTURES` or `MOST_CLIPS`), or with `calibrating`
+        those of them that it may learn from; a pair of queries for each of the `seeds`. For `removed` see
+        `HeldoutQuestions`.
 
         Raises:
             InputError: the data set or the split is not there.
@@ -99,8 +95,8 @@ def clip_sets(root: Path, *, clip_length: int = CLIP_LENGTH) -> list[HeldOut]:
 SCENES = 240
 SIZE = (352, 512)  # of a scene, height and width
 ZOOM = (1.0, 1.6)
-STREETS = (("camvid", "camvid"), ("idd_lite", "idd_lite"))  # data set and folder of the still pictures
-ACTORS = (*STREETS, ("humans", "humans"), ("davis", "davis2016"))  # and of the cut-outs
+STREETS = PICTURES[:2]  # of the still pictures
+ACTORS = tuple(each for each in PICTURES if each.row != "coco128")  # of the cut-outs
 # the row's category, and what must be in sight in a scene without it: the same things, moving otherwise
 ROWS = {f"moving: {FAST}": (FAST, "person"), f"moving: {DRIVING}": (DRIVING, PARKED)}
 
@@ -108,18 +104,14 @@ ROWS = {f"moving: {FAST}": (FAST, "person"), f"moving: {DRIVING}": (DRIVING, PAR
 class MovingScenes:
     """Questions about one motion word: each scene is asked for it among absent names.
 
-    Scenes in which the answer is doubtful (a cyclist is a fast-moving person, too) are left out.
-
-    Args:
-        root: the data kit.
-        row: a key of `ROWS`.
-        scenes: how many to make; a scene depends on its number alone.
+    Scenes in which the answer is doubtful (a cyclist is a fast-moving person, too) are left out. `row` is a key of
+    `ROWS`; a scene depends on its number alone.
     """
 
     def __init__(self, root: Path, row: str, *, scenes: int = SCENES) -> None:
         self._word, self._otherwise = ROWS[row]
-        self._streets = _heldout(root, STREETS)
-        self._bank = CutoutBank(_heldout(root, ACTORS))
+        self._streets = Mixture([each.load(root) for each in STREETS], [1.0] * len(STREETS))
+        self._bank = CutoutBank(Mixture([each.load(root) for each in ACTORS], [1.0] * len(ACTORS)))
         self._scenes = scenes
 
     def __len__(self) -> int:
@@ -145,10 +137,6 @@ class MovingScenes:
         absent = [name for name in vocabulary.names if name not in conflicts]
         names = [self._word, *rng.choice(absent, CATEGORIES - 1, replace=False).tolist()]
         return Query(index, tuple(rng.permutation(names).tolist()), self._word if self._word in scene.masks else None)
-
-
-def _heldout(root: Path, sets: tuple[tuple[str, str], ...]) -> Mixture:
-    return Mixture([load(name, root / folder, "heldout") for name, folder in sets], [1.0] * len(sets))
 
 
 class WordsAlone:

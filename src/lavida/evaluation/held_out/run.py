@@ -48,15 +48,10 @@ def exposure_answers(
     pictures: Sequence[HeldOut] = PICTURES,
     progress: Progress = untold,
 ) -> Iterator[tuple[str, list[Answer]]]:
-    """The answers of every held-out picture set below `root` (the layout of the data kit).
+    """The answers of every held-out picture set below `root` (the layout of the data kit), by row.
 
-    Args:
-        detector: its model is asked.
-        root: holds the folders of the sets.
-        calibrating: ask only the half of the pictures that calibration may learn from, and leave out queries with a
-            category that was removed from training, and sets that then lack one of the two kinds of queries.
-        pictures: the sets.
-        progress: called after every sample.
+    `calibrating` asks only the half of the pictures that calibration may learn from, and leaves out queries with a
+    category that was removed from training, and sets that then lack one of the two kinds of queries.
 
     Raises:
         InputError: a set is not there; before anything is asked.
@@ -83,17 +78,9 @@ def evaluate_exposure(
 ) -> dict[str, Any]:
     """Run the held-out test and write `out/metrics.json`, `out/scores/<set>.npz` and `out/reliability.png`.
 
-    Args:
-        detector: what is measured.
-        root: holds the picture sets of the data kit and any data sets of videos (see `clip_sets`).
-        out: made when missing; an earlier result is replaced when all is done.
-        pictures: the picture sets.
-        clip_length: frames of a clip, T.
-        progress: called after every sample.
-
-    Returns:
-        What `metrics.json` holds: `sets` (the rows of the table), `removed` and `categories` (by name),
-        `reliability`, `settings`.
+    `root` holds the picture sets of the data kit and any data sets of videos (see `clip_sets`). An earlier result is
+    replaced when all is done. What `metrics.json` holds is returned: `sets` (the rows of the table), `removed` and
+    `categories` (by name), `reliability`, `settings`.
 
     Raises:
         InputError: a data set is not there or damaged, or `out` cannot be written.
@@ -180,8 +167,7 @@ def _probabilities(detector: Detector, answers: Sequence[Answer]) -> np.ndarray:
 def reliability_curve(probabilities: np.ndarray, positive: np.ndarray) -> dict[str, Any]:
     """Mean score against the share of positives in ten equal bins of the score, and their weighted mean gap.
 
-    Returns:
-        `score`, `positive_share`, `prompts` per non-empty bin, and `expected_calibration_error`.
+    That is `score`, `positive_share` and `prompts` for each bin that is not empty, and `expected_calibration_error`.
     """
     bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
     rows = [(probabilities[bins == b].mean(), positive[bins == b].mean(), int((bins == b).sum())) for b in set(bins)]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -33,34 +34,6 @@ PANEL_IN, DPI = (5.0, 4.2), 110
 
 def markdown(content: Content) -> str:
     """The table of a `summary`, with its budget, its noise and the paper's rows."""
-    return _page(content, _rows_table(content), _remarks(content))
-
-
-def trained_markdown(content: Content) -> str:
-    """The table of a trained model in percent, with what each row costs and what it was measured on."""
-    keys = measured_metrics(content)
-    head = ["ratio" if is_curve(content) else "row", *(HEADINGS_ON_BENCHMARK[key] for key in keys)]
-    body = [[row["label"], *(_number(row["metrics"].get(key), scale=100) for key in keys)] for row in content["rows"]]
-    return _page(content, _table(head, body), _trained_remarks(content))
-
-
-def is_curve(content: Content) -> bool:
-    """Whether the rows of a trained model lie on an axis."""
-    return all(row["level"] is not None for row in content["rows"])
-
-
-def measured_metrics(content: Content) -> list[str]:
-    """Those that any row of a trained model has."""
-    return [key for key in HEADINGS_ON_BENCHMARK if any(key in row["metrics"] for row in content["rows"])]
-
-
-def _page(content: Content, rows: str, remarks: Sequence[str]) -> str:
-    costs = [_cost_table(content["costs"])] if content["costs"] else []
-    not_run = [f"Not run: {', '.join(content['not_run'])}."] if content["not_run"] else []
-    return "\n\n".join([f"# {content['title']}", rows, *costs, *remarks, *not_run]) + "\n"
-
-
-def _rows_table(content: Content) -> str:
     rows, paper = content["rows"], content["paper"] or {"columns": ()}
     present = dict.fromkeys(key for row in rows for key in row["metrics"])
     columns = {key: f"{key.removeprefix('auc.')} AUC" for key in present if key.startswith("auc.")} | HEADINGS
@@ -75,80 +48,37 @@ def _rows_table(content: Content) -> str:
             cells.append(_value(row["metrics"].get(key)))
             if key == "auc":
                 cells.append(_versus(row["versus_default"]))
-        numbers = row["paper"] or (None,) * len(paper["columns"])
-        body.append([*cells, *map(_number, numbers)])
-    return _table(head, body)
+        body.append([*cells, *map(_number, row["paper"] or (None,) * len(paper["columns"]))])
+    return _render(content, head, body)
 
 
-def _cost_table(costs: Sequence[Mapping[str, Any]]) -> str:
-    """`compression_costs`, with what the numbers are."""
-    head = ["ratio", f"kept of {costs[0]['visual_tokens']} visual tokens", "tokens read", "key-value cache (kB)"]
-    head += ["attention (million multiply-adds)", "semantics stage (ms)"]
-    body = [
-        [
-            f"{cost['ratio']:g}",
-            str(cost["kept_tokens"]),
-            str(cost["sequence"]),
-            f"{cost['cache_bytes'] / 1000:.1f}",
-            f"{cost['attention_macs'] / 1e6:.2f}",
-            f"{cost['semantics_ms']:.1f}",
-        ]
-        for cost in costs
-    ]
-    return (
-        f"{_table(head, body)}\n\n"
-        "One clip: tokens as they are; cache (half precision) and attention of the language model's prefill from "
-        "shapes; time measured, median of the vision tower, compression and the prefill together."
+def trained_markdown(content: Content) -> str:
+    """The table of a trained model in percent, with what each row costs and what it was measured on."""
+    keys = measured_metrics(content)
+    head = ["ratio" if is_curve(content) else "row", *(HEADINGS_ON_BENCHMARK[key] for key in keys)]
+    body = [[row["label"], *(_number(row["metrics"].get(key), scale=100) for key in keys)] for row in content["rows"]]
+    return _render(content, head, body)
+
+
+def is_curve(content: Content) -> bool:
+    """Whether the rows of a trained model lie on an axis."""
+    return all(row["level"] is not None for row in content["rows"])
+
+
+def measured_metrics(content: Content) -> list[str]:
+    """Those that any row of a trained model has."""
+    return [key for key in HEADINGS_ON_BENCHMARK if any(key in row["metrics"] for row in content["rows"])]
+
+
+def _render(content: Content, head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    environment = Environment(  # Markdown, not HTML: nothing is escaped
+        loader=PackageLoader("lavida", "paper/ablations"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
-
-
-def _remarks(content: Content) -> list[str]:
-    budget, noise, paper, asked = content["budget"], content["noise"], content["paper"], content["held_out"]
-    height, width = budget["size"]
-    prompts = ", ".join(f"{name} {count}" for name, count in asked["prompts"].items())
-    remarks = [
-        f"Budget of a row: {budget['steps']} steps of {budget['batch_size']} pictures at {height}x{width}, learning "
-        f"rate {budget['learning_rate']:g}, no calibration; far from converged, so rows say what helps early. "
-        f"Held-out exposure test with at most {asked['most_pictures']} pictures of a set; prompts: {prompts}."
-    ]
-    if noise:
-        seeds, aucs = (", ".join(map(form, noise[k])) for k, form in (("seeds", str), ("auc", "{:.3f}".format)))
-        remarks.append(
-            f"Noise: the default row with seeds {seeds} has a mean AUC of {aucs} (range {noise['range']:.3f}, "
-            f"standard deviation {noise['std']:.3f}). A difference marked ~ is below {SURE} standard errors made of "
-            f"that, which {len(noise['auc'])} seeds can only hint at."
-        )
-    else:
-        remarks.append("Noise: unknown, the default row has fewer than two seeds. Read no difference as an effect.")
-    if paper:
-        what = "are the paper's" if paper["columns"] else f"says: {paper['note']}"
-        where = f"columns marked paper ({paper['source']})" if paper["columns"] else f"{paper['source']} of the paper"
-        remarks.append(
-            f"Reference, of another scale (a 7B language model on video benchmarks, not this model on held-out "
-            f"pictures): {where} {what}."
-        )
-    return [*remarks, content["remark"]] if content["remark"] else remarks
-
-
-def _trained_remarks(content: Content) -> list[str]:
-    asked, first, paper = content["asked"], content["rows"][0], content["paper"]
-    choices = ", ".join(f"{key} {value}" for key, value in asked["protocol"].items() if key != "name")
-    remarks = [
-        f"{asked['model']} on {asked['benchmark']}, {first['videos']} of {first['official_videos']} videos, in %. "
-        "Nothing was trained for a row: it says what these weights rely on, not what a model trained so could do.",
-        f"Protocol {asked['protocol']['name']}: {choices}.",
-    ]
-    if first["notes"]:
-        remarks.append(f"The benchmark's folder: {'; '.join(first['notes'])}.")
-    if paper:
-        remarks.append(f"The paper ({paper['source']}), on a 7B language model: {paper['note']}.")
-    return remarks
-
-
-def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, all columns but the first aligned to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *body]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return environment.get_template("table.md.jinja").render(content, head=head, body=body, sure=SURE)
 
 
 def _number(value: float | None, *, scale: int = 1) -> str:

@@ -34,23 +34,12 @@ MEANS = ("auc", "mask_iou", "category_accuracy")
 
 
 def held_out_sets(
-    detector: Detector,
-    root: Path,
-    *,
-    pictures: int,
-    sets: Sequence[HeldOut] = PICTURES,
-    progress: Progress = untold,
+    detector: Detector, root: Path, *, pictures: int, sets: Sequence[HeldOut] = PICTURES, progress: Progress = untold
 ) -> dict[str, dict[str, Any]]:
     """`prompts`, frame `auc`, `mask_iou` and `category_accuracy` of each held-out set below `root`.
 
-    These are the picture sets and, where its pictures are there, `MOVING`: scenes that ask for motion words.
-
-    Args:
-        detector: its model is asked.
-        root: the folder of the data sets.
-        pictures: at most so many of a set, spread evenly, and so many scenes.
-        sets: the picture sets.
-        progress: told of every sample.
+    These are the picture sets and, where its pictures are there, `MOVING`: scenes that ask for motion words. At most
+    `pictures` of a set are asked, spread evenly, and so many scenes.
     """
 
     def measured(row: str, questions: Questions) -> dict[str, Any]:
@@ -58,7 +47,7 @@ def held_out_sets(
 
     asked = {each.row: each.questions(root, most=pictures)[0] for each in sets}
     results = {row: measured(row, questions) for row, questions in asked.items()}
-    if all((root / folder).is_dir() for _, folder in ACTORS):
+    if all((root / each.folder).is_dir() for each in ACTORS):
         scenes = {row: MovingScenes(root, row, scenes=pictures) for row in ROWS}
         rows = [measured(row, each) for row, each in scenes.items()]
         means = {key: mean_of_known(row[key] for row in rows) for key in MEANS}
@@ -85,18 +74,7 @@ class Run:
 
 
 class Runs:
-    """All runs of one recipe below `out/runs`.
-
-    Args:
-        recipe: of the default row, `completed`.
-        out: where `runs` lies.
-        root: data for training and for the held-out test.
-        pictures: at most so many held-out pictures of a set.
-        ped2: folder of UCSD Ped2, or None.
-        sets: the held-out sets of pictures below `root`.
-        learn: trains by a recipe and leaves the model in its `out`.
-        progress: of what is measured.
-    """
+    """All runs of one recipe, a `completed` one, below `out/runs`; the other arguments are those of `ablate`."""
 
     def __init__(
         self,

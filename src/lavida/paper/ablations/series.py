@@ -181,13 +181,9 @@ class Measured(NamedTuple):
 def summary(
     study: Study, measured: Sequence[Measured], *, recipe: Recipe, costs: Sequence[Mapping[str, Any]] | None
 ) -> dict[str, Any]:
-    """Everything that a table says.
+    """Everything that a table says of the rows of a study, of which one or more have results.
 
-    Args:
-        study: what was varied.
-        measured: its rows in order, one or more with results; those without are listed as not run.
-        recipe: of the default row: the budget.
-        costs: of the compression ratios (`compression_costs`), or None.
+    The recipe, that of the default row, says the budget; `costs` are `compression_costs`, or None.
     """
     default = next((each for each in measured if each.row.name == DEFAULT), None)
     done = [each for each in measured if each.results]

@@ -56,18 +56,10 @@ def ablate_trained(
 ) -> Path:
     """Measure every row of a study with one trained model and return the table `out/<study>.md`.
 
-    Beside it lie `<study>.json` and `<study>.png` (for compression the paper's Figure 7), and below `out/<row>` each
-    row's own evaluation. Finished rows are kept: the same call goes on where it was stopped. Each row is logged
-    before it is measured.
-
-    Args:
-        name: `compression` or `components`.
-        benchmark: what is measured on.
-        detector: the trained model; it is as before when this returns.
-        out: for the tables and the rows.
-        protocol: the named choices between scores and numbers.
-        videos: a glob over official video names; None is all of them.
-        progress: of each row's evaluation.
+    The study is `compression` or `components`; the detector is as before when this returns. Beside the table lie
+    `<study>.json` and `<study>.png` (for compression the paper's Figure 7), and below `out/<row>` each row's own
+    evaluation, as `evaluate` makes it of `videos`. Finished rows are kept: the same call goes on where it was stopped.
+    Each row is logged before it is measured.
 
     Raises:
         InputError: there is no such study for a trained model, `out` holds another ablation or cannot be written, or
@@ -201,9 +193,8 @@ def _write(
 def prefill_cost(language: PreTrainedConfig, length: int) -> dict[str, int]:
     """The cost of one prefill of `length` tokens for a language model of these shapes (grouped-query attention).
 
-    Returns:
-        `cache_bytes`, keys and values of all layers in half precision; `attention_macs`, multiply-adds of queries with
-        keys and of weights with values, each token with those before it and itself.
+    `cache_bytes`: keys and values of all layers in half precision; `attention_macs`: multiply-adds of queries with keys
+    and of weights with values, each token with those before it and itself.
     """
     layers, heads = language.num_hidden_layers, language.num_attention_heads
     width = getattr(language, "head_dim", None) or language.hidden_size // heads

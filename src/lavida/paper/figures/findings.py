@@ -38,12 +38,8 @@ _SHADE = (*_TRUTH_RGB, 0.22)
 def draw_scores(cases: Sequence[Case], *, moments: int = 5, at: Sequence[float] = ()) -> Sheet:
     """Figure 4: the frame score over time, annotated stretches shaded, masks at telling moments above it.
 
-    One panel a video, two side by side.
-
-    Args:
-        cases: at least one.
-        moments: how many frames are shown of each.
-        at: show the frames at these seconds instead of telling ones.
+    One panel for each of one or more videos, two side by side, with so many `moments`, or with the frames `at` some
+    seconds.
 
     Raises:
         InputError: a frame cannot be read, or a time of `at` lies outside a video.
@@ -162,9 +158,7 @@ class _Entry(NamedTuple):
 def draw_masks(cases: Sequence[Case], *, at: Sequence[float] = ()) -> Sheet:
     """Figure 5: a pair of pictures, plain and with the mask, for each category of each video where it is surest.
 
-    Args:
-        cases: at least one.
-        at: the frames at these seconds instead of the one in which the category is surest.
+    `at` some seconds: the frames there instead.
 
     Raises:
         InputError: a frame cannot be read, or a time of `at` lies outside a video.

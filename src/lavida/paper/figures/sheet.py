@@ -110,11 +110,7 @@ class Sheet:
         return self.figure.text(x, y, text, fontsize=size, parse_math=False, **style)
 
     def save(self, path: Path) -> None:
-        """Write PNG, PDF or SVG, as the name ends, in one step.
-
-        Raises:
-            InputError: the file cannot be written.
-        """
+        """Write PNG, PDF or SVG, as the name ends, in one step. Raises InputError if the file cannot be written."""
         with atomic_file(path) as partial, warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Glyph .* missing")  # the box in the picture says enough
             self.figure.savefig(partial, format=path.suffix[1:].lower())

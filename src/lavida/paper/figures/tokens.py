@@ -40,14 +40,7 @@ class FrameTokens:
 
 
 def look(detector: Detector, source: Source, frames: Sequence[int], *, title: str, stride: int) -> list[FrameTokens]:
-    """What compression does to the tokens of some frames, each seen in a clip that begins with it.
-
-    Args:
-        detector: its model's MLLM and compression settings are used.
-        source: the video.
-        frames: numbers of frames, ascending.
-        title: of the video.
-        stride: between the frames of a clip, as in detection.
+    """What compression does to the tokens of some frames, each seen in a clip that begins with it, as in detection.
 
     Raises:
         InputError: the source cannot be read.

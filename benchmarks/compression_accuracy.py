@@ -12,8 +12,7 @@ from alternatives import DOWNSAMPLING, METHODS, Grid, Method
 from torch import Tensor
 
 import lavida
-from lavida.evaluation.held_out.answers import ask
-from lavida.evaluation.held_out.measures import area
+from lavida.evaluation.held_out.answers import area, ask
 from lavida.evaluation.held_out.questions import HeldOut
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, Question, evenly_spread

@@ -49,7 +49,7 @@ def test_a_figure_of_any_video(draw, clip, tmp_path, capsys, kind):
 def test_a_benchmark_gives_categories_and_truth(draw, tmp_path, monkeypatch):
     root, seen = bright_ped2(tmp_path), []
     monkeypatch.setattr(
-        "lavida.paper.figures.scores.draw_scores", lambda cases, **_: seen.extend(cases) or figure_of_nothing()
+        "lavida.paper.figures.findings.draw_scores", lambda cases, **_: seen.extend(cases) or figure_of_nothing()
     )
     chosen = {"benchmark": "ucsd-ped2", "root": root, "anomalies": [], "start": 0.08, "end": 0.3}
     draw("scores", [], **chosen, videos=["Test002", "Test001"])

@@ -4,10 +4,9 @@ import pytest
 from rich.console import Console
 
 from lavida.evaluation.held_out import exposure_tables
-from lavida.evaluation.held_out.answers import Answer
-from lavida.evaluation.held_out.baselines import WordsAlone
-from lavida.evaluation.held_out.measures import category_measures, removed_measures, row_measures
-from lavida.exposure.heldout import Prompt
+from lavida.evaluation.held_out.answers import Answer, category_measures, removed_measures, row_measures
+from lavida.evaluation.held_out.questions import WordsAlone
+from lavida.exposure.heldout import Query
 
 
 def answer(logit: float, *, present: str | None = None, positive: bool | None = None, **fields) -> Answer:
@@ -19,8 +18,8 @@ def answer(logit: float, *, present: str | None = None, positive: bool | None = 
 
 def test_words_alone_learn_which_names_are_said_when_they_are_true():
     names = ("traffic light", "traffic sign", "zebra", "bear", "fork")
-    prompts = [Prompt(i, (names[0], names[2 + i % 3]), names[0]) for i in range(30)]
-    prompts += [Prompt(i, (names[1], names[2 + i % 3]), None) for i in range(30)]
+    prompts = [Query(i, (names[0], names[2 + i % 3]), names[0]) for i in range(30)]
+    prompts += [Query(i, (names[1], names[2 + i % 3]), None) for i in range(30)]
     words = WordsAlone.learn(prompts)
     light, sign, unknown, nothing = words.scores([(names[0], "bear"), (names[1], "bear"), ("bear", "new"), ("bear",)])
     assert light > 1 and sign < -1  # a name is one word: the shared "traffic" would blur them
@@ -29,7 +28,7 @@ def test_words_alone_learn_which_names_are_said_when_they_are_true():
 
 def test_words_have_nothing_to_learn_from_prompts_of_one_kind():
     assert WordsAlone.learn([]) is None
-    assert WordsAlone.learn([Prompt(0, ("dog",), "dog"), Prompt(1, ("cat",), "cat")]) is None
+    assert WordsAlone.learn([Query(0, ("dog",), "dog"), Query(1, ("cat",), "cat")]) is None
 
 
 def test_a_row_by_hand():
@@ -50,7 +49,7 @@ def test_a_row_by_hand():
 def test_a_row_without_negatives_has_no_auc():
     row = row_measures([answer(1.0, present="dog")], None)
     assert row["auc"] is None and row["mask_iou"] is None and row["category_accuracy"] is None
-    empty = row_measures([], WordsAlone.learn([Prompt(0, ("dog",), "dog"), Prompt(1, ("cat",), None)]))
+    empty = row_measures([], WordsAlone.learn([Query(0, ("dog",), "dog"), Query(1, ("cat",), None)]))
     assert empty["prompts"] == 0 and empty["auc"] is None and empty["auc_words"] is None
 
 

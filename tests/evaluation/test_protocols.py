@@ -5,7 +5,7 @@ import pytest
 
 from lavida.errors import InputError
 from lavida.evaluation import PROTOCOLS
-from lavida.evaluation.protocols import LAVIDA_UPSTREAM, STANDARD, Protocol
+from lavida.evaluation.protocols import LAVIDA_UPSTREAM, STANDARD, Protocol, shown
 
 
 def test_standard_looks_at_every_frame_and_never_into_the_future():
@@ -68,7 +68,7 @@ def test_a_change_holds_on_every_benchmark():
 def test_what_is_stored_says_everything_and_can_be_set_again(name):
     protocol = PROTOCOLS[name].on("xd-violence")
     stored = protocol.settings()
-    said = [f"{k}={'x'.join(map(str, v)) if isinstance(v, list) else v}" for k, v in stored.items()]
+    said = [f"{key}={shown(value)}" for key, value in stored.items()]
     fresh = Protocol(name="fresh").changed(said)
     assert fresh.settings() == stored and len(stored) == 22
 
@@ -78,12 +78,13 @@ def test_what_is_stored_says_everything_and_can_be_set_again(name):
     [
         ("smothing=2", "no such choice.*smoothing"),
         ("stride", "no such choice"),
-        ("stride=0", "stride=0.*whole number from 1"),
-        ("stride=1.5", "stride=1.5"),
-        ("smoothing=-1", "smoothing=-1.*above 0.*or off"),
-        ("smoothing=nan", "smoothing=nan"),
-        ("smoothing=1e9", "smoothing=1e9"),
-        ("fill=spline", "linear or nearest or hold"),
+        ("stride=0", "stride: 0; choose 1 or more"),
+        ("stride=1.5", "stride: 1.5; choose a whole number"),
+        ("smoothing=-1", "smoothing: -1.*above 0.*or off"),
+        ("smoothing=nan", "smoothing: nan"),
+        ("smoothing=1e9", "smoothing: 1"),
+        ("smoothing=much", "smoothing: much; choose a number"),
+        ("fill=spline", "linear, nearest, hold"),
         ("pixel_size=158", "HEIGHTxWIDTH.*or native"),
         ("region_iou=1.1", "at most 1"),
         ("averaging=macro metric=frame_ap", "averaging"),

@@ -19,8 +19,8 @@ from sklearn.metrics import roc_auc_score
 from lavida.cli.evaluate import report as report_command
 from lavida.errors import InputError
 from lavida.evaluation import STANDARD, evaluate, open_benchmark
+from lavida.evaluation.cases import choose_cases
 from lavida.evaluation.report import read_result, write_report
-from lavida.evaluation.report.cases import choose_cases
 from lavida.evaluation.scorers import BackgroundBaseline
 from lavida.evaluation.tables import sibling_results
 from lavida.export.drawing import TRUTH

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from evaluation.toy_benchmark import Given, Toy
-from lavida.evaluation import STANDARD, evaluate, results
+from lavida.evaluation import STANDARD, evaluate
 from lavida.evaluation.benchmarks import Video
 from lavida.evaluation.measure import measure_video
-from lavida.evaluation.results import UNFINISHED, ResultFolder
+from lavida.evaluation.results import MEASURE_FORMAT, UNFINISHED, ResultFolder
 
 LABELS = {"a": [0, 1, 1], "b": [0, 0, 1, 0], "c": [1, 0]}
 SCORES = {"a": [0.1, 0.9, 0.3], "b": [0.2, 0.1, 0.8, 0.3], "c": [0.4, 0.6]}
@@ -70,12 +70,14 @@ def test_with_other_settings_everything_is_scored_anew(tmp_path, change):
     assert asked == ["a", "b", "c"]
 
 
-def test_measures_of_a_version_that_measured_otherwise_are_scored_anew(tmp_path, monkeypatch):
-    with monkeypatch.context() as earlier:
-        earlier.setattr(results, "_KIND", results._KIND - 1)
-        _interrupt(tmp_path)
-    _, asked = _evaluate(tmp_path)
-    assert asked == ["a", "b", "c"]
+def test_measures_of_a_version_that_measured_otherwise_are_not_gone_on_with(tmp_path):
+    toy = Toy(LABELS)
+    measure = measure_video(toy, toy.videos[0], Given(SCORES), STANDARD.on("toy"))
+    with ResultFolder(tmp_path, key="k", measure_format=MEASURE_FORMAT - 1) as folder:
+        folder.add(measure)
+        assert folder.finished("a") is not None
+    with ResultFolder(tmp_path, key="k") as folder:
+        assert folder.finished("a") is None
 
 
 def test_without_a_key_nothing_is_left_behind(tmp_path):

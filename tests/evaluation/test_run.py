@@ -1,4 +1,5 @@
 import json
+import pickle
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,10 +9,10 @@ import numpy as np
 import pytest
 
 from evaluation.toy_benchmark import Given, Guesser, Toy
-from lavida import parallel as engine
 from lavida.errors import InputError
 from lavida.evaluation import LAVIDA_UPSTREAM, STANDARD, Workers, evaluate, open_benchmark
 from lavida.evaluation.scorers import BackgroundBaseline, MotionBaseline, RandomBaseline, ScoredFrame
+from lavida.parallel import Failure
 
 KEYS = {
     "benchmark", "protocol", "model", "videos", "frames", "frame_auc_micro", "frame_auc_macro", "frame_ap",
@@ -226,31 +227,27 @@ def test_other_words_can_be_asked_for(benchmark, tmp_path):
 # --- several workers
 
 
-def test_workers_that_finish_in_any_order_give_the_same_result(benchmark, tmp_path, monkeypatch):
-    import pickle
-
-    def backwards(items, start_worker, *, workers, ray):
-        assert (workers, ray) == (2, "local")
-        work = pickle.loads(pickle.dumps(start_worker))()
-        return [(item, pickle.loads(pickle.dumps(work(item)))) for item in list(items)[::-1]]
+def test_workers_that_finish_in_any_order_give_the_same_result(benchmark, tmp_path):
+    class Backwards(Workers):
+        def run(self, videos, start):
+            work = pickle.loads(pickle.dumps(start))()
+            return [(video, pickle.loads(pickle.dumps(work(video)))) for video in videos[::-1]]
 
     alone = evaluate(benchmark, baseline=RandomBaseline(), out=tmp_path / "alone")
-    monkeypatch.setattr(engine, "run", backwards)
-    places = Workers(count=2, ray="local")
-    several = evaluate(benchmark, start_scorer=RandomBaseline, workers=places, out=tmp_path / "several")
+    several = evaluate(benchmark, start_scorer=RandomBaseline, workers=Backwards(count=2), out=tmp_path / "several")
     assert _without_speed(alone) == _without_speed(several)
     for name in _scores(tmp_path / "alone"):
         one, other = (np.load(tmp_path / where / "scores" / name) for where in ("alone", "several"))
         assert all(np.array_equal(one[key], other[key]) for key in one)
 
 
-def test_a_worker_that_fails_ends_the_evaluation_with_the_video_and_the_reason(benchmark, tmp_path, monkeypatch):
-    def failing(items, start_worker, **places):
-        return [(items[0], engine.Failure("its worker died"))]
+def test_a_worker_that_fails_ends_the_evaluation_with_the_video_and_the_reason(benchmark, tmp_path):
+    class Failing(Workers):
+        def run(self, videos, start):
+            return [(videos[0], Failure("its worker died"))]
 
-    monkeypatch.setattr(engine, "run", failing)
     with pytest.raises(InputError, match="Test001: its worker died"):
-        evaluate(benchmark, start_scorer=RandomBaseline, workers=Workers(count=2), out=tmp_path / "out")
+        evaluate(benchmark, start_scorer=RandomBaseline, workers=Failing(count=2), out=tmp_path / "out")
 
 
 def test_several_workers_load_the_scorer_themselves(benchmark, tmp_path):

@@ -4,8 +4,10 @@ import json
 import pytest
 
 from lavida.errors import InputError
+from lavida.evaluation.benchmarks import BENCHMARKS
 from lavida.evaluation.protocols import STANDARD
 from lavida.evaluation.tables import print_comparison
+from lavida.paper import PUBLISHED
 
 
 def _result(**changes) -> dict:
@@ -34,6 +36,15 @@ def test_result_stands_beside_the_papers_rows_in_percent():
     assert _row(lines, "AdaCLIP")[1:5] == ["finetune", "paper", "-", "53.06"]
     assert _row(lines, "LAVIDA (paper)")[2:6] == ["zero-shot", "paper", "-", "87.68"]
     assert _row(lines, "motion-baseline")[1:6] == ["none", "standard", "12/12", "91.24", "87.65"]
+
+
+@pytest.mark.parametrize("benchmark", PUBLISHED)
+def test_published_rows_are_in_the_metric_that_counts_and_name_their_training(benchmark):
+    assert benchmark in BENCHMARKS
+    regimes = {"unsupervised", "weakly-supervised", "few-shot", "zero-shot", "supervised", "finetune"}
+    for row in PUBLISHED[benchmark]:
+        assert list(row.metrics) == [STANDARD.on(benchmark).headline]
+        assert row.training in regimes and "LAVIDA paper" in row.source
 
 
 def test_a_metric_that_nobody_has_gets_no_column():

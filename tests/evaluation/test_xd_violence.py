@@ -58,7 +58,7 @@ def test_a_foreign_video_is_named(root, name, words):
         ("v=1__#1_label_G-0-0 0 9 12", "do not pair up"),
         ("v=1__#1_label_G-0-0", "do not pair up"),
         ("v=1__#1_label_G-0-0 0 x", "frame numbers that are none"),
-        ("v=bhZs3ALdL7Y__#1_label_G-0-0.mp4 0 70", "label_G-0-0 is listed twice"),
+        ("v=bhZs3ALdL7Y__#1_label_G-0-0.mp4 0 70", "label_G-0-0 for the second time"),
     ],
 )
 def test_a_broken_line_is_named(root, line, words):

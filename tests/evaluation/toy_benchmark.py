@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from lavida.evaluation.benchmarks import Interval, IntervalRule, Video
+from lavida.evaluation.regions import tracks_from_masks
 from lavida.evaluation.scorers import ScoredFrame
 
 
@@ -43,6 +44,9 @@ class Toy:
             mask = np.zeros((4, 6), dtype=bool)
             mask[:, :3] = bool(label)
             yield mask
+
+    def tracks(self, video):
+        return tracks_from_masks(self.pixel_labels(video)) if self.has_pixel_labels else iter(())
 
 
 @dataclass

@@ -17,7 +17,7 @@ from lavida.terminal import print_message, print_result, progress_bars
 
 if TYPE_CHECKING:
     from lavida.detector import Detector
-    from lavida.evaluation.benchmarks.contract import Truth
+    from lavida.evaluation.benchmarks.official import Truth
     from lavida.paper.figures.sheet import Case, Sheet
     from lavida.video.source import Source
 
@@ -92,7 +92,7 @@ def figure(
 
 def _from_benchmark(name: str, root: Path, videos: Sequence[str], categories: tuple[str, ...]) -> Iterator[_Wanted]:
     from lavida.evaluation import open_benchmark
-    from lavida.evaluation.benchmarks.contract import Truth, find_video
+    from lavida.evaluation.benchmarks.official import Truth, find_video
     from lavida.video.decode import open_source
 
     benchmark = open_benchmark(name, root)
@@ -104,13 +104,13 @@ def _from_benchmark(name: str, root: Path, videos: Sequence[str], categories: tu
 def _draw(
     kind: str, detector: Detector, found: list[_Wanted], settings: dict[str, Any], moments: int | None, at: list[float]
 ) -> Sheet:
-    from lavida.paper.figures import masks, scores, tokens
+    from lavida.paper.figures import findings, tokens
     from lavida.video.decode import default_stride
 
     if kind == "scores":
-        return scores.draw_scores([_case(detector, v, settings) for v in found], moments=moments or 5, at=at)
+        return findings.draw_scores([_case(detector, v, settings) for v in found], moments=moments or 5, at=at)
     if kind == "masks":
-        return masks.draw_masks([_case(detector, v, settings) for v in found], at=at)
+        return findings.draw_masks([_case(detector, v, settings) for v in found], at=at)
     rows = []
     for video in found:
         stride = settings["stride"] or default_stride(video.source.info.fps)

@@ -1,7 +1,5 @@
 """Frame-level and pixel-level detection metrics, fed one video or one map at a time."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,12 +28,7 @@ _STEPS = _LAST - _FIRST + 1  # bins on either side of zero
 class FrameMetrics:
     """Frame ROC AUC, micro (all frames in one list) and macro (mean over videos), and frame AP.
 
-    Args:
-        average_precision: `step-wise` (no interpolation between points) or `trapezoid`.
-        auc_padding: `none`, or `zero-one`: (label 0, score 0) and (label 1, score 1) are added to the list of all
-            frames.
-        macro_padding: `extremes`: each video gets (label 0, its lowest score) and (label 1, its highest), so that a
-            video of a single class counts; `zero-one`; or `none`, and a video of a single class does not count.
+    The arguments are the choices of these names in a `Protocol`.
     """
 
     def __init__(
@@ -65,8 +58,14 @@ class FrameMetrics:
         return {
             "frame_auc_micro": float(roc_auc_score(labels, scores)),
             "frame_auc_macro": self._macro(),
-            "frame_ap": _frame_ap(scores, labels, self._average_precision),
+            "frame_ap": self._ap(scores, labels),
         }
+
+    def _ap(self, scores: NDArray[np.float64], labels: NDArray[np.uint8]) -> float:
+        if self._average_precision == "step-wise":
+            return float(average_precision_score(labels, scores))
+        precision, recall, _ = precision_recall_curve(labels, scores)
+        return float(auc(recall, precision))
 
     def _macro(self) -> float | None:
         padded = [_padded(s, y, self._macro_padding) for s, y in zip(self._scores, self._labels, strict=True)]
@@ -96,13 +95,6 @@ def _padded(
     return np.array([low, *scores, high]), np.array([0, *labels, 1], dtype=np.uint8)
 
 
-def _frame_ap(scores: NDArray[np.float64], labels: NDArray[np.uint8], rule: str) -> float:
-    if rule == "step-wise":
-        return float(average_precision_score(labels, scores))
-    precision, recall, _ = precision_recall_curve(labels, scores)
-    return float(auc(recall, precision))
-
-
 @dataclass(frozen=True)
 class PixelCounts:
     """How many pixels fell into which bin, without the empty ones."""
@@ -118,10 +110,7 @@ class PixelMetrics:
     magnitude: 14 significant bits from 2^-24 to 2^16, one bin for all that is smaller and one at each end for
     all that is larger. Every float16 value has a bin of its own, so the float16 logits of
     `Detection.pixel_maps` are measured exactly; others to about 1e-5. Probabilities crowd at 1, where the
-    AP can be off by 1e-3: give logits.
-
-    Args:
-        average_precision: `step-wise` (no interpolation between points) or `trapezoid`.
+    AP can be off by 1e-3: give logits. `average_precision` is that of a `Protocol`.
     """
 
     def __init__(self, *, average_precision: str = "step-wise") -> None:
@@ -129,15 +118,10 @@ class PixelMetrics:
         self._counts = np.zeros((2, 2 * _STEPS + 1), dtype=np.int64)  # [normal / abnormal, score ascending]
 
     def update(self, score_map: ArrayLike, label: ArrayLike, *, video: str = "pixel map") -> None:
-        """Adds the pixels of one or several frames.
-
-        Args:
-            score_map: `[H, W]` or `[S, H, W]`, logits or any real numbers.
-            label: of the same shape, not 0 where abnormal.
-            video: named in errors.
+        """Adds the pixels of one or several frames: scores `[H, W]` or `[S, H, W]`, and labels, not 0 where abnormal.
 
         Raises:
-            InputError: the shapes differ, or a score is NaN.
+            InputError: the shapes differ, or a score is NaN; it names `video`.
         """
         scores, labels = np.asarray(score_map), np.asarray(label, dtype=bool)
         if scores.shape != labels.shape:
@@ -167,10 +151,7 @@ class PixelMetrics:
         precision, gained = true / (true + false), abnormal / true[-1]
         if self._average_precision == "trapezoid":
             precision = (np.concatenate([[1.0], precision[:-1]]) + precision) / 2
-        return {
-            "pixel_auc": float(wins / true[-1] / false[-1]),
-            "pixel_ap": float((gained * precision).sum()),
-        }
+        return {"pixel_auc": float(wins / true[-1] / false[-1]), "pixel_ap": float((gained * precision).sum())}
 
 
 def _bins(scores: NDArray[np.floating]) -> NDArray[np.int64]:

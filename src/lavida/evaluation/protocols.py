@@ -1,192 +1,121 @@
 """Named evaluation protocols: every choice between scores and numbers, as data, written next to the numbers."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, Self, get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+from scipy.special import expit
 
 from lavida.detection import nearest
 from lavida.errors import InputError
+from lavida.settings import check_settings, setting
 
 OFFICIAL = "official"
-_CHOICE = "choice"  # key of a field's metadata
+NO_VALUE = {"smoothing": "off", "normalisation": "off", "pixel_size": "native"}  # the word for None
 
 
-@dataclass(frozen=True)
-class Choice:
-    """What a choice of a protocol may be, and how it is written."""
-
-    expected: str  # its values, for people
-    parse: Callable[[str], Any]  # reads a value from text; None or ValueError for one that the choice does not have
-    empty: str | None = None  # the word for None; None itself where the choice cannot be empty
-
-    def read(self, key: str, text: str) -> Any:
-        """The value that `text` stands for. Raises InputError for one that the choice does not have."""
-        if self.empty is not None and text == self.empty:
-            return None
-        try:
-            value = self.parse(text)
-        except ValueError:
-            value = None
-        if value is None:
-            other = "" if self.empty is None else f" or {self.empty}"
-            raise InputError(f"{key}={text}: no such value; {key} is {self.expected}{other}")
-        return value
-
-    def shown(self, value: Any) -> str:
-        """The text that `read` takes for this value."""
-        if value is None:
-            return str(self.empty)
-        if isinstance(value, tuple):
-            return "x".join(map(str, value))
-        return repr(value).removesuffix(".0") if isinstance(value, float) else str(value)
-
-    def stored(self, value: Any) -> Any:
-        """As JSON keeps it."""
-        return self.empty if value is None else list(value) if isinstance(value, tuple) else value
+def _words(*allowed: str) -> Any:
+    """One of a few words, by default the first."""
+    return setting(allowed[0], choices=allowed)
 
 
-def _choice(default: Any, expected: str, parse: Callable[[str], Any], empty: str | None = None) -> Any:
-    return field(default=default, metadata={_CHOICE: Choice(expected, parse, empty)})
+def _is_size(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(isinstance(side, int) and side > 0 for side in value)
 
 
-def _words(*allowed: str, empty: str | None = None) -> Any:
-    """One of a few words, by default the first, or nothing where it may be empty."""
-    return _choice(None if empty else allowed[0], " or ".join(allowed), {word: word for word in allowed}.get, empty)
-
-
-def _count(default: int) -> Any:
-    return _choice(default, "a whole number from 1", _whole)
-
-
-def _number(default: float | None, *, most: float, empty: str | None = None) -> Any:
-    expected = f"a number above 0, at most {most:g}"
-    return _choice(default, expected, lambda text: number if 0 < (number := float(text)) <= most else None, empty)
-
-
-def _size(default: tuple[int, int], *, empty: str) -> Any:
-    """(height, width) in pixels."""
-    return _choice(default, "HEIGHTxWIDTH, such as 158x238", _sides, empty)
-
-
-def _whole(text: str) -> int | None:
-    return int(text) if text.isdecimal() and int(text) > 0 else None
-
-
-def _sides(text: str) -> tuple[int, int] | None:
-    height, width = map(_whole, text.split("x"))
-    return None if height is None or width is None else (height, width)
+_SIGMA = (lambda sigma: 0 < sigma <= 10_000, "a number above 0, at most 10000, or off")
+_SHARE = (lambda share: 0 < share <= 1, "a number above 0, at most 1")
+_SIZE = (_is_size, "HEIGHTxWIDTH, such as 158x238, or native")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """The choices that turn scores into numbers. `on` gives those of one benchmark.
+    """The choices that turn scores into numbers. `on` gives those of one benchmark."""
 
-    Attributes:
-        name: on the command line and in `metrics.json`.
-        videos: `all`, or only those with an `abnormal` frame.
-        short_videos: videos of fewer than `clip_length` * `stride` frames are `kept` or `skipped`.
-        tails: frames behind the last whole clip of `clip_length` * `stride` frames are `kept` or `dropped` (those
-            of a short video stay). Dropped tails also leave out the last frame that no stride reaches.
-        clip_length: analysed frames of a clip; says what is short and what is a tail, not what the model reads.
-        interval_start: an annotated interval counts frames from `zero`, from `one`, or as its benchmark's `official`
-            script does.
-        interval_ends: an annotated interval holds its last frame (`inclusive`), does not (`exclusive`), or `official`.
-        stride: frames 0, stride, 2 * stride, ... and the last are analysed; 1 is every frame.
-        fill: scores between analysed frames: `linear`, `nearest`, or `hold` of the one before.
-        scale: scores of a detector are its `probability` or its `logit`; baselines have neither and stay as they are.
-        smoothing: Gaussian over the frames of a video, sigma in frames; None is off (it looks into the future).
-        normalisation: `min-max` of each video; None is off (it looks at the whole video).
-        metric: the number that counts: `frame_auc`, `frame_ap` or `pixel_auc`.
-        averaging: of the frame AUC that counts: `micro` (all frames in one list) or `macro` (mean over videos).
-        average_precision: area under the precision-recall curve, `step-wise` or by the `trapezoid` rule.
-        auc_padding: added to the list of all frames, for micro AUC and frame AP: `none`, or one normal frame of
-            score 0 and one abnormal of score 1 (`zero-one`).
-        macro_padding: added to each video for the macro AUC: one normal frame at its lowest score and one abnormal
-            at its highest (`extremes`), `zero-one`, or `none`, which leaves videos of one class out.
-        pixel_size: (height, width) to which maps, masks and tracks are brought; None is the masks' own size.
-        pixel_resize: how maps are brought there, `nearest` or `bilinear`; masks and tracks always by nearest.
-        region_iou: least intersection over union of a detected region with an annotated one (RBDC, TBDC).
-        track_overlap: least share of a track's regions that must be detected (TBDC).
-        region_steps: thresholds an octave at which regions are cut out of the maps (RBDC, TBDC).
-        prompt_template: the `paper`'s prompt for each clip, or a `random` one of the training templates.
-        per_benchmark: what differs on some benchmarks: name of the benchmark -> choices.
-    """
-
-    name: str
-    videos: str = _words("all", "abnormal")
-    short_videos: str = _words("kept", "skipped")
+    name: str  # on the command line and in `metrics.json`
+    videos: str = _words("all", "abnormal")  # all, or only those with an abnormal frame
+    short_videos: str = _words("kept", "skipped")  # those of fewer than `clip_length` * `stride` frames
+    # frames behind the last whole clip of `clip_length` * `stride` frames (those of a short video stay); dropped
+    # tails also leave out the last frame that no stride reaches
     tails: str = _words("kept", "dropped")
-    clip_length: int = _count(8)
+    clip_length: int = setting(8, least=1)  # says what is short and what is a tail, not what the model reads
+    # an annotated interval counts frames from 0, from 1, or as its benchmark's official script does
     interval_start: str = _words(OFFICIAL, "zero", "one")
-    interval_ends: str = _words(OFFICIAL, "inclusive", "exclusive")
-    stride: int = _count(1)
-    fill: str = _words("linear", "nearest", "hold")
-    scale: str = _words("probability", "logit")
-    smoothing: float | None = _number(None, most=10_000, empty="off")
-    normalisation: str | None = _words("min-max", empty="off")
-    metric: str = _words("frame_auc", "frame_ap", "pixel_auc")
-    averaging: str = _words("micro", "macro")
-    average_precision: str = _words("step-wise", "trapezoid")
+    interval_ends: str = _words(OFFICIAL, "inclusive", "exclusive")  # whether it holds its last frame
+    stride: int = setting(1, least=1)  # frames 0, stride, 2 * stride, ... and the last are analysed
+    fill: str = _words("linear", "nearest", "hold")  # scores between analysed frames; hold: of the one before
+    scale: str = _words("probability", "logit")  # of a detector's scores; baselines have neither and stay as they are
+    # Gaussian over the frames of a video, sigma in frames (it looks into the future)
+    smoothing: float | None = setting(None, rule=_SIGMA)
+    # of each video (it looks at the whole video)
+    normalisation: str | None = setting(None, rule=(lambda how: how == "min-max", "min-max or off"))
+    metric: str = _words("frame_auc", "frame_ap", "pixel_auc")  # the number that counts
+    averaging: str = _words("micro", "macro")  # of the frame AUC that counts: all frames in one list, or mean of videos
+    average_precision: str = _words("step-wise", "trapezoid")  # area under the precision-recall curve
+    # added to the list of all frames for micro AUC and frame AP: one normal frame of score 0, one abnormal of score 1
     auc_padding: str = _words("none", "zero-one")
+    # added to each video for the macro AUC: the same, or one normal frame at its lowest score and one abnormal at its
+    # highest; none leaves videos of one class out
     macro_padding: str = _words("extremes", "zero-one", "none")
-    pixel_size: tuple[int, int] | None = _size((240, 428), empty="native")
-    pixel_resize: str = _words("nearest", "bilinear")
-    region_iou: float = _number(0.1, most=1)
-    track_overlap: float = _number(0.1, most=1)
-    region_steps: int = _count(4)
-    prompt_template: str = _words("paper", "random")
-    per_benchmark: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    # (height, width) to which maps, masks and tracks are brought; None is the masks' own size
+    pixel_size: tuple[int, int] | None = setting((240, 428), rule=_SIZE)
+    pixel_resize: str = _words("nearest", "bilinear")  # of maps; masks and tracks always by nearest
+    region_iou: float = setting(0.1, rule=_SHARE)  # least IoU of a detected region with an annotated one (RBDC, TBDC)
+    track_overlap: float = setting(0.1, rule=_SHARE)  # least share of a track's regions that must be detected (TBDC)
+    region_steps: int = setting(4, least=1)  # thresholds an octave at which regions are cut out of the maps
+    prompt_template: str = _words("paper", "random")  # the paper's for each clip, or one of the training templates
+    per_benchmark: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # name of a benchmark -> own choices
 
     def __post_init__(self) -> None:
-        for key, rule in _RULES.items():
-            value = getattr(self, key)
-            if rule.read(key, rule.shown(value)) != value:
-                raise InputError(f"{key}={value!r}: not as the protocol keeps it; set it by name, as in {key}=...")
+        check_settings(self)
         if self.averaging == "macro" and self.metric != "frame_auc":
             raise InputError(
                 f"averaging=macro with metric={self.metric}: only the frame AUC is averaged over videos; "
                 "set metric=frame_auc too"
             )
 
-    def on(self, benchmark: str) -> Protocol:
+    def on(self, benchmark: str) -> Self:
         """The choices for this benchmark, with nothing left in `per_benchmark`."""
         return replace(self, **{**self.per_benchmark.get(benchmark, {}), "per_benchmark": {}})
 
-    def changed(self, settings: Sequence[str]) -> Protocol:
+    def changed(self, settings: Sequence[str]) -> Self:
         """With `key=value` settings, as on the command line; named custom if any of them changes something.
 
         Raises:
             InputError: there is no such choice, or it has no such value.
         """
         changes: dict[str, Any] = {}
-        for setting in settings:
-            key, equals, text = setting.partition("=")
-            if not equals or key not in _RULES:
-                raise InputError(f"--set {setting}: no such choice; give key=value with one of {', '.join(_RULES)}")
-            changes[key] = _RULES[key].read(key, text)
+        for text in settings:
+            key, equals, value = text.partition("=")
+            if not equals or key not in _TYPES:
+                raise InputError(f"--set {text}: no such choice; give key=value with one of {', '.join(_TYPES)}")
+            changes[key] = _read(key, value)
         kept = [self, *(replace(self, **own) for own in self.per_benchmark.values())]
         changes = {key: value for key, value in changes.items() if any(value != getattr(p, key) for p in kept)}
         if not changes:
             return self
-        return replace(
+        changed = replace(
             self,
             **changes,
-            name=f"custom ({self.name}, {', '.join(f'{k}={_RULES[k].shown(v)}' for k, v in changes.items())})",
             per_benchmark={
                 name: {key: value for key, value in own.items() if key not in changes}
                 for name, own in self.per_benchmark.items()
             },
         )
+        stored = changed.settings()
+        said = (f"{key}={shown(stored[key])}" for key in changes)
+        return replace(changed, name=f"custom ({', '.join([self.name, *said])})")
 
     def settings(self) -> dict[str, Any]:
         """Every choice by name, as `metrics.json` keeps it."""
-        return {key: rule.stored(getattr(self, key)) for key, rule in _RULES.items()}
+        chosen = {key: getattr(self, key) for key in _TYPES}
+        chosen = {key: NO_VALUE[key] if value is None else value for key, value in chosen.items()}
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in chosen.items()}
 
     @property
     def headline(self) -> str:
@@ -204,19 +133,67 @@ class Protocol:
         """Whether frame `index` of a video is one that its scores come from."""
         return index % self.stride == 0 or (is_last and self.tails == "kept")
 
+    def frame_scores(
+        self, scores: NDArray[np.float64], sampled: NDArray[np.int64], *, frames: int, logits: bool
+    ) -> NDArray[np.float32]:
+        """Scale, fill, smooth and normalise the scores `[S]` of one video, in this order.
+
+        `sampled` `[S]` are the indices of the analysed frames, ascending, one or more; `logits` says whether scores are
+        logits, so that they have a probability. The result is float32 `[frames]`, the precision in which scores are
+        saved and measured: probabilities of logits above 16.7 are then all 1; the scale `logit` tells them apart.
+        """
+        if logits and self.scale == "probability":
+            scores = expit(scores)
+        filled = _FILLS[self.fill](np.arange(frames), sampled, scores)
+        if self.smoothing is not None:  # the first and last score go on outside
+            filled = gaussian_filter1d(filled, self.smoothing, mode="nearest")
+        if self.normalisation is not None:
+            low, high = filled.min(), filled.max()
+            filled = (filled - low) / (high - low) if high > low else np.zeros_like(filled)
+        return filled.astype(np.float32)
+
     def resize_map(self, image: NDArray[np.floating], *, native: tuple[int, int]) -> NDArray[np.floating]:
         """Brings a score map `[H, W]` to `pixel_size`, or to the masks' `native` size."""
         height, width = self.pixel_size or native
         if self.pixel_resize == "nearest":
             return nearest(image, (height, width))
-        return cv2.resize(np.asarray(image, dtype=np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+        values = np.asarray(image, dtype=np.float32)
+        return cv2.resize(values, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.float32, copy=False)
 
     def resize_labels(self, image: NDArray[Any]) -> NDArray[Any]:
         """Brings a mask or tracks `[H, W]` to `pixel_size`, by nearest neighbour."""
         return nearest(image, self.pixel_size or image.shape)
 
 
-_RULES: dict[str, Choice] = {f.name: f.metadata[_CHOICE] for f in fields(Protocol) if _CHOICE in f.metadata}
+def _held(every: NDArray[np.int64], sampled: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    return scores[np.maximum(np.searchsorted(sampled, every, side="right") - 1, 0)]
+
+
+def _nearest(every: NDArray[np.int64], sampled: NDArray[np.int64], scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    return scores[np.searchsorted((sampled[1:] + sampled[:-1]) / 2, every)]  # the earlier one at half-way
+
+
+_FILLS: dict[str, Callable[..., NDArray[np.float64]]] = {"linear": np.interp, "nearest": _nearest, "hold": _held}
+
+# choice -> its type, without the None of those that may be off
+_TYPES: dict[str, Any] = {f.name: (get_args(f.type) or (f.type,))[0] for f in fields(Protocol) if f.metadata}
+
+
+def _read(key: str, text: str) -> Any:
+    """The value that a text stands for; the text itself, which no choice takes, where it stands for none."""
+    if key in NO_VALUE and text in (NO_VALUE[key], "null"):
+        return None
+    with suppress(ValueError):
+        if key == "pixel_size":
+            return tuple(map(int, text.split("x")))
+        return _TYPES[key](text)
+    return text
+
+
+def shown(stored: Any) -> str:
+    """A choice as `metrics.json` keeps it, as `--set` takes it."""
+    return "x".join(map(str, stored)) if isinstance(stored, list) else str(stored).removesuffix(".0")
+
 
 _UCSD_SIZE = (158, 238)
 

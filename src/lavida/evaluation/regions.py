@@ -7,8 +7,6 @@ with no annotated one is a false positive. Each criterion is the area under the 
 positives a frame, from none to one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -33,7 +31,7 @@ class RegionCounts:
     detected_regions: NDArray[np.int64]  # int64 `[T]`
     detected_tracks: NDArray[np.int64]  # int64 `[T]`
 
-    def __add__(self, other: RegionCounts) -> RegionCounts:
+    def __add__(self, other: "RegionCounts") -> "RegionCounts":
         return RegionCounts(*(getattr(self, name) + getattr(other, name) for name in RegionCounts.__dataclass_fields__))
 
 
@@ -42,12 +40,8 @@ class RegionMetrics:
 
     Maps are cut at fixed thresholds, `steps` an octave from 2^-6 to 2^10 on either side of zero, and at zero. They are
     the same for every video and every scorer, and so fine that the scale of the scores hardly matters: logits, gray
-    levels and pixels a frame will do. Probabilities crowd at 1: give logits.
-
-    Args:
-        steps: thresholds an octave, at least 1.
-        region_iou: least intersection over union with an annotated region.
-        track_overlap: least share of a track's regions.
+    levels and pixels a frame will do. Probabilities crowd at 1: give logits. `region_iou` and `track_overlap` are
+    those of a `Protocol`.
     """
 
     def __init__(self, *, steps: int = 4, region_iou: float = 0.1, track_overlap: float = 0.1) -> None:
@@ -91,16 +85,17 @@ class RegionMetrics:
     def counts(self) -> RegionCounts:
         """What has been counted so far."""
         nothing = np.zeros_like(self._false_positives)
-        needed = {name: self._track_overlap * length for name, length in self._lengths.items()}
-        # 0.1 of 30 regions is 3 of them, which 0.1 * 30 exceeds by a rounding error
-        tracks = [detected >= needed[name] - 1e-9 for name, detected in self._detected.items()]
+        tracks = nothing.copy()
+        for name, detected in self._detected.items():
+            # 0.1 of 30 regions is 3 of them, which 0.1 * 30 exceeds by a rounding error
+            tracks += detected >= self._track_overlap * self._lengths[name] - 1e-9
         return RegionCounts(
             frames=self._frames,
             regions=sum(self._lengths.values()),
             tracks=len(self._lengths),
             false_positives=self._false_positives[::-1].copy(),
             detected_regions=sum(self._detected.values(), nothing)[::-1].copy(),
-            detected_tracks=sum(tracks, nothing)[::-1].copy(),
+            detected_tracks=tracks[::-1].copy(),
         )
 
 
@@ -126,11 +121,8 @@ def area_up_to_one(false_positives: NDArray[np.float64], rate: NDArray[np.float6
 
     The curve follows falling thresholds from (0, 0), by straight lines, until false positives first exceed one a
     frame; if they never do, the last rate goes on. Regions grow together as the threshold falls, so either value may
-    also fall: neither is taken back, which would let one region as large as the picture count as a detection.
-
-    Args:
-        false_positives: `[T]`, thresholds descending.
-        rate: `[T]` in [0, 1].
+    also fall: neither is taken back, which would let one region as large as the picture count as a detection. Both are
+    `[T]`, thresholds descending, the rate in [0, 1].
     """
     x = np.maximum.accumulate(np.concatenate([[0.0], false_positives]))
     y = np.maximum.accumulate(np.concatenate([[0.0], rate]))
@@ -143,16 +135,11 @@ def area_up_to_one(false_positives: NDArray[np.float64], rate: NDArray[np.float6
 
 
 def tracks_from_masks(masks: Iterable[NDArray[np.bool_]]) -> Iterator[NDArray[np.int32]]:
-    """Tracks from masks that do not tell one thing from another: connected components, linked over frames.
+    """Tracks `[H, W]` from masks `[H, W]` that do not tell one thing from another: components, linked over frames.
 
     A component continues the track of the frame before with which it shares most pixels; without any it begins one.
-    Parts that come from one track keep its number and are one region; where tracks meet, the larger share wins.
-
-    Args:
-        masks: `[H, W]` for each frame, true where abnormal.
-
-    Yields:
-        `[H, W]` for each frame: 0 is normal, n is track n, from 1.
+    Parts that come from one track keep its number and are one region; where tracks meet, the larger share wins. In the
+    maps that are yielded 0 is normal, n is track n, from 1.
     """
     before, started = None, 0
     for mask in masks:

@@ -1,7 +1,5 @@
 """The folder of one evaluation, written and read back: `metrics.json`, `scores/<video>.npz`, `maps/` if asked for."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil
@@ -17,16 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
-from lavida.errors import InputError, mendable
+from lavida.errors import InputError, writing_to
 from lavida.evaluation.measure import VideoMeasure
 from lavida.evaluation.metrics import PixelCounts
 from lavida.evaluation.regions import RegionCounts
 from lavida.evaluation.scorers import ScorerRecord
+from lavida.files import atomic_file
 
 RESULT, UNFINISHED = "metrics.json", ".unfinished"
-_NEEDED = {"benchmark", "protocol", "model", "videos", "frames", "settings"}  # of what read_result takes
+MEASURE_FORMAT = 2  # raised when measures change, so that those of an older version are not gone on with
+_METRICS, _SETTINGS = {"benchmark", "protocol", "model", "videos", "frames"}, {"scorer", "official_videos", "notes"}
+_WORDS = ("video", "scorer", "skipped", "read", "analysed", "pixel_frames")  # fields of a measure beside its arrays
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
-_KIND = 2  # of staged measures; raised when they change, so that those of an older version are not gone on with
 
 
 class ResultFolder:
@@ -36,25 +36,19 @@ class ResultFolder:
     removed first and written last: where it exists, the scores beside it are its own. Other files stay, since
     this folder, unlike that of a detection, may hold the folders of other results.
 
-    What was measured before an interruption lies in `.unfinished/<hash of key>/` and is given back by `finished`
-    to an evaluation of the same key.
-
-    Args:
-        out: the folder; made when missing.
-        key: everything that the measures depend on; None: an interrupted evaluation leaves nothing.
-
-    Raises:
-        InputError: it cannot be written, or the disk is full.
+    What was measured before an interruption lies in `.unfinished/<hash of key>/` and is given back by `finished` to an
+    evaluation of the same key, which is everything that the measures depend on; without one (None) an interrupted
+    evaluation leaves nothing. InputError is raised where the folder cannot be written, or the disk is full.
     """
 
-    def __init__(self, out: Path, *, key: str | None = None) -> None:
+    def __init__(self, out: Path, *, key: str | None = None, measure_format: int = MEASURE_FORMAT) -> None:
         self._out, self._resumable = out, key is not None
-        name = uuid.uuid4().hex if key is None else sha256(f"{_KIND} {key}".encode()).hexdigest()
+        name = uuid.uuid4().hex if key is None else sha256(f"{measure_format} {key}".encode()).hexdigest()
         self._staging = out / UNFINISHED / name[:16]
         self._scores, self.maps = self._staging / "scores", self._staging / "maps"
 
-    def __enter__(self) -> ResultFolder:
-        with mendable(self._out):
+    def __enter__(self) -> "ResultFolder":
+        with writing_to(self._out):
             self._staging.mkdir(parents=True, exist_ok=True)
         return self
 
@@ -67,14 +61,11 @@ class ResultFolder:
 
     def add(self, measure: VideoMeasure) -> None:
         """Stages what one video gave, in one step."""
-        path = self._measure_path(measure.video)
-        with mendable(self._out):
-            with path.with_suffix(".partial").open("wb") as file:
-                np.savez(file, **_arrays(measure))
-            os.replace(file.name, path)
+        with atomic_file(self._measure_path(measure.video)) as path:
+            np.savez(path, **_arrays(measure))
 
     def finished(self, video: str) -> VideoMeasure | None:
-        """What an interrupted evaluation had staged for this video."""
+        """What an interrupted evaluation of the same key measured; None where it did not get so far."""
         try:
             with np.load(self._measure_path(video)) as arrays:
                 return _measure(dict(arrays))
@@ -86,19 +77,18 @@ class ResultFolder:
 
     def write_scores(self, video: str, *, scores: NDArray[np.float32], labels: NDArray[np.uint8]) -> None:
         """Stages `scores/<video>.npz` with `score` float32 `[frames]` and `label` uint8 `[frames]`."""
-        with mendable(self._out):
+        with writing_to(self._out):
             self._scores.mkdir(exist_ok=True)
             np.savez(self._scores / f"{video}.npz", score=scores.astype(np.float32), label=labels.astype(np.uint8))
 
     def publish(self, metrics: dict[str, Any]) -> None:
         """Puts the staged scores, maps and `metrics.json` in place of an earlier result."""
-        with mendable(self._out):
-            (self._staging / RESULT).write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+        with atomic_file(self._out / RESULT) as path:
+            path.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
             (self._out / RESULT).unlink(missing_ok=True)
             _replace_files(self._scores, self._out / self._scores.name, "*.npz")
             _replace_files(self.maps, self._out / self.maps.name, "*.npy")
-            os.replace(self._staging / RESULT, self._out / RESULT)
-            shutil.rmtree(self._out / UNFINISHED, ignore_errors=True)
+        shutil.rmtree(self._out / UNFINISHED, ignore_errors=True)
 
 
 def _replace_files(new: Path, shown: Path, pattern: str) -> None:
@@ -109,20 +99,17 @@ def _replace_files(new: Path, shown: Path, pattern: str) -> None:
         stale.unlink()
     for path in new.glob(pattern):
         os.replace(path, shown / path.name)
-    if not new.is_dir():
-        with suppress(OSError):
-            shown.rmdir()
+    with suppress(OSError):  # it is not empty, or not there
+        shown.rmdir()
 
 
 def _arrays(measure: VideoMeasure) -> dict[str, Any]:
     """The measure as arrays that `np.savez` takes."""
-    words = {"video": measure.video, "scorer": list(measure.scorer), "skipped": measure.skipped, "read": measure.read}
-    words |= {"analysed": measure.analysed, "pixel_frames": measure.pixel_frames}
+    words: dict[str, Any] = {name: getattr(measure, name) for name in _WORDS}
     arrays = {"scores": measure.scores, "labels": measure.labels, "latencies": measure.latencies}
     if measure.pixels is not None:
         arrays |= {"bins": measure.pixels.bins, "counts": measure.pixels.counts}
-    if measure.regions is not None:
-        regions = measure.regions
+    if (regions := measure.regions) is not None:
         words["regions"] = [regions.frames, regions.regions, regions.tracks]
         arrays["by_threshold"] = np.stack([regions.false_positives, regions.detected_regions, regions.detected_tracks])
     return {"words": np.array(json.dumps(words)), **arrays}
@@ -130,12 +117,12 @@ def _arrays(measure: VideoMeasure) -> dict[str, Any]:
 
 def _measure(arrays: dict[str, Any]) -> VideoMeasure:
     words = json.loads(str(arrays.pop("words")))
-    pixels = regions = None
+    words["scorer"] = ScorerRecord(*words["scorer"])
     if "bins" in arrays:
-        pixels = PixelCounts(arrays.pop("bins"), arrays.pop("counts"))
+        words["pixels"] = PixelCounts(arrays.pop("bins"), arrays.pop("counts"))
     if "by_threshold" in arrays:
-        regions = RegionCounts(*words.pop("regions"), *arrays.pop("by_threshold"))
-    return VideoMeasure(**{**words, "scorer": ScorerRecord(*words["scorer"])}, pixels=pixels, regions=regions, **arrays)
+        words["regions"] = RegionCounts(*words["regions"], *arrays.pop("by_threshold"))
+    return VideoMeasure(**words, **arrays)
 
 
 @dataclass(frozen=True)
@@ -191,16 +178,21 @@ def read_result(folder: Path) -> Result:
     path = folder / RESULT
     if not path.is_file():
         raise InputError(f"no result in {folder}: metrics.json is missing; run lavida eval ... --out {folder} first")
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        settings = metrics["settings"]
-        complete = metrics.keys() >= _NEEDED and "scorer" in settings and isinstance(settings["protocol"], dict)
-        names = settings.get("video_names") or sorted(file.stem for file in (folder / "scores").glob("*.npz"))
-        if not (complete and names):
-            raise KeyError
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"not the result of a benchmark: {path}; run lavida eval again") from error
+    metrics = read_metrics(path)
+    settings = {} if metrics is None else metrics["settings"]
+    names = settings.get("video_names") or sorted(file.stem for file in (folder / "scores").glob("*.npz"))
+    if metrics is None or not isinstance(settings.get("protocol"), dict) or not names:
+        raise InputError(f"not the result of a benchmark: {path}; run lavida eval again")
     return Result(folder, metrics, [_read_scores(folder / "scores" / f"{name}.npz", name) for name in names])
+
+
+def read_metrics(path: Path) -> dict[str, Any] | None:
+    """What a `metrics.json` holds; None where it is not that of a benchmark."""
+    try:
+        metrics = json.loads(Path(path).read_text(encoding="utf-8"))
+        return metrics if metrics.keys() >= _METRICS and metrics["settings"].keys() >= _SETTINGS else None
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
 
 
 def _read_scores(path: Path, name: str) -> ScoredVideo:

@@ -1,45 +1,48 @@
 """One benchmark, one scorer, one protocol -> `metrics.json` and the scores of every video."""
 
-from __future__ import annotations
-
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lavida import __version__
-from lavida import parallel as engine
+import numpy as np
+
+from lavida import __version__, parallel
 from lavida.errors import InputError
-from lavida.evaluation.benchmarks import Benchmark, Video
+from lavida.evaluation.benchmarks.official import Benchmark, Video, some_names
 from lavida.evaluation.measure import VideoMeasure, start_measuring
+from lavida.evaluation.metrics import FrameMetrics, PixelMetrics
 from lavida.evaluation.protocols import STANDARD, Protocol
+from lavida.evaluation.regions import RegionCounts, region_metrics
 from lavida.evaluation.results import ResultFolder
 from lavida.evaluation.scorers import Baseline, DetectorLike, Progress, Scorer, untold
-from lavida.evaluation.tally import Tally
 
 _logger = logging.getLogger(__name__)
+
+StartMeasuring = Callable[..., Callable[[Video], VideoMeasure]]  # `start_measuring` but for `progress`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
-    """Where videos are measured.
+    """Where videos are measured."""
 
-    Attributes:
-        count: how many at a time; None lets Ray choose, and is one without Ray.
-        ray: None, `local`, or the address of a cluster, as `lavida.engine.run` takes it.
-    """
-
-    count: int | None = None
-    ray: str | None = None
+    count: int | None = None  # how many at a time; None lets Ray choose, and is one without Ray
+    ray: str | None = None  # None, `local`, or the address of a cluster, as `lavida.parallel.run` takes it
 
     @property
     def is_this_process(self) -> bool:
         return self.ray is None and self.count in (None, 1)
+
+    def run(
+        self, videos: Sequence[Video], start: StartMeasuring
+    ) -> Iterable[tuple[Video, VideoMeasure | parallel.Failure]]:
+        """Each video with its measure, in the order in which they are done; see `lavida.parallel.run`."""
+        return parallel.run(videos, start, workers=self.count, ray=self.ray)
 
 
 def evaluate(
@@ -83,8 +86,8 @@ def evaluate(
     Raises:
         InputError: no video matches or counts, a video cannot be measured, or `out` cannot be written.
     """
-    given = [scorer for scorer in (detector, baseline, start_scorer) if scorer is not None]
-    if len(given) != 1:
+    scorers: list[Scorer] = [scorer for scorer in (detector, baseline) if scorer is not None]
+    if len(scorers) + (start_scorer is not None) != 1:
         raise ValueError("give either a detector or a baseline or start_scorer")
     if start_scorer is None and not workers.is_this_process:
         raise ValueError("several workers load the scorer themselves: give start_scorer")
@@ -92,20 +95,21 @@ def evaluate(
     selected = _select(benchmark, videos, categories)
     for note in benchmark.notes:
         _logger.warning("%s: %s", benchmark.name, note)
-    key = None if resume_key is None else _whole_key(resume_key, benchmark, protocol, selected, save_maps)
+    key = None
+    if resume_key is not None:  # and all else that a measure depends on
+        sources = [[v.name, str(v.source), v.frames, *v.categories] for v in selected]
+        key = json.dumps([__version__, resume_key, benchmark.name, protocol.settings(), sources, save_maps])
     tally = Tally(protocol)
     with ResultFolder(Path(out), key=key) as folder:
         start = partial(
             start_measuring,
             benchmark,
-            start_scorer or (lambda: given[0]),
+            start_scorer or (lambda: scorers[0]),
             protocol,
             maps_to=folder.maps.resolve() if save_maps else None,
         )
         started = time.perf_counter()
-        _measure_all(
-            selected, start, tally=tally, folder=folder, workers=workers, tell=partial(progress, benchmark.name)
-        )
+        _measure_all(selected, start, tally, folder, workers, partial(progress, benchmark.name))
         seconds = time.perf_counter() - started
         result = tally.result(benchmark, selected, own_categories=not categories, seconds=seconds)
         for measure in tally.counted(selected):
@@ -117,23 +121,14 @@ def evaluate(
 def _select(benchmark: Benchmark, pattern: str | None, categories: Sequence[str] | None) -> list[Video]:
     selected = [v for v in benchmark.videos if pattern is None or fnmatchcase(v.name, pattern)]
     if not selected:
-        names = [v.name for v in benchmark.videos]
-        shown = ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
-        raise InputError(f"no video of {benchmark.name} matches {pattern!r}; it has {shown or 'none'}")
+        raise InputError(f"no video of {benchmark.name} matches {pattern!r}; it has {some_names(benchmark)}")
     return [replace(video, categories=tuple(categories)) for video in selected] if categories else selected
-
-
-def _whole_key(resume_key: str, benchmark: Benchmark, protocol: Protocol, videos: list[Video], save_maps: bool) -> str:
-    """Everything that a measure depends on, as text."""
-    sources = [[v.name, str(v.source), v.frames, *v.categories] for v in videos]
-    return json.dumps([__version__, resume_key, benchmark.name, protocol.settings(), sources, save_maps])
 
 
 def _measure_all(
     videos: list[Video],
-    start: Callable[..., Callable[[Video], VideoMeasure]],
-    *,
-    tally: Tally,
+    start: StartMeasuring,
+    tally: "Tally",
     folder: ResultFolder,
     workers: Workers,
     tell: Callable[[int, int, str], object],
@@ -151,20 +146,123 @@ def _measure_all(
         _logger.warning("%d of %d videos were measured before an interruption", measured, len(videos))
     if workers.is_this_process:
         start = partial(start, progress=lambda video, frames: tell(done + frames, total, video.name))
-    for measure in _measured(waiting, start, workers):
+    for measure in _measured(workers.run(waiting, start)):
         folder.add(measure)
         tally.add(measure)
         done += measure.read
         tell(done, total, measure.video)
 
 
-def _measured(
-    videos: list[Video], start: Callable[[], Callable[[Video], VideoMeasure]], workers: Workers
-) -> Iterator[VideoMeasure]:
-    """In the order in which they are done. Raises InputError for the first video that cannot be measured."""
-    for video, measure in engine.run(videos, start, workers=workers.count, ray=workers.ray):
-        if isinstance(measure, engine.Failure):
-            if measure.defect is not None:
-                raise RuntimeError(f"{video.name}: {measure.defect}")
+def _measured(results: Iterable[tuple[Video, VideoMeasure | parallel.Failure]]) -> Iterator[VideoMeasure]:
+    """The measures. Raises InputError for the first video that cannot be measured, RuntimeError for a defect."""
+    for video, measure in results:
+        if not isinstance(measure, parallel.Failure):
+            yield measure
+        elif measure.defect is not None:
+            raise RuntimeError(f"{video.name}: {measure.defect}")
+        else:
             raise InputError(measure.reason if video.name in measure.reason else f"{video.name}: {measure.reason}")
-        yield measure
+
+
+class Tally:
+    """Adds up measures, in any order. Keeps the scores, labels and latencies of every frame, and no more than that."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+        self._measures: dict[str, VideoMeasure] = {}
+        self._resumed: set[str] = set()
+        self._pixels = PixelMetrics(average_precision=protocol.average_precision)
+        self._regions: RegionCounts | None = None
+
+    def add(self, measure: VideoMeasure, *, resumed: bool = False) -> None:
+        """Adds one video; `resumed`: it was measured by an earlier, interrupted run."""
+        if measure.pixels is not None:
+            self._pixels.merge(measure.pixels)
+        if measure.regions is not None:
+            self._regions = measure.regions if self._regions is None else self._regions + measure.regions
+        self._measures[measure.video] = replace(measure, pixels=None, regions=None)
+        if resumed:
+            self._resumed.add(measure.video)
+
+    def counted(self, videos: Sequence[Video]) -> list[VideoMeasure]:
+        """What those of the videos gave that the protocol does not skip, in their order; scores and labels only."""
+        measures = (self._measures[video.name] for video in videos)
+        return [measure for measure in measures if measure.skipped is None]
+
+    def result(
+        self, benchmark: Benchmark, videos: Sequence[Video], *, own_categories: bool, seconds: float
+    ) -> dict[str, Any]:
+        """What `metrics.json` holds, `videos` being all that were added, in the order in which they are averaged.
+
+        Raises:
+            InputError: the protocol skips every video.
+        """
+        counted, protocol = self.counted(videos), self._protocol
+        if not counted:
+            first = self._measures[videos[0].name]
+            raise InputError(
+                f"no video is left: {first.video} is skipped because {first.skipped}; "
+                "choose other videos or another protocol"
+            )
+        scorer = counted[0].scorer
+        frame_metrics = FrameMetrics(
+            average_precision=protocol.average_precision,
+            auc_padding=protocol.auc_padding,
+            macro_padding=protocol.macro_padding,
+        )
+        for measure in counted:
+            frame_metrics.update(measure.video, measure.scores, measure.labels)
+        return {
+            "benchmark": benchmark.name,
+            "protocol": protocol.name,
+            "model": scorer.name,
+            "videos": len(counted),
+            "frames": _frames(counted),
+            **frame_metrics.compute(),
+            **self._pixels.compute(),
+            **region_metrics(self._regions),
+            "settings": {
+                "scorer": scorer.kind,
+                "motion": scorer.motion,
+                "categories": list(videos[0].categories),
+                "own_categories": own_categories,
+                "lavida": __version__,
+                "headline": protocol.headline,
+                "protocol": {"name": protocol.name, **protocol.settings()},
+                "video_names": [measure.video for measure in counted],
+                "official_videos": benchmark.official_videos,
+                "notes": benchmark.notes,
+                **self._coverage(videos, counted),
+                "resumed_videos": len(self._resumed),
+                "speed": self._speed(counted, seconds=seconds),
+            },
+        }
+
+    def _coverage(self, videos: Sequence[Video], counted: Sequence[VideoMeasure]) -> dict[str, Any]:
+        """Everything a reader needs to know of what the numbers are made from."""
+        frames, analysed = _frames(counted), sum(m.analysed for m in counted)
+        measures = [(video, self._measures[video.name]) for video in videos]
+        return {
+            "skipped_videos": {m.video: m.skipped for _, m in measures if m.skipped is not None},
+            "dropped_frames": sum(m.read for m in counted) - frames,
+            "decoded_frames": {m.video: m.read for video, m in measures if m.read != video.frames},
+            "analysed_frames": analysed,
+            "interpolated_frames": frames - analysed,
+            "pixel_frames": sum(m.pixel_frames for m in counted),
+        }
+
+    def _speed(self, measures: Sequence[VideoMeasure], *, seconds: float) -> dict[str, Any]:
+        """Wall clock of this run with labels and metrics; latencies are those of the scorer alone, of all runs."""
+        latencies = np.concatenate([measure.latencies for measure in measures]) * 1000
+        now, spent = [m for m in measures if m.video not in self._resumed], max(seconds, 1e-9)
+        return {
+            "seconds": round(seconds, 3),
+            "frames_per_second": round(_frames(now) / spent, 3),
+            "analysed_frames_per_second": round(sum(m.analysed for m in now) / spent, 3),
+            "latency_ms_mean": round(float(latencies.mean()), 3),
+            "latency_ms_p95": round(float(np.percentile(latencies, 95)), 3),
+        }
+
+
+def _frames(measures: Sequence[VideoMeasure]) -> int:
+    return sum(len(measure.scores) for measure in measures)

@@ -1,22 +1,21 @@
 """What gives scores, a detector or a trivial baseline that it has to beat: a stream of frames in one form."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 from zlib import crc32
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lavida.evaluation.benchmarks.contract import Video
+from lavida.evaluation.benchmarks.official import Video
 from lavida.evaluation.protocols import Protocol as Choices
 from lavida.video.decode import open_source
 from lavida.video.motion import FlowSettings, gaussian_blur, optical_flow
+from lavida.video.sampling import with_next
 
 _FLOW = FlowSettings(window=3.0, smoothing=2.0, rest=20.0)  # the strongest of the variants in docs/decisions.md
 _MAX_HEIGHT = 240  # pixels; larger frames are shrunk, which bounds the cost of a frame
@@ -26,11 +25,9 @@ _NO_PICTURE = 2**31  # a stride that reads the first and the last picture only
 
 
 class Progress(Protocol):
-    """Is told how far a part of the work has come."""
+    """Is told how far a part of the work has come: its title, its steps done, of how many, and at what it is."""
 
-    def __call__(self, title: str, done: int, total: int, note: str = "") -> object:
-        """A title of the part, how many of its steps are done, of how many, and at what it is."""
-        ...
+    def __call__(self, title: str, done: int, total: int, note: str = "") -> object: ...
 
 
 def untold(title: str, done: int, total: int, note: str = "") -> None:
@@ -48,7 +45,10 @@ class ScoredFrame(NamedTuple):
 
 
 class Baseline(Protocol):
-    """A trivial method: it knows no categories and was trained on nothing."""
+    """A trivial method: it knows no categories and was trained on nothing.
+
+    Those below give maps `[h, w]` float32, at most 240 high, and but for the random one their maximum as the score.
+    """
 
     name: str
 
@@ -57,6 +57,7 @@ class Baseline(Protocol):
         ...
 
 
+@runtime_checkable
 class DetectorLike(Protocol):
     """The part of `lavida.Detector` that an evaluation needs."""
 
@@ -69,7 +70,7 @@ class DetectorLike(Protocol):
         *,
         stride: int,
         templates: Iterable[int] | None = None,
-        progress: Callable[[int], object],
+        progress: Callable[[int], None],
     ) -> Iterator[Any]:
         """Clips in order, each with `indices`, `frame_logits` and `pixel_map(t)`, as `lavida.Detector.stream`.
 
@@ -91,24 +92,19 @@ class ScorerRecord(NamedTuple):
 
 
 def record_of(scorer: Scorer) -> ScorerRecord:
-    """What is written about this scorer."""
-    kind = "detector" if hasattr(scorer, "stream") else "baseline"
+    """What is written about it."""
+    kind = "detector" if isinstance(scorer, DetectorLike) else "baseline"
     return ScorerRecord(scorer.name, kind, getattr(scorer, "motion", None))
 
 
 def scored_frames(
     scorer: Scorer, video: Video, *, protocol: Choices, maps: bool, progress: Callable[[int], object]
 ) -> Iterator[ScoredFrame]:
-    """One `ScoredFrame` for each frame of the video, in order.
+    """One `ScoredFrame` for each frame of the video, in order; of a detector with maps where they are wanted.
 
-    Args:
-        scorer: a detector (it has `stream`) or a baseline.
-        video: what is scored.
-        protocol: says the stride and the prompts of a detector.
-        maps: whether a detector's maps are wanted.
-        progress: called with the number of frames done so far.
+    The protocol says the stride and the prompts of a detector; `progress` is called with the number of frames done.
     """
-    if record_of(scorer).kind == "detector":
+    if isinstance(scorer, DetectorLike):
         yield from _detector_frames(scorer, video, protocol=protocol, maps=maps, progress=progress)
         return
     started = time.perf_counter()
@@ -124,13 +120,13 @@ def _detector_frames(
     between = ScoredFrame(float("nan"), None, analysed=False)
     read = 0
 
-    def note(frames: int) -> None:
+    def told(frames: int) -> None:
         nonlocal read
         read = frames
         progress(frames)
 
     prompts = {"templates": random_templates(video.name)} if protocol.prompt_template == "random" else {}
-    clips = detector.stream(video.source, list(video.categories), stride=protocol.stride, progress=note, **prompts)
+    clips = detector.stream(video.source, list(video.categories), stride=protocol.stride, progress=told, **prompts)
     done, started = 0, time.perf_counter()
     for clip in clips:
         seconds = (time.perf_counter() - started) / len(clip.indices)
@@ -160,7 +156,6 @@ class BackgroundBaseline:
     name = "background-baseline"
 
     def score(self, source: Path) -> Iterator[ScoredFrame]:
-        """One frame after the other: map `[h, w]` float32, at most 240 high, and its maximum as the score."""
         background = _median_frame(source)
         return (_blurred(np.abs(frame - background)) for frame in _gray_frames(source))
 
@@ -171,14 +166,11 @@ class MotionBaseline:
     name = "motion-baseline"
 
     def score(self, source: Path) -> Iterator[ScoredFrame]:
-        """One frame after the other: map `[h, w]` float32, at most 240 high, and its maximum as the score."""
-        before = frame = None
-        for following in _gray_frames(source):
-            if frame is not None:
-                yield _speed(frame, following)
-            before, frame = frame, following
-        if frame is not None:
-            yield _speed(frame, frame if before is None else before)
+        before = None
+        for frame, following in with_next(_gray_frames(source)):
+            other = following if following is not None else frame if before is None else before
+            yield _blurred(np.linalg.norm(optical_flow(frame, other, _FLOW), axis=0))
+            before = frame
 
 
 class RandomBaseline:
@@ -187,7 +179,6 @@ class RandomBaseline:
     name = "random-baseline"
 
     def score(self, source: Path) -> Iterator[ScoredFrame]:
-        """One frame after the other: a score, and a map `[h, w]` float32 that is at most 240 high."""
         random = np.random.default_rng(crc32(Path(source).name.encode()))
         video = open_source(source)
         size = _shrunk_size(video.info.height, video.info.width)
@@ -202,10 +193,6 @@ BASELINES: dict[str, Callable[[], Baseline]] = {
 }
 
 
-def _speed(frame: NDArray[np.float32], other: NDArray[np.float32]) -> ScoredFrame:
-    return _blurred(np.linalg.norm(optical_flow(frame, other, _FLOW), axis=0))
-
-
 def _blurred(raw: NDArray[np.float32]) -> ScoredFrame:
     smooth = gaussian_blur(raw, _BLUR)
     return ScoredFrame(float(smooth.max()), smooth)
@@ -213,13 +200,14 @@ def _blurred(raw: NDArray[np.float32]) -> ScoredFrame:
 
 def _gray_frames(source: Path) -> Iterator[NDArray[np.float32]]:
     """Every frame as gray `[h, w]` float32, 0 to 255, at most 240 high; its neighbour for a damaged one."""
-    damaged_before, gray = 0, None
+    damaged_before = 0
+    gray: NDArray[np.float32] | None = None
     for frame in open_source(source).read(stride=1):
         if frame.image is not None:
             gray = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY).astype(np.float32)  # [H, W]
             height, width = _shrunk_size(*gray.shape)
             if (height, width) != gray.shape:
-                gray = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA)
+                gray = cv2.resize(gray, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32, copy=False)
         if gray is None:
             damaged_before += 1
             continue

@@ -1,8 +1,5 @@
-"""A result beside the published rows and beside other results on the same benchmark."""
+"""Results as tables: beside the published rows and other results on a benchmark, and those of the held-out test."""
 
-from __future__ import annotations
-
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -14,17 +11,26 @@ from rich.text import Text
 
 from lavida.errors import InputError
 from lavida.evaluation.metrics import METRICS
-from lavida.paper.published import PUBLISHED, PublishedRow
+from lavida.evaluation.protocols import shown
+from lavida.evaluation.results import read_metrics
+from lavida.paper import PUBLISHED, PublishedRow
 from lavida.terminal import print_result
 
-_RESULT, _SETTINGS = {"benchmark", "model", "protocol", "videos"}, {"scorer", "official_videos", "notes"}
 _TRAINING = {"baseline": "none", "detector": "zero-shot"}
+_HELD_OUT = {
+    "auc": "frame\nAUC",
+    "auc_words": "words\nalone",
+    "auc_untrained": "no\ntraining",
+    "mask_iou": "mask\nIoU",
+    "category_accuracy": "right\ncategory",
+}
 
 
 def sibling_results(folder: Path) -> list[Path]:
     """The `metrics.json` of the result folders beside this one; files of this name that others wrote are none."""
     own = folder.resolve()
-    return sorted(path for path in own.parent.glob("*/metrics.json") if path.parent != own and _read(path) is not None)
+    found = own.parent.glob("*/metrics.json")
+    return sorted(path for path in found if path.parent != own and read_metrics(path) is not None)
 
 
 def comparison_table(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()) -> Table:
@@ -39,9 +45,9 @@ def comparison_table(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()
     """
     benchmark, headline = result["benchmark"], result["settings"].get("headline")
     published = PUBLISHED.get(benchmark, ())
-    others = []
+    others: list[Mapping[str, Any]] = []
     for path in siblings:
-        if (other := _read(path)) is None:
+        if (other := read_metrics(path)) is None:
             raise InputError(f"not a result: {path}; give the metrics.json of an evaluation")
         if other["benchmark"] == benchmark:
             others.append(other)
@@ -60,10 +66,10 @@ def comparison_table(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()
         table.add_column(_heading(key) + "*" * (key == headline), justify="right", no_wrap=True)
     for row in published:
         method = f"{row.method}, {row.venue}" if row.venue else row.method
-        table.add_row(method, row.training, "paper", "-", *(_percent(row.metrics.get(key)) for key in keys))
+        table.add_row(method, row.training, "paper", "-", *(_number(row.metrics.get(key), ".2f") for key in keys))
     table.add_section()
-    for other in measured[:-1]:
-        table.add_row(*_measured_cells(other, keys))
+    for each in measured[:-1]:
+        table.add_row(*_measured_cells(each, keys))
     table.add_section()
     table.add_row(*_measured_cells(result, keys), style="bold")
     return table
@@ -75,29 +81,51 @@ def print_comparison(result: Mapping[str, Any], *, siblings: Sequence[Path] = ()
     table = comparison_table(result, siblings=siblings)
     needed = console.measure(table, options=console.options.update(width=1000)).minimum
     console.width = max(console.width, needed)
+    # each choice as `--set` takes it
+    choices = {key: value for key, value in result["settings"].get("protocol", {}).items() if key != "name"}
+    said = (f"{key}={shown(value)}" for key, value in choices.items())
     with console.capture() as printed:  # a reader who goes in the middle of it does not end the command
         console.print(table)
-        console.print(_protocol_line(result), markup=False, highlight=False)
+        console.print(f"Protocol {result['protocol']}: {' '.join(said)}", markup=False, highlight=False)
     if file is None:
         print_result(printed.get().rstrip("\n"))
     else:
         file.write(printed.get())
 
 
-def _protocol_line(result: Mapping[str, Any]) -> str:
-    """The name of the protocol and each of its choices, as `--set` takes them."""
-    choices = {key: value for key, value in result["settings"].get("protocol", {}).items() if key != "name"}
-    shown = (f"{k}={'x'.join(map(str, v)) if isinstance(v, list) else v}" for k, v in choices.items())
-    return f"Protocol {result['protocol']}: {' '.join(shown)}"
+def exposure_tables(result: Mapping[str, Any]) -> list[Table]:
+    """The rows of the held-out test with the baselines beside the model, and the categories removed from training."""
+    error = result["reliability"]["expected_calibration_error"]
+    caption = (
+        "Words alone and no training are frame AUCs, too: of a bag of words that never sees a picture, and of "
+        "the backbone's own classifier. "
+        f"Expected calibration error {error:.3f} on the pictures that calibration did not use."
+    )
+    sets = _plain_table(
+        "exposure test on held-out pictures and clips",
+        caption,
+        ["set", "prompts", *_HELD_OUT.values()],
+        [[name, row["prompts"], *(row[key] for key in _HELD_OUT)] for name, row in result["sets"].items()],
+    )
+    if not result["removed"]:
+        return [sets]
+    removed = _plain_table(
+        "categories removed from training",
+        "Frame AUC of the prompts that name the category: where it is there against where it is not.",
+        ["category", "there", "not there", "frame AUC"],
+        [[name, row["present"], row["absent"], row["auc"]] for name, row in result["removed"].items()],
+    )
+    return [sets, removed]
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    """A result; None for what is none."""
-    try:
-        result = json.loads(Path(path).read_text())
-        return result if result.keys() >= _RESULT and result["settings"].keys() >= _SETTINGS else None
-    except (OSError, ValueError, KeyError, AttributeError):
-        return None
+def _plain_table(title: str, caption: str, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """Texts on the left, numbers on the right."""
+    table = Table(title=title, caption=caption, box=box.SIMPLE_HEAD)
+    for place, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if place else "left")
+    for row in rows:
+        table.add_row(*(str(cell) if isinstance(cell, str | int) else _number(cell, ".3f") for cell in row))
+    return table
 
 
 def _heading(key: str) -> str:
@@ -119,12 +147,12 @@ def _measured_cells(result: Mapping[str, Any], keys: Iterable[str]) -> list[Text
         _TRAINING[settings["scorer"]],
         result["protocol"],
         f"{result['videos']}/{settings['official_videos']}",
-        *(_percent(None if result.get(key) is None else 100 * result[key]) for key in keys),
+        *(_number(None if result.get(key) is None else 100 * result[key], ".2f") for key in keys),
     ]
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)
 
 
 def _caption(published: Sequence[PublishedRow], measured: Sequence[Mapping[str, Any]], *, headline: str | None) -> str:

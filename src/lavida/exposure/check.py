@@ -11,6 +11,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from PIL import Image
 
+from lavida.checking import Count
 from lavida.errors import InputError
 from lavida.exposure.inspection import BLOCK, THREADS, Opened, ProgressBar, inspect, is_picture
 from lavida.exposure.sample import SegmentationDataset, SegmentationSample
@@ -44,20 +45,6 @@ class CheckedDataset(SegmentationDataset, Protocol):
     def files(self) -> Iterator[Path]:
         """Every image and label file that the samples read, whether it exists or not."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many of a unit a split has; `expected` is None where no official number is known."""
-
-    split: str
-    unit: str
-    found: int
-    expected: int | None
-
-    @property
-    def differs(self) -> bool:
-        return self.expected is not None and self.found != self.expected
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,19 @@
-"""The benchmarks by name. A new one is a class with the shape of `OfficialBenchmark`, entered in `BENCHMARKS`."""
-
-from __future__ import annotations
+"""The benchmarks by name. A new one is a subclass of `Benchmark`, entered in `BENCHMARKS`."""
 
 from pathlib import Path
 
-from lavida.errors import InputError
+from lavida.errors import unknown
 from lavida.evaluation.benchmarks.avenue import Avenue
-from lavida.evaluation.benchmarks.contract import Benchmark, Expected, Interval, IntervalRule, Video
-from lavida.evaluation.benchmarks.official import OfficialBenchmark
+from lavida.evaluation.benchmarks.official import (
+    Benchmark,
+    Expected,
+    Interval,
+    IntervalRule,
+    OfficialBenchmark,
+    Truth,
+    Video,
+    find_video,
+)
 from lavida.evaluation.benchmarks.shanghaitech import ShanghaiTech
 from lavida.evaluation.benchmarks.ubnormal import Ubnormal
 from lavida.evaluation.benchmarks.ucf_crime import UcfCrime
@@ -21,11 +27,13 @@ __all__ = [
     "Interval",
     "IntervalRule",
     "OfficialBenchmark",
+    "Truth",
     "Video",
+    "find_video",
     "open_benchmark",
 ]
 
-BENCHMARKS: dict[str, type[OfficialBenchmark]] = {
+BENCHMARKS: dict[str, type[Benchmark]] = {
     kind.name: kind for kind in (UcsdPed1, UcsdPed2, Avenue, ShanghaiTech, Ubnormal, UcfCrime, XdViolence)
 }
 
@@ -41,12 +49,12 @@ def open_benchmark(name: str, root: Path | str) -> Benchmark:
     return benchmark
 
 
-def read_benchmark(name: str, root: Path | str) -> OfficialBenchmark:
+def read_benchmark(name: str, root: Path | str) -> Benchmark:
     """What the official annotation of the benchmark says, with or without videos.
 
     Raises:
         InputError: the name is unknown, or nothing of the benchmark is under `root`.
     """
     if name not in BENCHMARKS:
-        raise InputError(f"unknown benchmark: {name}; choose one of {', '.join(sorted(BENCHMARKS))}")
+        raise unknown("benchmark", name, sorted(BENCHMARKS))
     return BENCHMARKS[name](Path(root))

@@ -1,7 +1,5 @@
 """CUHK Avenue: people before a building; running, throwing, loitering (Lu, Shi and Jia, ICCV 2013)."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +9,9 @@ import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
-from lavida.errors import InputError
-from lavida.evaluation.benchmarks.contract import Expected, Video
-from lavida.evaluation.benchmarks.official import Listed, OfficialBenchmark, not_here, of_length
-from lavida.evaluation.benchmarks.places import first, homes
+from lavida.errors import InputError, one_line
+from lavida.evaluation.benchmarks.official import Benchmark, Expected, Listed, Video, check_length
+from lavida.evaluation.benchmarks.places import first_folder, homes
 
 # the data set names no classes; these are its events as its paper describes them
 CATEGORIES = (
@@ -27,7 +24,7 @@ _HOMES = {"avenue", "avenuedataset", "cuhkavenue", "cuhkavenuedataset"}
 _BROKEN = (OSError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, zlib.error)
 
 
-class Avenue(OfficialBenchmark):
+class Avenue(Benchmark):
     """Avenue: `testing_videos/01.avi` and `testing_label_mask/1_label.mat` of the authors' `ground_truth_demo.zip`.
 
     A frame is abnormal where its mask has a pixel. Two of the 21 videos are abnormal throughout.
@@ -42,20 +39,18 @@ class Avenue(OfficialBenchmark):
 
     def _list(self, root: Path) -> list[Listed]:
         folders = homes(root, _HOMES)
-        videos = first(folders, ["testing_videos", "testing/testing_videos"], is_folder=True)
-        masks = first(folders, _MASK_FOLDERS, is_folder=True)
+        videos = first_folder(folders, ["testing_videos", "testing/testing_videos"])
+        masks = first_folder(folders, _MASK_FOLDERS)
         if videos is None and masks is None:
-            raise not_here(self, root, ["testing_videos", "testing_label_mask"])
+            raise self._not_here(root, "testing_videos", "testing_label_mask")
         self._folder = masks or root / "testing_label_mask"
         return [self._listed(number, videos or root / "testing_videos") for number in range(1, 22)]
 
     def _listed(self, number: int, videos: Path) -> Listed:
         name = f"{number:02d}"
         mask = self._mask_file(name)
-        frames = _cells(mask) if mask.is_file() else None
-        return Listed(
-            name=name, source=videos / f"{name}.avi", frames=frames, lacks=() if frames is not None else (mask,)
-        )
+        frames, lacks = (_cells(mask), ()) if mask.is_file() else (None, (mask,))
+        return Listed(name=name, source=videos / f"{name}.avi", frames=frames, lacks=lacks)
 
     def _mask_file(self, name: str) -> Path:
         return self._folder / f"{int(name)}_label.mat"
@@ -64,10 +59,11 @@ class Avenue(OfficialBenchmark):
         return self._mask_file(name).is_file()
 
     def labels(self, name: str, frames: int | None = None) -> NDArray[np.uint8]:
-        """See `OfficialBenchmark.labels`."""
+        """See `Benchmark.labels`."""
         path = self._mask_file(name)
         labels = np.array([mask.any() for mask in _masks(path)], dtype=np.uint8)
-        return of_length(labels, frames, where=path, name=name)
+        check_length(name, frames, len(labels), where=path)
+        return labels
 
     def _masks(self, video: Video) -> Iterator[NDArray[np.bool_]]:
         return _masks(self._mask_file(video.name))
@@ -94,7 +90,7 @@ def _matlab(path: Path, read: Callable[[], Any]) -> Any:
     try:
         return read()
     except _BROKEN as error:
-        raise _format_error(path, " ".join(str(error).split())) from error
+        raise _format_error(path, one_line(error)) from error
 
 
 def _format_error(path: Path, reason: str) -> InputError:

@@ -1,7 +1,5 @@
 """Checks a copy of a benchmark: is every video there, as long as its annotation, with the counts of the literature?"""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,29 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from lavida.checking import Count
 from lavida.errors import InputError
-from lavida.evaluation.benchmarks.official import Listed, OfficialBenchmark, wrong_length
+from lavida.evaluation.benchmarks.official import COUNT_ONLY, Benchmark, Listed
 from lavida.evaluation.scorers import Progress, untold
 from lavida.video.decode import open_source
 
 THREADS = min(4, os.cpu_count() or 1)  # each may hold the masks of a video
 CUT_SHORT = 0.9  # of the announced frames; headers that announce a few too many are common
-EVERY = 2**31  # a stride at which frames are counted, not converted
-SIZE = (16, 16)  # of the first and the last, which are converted all the same
-
-
-@dataclass(frozen=True, slots=True)
-class Count:
-    """How many of a unit there are."""
-
-    unit: str  # such as "frames"
-    annotated: int | None  # as the annotation alone says; None where it does not
-    found: int  # in the videos that are there
-    expected: int | None  # as the literature reports it; None where nobody is sure
-
-    @property
-    def differs(self) -> bool:
-        return self.expected is not None and self.found != self.expected
+SIZE = (16, 16)  # of the first and the last frame, which are converted all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +56,7 @@ class _Examined(NamedTuple):
     beyond: int = 0  # frames by which its annotation is longer
 
 
-def check_benchmark(benchmark: OfficialBenchmark, *, progress: Progress = untold) -> BenchmarkReport:
+def check_benchmark(benchmark: Benchmark, *, progress: Progress = untold) -> BenchmarkReport:
     """Decodes every video that is there to its end and compares it with its annotation.
 
     Args:
@@ -84,19 +68,20 @@ def check_benchmark(benchmark: OfficialBenchmark, *, progress: Progress = untold
         for each in threads.map(partial(_examine, benchmark), listed):
             examined.append(each)
             progress(f"{benchmark.name}: decoding videos", len(examined), len(listed))
+    videos = [one.source for one in listed if not one.found]
     lacks = [path for one in listed if one.found or benchmark.annotation_apart for path in one.lacks]
     return BenchmarkReport(
         benchmark=benchmark.name,
         layout=benchmark.layout,
         counts=tuple(_counts(benchmark, examined)),
         remarks=(*benchmark.remarks(), *_remarks(benchmark, examined)),
-        missing=tuple(dict.fromkeys([one.source for one in listed if not one.found] + lacks)),
+        missing=tuple(dict.fromkeys(videos + lacks)),
         faults=tuple(each.fault for each in examined if each.fault),
         damaged=tuple(line for each in examined for line in each.damage),
     )
 
 
-def _examine(benchmark: OfficialBenchmark, listed: Listed) -> _Examined:
+def _examine(benchmark: Benchmark, listed: Listed) -> _Examined:
     annotated = abnormal = None
     try:
         annotation = None if listed.lacks else benchmark.labels(listed.name)
@@ -105,52 +90,53 @@ def _examine(benchmark: OfficialBenchmark, listed: Listed) -> _Examined:
         if not listed.found:
             return _Examined(annotated, abnormal)
         source = open_source(listed.source)
-        frames = sum(1 for _ in source.read(stride=EVERY, size=SIZE))
+        frames = sum(1 for _ in source.read(stride=COUNT_ONLY, size=SIZE))
     except InputError as error:
         return _Examined(annotated, abnormal, fault=str(error))
-    announced = source.info.frames_hint or frames
-    fault, beyond, labelled = None, 0, 0
-    if annotation is not None:
-        beyond = max(0, len(annotation) - frames)
-        fault = _wrong_length(listed, frames, last=len(annotation))
-        labelled = int(annotation[:frames].sum())
-    if fault is None and frames < CUT_SHORT * announced:
+    last = 0 if annotation is None else len(annotation)
+    fault = None if annotation is None else _wrong_length(listed, frames, last=last)
+    if fault is None and frames < CUT_SHORT * (announced := source.info.frames_hint or frames):
         fault = f"{listed.name}: cut short, {frames} of {announced} frames: {listed.source}; get it again"
-    return _Examined(annotated, abnormal, frames, labelled, fault, tuple(source.warnings), beyond)
+    labelled = 0 if annotation is None else int(annotation[:frames].sum())
+    return _Examined(annotated, abnormal, frames, labelled, fault, tuple(source.warnings), max(0, last - frames))
 
 
 def _wrong_length(listed: Listed, frames: int, *, last: int) -> str | None:
-    if listed.frames is not None and frames != listed.frames:
-        what = wrong_length(listed.name, frames, listed.frames)
-    elif listed.official_frames is not None and frames != listed.official_frames:
-        what = f"{listed.name}: {frames} of {listed.official_frames} frames"
+    if listed.frames not in (None, frames):
+        what = f"{frames} frames but {listed.frames} labels"
+    elif listed.official_frames not in (None, frames):
+        what = f"{frames} of {listed.official_frames} frames"
     elif last and frames < CUT_SHORT * last:
-        what = f"{listed.name}: {frames} frames, but abnormal up to frame {last}"
+        what = f"{frames} frames, but abnormal up to frame {last}"
     else:
         return None
-    return f"{what}: {listed.source}; restore the video"
+    return f"{listed.name}: {what}: {listed.source}; restore the video"
 
 
-def _counts(benchmark: OfficialBenchmark, examined: list[_Examined]) -> Iterator[Count]:
-    expected = benchmark.expected
-    pairs = list(zip(benchmark.listed, examined, strict=True))
-    annotated = [(one, each) for one, each in pairs if one.annotated]
-    yield Count("videos", len(annotated), sum(one.found for one, _ in pairs), expected.videos)
+def _counts(benchmark: Benchmark, examined: list[_Examined]) -> Iterator[Count]:
+    expected, listed = benchmark.expected, benchmark.listed
+    annotated = [(one, each) for one, each in zip(listed, examined, strict=True) if one.annotated]
     abnormal = [one for one, each in annotated if (each.annotated_abnormal if one.abnormal is None else one.abnormal)]
-    yield Count("abnormal videos", len(abnormal), sum(one.found for one in abnormal), expected.abnormal_videos)
-    frames = _sum(each.annotated for _, each in annotated)
-    yield Count("frames", frames, sum(each.frames for each in examined), expected.frames)
-    frames = _sum(each.annotated_abnormal for _, each in annotated)
-    yield Count("abnormal frames", frames, sum(each.abnormal for each in examined), expected.abnormal_frames)
+    found = sum(one.found for one in listed), sum(one.found for one in abnormal)
+    yield Count("test", "videos", found[0], expected.videos, len(annotated))
+    yield Count("test", "abnormal videos", found[1], expected.abnormal_videos, len(abnormal))
+    known = _sum(each.annotated for _, each in annotated)
+    yield Count("test", "frames", sum(each.frames for each in examined), expected.frames, known)
+    known = _sum(each.annotated_abnormal for _, each in annotated)
+    yield Count("test", "abnormal frames", sum(each.abnormal for each in examined), expected.abnormal_frames, known)
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:
     """None where any of them is unknown."""
-    counts = list(counts)
-    return None if None in counts else sum(counts)
+    total = 0
+    for count in counts:
+        if count is None:
+            return None
+        total += count
+    return total
 
 
-def _remarks(benchmark: OfficialBenchmark, examined: list[_Examined]) -> Iterator[str]:
+def _remarks(benchmark: Benchmark, examined: list[_Examined]) -> Iterator[str]:
     if longer := [each.beyond for each in examined if each.beyond and each.fault is None]:
         by = f"by up to {max(longer)} frames"
         yield f"annotations that end behind their video: {len(longer)}, {by}; they are cut there"

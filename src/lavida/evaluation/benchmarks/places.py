@@ -1,13 +1,14 @@
 """Where the files of a benchmark lie: data sets are unpacked in many ways, under many names."""
 
-from __future__ import annotations
-
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
-from lavida.errors import InputError
+from lavida.errors import InputError, reason
+
+Entry = TypeVar("Entry")
 
 ANNOTATIONS = "annotations"
 DEEPEST = 4  # folders below a data set's own in which videos are looked for
@@ -17,21 +18,14 @@ FRAME_SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg", ".bmp"})
 def homes(root: Path, names: Collection[str]) -> list[Path]:
     """The folders that may hold a data set's files: videos, annotation, or both.
 
-    They are `root`; folders in it, or in its folder `annotations`, that bear a name of the data set (and so again
-    within these); and such folders in an `annotations` that lies beside `root`.
-
-    Args:
-        root: as the user gave it.
-        names: of the data set, in small letters and digits only: `ucfcrime` stands for `UCF_Crime`, too.
-
-    Raises:
-        InputError: `root` is no folder.
+    They are `root`; folders in it, or in its folder `annotations`, that bear one of the `names` of the data set (and so
+    again within these); and such folders in an `annotations` that lies beside `root`. Names are given in small letters
+    and digits only: `ucfcrime` stands for `UCF_Crime`, too. Raises InputError if `root` is no folder.
     """
     if not root.is_dir():
         raise InputError(f"no such folder: {root}; give the data set's own folder or the one it lies in")
     inside, beside = root / ANNOTATIONS, root.resolve().parent / ANNOTATIONS
-    own = [root, *_named(root, names)]
-    return list(dict.fromkeys([*own, inside, *_named(inside, names), *_named(beside, names)]))
+    return list(dict.fromkeys([root, *_named(root, names), inside, *_named(inside, names), *_named(beside, names)]))
 
 
 def _named(folder: Path, names: Collection[str]) -> Iterator[Path]:
@@ -43,30 +37,25 @@ def _named(folder: Path, names: Collection[str]) -> Iterator[Path]:
             yield from _named(child, names)
 
 
-def first(folders: Iterable[Path], places: Iterable[str], *, is_folder: bool) -> Path | None:
-    """The first of `places` (relative paths, `""` is the folder itself) that exists in any of the folders."""
-    places = list(places)
-    for folder in folders:
-        for place in places:
-            path = folder / place if place else folder
-            if path.is_dir() if is_folder else path.is_file():
-                return path
-    return None
+def first_file(folders: Iterable[Path], places: Sequence[str]) -> Path | None:
+    """The first of `places` (relative paths) that is a file in any of the folders."""
+    return next((folder / place for folder in folders for place in places if (folder / place).is_file()), None)
+
+
+def first_folder(folders: Iterable[Path], places: Sequence[str]) -> Path | None:
+    """The first of `places` (relative paths) that is a folder in any of the folders."""
+    return next((folder / place for folder in folders for place in places if (folder / place).is_dir()), None)
 
 
 def images(folder: Path, suffixes: Collection[str] = FRAME_SUFFIXES) -> list[Path]:
-    """The images of a folder in order, `2.tif` before `10.tif`; hidden twins from archives are left out.
-
-    Raises:
-        InputError: there is no such folder.
-    """
+    """The images of a folder in order, `2.tif` before `10.tif`; hidden twins from archives are left out."""
     if not folder.is_dir():
         raise InputError(f"missing folder: {folder}; unpack the data set again")
     found = [p for p in folder.iterdir() if p.suffix.lower() in suffixes and not p.name.startswith(".")]
     return sorted(found, key=lambda p: (len(p.stem), p.name))
 
 
-def files(folder: Path, suffixes: Collection[str], *, depth: int = DEEPEST) -> Iterator[Path]:
+def _files(folder: Path, suffixes: Collection[str], *, depth: int = DEEPEST) -> Iterator[Path]:
     """The files with one of the suffixes, in order, `depth` folders deep; hidden ones are left out."""
     if not folder.is_dir():
         return
@@ -75,27 +64,45 @@ def files(folder: Path, suffixes: Collection[str], *, depth: int = DEEPEST) -> I
     for entry in shown:
         if entry.is_dir():
             if depth:
-                yield from files(Path(entry.path), suffixes, depth=depth - 1)
+                yield from _files(Path(entry.path), suffixes, depth=depth - 1)
         elif Path(entry.name).suffix.lower() in suffixes:
             yield Path(entry.path)
 
 
-def searched(root: Path, names: Collection[str], suffixes: Collection[str]) -> Iterator[Path]:
-    """The files with one of the suffixes in the folders of `root` that bear a name of the data set, else in `root`."""
-    found = [path for folder in _named(root, names) for path in files(folder, suffixes)]
-    yield from found or files(root, suffixes)
+def video_files(root: Path, names: Collection[str], suffixes: Collection[str]) -> dict[str, Path]:
+    """The first file of each name with one of the suffixes.
+
+    They are looked for in the folders of `root` that bear a name of the data set, and in `root` where those hold none.
+    """
+    found = [path for folder in _named(root, names) for path in _files(folder, suffixes)]
+    return {path.name: path for path in reversed(found or list(_files(root, suffixes)))}
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
-    """The lines of an annotation file that are not empty, with their numbers from 1.
-
-    Raises:
-        InputError: the file is missing or no text.
-    """
+    """The lines of an annotation file that are not empty, by number from 1. Raises InputError if it is no text."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise InputError(f"cannot be read: {path}; {error.strerror or error}; restore the file") from error
+        raise InputError(f"cannot be read: {path}; {reason(error)}; restore the file") from error
     except UnicodeDecodeError as error:
         raise InputError(f"not a text file: {path}; restore the official file") from error
     return [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
+
+
+def read_entries(path: Path, parse: Callable[[str, list[str]], tuple[str, Entry]]) -> dict[str, Entry]:
+    """Name -> entry of each line of an annotation file, as `parse` makes them of its fields, the first one apart.
+
+    Raises:
+        InputError: `parse` raises ValueError, or a line has a name for the second time.
+    """
+    entries: dict[str, Entry] = {}
+    for number, line in numbered_lines(path):
+        first, *fields = line.split()
+        try:
+            name, entry = parse(first, fields)
+            if name in entries:
+                raise ValueError(f"{name} for the second time")
+        except ValueError as error:
+            raise InputError(f"{error}: line {number} of {path}; restore the official file") from error
+        entries[name] = entry
+    return entries

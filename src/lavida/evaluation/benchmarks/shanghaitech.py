@@ -1,17 +1,14 @@
 """ShanghaiTech Campus: 13 scenes of a campus, 107 test videos (Luo, Liu and Gao, ICCV 2017; Liu et al., CVPR 2018)."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lavida.errors import InputError
-from lavida.evaluation.benchmarks.contract import Expected, Video
-from lavida.evaluation.benchmarks.official import Listed, OfficialBenchmark, not_here, of_length, wrong_length
-from lavida.evaluation.benchmarks.places import first, homes
+from lavida.errors import InputError, one_line
+from lavida.evaluation.benchmarks.official import Benchmark, Expected, Listed, Video, check_length
+from lavida.evaluation.benchmarks.places import first_folder, homes
 from lavida.video.decode import open_source
 
 CATEGORIES = (
@@ -23,7 +20,7 @@ _HOMES = {"shanghaitech", "shanghaitechcampus"}
 _BROKEN = (OSError, ValueError, EOFError)
 
 
-class ShanghaiTech(OfficialBenchmark):
+class ShanghaiTech(Benchmark):
     """ShanghaiTech: `testing/frames/01_0014/*.jpg`, `testing/test_frame_mask/01_0014.npy`, `testing/test_pixel_mask`.
 
     Frame masks are arrays `[frames]` of 0 and 1, pixel masks `[frames, H, W]`. Without the latter there are no pixel
@@ -39,11 +36,11 @@ class ShanghaiTech(OfficialBenchmark):
     def _list(self, root: Path) -> list[Listed]:
         folders = homes(root, _HOMES)
         videos, labels, masks = (
-            first(folders, [f"testing/{place}", place], is_folder=True)
+            first_folder(folders, [f"testing/{place}", place])
             for place in ("frames", "test_frame_mask", "test_pixel_mask")
         )
         if videos is None and labels is None:
-            raise not_here(self, root, ["testing/frames", "testing/test_frame_mask"])
+            raise self._not_here(root, "testing/frames", "testing/test_frame_mask")
         self._videos = videos or root / "testing" / "frames"
         self._labels = labels or root / "testing" / "test_frame_mask"
         self._pixels = masks
@@ -53,16 +50,17 @@ class ShanghaiTech(OfficialBenchmark):
 
     def _listed(self, name: str) -> Listed:
         path = self._labels / f"{name}.npy"
-        frames = len(_array(path, axes=1)) if path.is_file() else None
-        return Listed(name=name, source=self._videos / name, frames=frames, lacks=() if path.is_file() else (path,))
+        frames, lacks = (len(_array(path, axes=1)), ()) if path.is_file() else (None, (path,))
+        return Listed(name=name, source=self._videos / name, frames=frames, lacks=lacks)
 
     def labels(self, name: str, frames: int | None = None) -> NDArray[np.uint8]:
-        """See `OfficialBenchmark.labels`."""
+        """See `Benchmark.labels`."""
         path = self._labels / f"{name}.npy"
         labels = _array(path, axes=1)
         if unknown := set(np.unique(labels).tolist()) - {0, 1}:
             raise InputError(f"unknown label {min(unknown)} in {path}: 0 is normal, 1 abnormal; restore the file")
-        return of_length(labels.astype(np.uint8), frames, where=path, name=name)
+        check_length(name, frames, len(labels), where=path)
+        return labels.astype(np.uint8)
 
     def _pixel_file(self, name: str) -> Path | None:
         path = None if self._pixels is None else self._pixels / f"{name}.npy"
@@ -78,8 +76,7 @@ class ShanghaiTech(OfficialBenchmark):
             yield from (np.zeros((info.height, info.width), dtype=bool) for _ in range(video.frames))
             return
         masks = _array(path, axes=3)
-        if len(masks) != video.frames:
-            raise InputError(f"{wrong_length(video.name, video.frames, len(masks))} in {path}; restore the file")
+        check_length(video.name, video.frames, len(masks), where=path)
         yield from (np.asarray(mask) != 0 for mask in masks)
 
 
@@ -88,7 +85,7 @@ def _array(path: Path, *, axes: int) -> NDArray:
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except _BROKEN as error:
-        raise InputError(f"not an array file: {path} ({' '.join(str(error).split())}); restore the file") from error
+        raise InputError(f"not an array file: {path} ({one_line(error)}); restore the file") from error
     if array.ndim != axes:
         raise InputError(f"an array of {array.ndim} axes, not {axes}: {path}; restore the file")
     return array

@@ -1,7 +1,6 @@
 """UBnormal: virtual scenes with people, fires and accidents (Acsintoae et al., CVPR 2022)."""
 
-from __future__ import annotations
-
+import re
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -12,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lavida.errors import InputError
-from lavida.evaluation.benchmarks.contract import FROM_ZERO_INCLUSIVE, Expected, Interval, Video
-from lavida.evaluation.benchmarks.official import Listed, OfficialBenchmark, not_here
-from lavida.evaluation.benchmarks.places import first, homes, numbered_lines
+from lavida.evaluation.benchmarks.official import FROM_ZERO_INCLUSIVE, Benchmark, Expected, Interval, Listed, Video
+from lavida.evaluation.benchmarks.places import first_file, homes, numbered_lines
 from lavida.video.decode import open_source
 
 CATEGORIES = (
@@ -25,6 +23,7 @@ CATEGORIES = (
 LISTS = {"abnormal_test_video_names.txt": True, "normal_test_video_names.txt": False}
 
 _HOMES = {"ubnormal"}
+_NAME = re.compile(r"[^_]*_scene_\d+_")
 
 
 class Track(NamedTuple):
@@ -35,7 +34,7 @@ class Track(NamedTuple):
     end: int
 
 
-class Ubnormal(OfficialBenchmark):
+class Ubnormal(Benchmark):
     """UBnormal: `Scene1/<video>.mp4`, with `<video>_annotations/` beside it, and the official split lists.
 
     The annotation folder of an abnormal video holds `<video>_tracks.txt`, a line `object,start,end` for each anomaly
@@ -52,28 +51,29 @@ class Ubnormal(OfficialBenchmark):
 
     def _list(self, root: Path) -> list[Listed]:
         folders = homes(root, _HOMES)
-        lists = {name: first(folders, [name, f"scripts/{name}"], is_folder=False) for name in LISTS}
-        if None in lists.values():
-            raise not_here(self, root, [name for name, path in lists.items() if path is None])
+        found = {name: first_file(folders, [name, f"scripts/{name}"]) for name in LISTS}
+        lists = {name: path for name, path in found.items() if path is not None}
+        if len(lists) < len(LISTS):
+            raise self._not_here(root, *(name for name in LISTS if name not in lists))
         self._videos = next((folder for folder in folders if any(folder.glob("Scene[0-9]*/"))), root)
         self._abnormal: dict[str, bool] = {}
         for name, path in lists.items():
             for _, line in numbered_lines(path):
                 video = line.strip()
-                _require_scene(video, path)
+                if not _NAME.match(video):
+                    raise InputError(f"not a video of UBnormal: {video!r} in {path}; restore the official file")
                 if video in self._abnormal:
                     raise InputError(f"{video} is listed twice, the second time in {path}; restore the official file")
                 self._abnormal[video] = LISTS[name]
-        return [self._listed(name) for name in self._abnormal]
-
-    def _listed(self, name: str) -> Listed:
-        tracks, abnormal = self._tracks_file(name), self._abnormal[name]
-        return Listed(
-            name=name,
-            source=self._annotations(name).with_name(f"{name}.mp4"),
-            abnormal=abnormal,
-            lacks=(tracks,) if abnormal and not tracks.is_file() else (),
-        )
+        return [
+            Listed(
+                name=name,
+                source=self._annotations(name).with_name(f"{name}.mp4"),
+                abnormal=abnormal,
+                lacks=(tracks,) if abnormal and not (tracks := self._tracks_file(name)).is_file() else (),
+            )
+            for name, abnormal in self._abnormal.items()
+        ]
 
     def _annotations(self, name: str) -> Path:
         return self._videos / f"Scene{name.split('_')[2]}" / f"{name}_annotations"
@@ -110,13 +110,13 @@ class Ubnormal(OfficialBenchmark):
         info = open_source(video.source).info
         for frame in range(video.frames):
             active = [(n, track) for n, track in enumerate(tracks, start=1) if track.start <= frame <= track.end]
-            objects = self._objects(video.name, frame) if active else np.zeros((info.height, info.width), np.uint8)
-            numbers = np.zeros_like(objects)
+            objects = self._objects(video.name, frame) if active else np.zeros((info.height, info.width))
+            numbers = np.zeros(objects.shape, np.uint8)
             for n, track in active:
                 numbers[objects == track.number] = n
             yield numbers
 
-    def _objects(self, name: str, frame: int) -> NDArray[np.uint8]:
+    def _objects(self, name: str, frame: int) -> NDArray[np.number]:
         """The object at each pixel `[H, W]`, 0 for none."""
         path = self._annotations(name) / f"{name}_{frame:04d}_gt.png"
         objects = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE) if path.is_file() else None  # as the authors' scripts
@@ -126,27 +126,18 @@ class Ubnormal(OfficialBenchmark):
 
 
 def read_tracks(path: Path) -> list[Track]:
-    """The anomalies of a video, from lines such as `1.0,185.0,288.0`.
-
-    Raises:
-        InputError: the file is missing, empty or not in this format.
-    """
+    """The anomalies of a video, from lines such as `1.0,185.0,288.0`. Raises InputError if it is not in this format."""
     tracks = []
     for number, line in numbered_lines(path):
         try:
             values = [float(field) for field in line.split(",")]
             track = Track(*map(int, values))
+            if list(track) != values or not (0 <= track.start <= track.end and track.number > 0):
+                raise ValueError
         except (TypeError, ValueError, OverflowError):
-            track = values = None
-        if track is None or list(track) != values or not (0 <= track.start <= track.end and track.number > 0):
-            raise InputError(f"no track `object,start,end`: line {number} of {path}: {line!r}; restore the file")
+            message = f"no track `object,start,end`: line {number} of {path}: {line!r}; restore the file"
+            raise InputError(message) from None
         tracks.append(track)
     if not tracks:
         raise InputError(f"no tracks in {path}; restore the file")
     return tracks
-
-
-def _require_scene(video: str, path: Path) -> None:
-    parts = video.split("_")
-    if len(parts) < 4 or parts[1] != "scene" or not parts[2].isdigit():
-        raise InputError(f"not a video of UBnormal: {video!r} in {path}; restore the official file")

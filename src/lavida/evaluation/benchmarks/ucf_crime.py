@@ -1,13 +1,10 @@
 """UCF-Crime: surveillance videos of 13 crimes and accidents from the web (Sultani, Chen and Shah, CVPR 2018)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lavida.errors import InputError
-from lavida.evaluation.benchmarks.contract import FROM_ONE_INCLUSIVE, Expected, Interval, paired
-from lavida.evaluation.benchmarks.official import Listed, OfficialBenchmark, not_here
-from lavida.evaluation.benchmarks.places import first, homes, numbered_lines, searched
+from lavida.evaluation.benchmarks.official import FROM_ONE_INCLUSIVE, Benchmark, Expected, Interval, Listed, paired
+from lavida.evaluation.benchmarks.places import first_file, homes, numbered_lines, read_entries, video_files
 
 # class in the annotation -> plain words
 CLASSES = {
@@ -19,15 +16,18 @@ NORMAL = "Normal"
 NORMAL_FOLDER = "Testing_Normal_Videos_Anomaly"
 SPLIT = "Anomaly_Test.txt"
 
-_NAMES = ("Temporal_Anomaly_Annotation.txt", "Temporal_Anomaly_Annotation_for_Testing_Videos.txt")
-_PACKED = "Temporal_Anomaly_Annotation_For_Testing_Videos/Txt_formate/Temporal_Anomaly_Annotation.txt"
+_NAMES = (
+    "Temporal_Anomaly_Annotation.txt",
+    "Temporal_Anomaly_Annotation_for_Testing_Videos.txt",
+    "Temporal_Anomaly_Annotation_For_Testing_Videos/Txt_formate/Temporal_Anomaly_Annotation.txt",
+)
 _SPLITS = (SPLIT, f"Anomaly_Detection_splits/{SPLIT}", f"UCF_Crimes-Train-Test-Split/Anomaly_Detection_splits/{SPLIT}")
 _HOMES = {"ucfcrime", "ucfcrimes"}
 
-Entries = dict[str, tuple[str, tuple[Interval, ...]]]  # video file -> its class and abnormal stretches
+Entries = dict[str, tuple[str, tuple[Interval, ...]]]  # video file -> its class and abnormal intervals
 
 
-class UcfCrime(OfficialBenchmark):
+class UcfCrime(Benchmark):
     """UCF-Crime: `Temporal_Anomaly_Annotation.txt` names 290 videos with up to two abnormal stretches each.
 
     The official evaluation script counts frames from 1 and includes the last. Videos lie anywhere below the root:
@@ -43,17 +43,15 @@ class UcfCrime(OfficialBenchmark):
 
     def _list(self, root: Path) -> list[Listed]:
         folders = homes(root, _HOMES)
-        annotation = first(folders, [*_NAMES, _PACKED], is_folder=False)
+        annotation = first_file(folders, _NAMES)
         if annotation is None:
-            raise not_here(self, root, [_NAMES[0]])
+            raise self._not_here(root, _NAMES[0])
         entries = read_annotation(annotation)
-        split = first(folders, _SPLITS, is_folder=False)
+        split = first_file(folders, _SPLITS)
         if split is not None:
             _compare(entries, annotation=annotation, split=split)
-        self._stretches = {Path(name).stem: stretches for name, (_, stretches) in entries.items()}
-        there: dict[str, Path] = {}
-        for path in searched(root, _HOMES, {Path(name).suffix for name in entries}):
-            there.setdefault(path.name, path)
+        self._abnormal = {Path(name).stem: intervals for name, (_, intervals) in entries.items()}
+        there = video_files(root, _HOMES, {Path(name).suffix for name in entries})
         return [
             Listed(
                 name=Path(name).stem,
@@ -64,7 +62,7 @@ class UcfCrime(OfficialBenchmark):
         ]
 
     def _intervals(self, name: str) -> tuple[Interval, ...]:
-        return self._stretches[name]
+        return self._abnormal[name]
 
 
 def read_annotation(path: Path) -> Entries:
@@ -73,25 +71,16 @@ def read_annotation(path: Path) -> Entries:
     Raises:
         InputError: a line is not in this format, has an unknown class or names a video again.
     """
-    entries: Entries = {}
-    for number, line in numbered_lines(path):
-        name, *fields = line.split()
-        try:
-            if name in entries:
-                raise ValueError(f"{name} for the second time")
-            entries[name] = _entry(fields)
-        except ValueError as error:
-            raise InputError(f"{error}: line {number} of {path}; restore the official file") from error
-    return entries
 
+    def parse(name: str, fields: list[str]) -> tuple[str, tuple[str, tuple[Interval, ...]]]:
+        kind, intervals = fields[0] if fields else "", paired(fields[1:])
+        if kind not in CLASSES and kind != NORMAL:
+            raise ValueError(f"unknown class {kind!r}")
+        if bool(intervals) != (kind in CLASSES):
+            raise ValueError(f"a video of class {kind} with {len(intervals)} abnormal stretches")
+        return name, (kind, intervals)
 
-def _entry(fields: list[str]) -> tuple[str, tuple[Interval, ...]]:
-    kind, stretches = fields[0] if fields else "", paired(fields[1:])
-    if kind not in CLASSES and kind != NORMAL:
-        raise ValueError(f"unknown class {kind!r}")
-    if bool(stretches) != (kind in CLASSES):
-        raise ValueError(f"a video of class {kind} with {len(stretches)} abnormal stretches")
-    return kind, stretches
+    return read_entries(path, parse)
 
 
 def _compare(entries: Entries, *, annotation: Path, split: Path) -> None:

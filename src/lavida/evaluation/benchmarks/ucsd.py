@@ -1,7 +1,5 @@
 """UCSD Ped1 and Ped2: a campus walkway, frames in `Test/`, masks beside them (Mahadevan et al., CVPR 2010)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,9 +10,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lavida.errors import InputError
-from lavida.evaluation.benchmarks.contract import FROM_ONE_INCLUSIVE, Expected, Interval, Video
-from lavida.evaluation.benchmarks.official import Listed, OfficialBenchmark, not_here, of_length
-from lavida.evaluation.benchmarks.places import first, homes, images, numbered_lines
+from lavida.evaluation.benchmarks.official import (
+    FROM_ONE_INCLUSIVE,
+    Benchmark,
+    Expected,
+    Interval,
+    Listed,
+    Video,
+    check_length,
+)
+from lavida.evaluation.benchmarks.places import first_folder, homes, images, numbered_lines
 
 CATEGORIES = ("bicycle", "cart", "car", "skateboard", "wheelchair")
 
@@ -24,7 +29,7 @@ _ENTRY = re.compile(r"\.gt_frame\s*=\s*\[([^\]]*)\]")
 _RANGE = re.compile(r"(\d+)\s*(?::\s*(\d+))?")
 
 
-class UcsdPedestrians(OfficialBenchmark):
+class UcsdPedestrians(Benchmark):
     """A campus walkway; everything but pedestrians is abnormal. Frames are `Test/Test001/*.tif`, masks `Test001_gt`.
 
     A subset of the official videos, or of a video's frames, is allowed; `notes` then says so.
@@ -42,12 +47,12 @@ class UcsdPedestrians(OfficialBenchmark):
 
     def _list(self, root: Path) -> list[Listed]:
         names = {self.folder.lower(), "ucsdanomalydataset", "ucsdanomalydatasetv1p2"}
-        test = first(homes(root, names), ["Test"], is_folder=True)
+        test = first_folder(homes(root, names), ["Test"])
         if test is None:
-            raise not_here(self, root, ["folder Test"])
+            raise self._not_here(root, "folder Test")
         self._test = test
         there = {p.name for p in test.glob("Test[0-9][0-9][0-9]") if p.is_dir()}
-        if not there and not self._annotated():
+        if not there and not any(self._annotation(name).exists() for name in self.official_frames):
             raise InputError(f"no {self.title} videos: {test} has no folder Test001; unpack the data set there")
         for name in sorted(there):
             frames, official = len(images(test / name, _FRAMES)), self.official_frames.get(name, 0)
@@ -62,36 +67,29 @@ class UcsdPedestrians(OfficialBenchmark):
             Listed(
                 name=name,
                 source=test / name,
-                frames=len(self._mask_files(name)) if self._has_masks(name) else None,
+                frames=len(images(self._mask_folder(name), _MASKS)) if self._has_masks(name) else None,
                 official_frames=official,
-                lacks=self._lacks(name),
+                lacks=() if self._annotation(name).exists() else (self._annotation(name),),
             )
             for name, official in self.official_frames.items()
         ]
 
-    def _annotated(self) -> bool:
-        """Whether there is any annotation, videos aside."""
-        raise NotImplementedError
-
-    def _lacks(self, name: str) -> tuple[Path, ...]:
-        """The files of a video's annotation that are not there."""
+    def _annotation(self, name: str) -> Path:
+        """What says which frames of a video are abnormal."""
         raise NotImplementedError
 
     def _mask_folder(self, name: str) -> Path:
         return self._test / f"{name}_gt"
 
-    def _mask_files(self, name: str) -> list[Path]:
-        return images(self._mask_folder(name), _MASKS)
-
     def _has_masks(self, name: str) -> bool:
         return self._mask_folder(name).is_dir()
 
     def _masks(self, video: Video) -> Iterator[NDArray[np.bool_]]:
-        """Raises InputError for a mask that cannot be read."""
         return self._read_masks(video.name)
 
     def _read_masks(self, name: str) -> Iterator[NDArray[np.bool_]]:
-        for path in self._mask_files(name):
+        """Raises InputError for a mask that cannot be read."""
+        for path in images(self._mask_folder(name), _MASKS):
             try:
                 with Image.open(path) as image:
                     mask = np.asarray(image.convert("L")) > 0
@@ -117,21 +115,15 @@ class UcsdPed1(UcsdPedestrians):
 
     def _list(self, root: Path) -> list[Listed]:
         listed = super()._list(root)
-        self._stretches = read_annotation(self._annotation) if self._annotated() else {}
+        path = self._annotation("")
+        self._abnormal = read_annotation(path) if path.exists() else {}
         return listed
 
-    @property
-    def _annotation(self) -> Path:
+    def _annotation(self, name: str) -> Path:  # one file for all videos
         return self._test / "UCSDped1.m"
 
-    def _annotated(self) -> bool:
-        return self._annotation.is_file()
-
-    def _lacks(self, name: str) -> tuple[Path, ...]:
-        return () if self._annotated() else (self._annotation,)
-
     def _intervals(self, name: str) -> tuple[Interval, ...]:
-        return self._stretches[name]
+        return self._abnormal[name]
 
 
 class UcsdPed2(UcsdPedestrians):
@@ -147,16 +139,14 @@ class UcsdPed2(UcsdPedestrians):
         "Test007": 180, "Test008": 180, "Test009": 120, "Test010": 150, "Test011": 180, "Test012": 180,
     }  # fmt: skip
 
-    def _annotated(self) -> bool:
-        return any(self._has_masks(name) for name in self.official_frames)
-
-    def _lacks(self, name: str) -> tuple[Path, ...]:
-        return () if self._has_masks(name) else (self._mask_folder(name),)
+    def _annotation(self, name: str) -> Path:
+        return self._mask_folder(name)
 
     def labels(self, name: str, frames: int | None = None) -> NDArray[np.uint8]:
-        """See `OfficialBenchmark.labels`."""
+        """See `Benchmark.labels`."""
         labels = np.array([mask.any() for mask in self._read_masks(name)], dtype=np.uint8)
-        return of_length(labels, frames, where=self._mask_folder(name), name=name)
+        check_length(name, frames, len(labels), where=self._mask_folder(name))
+        return labels
 
 
 def read_annotation(path: Path) -> dict[str, tuple[Interval, ...]]:

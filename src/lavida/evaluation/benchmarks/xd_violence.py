@@ -1,13 +1,10 @@
 """XD-Violence: films and web videos with six kinds of violence (Wu et al., ECCV 2020)."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from lavida.errors import InputError
-from lavida.evaluation.benchmarks.contract import FROM_ZERO_EXCLUSIVE, Expected, Interval, paired
-from lavida.evaluation.benchmarks.official import Listed, OfficialBenchmark, not_here
-from lavida.evaluation.benchmarks.places import first, homes, numbered_lines, searched
+from lavida.evaluation.benchmarks.official import FROM_ZERO_EXCLUSIVE, Benchmark, Expected, Interval, Listed, paired
+from lavida.evaluation.benchmarks.places import first_file, first_folder, homes, read_entries, video_files
 
 # code in a video's name -> plain words
 CLASSES = {
@@ -22,7 +19,7 @@ _HOMES = {"xdviolence", "xdviolencetest"}
 _VIDEO_FOLDERS = ["videos", "test/videos", "test_videos"]
 
 
-class XdViolence(OfficialBenchmark):
+class XdViolence(Benchmark):
     """XD-Violence: `annotations.txt` names the 500 abnormal test videos with their abnormal stretches.
 
     The other 300 are normal: those of the folder of the named ones that are not named. The authors' script counts
@@ -38,20 +35,18 @@ class XdViolence(OfficialBenchmark):
 
     def _list(self, root: Path) -> list[Listed]:
         folders = homes(root, _HOMES)
-        annotation = first(folders, [ANNOTATION], is_folder=False)
+        annotation = first_file(folders, [ANNOTATION])
         if annotation is None:
-            raise not_here(self, root, [ANNOTATION])
-        self._stretches = read_annotation(annotation)
-        there: dict[str, Path] = {}
-        for path in searched(root, _HOMES, {_SUFFIX}):
-            there.setdefault(path.stem, path)
-        test_folders = {there[name].parent for name in self._stretches if name in there}
-        home = min(test_folders, default=first(folders, _VIDEO_FOLDERS, is_folder=True) or root / "videos")
-        sources = {name: there.get(name, home / f"{name}{_SUFFIX}") for name in self._stretches}
+            raise self._not_here(root, ANNOTATION)
+        self._abnormal = read_annotation(annotation)
+        there = {path.stem: path for path in video_files(root, _HOMES, {_SUFFIX}).values()}
+        test_folders = {there[name].parent for name in self._abnormal if name in there}
+        home = min(test_folders, default=first_folder(folders, _VIDEO_FOLDERS) or root / "videos")
+        sources = {name: there.get(name, home / f"{name}{_SUFFIX}") for name in self._abnormal}
         normal = {
             name: path
             for name, path in sorted(there.items())
-            if name not in self._stretches and path.parent in test_folders and _is_normal(path)
+            if name not in self._abnormal and path.parent in test_folders and _is_normal(path)
         }
         if len(normal) > NORMAL_VIDEOS:
             raise InputError(
@@ -59,48 +54,41 @@ class XdViolence(OfficialBenchmark):
                 "keep the training videos in another folder"
             )
         return [
-            Listed(name=name, source=source, abnormal=name in self._stretches)
+            Listed(name=name, source=source, abnormal=name in self._abnormal)
             for name, source in (sources | normal).items()
         ]
 
     def _intervals(self, name: str) -> tuple[Interval, ...]:
-        return self._stretches.get(name, ())
+        return self._abnormal.get(name, ())
 
     def remarks(self) -> list[str]:
-        """See `OfficialBenchmark.remarks`."""
+        """See `Benchmark.remarks`."""
         return [
-            f"{ANNOTATION} lists the {len(self._stretches)} abnormal test videos only: the {NORMAL_VIDEOS} normal ones "
+            f"{ANNOTATION} lists the {len(self._abnormal)} abnormal test videos only: the {NORMAL_VIDEOS} normal ones "
             "are those of the video folder that it does not list"
         ]
 
 
 def read_annotation(path: Path) -> dict[str, tuple[Interval, ...]]:
-    """Video -> abnormal stretches, from lines such as `v=p7kvQ4OpDgU__#1_label_B4-0-0 270 1370`.
+    """Video -> abnormal intervals, from lines such as `v=p7kvQ4OpDgU__#1_label_B4-0-0 270 1370`.
 
     Some of the official lines end the name in `.mp4`, most do not.
 
     Raises:
         InputError: a line is not in this format, its name has an unknown label, or names a video again.
     """
-    entries: dict[str, tuple[Interval, ...]] = {}
-    for number, line in numbered_lines(path):
-        name, *fields = line.split()
+
+    def parse(name: str, fields: list[str]) -> tuple[str, tuple[Interval, ...]]:
         name = name.removesuffix(_SUFFIX)
-        try:
-            if NORMAL in _codes(name) or name in entries:
-                raise ValueError(f"{name} is {'listed twice' if name in entries else 'a normal video'}")
-            entries[name] = paired(fields)
-        except ValueError as error:
-            raise InputError(f"{error}: line {number} of {path}; restore the official file") from error
-    return entries
+        if NORMAL in _codes(name):
+            raise ValueError(f"{name} is a normal video")
+        return name, paired(fields)
+
+    return read_entries(path, parse)
 
 
 def _codes(name: str) -> set[str]:
-    """The labels in a video's name, such as B1 and G.
-
-    Raises:
-        ValueError: it has none, or an unknown one.
-    """
+    """The labels in a video's name, such as B1 and G. Raises ValueError if it has none, or an unknown one."""
     codes = set(name.rpartition("_label_")[2].split("-")) - {NONE} if "_label_" in name else set()
     if unknown := codes - CLASSES.keys() - {NORMAL}:
         raise ValueError(f"unknown label {min(unknown)}")

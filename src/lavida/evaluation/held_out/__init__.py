@@ -7,8 +7,7 @@ pictures that calibration did not use.
 """
 
 from lavida.evaluation.held_out.answers import Answer, ask
-from lavida.evaluation.held_out.measures import reliability_curve
-from lavida.evaluation.held_out.run import evaluate_exposure, exposure_answers
-from lavida.evaluation.held_out.tables import exposure_tables
+from lavida.evaluation.held_out.run import evaluate_exposure, exposure_answers, reliability_curve
+from lavida.evaluation.tables import exposure_tables
 
 __all__ = ["Answer", "ask", "evaluate_exposure", "exposure_answers", "exposure_tables", "reliability_curve"]

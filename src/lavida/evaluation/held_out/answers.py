@@ -1,78 +1,65 @@
-"""What the model says to prompts about one sample, which is encoded only once."""
+"""What the model says to queries about one sample, which is encoded only once, and the numbers of many answers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
+from sklearn.metrics import roc_auc_score
 from torch.nn import functional as F
 
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.detector import Detector
 from lavida.errors import InputError
-from lavida.evaluation.held_out.baselines import untrained_scores
+from lavida.evaluation.held_out.questions import WordsAlone
 from lavida.evaluation.scorers import Progress, untold
-from lavida.exposure.heldout import Prompt, Question
+from lavida.exposure.heldout import Query, Question
 from lavida.exposure.moving import own_neighbours, with_motion
-from lavida.exposure.sample import Segmented
+from lavida.exposure.sample import SegmentationSample
+from lavida.model.alignment import ClassifierEvidence, presence
 from lavida.model.lavida import LavidaOutput
 from lavida.video.clips import analysis_size
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model said to one prompt about one frame.
+    """What the model said to one query about one frame."""
 
-    Attributes:
-        positive: whether a named category is in the frame.
-        logit: the frame logit before calibration.
-        iou: of the mask with the present class; None without one.
-        named: whether the strongest category is the present one; None without one.
-        calibrates: whether calibration may learn from this picture (every other one).
-        frame: index of the frame in its clip, 0 for a picture.
-        categories: the names in the prompt.
-        present: the one that is in the sample, though not always in this frame; None where none is.
-        category_logits: of each name in the prompt; empty where the model cannot tell categories apart.
-        untrained: what the backbone's own classifier says without training; None where there is none.
-    """
-
-    positive: bool
-    logit: float
-    iou: float | None
-    named: bool | None
-    calibrates: bool
-    frame: int = 0
-    categories: tuple[str, ...] = ()
-    present: str | None = None
-    category_logits: tuple[float, ...] = ()
-    untrained: float | None = None
+    positive: bool  # whether a named category is in the frame
+    logit: float  # the frame logit before calibration
+    iou: float | None  # of the mask with the present class; None without one
+    named: bool | None  # whether the strongest category is the present one; None without one
+    calibrates: bool  # whether calibration may learn from this picture (every other one)
+    frame: int = 0  # index of the frame in its clip, 0 for a picture
+    categories: tuple[str, ...] = ()  # the names in the query
+    present: str | None = None  # the one that is in the sample, though not always in this frame; None where none is
+    category_logits: tuple[float, ...] = ()  # of each name; empty where the model cannot tell categories apart
+    untrained: float | None = None  # what the backbone's own classifier says without training; None without one
 
 
 class Questions(Protocol):
-    """Samples with prompts about each."""
+    """Samples with queries about each."""
 
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Iterator[Question]: ...
 
 
-def ask(detector: Detector, sample: Segmented, prompts: Sequence[Prompt], *, calibrates: bool) -> list[Answer]:
-    """One answer for every prompt and frame, in that order.
-
-    Raises:
-        InputError: a score is not a number.
-    """
-    if not prompts:
+def ask(detector: Detector, sample: SegmentationSample, queries: Sequence[Query], *, calibrates: bool) -> list[Answer]:
+    """One answer for every query and frame, in that order. Raises InputError if a score is not a number."""
+    if not queries:
         return []
-    output, untrained = forward(detector, sample, prompts)
+    output, untrained = forward(detector, sample, queries)
     if not torch.isfinite(output.frame_logits).all():
         raise InputError(
             f"the scores of {detector.name} are not numbers: its weights are damaged; save or train it again"
         )
     return [
-        _answer(output, (i, t), sample, prompt, calibrates=calibrates, untrained=said)
-        for i, (prompt, said) in enumerate(zip(prompts, untrained, strict=True))
+        _answer(output, (i, t), sample, query, calibrates=calibrates, untrained=said)
+        for i, (query, said) in enumerate(zip(queries, untrained, strict=True))
         for t in range(len(sample.frames))
     ]
 
@@ -85,19 +72,14 @@ def ask_all(
     learns: frozenset[int] = frozenset(),
     progress: Progress = untold,
 ) -> tuple[list[Answer], list[Answer]]:
-    """What the model says to a set's own prompts, and to those about removed categories.
+    """What the model says to a set's own queries, and to those about removed categories.
 
-    Args:
-        detector: its model is asked.
-        row: what `progress` is told.
-        questions: all of them are asked.
-        learns: the samples that calibration may learn from.
-        progress: told of every sample.
+    `learns` are the samples that calibration may learn from; `progress` is told of every sample of the `row`.
     """
     own, of_removed = [], []
     for done, question in enumerate(questions, start=1):
-        prompts = (*question.prompts, *question.removed)
-        answers = ask(detector, question.sample, prompts, calibrates=question.index in learns)
+        queries = (*question.prompts, *question.removed)
+        answers = ask(detector, question.sample, queries, calibrates=question.index in learns)
         end_of_own = len(question.prompts) * len(question.sample.frames)
         own += answers[:end_of_own]
         of_removed += answers[end_of_own:]
@@ -107,76 +89,152 @@ def ask_all(
 
 @torch.inference_mode()
 def forward(
-    detector: Detector, sample: Segmented, prompts: Sequence[Prompt]
+    detector: Detector, sample: SegmentationSample, queries: Sequence[Query]
 ) -> tuple[LavidaOutput, list[torch.Tensor | None]]:
-    """The model's output for the sample and each prompt as a batch, and what the backbone says without training."""
-    model = detector.model
-    frames = _analysed(sample.frames, detector)  # [1, T, 3, h, w]
-    motion = _motion(sample, detector, size=tuple(frames.shape[-2:]))
-    categories = [list(prompt.categories) for prompt in prompts]
+    """The model's output for the sample and each query as a batch, and what the backbone says without training."""
+    model, config = detector.model, detector.model.config
+    height, width = sample.frames.shape[1:3]
+    size = analysis_size(width, height, long_side=config.frame_side, multiple=config.frame_multiple)
+    images = [np.array(Image.fromarray(frame).resize(size[::-1], Image.Resampling.BILINEAR)) for frame in sample.frames]
+    frames = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)[None].to(detector.device)  # [1, T, 3, h, w]
+    motion = _motion(sample, size, detector.device) if detector.motion else None
+    categories = [list(query.categories) for query in queries]
     with detector.autocast():
-        features = model.encode(frames, motion)  # more than half of the work, the same for all prompts
+        features = model.encode(frames, motion)  # more than half of the work, the same for all queries
         f_sem, _ = model.clip_semantics(frames, categories)
         output = model.decode(features, f_sem, categories)
         return output, [untrained_scores(model, features.class_logits, names) for names in categories]
 
 
-def found_mask(output: LavidaOutput, at: tuple[int, int], size: tuple[int, int]) -> np.ndarray:
-    """The model's mask `at` a prompt and frame of the output: bool `[H,W]` of the given size."""
+def found_mask(output: LavidaOutput, at: tuple[int, int], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """The model's mask `at` a query and frame of the output: bool `[H,W]` of the given size."""
     i, t = at
     maps = F.interpolate(output.pixel_logits[i : i + 1, t : t + 1].float(), size=size, mode="bilinear")
     return (maps[0, 0] > 0).cpu().numpy()
 
 
-def _analysed(frames: np.ndarray, detector: Detector) -> torch.Tensor:
-    """uint8 `[T,H,W,3]` at the size at which the model looks at it, `[1,T,3,h,w]`."""
-    config = detector.model.config
-    size = analysis_size(frames.shape[2], frames.shape[1], long_side=config.frame_side, multiple=config.frame_multiple)
-    images = [np.array(Image.fromarray(f).resize(size[::-1], Image.Resampling.BILINEAR)) for f in frames]
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)[None].to(detector.device)
+def untrained_scores(
+    model: LavidaModel, class_logits: torch.Tensor | None, categories: Sequence[str]
+) -> torch.Tensor | None:
+    """How much the backbone's classifier sees of the strongest category, `[T]` in [0, 1], from `[T,C,h,w]` of logits.
 
-
-def _motion(sample: Segmented, detector: Detector, *, size: tuple[int, int]) -> torch.Tensor | None:
-    """What moves in a clip, or in a picture that comes with its neighbour: `[1,T,4,h/4,w/4]`."""
-    if not detector.motion:
+    The share of the classes that mean nearly the same as a category in what the classifier sees at a position, as in
+    `ClassifierEvidence`; the mean of the top positions of each map; the strongest category. No learned weight takes
+    part. Of the two similarities used there, this one does better on the data kit than the expected similarity (ConSE,
+    Norouzi et al., 2014). None where there is no classifier or the model does not know its class names.
+    """
+    if class_logits is None or model.alignment is None or model.alignment.classifier is None:
         return None
+    least = ClassifierEvidence.SYNONYM
+    with torch.autocast(class_logits.device.type, enabled=False):
+        similarity = model.text(list(categories)).float() @ model.alignment.classifier.class_features.float().T
+        nearest = similarity.amax(-1, keepdim=True).clamp(min=1e-6)
+        synonyms = (similarity / nearest - least).clamp(min=0) / (1 - least)  # [K, C], 1 for the nearest class
+        seen = torch.einsum("kc,tchw->tkhw", synonyms, class_logits.float().softmax(1))
+    return presence(seen[None])[0].amax(-1)
+
+
+def _motion(sample: SegmentationSample, size: tuple[int, int], device: torch.device) -> torch.Tensor | None:
+    """What moves in a clip, or in a picture that comes with its neighbour: `[1,T,4,h/4,w/4]`."""
     if sample.before is None and len(sample.frames) > 1:
         sample = own_neighbours(sample)
     fields = with_motion(sample, size=size).motion
-    return None if fields is None else torch.from_numpy(fields)[None].to(detector.device)
+    return None if fields is None else torch.from_numpy(fields)[None].to(device)
 
 
 def _answer(
     output: LavidaOutput,
     at: tuple[int, int],
-    sample: Segmented,
-    prompt: Prompt,
+    sample: SegmentationSample,
+    query: Query,
     *,
     calibrates: bool,
     untrained: torch.Tensor | None,
 ) -> Answer:
-    """The answer `at` this place of the output, prompt and frame; `untrained` `[T]` is of the same prompt."""
+    """The answer `at` this place of the output, query and frame; `untrained` `[T]` is of the same query."""
     i, t = at
-    actual = None if prompt.positive is None else sample.masks[prompt.positive][t]
-    visible = actual is not None and bool(actual.any())
     logits: tuple[float, ...] = ()
     if output.category_logits is not None:
-        logits = tuple(output.category_logits[i, t, : len(prompt.categories)].tolist())  # the rest is padding
+        logits = tuple(output.category_logits[i, t, : len(query.categories)].tolist())  # the rest is padding
+    actual = None if query.positive is None else sample.masks[query.positive][t]
     iou = named = None
-    if visible:
+    if actual is not None and actual.any():
         predicted = found_mask(output, at, actual.shape)
         iou = float((predicted & actual).sum() / (predicted | actual).sum())
         if logits:
-            named = prompt.categories[int(np.argmax(logits))] == prompt.positive
+            named = query.categories[int(np.argmax(logits))] == query.positive
     return Answer(
-        positive=visible,
+        positive=iou is not None,
         logit=float(output.frame_logits[i, t]),
         iou=iou,
         named=named,
         calibrates=calibrates,
         frame=t,
-        categories=prompt.categories,
-        present=prompt.positive,
+        categories=query.categories,
+        present=query.positive,
         category_logits=logits,
         untrained=None if untrained is None else float(untrained[t]),
     )
+
+
+def row_measures(answers: Sequence[Answer], words: WordsAlone | None) -> dict[str, float | int | None]:
+    """One row of the table. An AUC is None while all frames are of one kind or nothing gives that score."""
+    positive = [a.positive for a in answers]
+    untrained = [a.untrained for a in answers if a.untrained is not None]
+    return {
+        "prompts": sum(a.frame == 0 for a in answers),
+        "frames": len(answers),
+        "auc": area(positive, [a.logit for a in answers]),
+        "auc_words": None if words is None else area(positive, words.scores(a.categories for a in answers)),
+        "auc_untrained": area(positive, untrained) if len(untrained) == len(answers) else None,
+        "mask_iou": mean_of_known(a.iou for a in answers),
+        "category_accuracy": mean_of_known(a.named for a in answers),
+    }
+
+
+def category_measures(answers: Iterable[Answer]) -> dict[str, dict[str, Any]]:
+    """For each name the AUC of its own logit: frames that show it against frames that were asked for it in vain.
+
+    Frames of a sample that has the category, but not in sight, count as neither.
+    """
+    return _by_name(
+        (name, name == answer.present, logit)
+        for answer in answers
+        for name, logit in zip(answer.categories, answer.category_logits, strict=bool(answer.category_logits))
+        if name != answer.present or answer.positive
+    )
+
+
+def removed_measures(answers: Iterable[Answer], removed: Collection[str]) -> dict[str, dict[str, Any]]:
+    """For each removed name the AUC of the frame score: queries where it is there against queries where it is not.
+
+    The name is in all of these queries, so it gives nothing away.
+    """
+    named = ((name, answer) for answer in answers for name in removed if name in answer.categories)
+    return _by_name(((name, answer.positive, answer.logit) for name, answer in named), names=removed)
+
+
+def _by_name(logits: Iterable[tuple[str, bool, float]], *, names: Iterable[str] = ()) -> dict[str, dict[str, Any]]:
+    """From (name, whether it is there, logit)."""
+    sides: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in names}
+    for name, present, logit in logits:
+        sides.setdefault(name, ([], []))[present].append(logit)
+    return {
+        name: {
+            "auc": area([False] * len(absent) + [True] * len(present), absent + present),
+            "present": len(present),
+            "absent": len(absent),
+        }
+        for name, (absent, present) in sorted(sides.items())
+    }
+
+
+def area(positive: Sequence[bool], scores: Sequence[float] | NDArray[np.floating]) -> float | None:
+    """ROC AUC; None while there is only one kind."""
+    return float(roc_auc_score(positive, scores)) if len(set(positive)) == 2 else None
+
+
+def mean_of_known(values: Iterable[float | None]) -> float | None:
+    """The mean of the values that are there; None without any."""
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -4,21 +4,23 @@ In one frame a runner looks like a walker and a driving car like a parked one, s
 the motion input is used. Nothing of them was in training: pictures and cut-outs are of the held-out splits.
 """
 
-from __future__ import annotations
-
 import inspect
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline, make_pipeline
 
 from lavida.exposure.cutouts import CutoutBank
 from lavida.exposure.datasets import DATASETS, load
-from lavida.exposure.heldout import CATEGORIES, HeldoutQuestions, Prompt, Question, evenly_spread
+from lavida.exposure.heldout import CATEGORIES, HeldoutQuestions, Query, Question, evenly_spread
 from lavida.exposure.mixture import Mixture
 from lavida.exposure.moving import DRIVING, FAST, PARKED, set_in_motion
-from lavida.exposure.sample import SegmentationDataset, Segmented
+from lavida.exposure.sample import SegmentationDataset, SegmentationSample
 from lavida.exposure.views import reframe
 from lavida.exposure.vocabulary import Vocabulary
 
@@ -53,23 +55,18 @@ class HeldOut:
     ) -> tuple[HeldoutQuestions, frozenset[int]]:
         """The questions about a split, and the indices of the samples that calibration may learn from.
 
-        Args:
-            root: holds the folder.
-            split: `heldout`, or `train` for a baseline that learns by the rule of the test.
-            removed: names removed from training, see `HeldoutQuestions`.
-            calibrating: only the samples that calibration may learn from.
-            seeds: pairs of prompts for a sample.
-            most: at most so many samples, spread evenly; None is `MOST_PICTURES` or `MOST_CLIPS`.
+        At most `most` samples are asked, spread evenly (None: `MOST_PICTURES` or `MOST_CLIPS`), or with `calibrating`
+        those of them that it may learn from; a pair of queries for each of the `seeds`. For `removed` see
+        `HeldoutQuestions`.
 
         Raises:
             InputError: the data set or the split is not there.
         """
-        dataset, of_pictures = self.load(root, split), self.clip_length == 1
+        dataset, of_pictures, words = self.load(root, split), self.clip_length == 1, Vocabulary.builtin()
         asked = evenly_spread(len(dataset), most or (MOST_PICTURES if of_pictures else MOST_CLIPS))
         learns = frozenset(asked[::2] if of_pictures else ())
         chosen = learns if calibrating else asked
-        vocabulary = Vocabulary.builtin()
-        return HeldoutQuestions(dataset, vocabulary=vocabulary, asked=chosen, removed=removed, seeds=seeds), learns
+        return HeldoutQuestions(dataset, vocabulary=words, asked=chosen, removed=removed, seeds=seeds), learns
 
 
 PICTURES = (
@@ -98,8 +95,8 @@ def clip_sets(root: Path, *, clip_length: int = CLIP_LENGTH) -> list[HeldOut]:
 SCENES = 240
 SIZE = (352, 512)  # of a scene, height and width
 ZOOM = (1.0, 1.6)
-STREETS = (("camvid", "camvid"), ("idd_lite", "idd_lite"))  # data set and folder of the still pictures
-ACTORS = (*STREETS, ("humans", "humans"), ("davis", "davis2016"))  # and of the cut-outs
+STREETS = PICTURES[:2]  # of the still pictures
+ACTORS = tuple(each for each in PICTURES if each.row != "coco128")  # of the cut-outs
 # the row's category, and what must be in sight in a scene without it: the same things, moving otherwise
 ROWS = {f"moving: {FAST}": (FAST, "person"), f"moving: {DRIVING}": (DRIVING, PARKED)}
 
@@ -107,22 +104,17 @@ ROWS = {f"moving: {FAST}": (FAST, "person"), f"moving: {DRIVING}": (DRIVING, PAR
 class MovingScenes:
     """Questions about one motion word: each scene is asked for it among absent names.
 
-    Scenes in which the answer is doubtful (a cyclist is a fast-moving person, too) are left out.
-
-    Args:
-        root: the data kit.
-        row: a key of `ROWS`.
-        scenes: how many to make; a scene depends on its number alone.
+    Scenes in which the answer is doubtful (a cyclist is a fast-moving person, too) are left out. `row` is a key of
+    `ROWS`; a scene depends on its number alone.
     """
 
     def __init__(self, root: Path, row: str, *, scenes: int = SCENES) -> None:
         self._word, self._otherwise = ROWS[row]
-        self._streets = _heldout(root, STREETS)
-        self._bank = CutoutBank(_heldout(root, ACTORS))
+        self._streets = Mixture([each.load(root) for each in STREETS], [1.0] * len(STREETS))
+        self._bank = CutoutBank(Mixture([each.load(root) for each in ACTORS], [1.0] * len(ACTORS)))
         self._scenes = scenes
 
     def __len__(self) -> int:
-        """How many scenes are made."""
         return self._scenes
 
     def __iter__(self) -> Iterator[Question]:
@@ -130,22 +122,43 @@ class MovingScenes:
             rng = np.random.default_rng((index, len(self._word)))
             view = reframe(self._streets.draw(rng), size=SIZE, rng=rng, scale=ZOOM, without=0)
             scene = set_in_motion(view, self._bank, length=1, rng=rng)
-            prompts = () if self._doubtful(scene) else (self._prompt(scene, index, rng),)
-            yield Question(scene, index, prompts, ())
+            queries = () if self._doubtful(scene) else (self._query(scene, index, rng),)
+            yield Question(scene, index, queries, ())
 
-    def _doubtful(self, scene: Segmented) -> bool:
+    def _doubtful(self, scene: SegmentationSample) -> bool:
         listed = scene.masks.get(self._word)
         if listed is not None:
             return not listed.any()
         return self._otherwise not in scene.masks or not scene.masks[self._otherwise].any()
 
-    def _prompt(self, scene: Segmented, index: int, rng: np.random.Generator) -> Prompt:
+    def _query(self, scene: SegmentationSample, index: int, rng: np.random.Generator) -> Query:
         vocabulary = Vocabulary.builtin()
         conflicts = vocabulary.picture(scene.masks, scene.dataset, scene=scene.scene).names
         absent = [name for name in vocabulary.names if name not in conflicts]
         names = [self._word, *rng.choice(absent, CATEGORIES - 1, replace=False).tolist()]
-        return Prompt(index, tuple(rng.permutation(names).tolist()), self._word if self._word in scene.masks else None)
+        return Query(index, tuple(rng.permutation(names).tolist()), self._word if self._word in scene.masks else None)
 
 
-def _heldout(root: Path, sets: tuple[tuple[str, str], ...]) -> Mixture:
-    return Mixture([load(name, root / folder, "heldout") for name, folder in sets], [1.0] * len(sets))
+class WordsAlone:
+    """A bag of names: logistic regression on which names a query holds, and nothing else.
+
+    Learns from queries about training samples, drawn by the rule of the test.
+    """
+
+    def __init__(self, model: Pipeline) -> None:
+        self._model = model
+
+    @classmethod
+    def learn(cls, queries: Sequence[Query]) -> "WordsAlone | None":
+        """None where the queries are not of both kinds, so that there is nothing to learn."""
+        labels = [query.positive is not None for query in queries]
+        if len(set(labels)) < 2:
+            return None
+        # a name is one word, however many it is written with
+        model = make_pipeline(CountVectorizer(analyzer=tuple), LogisticRegression(max_iter=1000))
+        return cls(model.fit([query.categories for query in queries], labels))
+
+    def scores(self, queries: Iterable[tuple[str, ...]]) -> NDArray[np.float64]:
+        """Logits `[N]` that a named category is there; names that were never learnt from say nothing."""
+        queries = list(queries)
+        return self._model.decision_function(queries) if queries else np.zeros(0)

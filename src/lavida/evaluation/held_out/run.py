@@ -1,7 +1,5 @@
 """The run of the held-out test: sets -> answers -> `metrics.json`, scores and the reliability curve."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,16 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 
 from lavida import __version__
 from lavida.detector import Detector
 from lavida.errors import InputError
-from lavida.evaluation.held_out.answers import Answer, ask_all
-from lavida.evaluation.held_out.baselines import WordsAlone
-from lavida.evaluation.held_out.measures import (
+from lavida.evaluation.held_out.answers import (
+    Answer,
+    Questions,
+    ask_all,
     category_measures,
-    draw_reliability,
-    reliability_curve,
     removed_measures,
     row_measures,
 )
@@ -30,14 +28,16 @@ from lavida.evaluation.held_out.questions import (
     ROWS,
     HeldOut,
     MovingScenes,
+    WordsAlone,
     clip_sets,
 )
 from lavida.evaluation.results import ResultFolder
 from lavida.evaluation.scorers import Progress, untold
-from lavida.exposure.heldout import Prompt
+from lavida.exposure.heldout import Query
 
 REMOVED = "removed"  # the row of the categories that training never used
-WORDS_DRAWS = 8  # pairs of prompts for a training sample
+WORDS_DRAWS = 8  # pairs of queries for a training sample
+BINS = 10  # of the reliability curve
 
 
 def exposure_answers(
@@ -48,15 +48,10 @@ def exposure_answers(
     pictures: Sequence[HeldOut] = PICTURES,
     progress: Progress = untold,
 ) -> Iterator[tuple[str, list[Answer]]]:
-    """The answers of every held-out picture set below `root` (the layout of the data kit).
+    """The answers of every held-out picture set below `root` (the layout of the data kit), by row.
 
-    Args:
-        detector: its model is asked.
-        root: holds the folders of the sets.
-        calibrating: ask only the half of the pictures that calibration may learn from, and leave out prompts with a
-            category that was removed from training, and sets that then lack one of the two kinds of prompts.
-        pictures: the sets.
-        progress: called after every sample.
+    `calibrating` asks only the half of the pictures that calibration may learn from, and leaves out queries with a
+    category that was removed from training, and sets that then lack one of the two kinds of queries.
 
     Raises:
         InputError: a set is not there; before anything is asked.
@@ -83,17 +78,9 @@ def evaluate_exposure(
 ) -> dict[str, Any]:
     """Run the held-out test and write `out/metrics.json`, `out/scores/<set>.npz` and `out/reliability.png`.
 
-    Args:
-        detector: what is measured.
-        root: holds the picture sets of the data kit and any data sets of videos (see `clip_sets`).
-        out: made when missing; an earlier result is replaced when all is done.
-        pictures: the picture sets.
-        clip_length: frames of a clip, T.
-        progress: called after every sample.
-
-    Returns:
-        What `metrics.json` holds: `sets` (the rows of the table), `removed` and `categories` (by name),
-        `reliability`, `settings`.
+    `root` holds the picture sets of the data kit and any data sets of videos (see `clip_sets`). An earlier result is
+    replaced when all is done. What `metrics.json` holds is returned: `sets` (the rows of the table), `removed` and
+    `categories` (by name), `reliability`, `settings`.
 
     Raises:
         InputError: a data set is not there or damaged, or `out` cannot be written.
@@ -112,13 +99,14 @@ def evaluate_exposure(
             labels = np.array([a.positive for a in answers], dtype=np.uint8)
             folder.write_scores(name.replace(" ", "-"), scores=_probabilities(detector, answers), labels=labels)
         unseen = [a for a in about_pictures if not a.calibrates]
+        reliability = reliability_curve(_probabilities(detector, unseen), np.array([a.positive for a in unseen]))
         result = {
             "benchmark": "exposure",
             "model": detector.name,
             "sets": {name: row_measures(answers, words.get(name)) for name, answers in rows.items()},
             "removed": removed_measures(of_removed, removed),
             "categories": category_measures(about_pictures),
-            "reliability": reliability_curve(_probabilities(detector, unseen), np.array([a.positive for a in unseen])),
+            "reliability": reliability,
             "settings": {
                 "scorer": "detector",
                 "lavida": __version__,
@@ -130,7 +118,7 @@ def evaluate_exposure(
             },
         }
         folder.publish(result)
-    draw_reliability(result["reliability"], Path(out) / "reliability.png")
+    draw_reliability(reliability, Path(out) / "reliability.png")
     return result
 
 
@@ -139,9 +127,12 @@ def _answers(
 ) -> tuple[dict[str, list[Answer]], list[Answer]]:
     """By row, moving scenes last; and those about removed categories."""
     # all sets are opened before the first is asked: what is missing is said at once
-    opened = [(each.row, *each.questions(root, removed=removed)) for each, removed in sets]
+    opened: list[tuple[str, Questions, frozenset[int]]] = [
+        (each.row, *each.questions(root, removed=removed)) for each, removed in sets
+    ]
     opened += [(row, MovingScenes(root, row), frozenset()) for row in ROWS if detector.model.config.motion]
-    rows, of_removed = {}, []
+    rows: dict[str, list[Answer]] = {}
+    of_removed = []
     for row, questions, learns in opened:
         rows[row], about_removed = ask_all(detector, row, questions, learns=learns, progress=progress)
         of_removed += about_removed
@@ -151,14 +142,15 @@ def _answers(
 def _words(
     root: Path, sets: Sequence[tuple[HeldOut, frozenset[str]]], progress: Progress
 ) -> dict[str, WordsAlone | None]:
-    """For each row a baseline that has learnt from prompts about the row's training split, where that is there."""
-    learnt, about_removed = {}, []
+    """For each row a baseline that has learnt from queries about the row's training split, where that is there."""
+    learnt: dict[str, WordsAlone | None] = {}
+    about_removed: list[Query] = []
     for each, removed in sets:
         try:
             questions, _ = each.questions(root, split="train", removed=removed, seeds=range(WORDS_DRAWS))
         except InputError:  # a root for testing alone is no mistake: the row has no such number then
             continue
-        own: list[Prompt] = []
+        own: list[Query] = []
         for done, question in enumerate(questions, start=1):
             own += question.prompts
             about_removed += question.removed
@@ -170,3 +162,33 @@ def _words(
 def _probabilities(detector: Detector, answers: Sequence[Answer]) -> np.ndarray:
     logits = torch.tensor([a.logit for a in answers])
     return detector.model.calibrated(logits).sigmoid().numpy()
+
+
+def reliability_curve(probabilities: np.ndarray, positive: np.ndarray) -> dict[str, Any]:
+    """Mean score against the share of positives in ten equal bins of the score, and their weighted mean gap.
+
+    That is `score`, `positive_share` and `prompts` for each bin that is not empty, and `expected_calibration_error`.
+    """
+    bins = np.minimum((probabilities * BINS).astype(int), BINS - 1)
+    rows = [(probabilities[bins == b].mean(), positive[bins == b].mean(), int((bins == b).sum())) for b in set(bins)]
+    rows.sort()
+    gap = sum(count * abs(score - share) for score, share, count in rows) / len(probabilities)
+    return {
+        "score": [float(row[0]) for row in rows],
+        "positive_share": [float(row[1]) for row in rows],
+        "prompts": [row[2] for row in rows],
+        "expected_calibration_error": float(gap),
+    }
+
+
+def draw_reliability(curve: dict[str, Any], path: Path) -> None:
+    """The reliability curve: mean score of a bin against the share of positives in it, with the number of prompts."""
+    figure = Figure(figsize=(4.5, 4.5), layout="constrained")
+    axes = figure.add_subplot(xlabel="score", ylabel="share of prompts with a named category in the picture")
+    axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="perfect")
+    axes.plot(curve["score"], curve["positive_share"], marker="o", label="measured")
+    for score, share, count in zip(curve["score"], curve["positive_share"], curve["prompts"], strict=True):
+        axes.annotate(str(count), (score, share), xytext=(6, -9), textcoords="offset points", fontsize=8, color="0.4")
+    axes.set(xlim=(0, 1), ylim=(0, 1), title="Reliability on held-out pictures")
+    axes.legend(frameon=False)
+    figure.savefig(path, dpi=110)

@@ -1,17 +1,21 @@
-"""The tables of studies, trained or changed at inference: plain data for `<study>.json`, and from that Markdown."""
+"""The tables of studies, trained or changed at inference, as Markdown and as charts, from what `<study>.json` holds."""
 
-from __future__ import annotations
-
-import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from statistics import fmean, stdev
+import json
+from collections.abc import Callable, Mapping, Sequence
+from itertools import cycle
+from pathlib import Path
 from typing import Any
 
-from lavida import __version__
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
 from lavida.evaluation.metrics import METRICS
-from lavida.paper.ablations.studies import DEFAULT, Row, Study
-from lavida.training.recipe import Recipe
+from lavida.files import atomic_file
+from lavida.paper.ablations.studies import DEFAULT
+
+Content = Mapping[str, Any]  # of `<study>.json`: `series.summary`, or that of `trained.ablate_trained`
 
 HEADINGS = {"auc": "mean AUC", "mask_iou": "mask IoU", "category_accuracy": "right category"}
 PED2_HEADINGS = {"ped2.pixel_auc": "Ped2 pixel AUC", "ped2.frame_auc": "Ped2 frame AUC"}
@@ -19,132 +23,17 @@ PED2_HEADINGS = {"ped2.pixel_auc": "Ped2 pixel AUC", "ped2.frame_auc": "Ped2 fra
 HEADINGS_ON_BENCHMARK = {key: name.replace(", micro", "").replace(",", "") for key, name in METRICS.items()}
 SURE = 2  # standard errors that a difference must exceed
 NONE = "-"
+COSTS = {
+    "kept_tokens": "visual tokens",
+    "cache_bytes": "key-value cache",
+    "attention_macs": "attention operations",
+    "semantics_ms": "time of the semantics stage",
+}
+PANEL_IN, DPI = (5.0, 4.2), 110
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A row and the results of its finished runs, one a seed (`Runs.result`)."""
-
-    row: Row
-    results: Sequence[Mapping[str, Any]]
-
-    def values(self, metric: str) -> list[float]:
-        return [v for result in self.results if (v := result["metrics"].get(metric)) is not None]
-
-
-def summary(
-    study: Study, measured: Sequence[Measured], *, recipe: Recipe, costs: Sequence[Mapping[str, Any]] | None
-) -> dict[str, Any]:
-    """Everything that a table says.
-
-    Args:
-        study: what was varied.
-        measured: its rows in order, one or more with results; those without are listed as not run.
-        recipe: of the default row: the budget.
-        costs: of the compression ratios (`compression_costs`), or None.
-    """
-    default = next((each for each in measured if each.row.name == DEFAULT), None)
-    done = [each for each in measured if each.results]
-    budget, paper, first = recipe.train, study.published, done[0].results[0]
-    return {
-        "study": study.name,
-        "title": study.title,
-        "key": study.key or None,
-        "remark": study.remark,
-        "lavida": __version__,
-        "budget": {
-            "steps": budget.steps,
-            "batch_size": budget.batch_size,
-            "size": list(recipe.data.size),
-            "learning_rate": budget.learning_rate,
-        },
-        "held_out": {
-            "most_pictures": first["pictures"],
-            "prompts": {name: values["prompts"] for name, values in first["sets"].items()},
-        },
-        "noise": None if default is None else _noise(default),
-        "rows": [_row(each, default, study) for each in done],
-        "not_run": [each.row.name for each in measured if not each.results],
-        "costs": None if costs is None else list(costs),
-        "paper": None if paper is None else {"source": paper.source, "columns": paper.columns, "note": paper.note},
-    }
-
-
-def markdown(content: Mapping[str, Any]) -> str:
+def markdown(content: Content) -> str:
     """The table of a `summary`, with its budget, its noise and the paper's rows."""
-    return _page(content, _rows_table(content), _remarks(content))
-
-
-def trained_markdown(content: Mapping[str, Any]) -> str:
-    """The table of a trained model in percent, with what each row costs and what it was measured on."""
-    keys = measured_metrics(content)
-    head = ["ratio" if is_curve(content) else "row", *(HEADINGS_ON_BENCHMARK[key] for key in keys)]
-    cells = [[row["metrics"].get(key) for key in keys] for row in content["rows"]]
-    body = [
-        [row["label"], *(NONE if value is None else f"{100 * value:.2f}" for value in values)]
-        for row, values in zip(content["rows"], cells, strict=True)
-    ]
-    return _page(content, _table(head, body), _trained_remarks(content))
-
-
-def is_curve(content: Mapping[str, Any]) -> bool:
-    """Whether the rows of a trained model lie on an axis."""
-    return all(row["level"] is not None for row in content["rows"])
-
-
-def measured_metrics(content: Mapping[str, Any]) -> list[str]:
-    """Those that any row of a trained model has."""
-    return [key for key in HEADINGS_ON_BENCHMARK if any(key in row["metrics"] for row in content["rows"])]
-
-
-def _page(content: Mapping[str, Any], rows: str, remarks: Sequence[str]) -> str:
-    costs = [_cost_table(content["costs"])] if content["costs"] else []
-    not_run = [f"Not run: {', '.join(content['not_run'])}."] if content["not_run"] else []
-    return "\n\n".join([f"# {content['title']}", rows, *costs, *remarks, *not_run]) + "\n"
-
-
-def _row(measured: Measured, default: Measured | None, study: Study) -> dict[str, Any]:
-    row, paper = measured.row, study.published
-    metrics = dict.fromkeys(key for result in measured.results for key in result["metrics"])
-    return {
-        "row": row.name,
-        "label": row.label,
-        "level": row.level,
-        "changes": dict(row.changes),
-        "seeds": [result["seed"] for result in measured.results],
-        "metrics": {key: _statistics(measured.values(key)) for key in metrics},
-        "versus_default": None if default is None or row.name == DEFAULT else _difference(measured, default),
-        "paper": None if paper is None else paper.rows.get(row.level),
-    }
-
-
-def _statistics(values: Sequence[float]) -> dict[str, Any] | None:
-    if not values:
-        return None
-    return {"mean": fmean(values), "std": stdev(values) if len(values) > 1 else None, "values": list(values)}
-
-
-def _noise(default: Measured) -> dict[str, Any] | None:
-    """How far the default row is from itself with another seed; None with fewer than two seeds."""
-    values = default.values("auc")
-    if len(values) < 2:
-        return None
-    seeds = [result["seed"] for result in default.results]
-    return {"seeds": seeds, "auc": values, "std": stdev(values), "range": max(values) - min(values)}
-
-
-def _difference(measured: Measured, default: Measured) -> dict[str, Any] | None:
-    """Mean AUC less the default's, its standard error from the default's spread, and whether it stands out."""
-    own, other = measured.values("auc"), default.values("auc")
-    if not own or not other:
-        return None
-    difference = fmean(own) - fmean(other)
-    error = stdev(other) * math.sqrt(1 / len(own) + 1 / len(other)) if len(other) > 1 else None
-    clear = None if error is None else abs(difference) > SURE * error
-    return {"auc": difference, "standard_error": error, "clear": clear}
-
-
-def _rows_table(content: Mapping[str, Any]) -> str:
     rows, paper = content["rows"], content["paper"] or {"columns": ()}
     present = dict.fromkeys(key for row in rows for key in row["metrics"])
     columns = {key: f"{key.removeprefix('auc.')} AUC" for key in present if key.startswith("auc.")} | HEADINGS
@@ -159,80 +48,41 @@ def _rows_table(content: Mapping[str, Any]) -> str:
             cells.append(_value(row["metrics"].get(key)))
             if key == "auc":
                 cells.append(_versus(row["versus_default"]))
-        numbers = row["paper"] or (None,) * len(paper["columns"])
-        body.append([*cells, *(NONE if number is None else f"{number:.2f}" for number in numbers)])
-    return _table(head, body)
+        body.append([*cells, *map(_number, row["paper"] or (None,) * len(paper["columns"]))])
+    return _render(content, head, body)
 
 
-def _cost_table(costs: Sequence[Mapping[str, Any]]) -> str:
-    """`compression_costs`, with what the numbers are."""
-    head = ["ratio", f"kept of {costs[0]['visual_tokens']} visual tokens", "tokens read", "key-value cache (kB)"]
-    head += ["attention (million multiply-adds)", "semantics stage (ms)"]
-    body = [
-        [
-            f"{cost['ratio']:g}",
-            str(cost["kept_tokens"]),
-            str(cost["sequence"]),
-            f"{cost['cache_bytes'] / 1000:.1f}",
-            f"{cost['attention_macs'] / 1e6:.2f}",
-            f"{cost['semantics_ms']:.1f}",
-        ]
-        for cost in costs
-    ]
-    return (
-        f"{_table(head, body)}\n\n"
-        "One clip: tokens as they are; cache (half precision) and attention of the language model's prefill from "
-        "shapes; time measured, median of the vision tower, compression and the prefill together."
+def trained_markdown(content: Content) -> str:
+    """The table of a trained model in percent, with what each row costs and what it was measured on."""
+    keys = measured_metrics(content)
+    head = ["ratio" if is_curve(content) else "row", *(HEADINGS_ON_BENCHMARK[key] for key in keys)]
+    body = [[row["label"], *(_number(row["metrics"].get(key), scale=100) for key in keys)] for row in content["rows"]]
+    return _render(content, head, body)
+
+
+def is_curve(content: Content) -> bool:
+    """Whether the rows of a trained model lie on an axis."""
+    return all(row["level"] is not None for row in content["rows"])
+
+
+def measured_metrics(content: Content) -> list[str]:
+    """Those that any row of a trained model has."""
+    return [key for key in HEADINGS_ON_BENCHMARK if any(key in row["metrics"] for row in content["rows"])]
+
+
+def _render(content: Content, head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    environment = Environment(  # Markdown, not HTML: nothing is escaped
+        loader=PackageLoader("lavida", "paper/ablations"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
+    return environment.get_template("table.md.jinja").render(content, head=head, body=body, sure=SURE)
 
 
-def _remarks(content: Mapping[str, Any]) -> list[str]:
-    budget, noise, paper, asked = content["budget"], content["noise"], content["paper"], content["held_out"]
-    height, width = budget["size"]
-    prompts = ", ".join(f"{name} {count}" for name, count in asked["prompts"].items())
-    remarks = [
-        f"Budget of a row: {budget['steps']} steps of {budget['batch_size']} pictures at {height}x{width}, learning "
-        f"rate {budget['learning_rate']:g}, no calibration; far from converged, so rows say what helps early. "
-        f"Held-out exposure test with at most {asked['most_pictures']} pictures of a set; prompts: {prompts}."
-    ]
-    if noise:
-        seeds, aucs = (", ".join(map(form, noise[k])) for k, form in (("seeds", str), ("auc", "{:.3f}".format)))
-        remarks.append(
-            f"Noise: the default row with seeds {seeds} has a mean AUC of {aucs} (range {noise['range']:.3f}, "
-            f"standard deviation {noise['std']:.3f}). A difference marked ~ is below {SURE} standard errors made of "
-            f"that, which {len(noise['auc'])} seeds can only hint at."
-        )
-    else:
-        remarks.append("Noise: unknown, the default row has fewer than two seeds. Read no difference as an effect.")
-    if paper:
-        what = "are the paper's" if paper["columns"] else f"says: {paper['note']}"
-        where = f"columns marked paper ({paper['source']})" if paper["columns"] else f"{paper['source']} of the paper"
-        remarks.append(
-            f"Reference, of another scale (a 7B language model on video benchmarks, not this model on held-out "
-            f"pictures): {where} {what}."
-        )
-    return [*remarks, content["remark"]] if content["remark"] else remarks
-
-
-def _trained_remarks(content: Mapping[str, Any]) -> list[str]:
-    asked, first, paper = content["asked"], content["rows"][0], content["paper"]
-    choices = ", ".join(f"{key} {value}" for key, value in asked["protocol"].items() if key != "name")
-    remarks = [
-        f"{asked['model']} on {asked['benchmark']}, {first['videos']} of {first['official_videos']} videos, in %. "
-        "Nothing was trained for a row: it says what these weights rely on, not what a model trained so could do.",
-        f"Protocol {asked['protocol']['name']}: {choices}.",
-    ]
-    if first["notes"]:
-        remarks.append(f"The benchmark's folder: {'; '.join(first['notes'])}.")
-    if paper:
-        remarks.append(f"The paper ({paper['source']}), on a 7B language model: {paper['note']}.")
-    return remarks
-
-
-def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, all columns but the first aligned to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *body]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+def _number(value: float | None, *, scale: int = 1) -> str:
+    return NONE if value is None else f"{scale * value:.2f}"
 
 
 def _value(statistics: Mapping[str, Any] | None) -> str:
@@ -243,3 +93,117 @@ def _value(statistics: Mapping[str, Any] | None) -> str:
 
 def _versus(difference: Mapping[str, Any] | None) -> str:
     return NONE if difference is None else f"{difference['auc']:+.3f}{'' if difference['clear'] is not False else ' ~'}"
+
+
+def write_table(stem: Path, content: Content, *, text: str, draw: Callable[[Content, Path], None]) -> Path:
+    """Write `.png`, `.md` and `.json` beside each other, none of them half; the path of the second.
+
+    Raises:
+        InputError: they cannot be written.
+    """
+    with atomic_file(stem.with_suffix(".png")) as path:
+        draw(content, path)
+    with atomic_file(stem.with_suffix(".md")) as path:
+        path.write_text(text, encoding="utf-8")
+    with atomic_file(stem.with_suffix(".json")) as path:
+        path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    return stem.with_suffix(".md")
+
+
+def draw(content: Content, path: Path) -> None:
+    """Draw a `summary` to a PNG file."""
+    title = f"{content['title']} ({content['budget']['steps']} steps a row)"
+    _draw_panels(content, path, [_draw_auc, _draw_means], title)
+
+
+def draw_trained(content: Content, path: Path) -> None:
+    """Draw to a PNG file: for compression metrics and costs (Figure 7), else what each row gains or loses."""
+    asked = content["asked"]
+    title = f"{asked['model']} on {asked['benchmark']}, protocol {asked['protocol']['name']}"
+    _draw_panels(content, path, [_draw_metrics], title, fontsize=10)
+
+
+def _draw_panels(
+    content: Content, path: Path, panels: Sequence[Callable[[Axes, Content], None]], title: str, **style: Any
+) -> None:
+    panels = [*panels, _draw_costs] if content["costs"] else panels
+    figure = Figure(figsize=(PANEL_IN[0] * max(len(panels), 1.4), PANEL_IN[1]), dpi=DPI, layout="constrained")
+    figure.suptitle(title, **style)
+    for axes, panel in zip(figure.subplots(1, len(panels), squeeze=False)[0], panels, strict=True):
+        panel(axes, content)
+    figure.savefig(path, format="png")
+
+
+def _draw_auc(axes: Axes, content: Content) -> None:
+    """Frame AUC of each set, their mean with every seed as a point, and the default's spread as a band."""
+    rows, style = content["rows"], _line(content)
+    sets = dict.fromkeys(key for row in rows for key in row["metrics"] if key.startswith("auc."))
+    for key, marker in zip(sets, cycle("v^<>sDpX"), strict=False):
+        name = key.removeprefix("auc.")
+        axes.plot(_means(rows, key), linestyle=style, color="0.65", linewidth=0.8, marker=marker, label=name)
+    axes.plot(_means(rows, "auc"), linestyle=style, color="C0", linewidth=2, marker="_", markersize=12, label="mean")
+    for place, row in enumerate(rows):
+        values = (row["metrics"].get("auc") or {"values": []})["values"]
+        axes.plot([place] * len(values), values, "o", color="C3" if row["row"] == DEFAULT else "C0", zorder=3)
+    if content["noise"]:
+        values = content["noise"]["auc"]
+        axes.axhspan(min(values), max(values), color="C3", alpha=0.15, label="default, its seeds")
+    _name_rows(axes, rows)
+    axes.set_ylabel("frame AUC, held-out pictures")
+    _legend(axes)
+
+
+def _draw_means(axes: Axes, content: Content) -> None:
+    rows = content["rows"]
+    for key, label in {"mask_iou": "mask IoU", "category_accuracy": "right category"}.items():
+        axes.plot(_means(rows, key), linestyle=_line(content), marker="o", label=label)
+    _name_rows(axes, rows)
+    axes.set(ylim=(0, 1), ylabel="held-out pictures")
+    _legend(axes, fontsize=8, ncols=2)
+
+
+def _draw_metrics(axes: Axes, content: Content) -> None:
+    rows, curve = content["rows"], is_curve(content)
+    places = [row["level"] for row in rows] if curve else list(range(len(rows)))
+    for key in measured_metrics(content):
+        values = np.array([100 * row["metrics"].get(key, float("nan")) for row in rows])
+        values = values if curve else values - values[0]
+        axes.plot(places, values, linestyle="-" if curve else "none", marker="o", label=HEADINGS_ON_BENCHMARK[key])
+    if curve:
+        axes.set(xlabel="compression ratio", ylabel="%")
+    else:
+        _name_rows(axes, rows)
+        axes.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+        axes.margins(x=0.15)
+        axes.set_ylabel(f"points beside {rows[0]['label']}")
+    axes.grid(axis="y", color="0.92")
+    _legend(axes)
+
+
+def _draw_costs(axes: Axes, content: Content) -> None:
+    """Each cost over the compression ratio, as a share of that without compression (Figure 7b)."""
+    costs = content["costs"]
+    whole = max(costs, key=lambda cost: cost["ratio"])
+    ratios = [cost["ratio"] for cost in costs]
+    for key, label in COSTS.items():
+        axes.plot(ratios, [cost[key] / whole[key] for cost in costs], marker="o", label=label)
+    axes.set(ylim=(0, None), xlabel="compression ratio", ylabel=f"share of ratio {whole['ratio']:g}")
+    _legend(axes, ncols=2)
+
+
+def _legend(axes: Axes, *, fontsize: int = 7, ncols: int = 4) -> None:
+    axes.legend(frameon=False, fontsize=fontsize, ncols=ncols, loc="lower center", bbox_to_anchor=(0.5, 1))
+
+
+def _line(content: Content) -> str:
+    """Levels that can be ordered are joined by a line; parts and kinds are not."""
+    return "-" if all(isinstance(row["level"], (int, float)) for row in content["rows"]) else "none"
+
+
+def _means(rows: Sequence[Mapping[str, Any]], key: str) -> list[float]:
+    """Of each row; NaN, a gap in the line, where it was not measured."""
+    return [float("nan") if (one := row["metrics"].get(key)) is None else one["mean"] for row in rows]
+
+
+def _name_rows(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    axes.set_xticks(range(len(rows)), [row["label"] for row in rows], rotation=25, ha="right")

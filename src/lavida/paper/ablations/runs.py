@@ -3,37 +3,28 @@
 Measured are the held-out test and, where it is given, UCSD Ped2; nothing is trained or chosen by the latter.
 """
 
-from __future__ import annotations
-
 import gc
 import json
-import os
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from lavida import __version__
 from lavida.detector import Detector, load
 from lavida.errors import InputError
 from lavida.evaluation import evaluate, open_benchmark
-from lavida.evaluation.held_out.answers import Questions, ask_all
-from lavida.evaluation.held_out.measures import row_measures
+from lavida.evaluation.held_out.answers import Questions, ask_all, mean_of_known, row_measures
 from lavida.evaluation.held_out.questions import ACTORS, PICTURES, ROWS, HeldOut, MovingScenes
 from lavida.evaluation.scorers import Progress, untold
+from lavida.files import atomic_file, locked
 from lavida.paper.ablations.studies import Row, changed, completed
 from lavida.training.loop import train
 from lavida.training.recipe import Recipe, load_recipe
 from lavida.training.run_folder import FREE, RECIPE
-
-try:
-    import fcntl
-except ImportError:  # Windows: two processes are then not kept apart
-    fcntl = None  # type: ignore[assignment]
 
 RESULT, MODEL, PED2_FOLDER = "result.json", "model", "ped2"
 PED2 = "ucsd-ped2"
@@ -43,23 +34,12 @@ MEANS = ("auc", "mask_iou", "category_accuracy")
 
 
 def held_out_sets(
-    detector: Detector,
-    root: Path,
-    *,
-    pictures: int,
-    sets: Sequence[HeldOut] = PICTURES,
-    progress: Progress = untold,
+    detector: Detector, root: Path, *, pictures: int, sets: Sequence[HeldOut] = PICTURES, progress: Progress = untold
 ) -> dict[str, dict[str, Any]]:
     """`prompts`, frame `auc`, `mask_iou` and `category_accuracy` of each held-out set below `root`.
 
-    These are the picture sets and, where its pictures are there, `MOVING`: scenes that ask for motion words.
-
-    Args:
-        detector: its model is asked.
-        root: the folder of the data sets.
-        pictures: at most so many of a set, spread evenly, and so many scenes.
-        sets: the picture sets.
-        progress: told of every sample.
+    These are the picture sets and, where its pictures are there, `MOVING`: scenes that ask for motion words. At most
+    `pictures` of a set are asked, spread evenly, and so many scenes.
     """
 
     def measured(row: str, questions: Questions) -> dict[str, Any]:
@@ -67,24 +47,18 @@ def held_out_sets(
 
     asked = {each.row: each.questions(root, most=pictures)[0] for each in sets}
     results = {row: measured(row, questions) for row, questions in asked.items()}
-    if all((root / folder).is_dir() for _, folder in ACTORS):
+    if all((root / each.folder).is_dir() for each in ACTORS):
         scenes = {row: MovingScenes(root, row, scenes=pictures) for row in ROWS}
         rows = [measured(row, each) for row, each in scenes.items()]
-        means = {key: _mean(row[key] for row in rows) for key in MEANS}
+        means = {key: mean_of_known(row[key] for row in rows) for key in MEANS}
         results[MOVING] = {"prompts": sum(row["prompts"] for row in rows), **means}
     return results
 
 
 def overall(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
     """The columns of a table: `auc.<set>`, and the means over the sets of pictures."""
-    means = {key: _mean(s[key] for name, s in sets.items() if name != MOVING) for key in MEANS}
+    means = {key: mean_of_known(s[key] for name, s in sets.items() if name != MOVING) for key in MEANS}
     return {f"auc.{name}": values["auc"] for name, values in sets.items()} | means
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    """Of the values that are there; None without any."""
-    there = [value for value in values if value is not None]
-    return fmean(there) if there else None
 
 
 @dataclass(frozen=True)
@@ -100,17 +74,7 @@ class Run:
 
 
 class Runs:
-    """All runs of one recipe below `out/runs`.
-
-    Args:
-        recipe: of the default row, `completed`.
-        out: where `runs` lies.
-        root: data for training and for the held-out test.
-        pictures: at most so many held-out pictures of a set.
-        ped2: folder of UCSD Ped2, or None.
-        sets: the held-out sets of pictures below `root`.
-        progress: of what is measured.
-    """
+    """All runs of one recipe, a `completed` one, below `out/runs`; the other arguments are those of `ablate`."""
 
     def __init__(
         self,
@@ -121,11 +85,12 @@ class Runs:
         pictures: int,
         ped2: Path | None,
         sets: Sequence[HeldOut] = PICTURES,
+        learn: Callable[[Recipe], object] = train,
         progress: Progress = untold,
     ) -> None:
         self.recipe = replace(recipe, data=replace(recipe.data, root=str(root)), calibrate=False)
         self._folder, self._root, self._pictures, self._ped2 = out / "runs", root, pictures, ped2
-        self._sets, self._progress = sets, progress
+        self._sets, self._learn, self._progress = sets, learn, progress
 
     def folder(self, run: Run) -> Path:
         return self._folder / run.name
@@ -154,7 +119,7 @@ class Runs:
         self._check(folder, recipe)
         started = time.perf_counter()
         if not _has_model(folder):
-            train(recipe)
+            self._learn(recipe)
         for checkpoint in folder.glob("checkpoint-*"):  # ten times the size of the model
             shutil.rmtree(checkpoint)
         trained = time.perf_counter()
@@ -175,28 +140,16 @@ class Runs:
                 "seconds": {name: round(value, 1) for name, value in seconds.items()},
                 "lavida": __version__,
             }
-            partial = folder / f".{RESULT}"
-            partial.write_text(json.dumps(record, indent=2) + "\n")
-            os.replace(partial, folder / RESULT)
+            with atomic_file(folder / RESULT) as path:
+                path.write_text(json.dumps(record, indent=2) + "\n")
         if self._ped2 is not None and not (folder / PED2_FOLDER / "metrics.json").is_file():
             benchmark, out = open_benchmark(PED2, self._ped2), folder / PED2_FOLDER
             evaluate(benchmark, detector=detector, out=out, progress=self._progress)
         gc.collect()  # model and optimiser refer to each other in circles
 
-    @contextmanager
-    def claimed(self, run: Run, *, wait: bool) -> Iterator[bool]:
-        """Keep other processes from the run; False where one of them has it and `wait` is not wanted."""
-        if fcntl is None:
-            yield True
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / f".{run.name}.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-            else:
-                yield True
+    def claimed(self, run: Run, *, wait: bool) -> AbstractContextManager[bool]:
+        """Keep other processes from the run; gives False where one of them has it and `wait` is not wanted."""
+        return locked(self._folder / f".{run.name}.lock", wait=wait)
 
     def _recipe(self, run: Run) -> Recipe:
         recipe = changed(self.recipe, run.row.changes)

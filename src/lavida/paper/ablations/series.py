@@ -1,25 +1,26 @@
 """`lavida ablate`: train and measure every row of one study or of all, and write their tables."""
 
-from __future__ import annotations
-
 import json
 import logging
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from statistics import fmean
-from typing import Any
+from statistics import fmean, stdev
+from typing import Any, NamedTuple
 
+from lavida import __version__
 from lavida.detector import load
-from lavida.errors import InputError
+from lavida.errors import InputError, writing_to
 from lavida.evaluation import open_benchmark
 from lavida.evaluation.held_out.questions import PICTURES, HeldOut, check_pictures
 from lavida.evaluation.scorers import Progress, untold
-from lavida.paper.ablations.chart import draw, write_table
-from lavida.paper.ablations.cost import compression_costs
-from lavida.paper.ablations.report import Measured, markdown, summary
+from lavida.files import atomic_file
+from lavida.paper.ablations.report import SURE, draw, markdown, write_table
 from lavida.paper.ablations.runs import MODEL, PED2, Run, Runs
 from lavida.paper.ablations.studies import DEFAULT, Row, Study, choose, completed, unique_rows
+from lavida.paper.ablations.trained import compression_costs
+from lavida.training.loop import train
 from lavida.training.recipe import Recipe, load_recipe
 from lavida.training.start import START
 
@@ -41,6 +42,7 @@ def ablate(
     pictures: int = 100,
     ped2: Path | None = None,
     sets: Sequence[HeldOut] = PICTURES,
+    learn: Callable[[Recipe], object] = train,
     progress: Progress = untold,
 ) -> list[Path]:
     """Run one study, or `all` of them, and return the tables (`out/<study>.md`; beside each a `.json` and a `.png`).
@@ -60,6 +62,7 @@ def ablate(
         pictures: at most so many held-out pictures of a set.
         ped2: also measure on UCSD Ped2 in this folder.
         sets: the held-out sets of pictures below `root`.
+        learn: trains by a recipe and leaves the model in its `out`.
         progress: of what is measured.
 
     Raises:
@@ -75,11 +78,9 @@ def ablate(
     check_pictures(root, pictures=sets)
     if ped2 is not None:
         open_benchmark(PED2, ped2)
-    try:
+    with writing_to(out):
         out.mkdir(parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise InputError(f"cannot write: {out} is or lies below a file; choose another --out") from error
-    runs = Runs(base, out=out, root=root, pictures=pictures, ped2=ped2, sets=sets, progress=progress)
+    runs = Runs(base, out=out, root=root, pictures=pictures, ped2=ped2, sets=sets, learn=learn, progress=progress)
     series = _Series(runs, studies, out=out, seeds=seeds, row_seeds=row_seeds)
     series.run(chosen)
     return series.write_tables()
@@ -162,5 +163,91 @@ class _Series:
         if not done:
             return None
         costs = compression_costs(load(str(self._runs.folder(done[0]) / MODEL)), ratios)
-        path.write_text(json.dumps(costs, indent=2) + "\n")
+        with atomic_file(path) as partial:
+            partial.write_text(json.dumps(costs, indent=2) + "\n")
         return costs
+
+
+class Measured(NamedTuple):
+    """A row and the results of its finished runs, one a seed (`Runs.result`)."""
+
+    row: Row
+    results: Sequence[Mapping[str, Any]]
+
+    def values(self, metric: str) -> list[float]:
+        return [v for result in self.results if (v := result["metrics"].get(metric)) is not None]
+
+
+def summary(
+    study: Study, measured: Sequence[Measured], *, recipe: Recipe, costs: Sequence[Mapping[str, Any]] | None
+) -> dict[str, Any]:
+    """Everything that a table says of the rows of a study, of which one or more have results.
+
+    The recipe, that of the default row, says the budget; `costs` are `compression_costs`, or None.
+    """
+    default = next((each for each in measured if each.row.name == DEFAULT), None)
+    done = [each for each in measured if each.results]
+    budget, paper, first = recipe.train, study.published, done[0].results[0]
+    return {
+        "study": study.name,
+        "title": study.title,
+        "key": study.key or None,
+        "remark": study.remark,
+        "lavida": __version__,
+        "budget": {
+            "steps": budget.steps,
+            "batch_size": budget.batch_size,
+            "size": list(recipe.data.size),
+            "learning_rate": budget.learning_rate,
+        },
+        "held_out": {
+            "most_pictures": first["pictures"],
+            "prompts": {name: values["prompts"] for name, values in first["sets"].items()},
+        },
+        "noise": None if default is None else _noise(default),
+        "rows": [_row(each, default, study) for each in done],
+        "not_run": [each.row.name for each in measured if not each.results],
+        "costs": None if costs is None else list(costs),
+        "paper": None if paper is None else {"source": paper.source, "columns": paper.columns, "note": paper.note},
+    }
+
+
+def _row(measured: Measured, default: Measured | None, study: Study) -> dict[str, Any]:
+    row, paper = measured.row, study.published
+    metrics = dict.fromkeys(key for result in measured.results for key in result["metrics"])
+    return {
+        "row": row.name,
+        "label": row.label,
+        "level": row.level,
+        "changes": dict(row.changes),
+        "seeds": [result["seed"] for result in measured.results],
+        "metrics": {key: _statistics(measured.values(key)) for key in metrics},
+        "versus_default": None if default is None or row.name == DEFAULT else _difference(measured, default),
+        "paper": None if paper is None else paper.rows.get(row.level),
+    }
+
+
+def _statistics(values: Sequence[float]) -> dict[str, Any] | None:
+    if not values:
+        return None
+    return {"mean": fmean(values), "std": stdev(values) if len(values) > 1 else None, "values": list(values)}
+
+
+def _noise(default: Measured) -> dict[str, Any] | None:
+    """How far the default row is from itself with another seed; None with fewer than two seeds."""
+    values = default.values("auc")
+    if len(values) < 2:
+        return None
+    seeds = [result["seed"] for result in default.results]
+    return {"seeds": seeds, "auc": values, "std": stdev(values), "range": max(values) - min(values)}
+
+
+def _difference(measured: Measured, default: Measured) -> dict[str, Any] | None:
+    """Mean AUC less the default's, its standard error from the default's spread, and whether it stands out."""
+    own, other = measured.values("auc"), default.values("auc")
+    if not own or not other:
+        return None
+    difference = fmean(own) - fmean(other)
+    error = stdev(other) * math.sqrt(1 / len(own) + 1 / len(other)) if len(other) > 1 else None
+    clear = None if error is None else abs(difference) > SURE * error
+    return {"auc": difference, "standard_error": error, "clear": clear}

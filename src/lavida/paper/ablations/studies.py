@@ -1,13 +1,11 @@
 """What is ablated: each study is a list of rows, each row a few changes to the same recipe."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from lavida.errors import InputError
-from lavida.paper.published import ABLATIONS, PublishedAblation
+from lavida.errors import unknown
+from lavida.paper import ABLATIONS, PublishedAblation
 from lavida.training.recipe import Recipe
 from lavida.training.start import model_settings
 
@@ -79,12 +77,7 @@ STUDIES: dict[str, Study] = {
             key="model.projector",
             levels=("mlp", "q_former", "two_way"),
         ),
-        Study(
-            "queries",
-            "Learnable queries of the projector",
-            key="model.projector_queries",
-            levels=(24, 32, 48, 64),
-        ),
+        Study("queries", "Learnable queries of the projector", key="model.projector_queries", levels=(24, 32, 48, 64)),
         Study(
             "compression",
             "Share of the visual tokens that compression keeps",
@@ -114,12 +107,8 @@ STUDIES: dict[str, Study] = {
     )
 }
 
-# fields of the model
-VARIED = tuple(
-    dict.fromkeys(
-        key.removeprefix("model.") for study in STUDIES.values() for key in study.keys if key.startswith("model.")
-    )
-)
+_KEYS = dict.fromkeys(key for study in STUDIES.values() for key in study.keys)
+VARIED = tuple(key.removeprefix("model.") for key in _KEYS if key.startswith("model."))  # fields of the model
 
 
 def choose(name: str) -> list[Study]:
@@ -127,7 +116,7 @@ def choose(name: str) -> list[Study]:
     if name == "all":
         return list(STUDIES.values())
     if name not in STUDIES:
-        raise InputError(f"unknown ablation: {name}; choose one of {', '.join(STUDIES)}, all")
+        raise unknown("ablation", name, [*STUDIES, "all"])
     return [STUDIES[name]]
 
 
@@ -136,8 +125,8 @@ def unique_rows(studies: Sequence[Study], recipe: Recipe, *, only: Sequence[str]
     rows = {row.name: row for study in studies for row in study.rows(recipe)}
     names = [DEFAULT, *(name for name in rows if name != DEFAULT)]
     if only is not None:
-        if unknown := [name for name in only if name not in rows]:
-            raise InputError(f"unknown row: {unknown[0]}; choose from {', '.join(names)}")
+        if others := [name for name in only if name not in rows]:
+            raise unknown("row", others[0], names)
         names = [name for name in names if name in only]
     return [rows[name] for name in names]
 
@@ -168,7 +157,8 @@ def changed(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         section, _, name = key.partition(".")
         part = getattr(recipe, section)
         part = {**part, name: value} if isinstance(part, dict) else replace(part, **{name: value})
-        recipe = replace(recipe, **{section: part})
+        sections: dict[str, Any] = {section: part}
+        recipe = replace(recipe, **sections)
     return recipe
 
 

@@ -1,16 +1,23 @@
-"""What a trained model does on a benchmark when parts of it are changed at inference, without training anew."""
+"""What a trained model does on a benchmark when parts of it are changed at inference, without training anew.
 
-from __future__ import annotations
+Beside that stands what token compression saves: the language model's memory and work from shapes, and the measured
+time. At nano's size the memory of the process hides the difference, so it is computed, not measured: the keys and
+values that one prefill produces, and the multiply-adds of its causal attention.
+"""
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
+from transformers import PreTrainedConfig
 
 from lavida import __version__
 from lavida.detector import Detector
@@ -19,16 +26,20 @@ from lavida.evaluation import STANDARD, evaluate
 from lavida.evaluation.benchmarks import Benchmark
 from lavida.evaluation.protocols import Protocol
 from lavida.evaluation.scorers import Progress, untold
-from lavida.paper.ablations.chart import draw_trained, write_table
-from lavida.paper.ablations.cost import compression_costs
-from lavida.paper.ablations.report import HEADINGS_ON_BENCHMARK, trained_markdown
+from lavida.paper.ablations.report import HEADINGS_ON_BENCHMARK, draw_trained, trained_markdown, write_table
 from lavida.paper.ablations.studies import STUDIES, VARIED, Row
 from lavida.training.recipe import Recipe
+from lavida.video.clips import analysis_size
 
 TITLES = {
     "compression": "Share of the visual tokens that compression keeps, changed at inference",
     "components": "Parts of a trained model, switched off at inference one at a time",
 }
+
+HALF_PRECISION = 2  # bytes of a number
+SOURCE = (640, 360)  # width and height of the clip that is timed
+CATEGORIES = ("bicycle", "car", "dog", "a person lying on the ground", "smoke")
+REPEATS, WARM_UP = 15, 2
 
 _logger = logging.getLogger(__name__)
 
@@ -45,18 +56,10 @@ def ablate_trained(
 ) -> Path:
     """Measure every row of a study with one trained model and return the table `out/<study>.md`.
 
-    Beside it lie `<study>.json` and `<study>.png` (for compression the paper's Figure 7), and below `out/<row>` each
-    row's own evaluation. Finished rows are kept: the same call goes on where it was stopped. Each row is logged
-    before it is measured.
-
-    Args:
-        name: `compression` or `components`.
-        benchmark: what is measured on.
-        detector: the trained model; it is as before when this returns.
-        out: for the tables and the rows.
-        protocol: the named choices between scores and numbers.
-        videos: a glob over official video names; None is all of them.
-        progress: of each row's evaluation.
+    The study is `compression` or `components`; the detector is as before when this returns. Beside the table lie
+    `<study>.json` and `<study>.png` (for compression the paper's Figure 7), and below `out/<row>` each row's own
+    evaluation, as `evaluate` makes it of `videos`. Finished rows are kept: the same call goes on where it was stopped.
+    Each row is logged before it is measured.
 
     Raises:
         InputError: there is no such study for a trained model, `out` holds another ablation or cannot be written, or
@@ -71,7 +74,7 @@ def ablate_trained(
         "protocol": {"name": protocol.name, **protocol.settings()},
         "videos": videos,
     }
-    stem, measured = out / name, {"protocol": protocol, "videos": videos, "progress": progress}
+    stem, measure = out / name, partial(evaluate, benchmark, protocol=protocol, videos=videos, progress=progress)
     before = _earlier(stem.with_suffix(".json"), asked)
     done = {row["row"]: row for row in before.get("rows", [])}
     costs = before.get("costs")
@@ -82,7 +85,7 @@ def ablate_trained(
         _logger.info("row %d of %d: %s", number, len(waiting), row.label)
         key = json.dumps([asked["weights"], dict(row.changes)])
         with changed_detector(detector, row.changes):
-            result = evaluate(benchmark, detector=detector, out=out / row.name, resume_key=key, **measured)
+            result = measure(detector=detector, out=out / row.name, resume_key=key)
         done[row.name] = {
             "row": row.name,
             "label": row.label,
@@ -165,3 +168,58 @@ def _write(
         "paper": None if paper is None else {"source": paper.source, "note": paper.note},
     }
     write_table(stem, content, text=trained_markdown(content), draw=draw_trained)
+
+
+def prefill_cost(language: PreTrainedConfig, length: int) -> dict[str, int]:
+    """The cost of one prefill of `length` tokens for a language model of these shapes (grouped-query attention).
+
+    `cache_bytes`: keys and values of all layers in half precision; `attention_macs`: multiply-adds of queries with keys
+    and of weights with values, each token with those before it and itself.
+    """
+    layers, heads = language.num_hidden_layers, language.num_attention_heads
+    width = getattr(language, "head_dim", None) or language.hidden_size // heads
+    return {
+        "cache_bytes": 2 * layers * language.num_key_value_heads * width * length * HALF_PRECISION,
+        "attention_macs": 2 * layers * heads * width * (length * (length + 1) // 2),
+    }
+
+
+@torch.inference_mode()
+def compression_costs(detector: Detector, ratios: Sequence[float]) -> list[dict[str, Any]]:
+    """For each ratio: the visual tokens kept, the cost of the prefill, and the time of the whole semantics stage.
+
+    One full clip of noise is read again and again with the ratios in turn, so that a busy machine slows all alike.
+    The stage is the MLLM's vision tower, compression and the prefill.
+    """
+    semantics, config = detector.model.semantics, detector.model.config
+    size = analysis_size(*SOURCE, long_side=config.frame_side, multiple=config.frame_multiple)
+    noise = torch.Generator().manual_seed(0)
+    frames = torch.randint(0, 256, (1, config.clip_length, 3, *size), generator=noise, dtype=torch.uint8)
+    frames = frames.to(detector.device)
+    seconds: dict[float, list[float]] = {ratio: [] for ratio in ratios}
+    outputs, before = {}, semantics.ratio
+    try:
+        for repeat in range(WARM_UP + REPEATS):
+            for ratio in ratios:
+                semantics.ratio = ratio
+                started = time.perf_counter()
+                with detector.autocast():
+                    outputs[ratio] = semantics(frames, [list(CATEGORIES)])
+                outputs[ratio].f_sem.cpu()  # waits for the device
+                if repeat >= WARM_UP:
+                    seconds[ratio].append(time.perf_counter() - started)
+    finally:
+        semantics.ratio = before
+    language = semantics.mllm.config.get_text_config()
+    visual = semantics.family.grid(frames).tokens
+    return [
+        {
+            "ratio": ratio,
+            "visual_tokens": visual,
+            "kept_tokens": len(outputs[ratio].kept[0]),
+            "sequence": outputs[ratio].lengths[0],
+            **prefill_cost(language, outputs[ratio].lengths[0]),
+            "semantics_ms": round(1000 * median(seconds[ratio]), 2),
+        }
+        for ratio in ratios
+    ]

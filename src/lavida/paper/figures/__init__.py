@@ -1,7 +1,6 @@
 """The paper's pictures of one video: scores over time (Figure 4), masks (Figure 5), token compression (Figure 6)."""
 
-from lavida.paper.figures.masks import draw_masks
-from lavida.paper.figures.scores import draw_scores
+from lavida.paper.figures.findings import draw_masks, draw_scores
 from lavida.paper.figures.sheet import Case
 from lavida.paper.figures.tokens import draw_tokens
 

@@ -1,13 +1,10 @@
 """What a figure shows of one video, and paper-like sheets in inches to draw it on."""
 
-from __future__ import annotations
-
-import os
-import tempfile
 import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -18,15 +15,18 @@ from numpy.typing import NDArray
 
 from lavida.detection import Detection, Mask
 from lavida.errors import InputError
-from lavida.evaluation.benchmarks.contract import Truth
+from lavida.evaluation.benchmarks.official import Truth
+from lavida.files import atomic_file
 from lavida.video.excerpt import read_frames
 from lavida.video.source import Source, SourceInfo
 
 PICTURE_WIDTH = 640  # pixels of a frame in a figure, at most
 TALLEST = 1.3  # of a picture on a sheet, as a multiple of its width
+MARGIN = 0.15  # inches
 DPI = 150
 SMALL, NORMAL, LARGE = 7.5, 8.5, 10.0  # points
 FORMATS = (".png", ".pdf", ".svg")
+COLOUR = str | tuple[float, float, float]  # as matplotlib takes it
 BOX = tuple[float, float, float, float]  # left, top, width, height in inches from the top left corner
 
 
@@ -38,7 +38,7 @@ class Case:
     source: Source  # its frames, numbered as in `detection`
     detection: Detection  # what was found
     truth: Truth | None = None  # its annotation, None where there is none
-    first: int = 0  # number in the annotation of frame 0 of `source`, which may be a stretch of the video
+    first: int = 0  # number in the annotation of frame 0 of `source`, which may be a part of the video
 
     def labels(self) -> NDArray[np.uint8] | None:
         """`[frames]`, 1 where abnormal; None without an annotation.
@@ -95,7 +95,7 @@ class Sheet:
         bottom = self.height - top - height
         return self.figure.add_axes((left / self.width, bottom / self.height, width / self.width, height / self.height))
 
-    def picture(self, image: NDArray[np.uint8], box: BOX, *, edge: str | tuple = "0.75", line: float = 0.6) -> Axes:
+    def picture(self, image: NDArray[np.uint8], box: BOX, *, edge: COLOUR = "0.75", line: float = 0.6) -> Axes:
         """An RGB picture that fills its box, with a thin frame."""
         axes = self.axes(box)
         axes.imshow(image, aspect="auto", interpolation="antialiased")
@@ -104,28 +104,16 @@ class Sheet:
             spine.set(edgecolor=edge, linewidth=line)
         return axes
 
-    def write(self, text: str, left: float, top: float, *, size: float = NORMAL, **style) -> Text:
+    def write(self, text: str, left: float, top: float, *, size: float = NORMAL, **style: Any) -> Text:
         """Literal text; its baseline is at `top` unless the style says otherwise."""
         x, y = left / self.width, 1 - top / self.height
         return self.figure.text(x, y, text, fontsize=size, parse_math=False, **style)
 
     def save(self, path: Path) -> None:
-        """Write PNG, PDF or SVG, as the name ends, in one step.
-
-        Raises:
-            InputError: the file cannot be written.
-        """
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=path.parent, prefix=".unfinished-") as folder:
-                partial = Path(folder) / path.name
-                with warnings.catch_warnings():
-                    warnings.filterwarnings("ignore", message="Glyph .* missing")  # the box in the picture says enough
-                    self.figure.savefig(partial, format=path.suffix[1:].lower())
-                os.replace(partial, path)
-        except OSError as error:
-            reason = error.strerror or error
-            raise InputError(f"cannot write: {path} ({reason}); make room there or choose another --out") from error
+        """Write PNG, PDF or SVG, as the name ends, in one step. Raises InputError if the file cannot be written."""
+        with atomic_file(path) as partial, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Glyph .* missing")  # the box in the picture says enough
+            self.figure.savefig(partial, format=path.suffix[1:].lower())
 
 
 def check_out(path: Path) -> None:

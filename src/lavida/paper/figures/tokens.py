@@ -1,7 +1,5 @@
 """Figure 6: what token compression does to a frame: local density, reverse-attention weight, kept tokens."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,13 +13,12 @@ from numpy.typing import NDArray
 from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.export.drawing import shorten
-from lavida.model.semantics import TokenMap
-from lavida.paper.figures.sheet import LARGE, SMALL, Sheet, picture_size, proportion
+from lavida.paper.figures.sheet import LARGE, MARGIN, SMALL, Sheet, picture_size, proportion
 from lavida.video.clips import analysis_size, clips
 from lavida.video.excerpt import Excerpt, read_frames
 from lavida.video.source import Source
 
-_PICTURE, _GAP, _MARGIN, _HEAD, _ROW, _BAR, _FOOT = 2.1, 0.07, 0.15, 0.3, 0.22, 0.09, 0.3  # inches
+_PICTURE, _GAP, _HEAD, _ROW, _BAR, _FOOT = 2.1, 0.07, 0.3, 0.22, 0.09, 0.3  # inches
 _OPACITY, _DARK = 0.62, 0.22
 _DENSITY, _EMPHASIS = "turbo", "coolwarm"  # warmer is higher; gray in the second is an even share
 _ENDS = (2, 98)  # percentiles between which colours are spread: single extremes hide the rest
@@ -43,14 +40,7 @@ class FrameTokens:
 
 
 def look(detector: Detector, source: Source, frames: Sequence[int], *, title: str, stride: int) -> list[FrameTokens]:
-    """What compression does to the tokens of some frames, each seen in a clip that begins with it.
-
-    Args:
-        detector: its model's MLLM and compression settings are used.
-        source: the video.
-        frames: numbers of frames, ascending.
-        title: of the video.
-        stride: between the frames of a clip, as in detection.
+    """What compression does to the tokens of some frames, each seen in a clip that begins with it, as in detection.
 
     Raises:
         InputError: the source cannot be read.
@@ -66,28 +56,24 @@ def look(detector: Detector, source: Source, frames: Sequence[int], *, title: st
         first = int(clip.indices[0])
         with torch.inference_mode(), detector.autocast():
             (tokens,) = detector.model.semantics.token_map(clip.frames[None].to(detector.device))
-        picture = read_frames(source, [first], size=picture_size(info))[first]
-        seen.append(_of_first_frame(tokens, picture, f"{title}, {clip.times[0]:.1f} s"))
+        of_first = FrameTokens(
+            picture=read_frames(source, [first], size=picture_size(info))[first],
+            density=tokens.density[0].float().cpu().numpy(),
+            emphasis=(tokens.weight[0].float() * tokens.merged[0]).cpu().numpy(),
+            kept=tokens.kept[0].cpu().numpy(),
+            kept_of=(int(tokens.kept.sum()), tokens.kept.numel()),
+            caption=f"{title}, {clip.times[0]:.1f} s",
+        )
+        seen.append(of_first)
     return seen
-
-
-def _of_first_frame(tokens: TokenMap, picture: NDArray[np.uint8], caption: str) -> FrameTokens:
-    return FrameTokens(
-        picture=picture,
-        density=tokens.density[0].float().cpu().numpy(),
-        emphasis=(tokens.weight[0].float() * tokens.merged[0]).cpu().numpy(),
-        kept=tokens.kept[0].cpu().numpy(),
-        kept_of=(int(tokens.kept.sum()), tokens.kept.numel()),
-        caption=caption,
-    )
 
 
 def draw_tokens(rows: Sequence[FrameTokens]) -> Sheet:
     """One row a frame; warmer colours are higher values, density on a logarithmic scale."""
     heights = [_PICTURE * proportion(*row.picture.shape[:2]) for row in rows]
-    width = 4 * _PICTURE + 3 * _GAP + 2 * _MARGIN
-    sheet = Sheet(width=width, height=_HEAD + sum(heights) + len(rows) * _ROW + _FOOT + _MARGIN)
-    lefts = [_MARGIN + column * (_PICTURE + _GAP) for column in range(4)]
+    width = 4 * _PICTURE + 3 * _GAP + 2 * MARGIN
+    sheet = Sheet(width=width, height=_HEAD + sum(heights) + len(rows) * _ROW + _FOOT + MARGIN)
+    lefts = [MARGIN + column * (_PICTURE + _GAP) for column in range(4)]
     for left, heading in zip(lefts, _HEADINGS, strict=True):
         sheet.write(heading, left + _PICTURE / 2, _HEAD - 0.07, size=LARGE, ha="center")
     top = _HEAD
@@ -133,7 +119,7 @@ def _kept(picture: NDArray[np.uint8], kept: NDArray[np.bool_]) -> NDArray[np.uin
     return np.where(shown, picture, (picture * _DARK).astype(np.uint8))
 
 
-def _enlarged(cells: NDArray[np.float32], picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _enlarged(cells: NDArray[np.number], picture: NDArray[np.uint8]) -> NDArray[np.number]:
     """`[h, w]` -> `[H, W]`: the tokens cut the whole frame into equal cells."""
     return cv2.resize(cells.astype(np.float32), picture.shape[1::-1], interpolation=cv2.INTER_NEAREST)
 

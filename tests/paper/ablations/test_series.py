@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from accelerate.state import AcceleratorState
+from bright_scenes import bright_ped2
 from omegaconf import OmegaConf
 from tiny import tiny_lavida
 from toys import draw
@@ -18,12 +19,12 @@ from toys import draw
 from lavida.cli import run as command_line
 from lavida.errors import InputError
 from lavida.evaluation.held_out.questions import HeldOut
-from lavida.exposure.sample import Segmented
+from lavida.exposure.sample import SegmentationSample
 from lavida.model.config import LavidaConfig
-from lavida.paper.ablations import ablate, runs, series
+from lavida.paper.ablations import ablate
 from lavida.paper.ablations.runs import Run, Runs
 from lavida.paper.ablations.studies import Row
-from lavida.training import loop
+from lavida.training.loop import train
 from lavida.training.recipe import load_recipe
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_accelerator")]
@@ -44,9 +45,6 @@ class ToyStream:
     has_clips = False
     left: int | None = None  # draws until the series is stopped
     drawn = 0
-
-    def __init__(self, recipe):
-        pass
 
     def __call__(self, length, rng):
         if ToyStream.left is not None:
@@ -69,7 +67,7 @@ class ToyPictures:
         frames = np.random.default_rng(index).integers(0, 255, (1, 64, 96, 3)).astype(np.uint8)
         mask = np.zeros((1, 64, 96), dtype=bool)
         mask[:, 16:48, :40] = True
-        return Segmented(frames=frames, masks={"car": mask}, ignore=None, dataset="toy", key=str(index))
+        return SegmentationSample(frames=frames, masks={"car": mask}, ignore=None, dataset="toy", key=str(index))
 
 
 class ToySet(HeldOut):
@@ -87,13 +85,18 @@ def toy_model(recipe):
     return model
 
 
+def learn(recipe):
+    train(recipe, data=ToyStream(), model=toy_model(recipe))
+
+
+toy_ablate = partial(ablate, sets=TOYS, learn=learn)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def toys():
     AcceleratorState._reset_state(reset_partial_state=True)  # Accelerate keeps it for the whole process
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "ExposureStream", ToyStream)
-        patch.setattr(loop, "build_model", toy_model)
-        patch.setattr("lavida.paper.ablations.ablate", partial(ablate, sets=TOYS))
+        patch.setattr("lavida.paper.ablations.ablate", toy_ablate)  # what the command line calls
         yield
 
 
@@ -105,7 +108,7 @@ def recipe(tmp_path_factory) -> Path:
 
 
 def go(name: str, recipe: Path, out: Path, **options) -> list[Path]:
-    return ablate(name, root=Path("nowhere"), out=out, recipe=recipe, **{"pictures": 3, "sets": TOYS, **options})
+    return toy_ablate(name, root=Path("nowhere"), out=out, recipe=recipe, **{"pictures": 3, **options})
 
 
 @contextmanager
@@ -243,20 +246,14 @@ def test_two_processes_do_not_do_the_same_run(recipe, tmp_path):
 
 
 def test_ped2_adds_columns(projector, recipe, monkeypatch, tmp_path):
-    def evaluate(benchmark, *, detector, out, progress):
-        asked.append((benchmark, detector.name))
-        out.mkdir()
-        (out / "metrics.json").write_text('{"pixel_auc": 0.75, "frame_auc_micro": 0.5}')
-
-    asked = []
-    monkeypatch.setattr(runs, "evaluate", evaluate)
-    for module in (runs, series):
-        monkeypatch.setattr(module, "open_benchmark", lambda name, root: f"{name} in {root}")
+    bright_ped2(tmp_path)
     stop_after(monkeypatch, 0)
-    for _ in range(2):
-        [table] = go("projector", recipe, projector, rows=["default"], seeds=1, ped2=tmp_path)
-    assert "| 0.750 | 0.500 |" in table.read_text(encoding="utf-8")
-    assert [name for name, _ in asked] == [f"ucsd-ped2 in {tmp_path}"]  # once
+    [table] = go("projector", recipe, projector, rows=["default"], seeds=1, ped2=tmp_path)
+    path = projector / "runs" / "default-seed0" / "ped2" / "metrics.json"
+    measured, at = json.loads(path.read_text()), path.stat().st_mtime_ns
+    assert f"| {measured['pixel_auc']:.3f} | {measured['frame_auc_micro']:.3f} |" in table.read_text(encoding="utf-8")
+    go("projector", recipe, projector, rows=["default"], seeds=1, ped2=tmp_path)
+    assert path.stat().st_mtime_ns == at  # measured once
     [table] = go("projector", recipe, projector, rows=["default"])
     assert "Ped2 pixel AUC |" not in table.read_text(encoding="utf-8").replace("paper: Ped2 pixel AUC (%)", "")
 
@@ -264,13 +261,13 @@ def test_ped2_adds_columns(projector, recipe, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["quries"], "unknown ablation: quries"),
-        (["projector", "--rows", "mlp"], "unknown row: mlp; choose from default"),
+        (["quries"], "unknown ablation quries: choose"),
+        (["projector", "--rows", "mlp"], "unknown row mlp: choose default"),
         (["projector", "--seeds", "0"], "--seeds is 0; give 1 or more"),
         (["projector", "train.stepz=3"], "train.stepz"),
         (["projector", "model.preset=huge"], "unknown model.preset 'huge'"),
         (["projector", "--recipe", "nothing.yaml"], "no such recipe: nothing.yaml"),
-        (["projector", "--out", "{file}/below"], "is or lies below a file"),
+        (["projector", "--out", "{file}/below"], "cannot write: {file}/below"),
     ],
 )
 def test_bad_input_is_one_line(recipe, tmp_path, capsys, monkeypatch, arguments, said):
@@ -279,17 +276,17 @@ def test_bad_input_is_one_line(recipe, tmp_path, capsys, monkeypatch, arguments,
     given = [argument.format(file=tmp_path / "file") for argument in arguments]
     assert command_line(["ablate", *defaults, *given]) == 2
     error = capsys.readouterr().err
-    assert said in error and error.count("\n") == 1 and "Traceback" not in error
+    assert said.format(file=tmp_path / "file") in error and error.count("\n") == 1 and "Traceback" not in error
 
 
-def test_missing_data_is_said_before_anything_is_trained(recipe, tmp_path, monkeypatch):
+def test_missing_data_is_said_before_anything_is_trained(recipe, tmp_path):
     class Absent(HeldOut):
         def load(self, root, split="heldout"):
             raise InputError(f"{self.folder} is not there")
 
-    monkeypatch.setattr(series, "Runs", None)
     with pytest.raises(InputError, match="toys is not there"):
-        go("projector", recipe, tmp_path, sets=[Absent("toys", "toy", "toys")])
+        go("projector", recipe, tmp_path / "out", sets=[Absent("toys", "toy", "toys")])
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_prints_the_table_and_says_what_it_trains(projector, recipe, capsys):

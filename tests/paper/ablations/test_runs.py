@@ -12,7 +12,7 @@ from lavida.paper.ablations.runs import Run, Runs
 from lavida.paper.ablations.studies import Row, completed
 from lavida.training.recipe import Recipe, load_recipe
 
-NANO = Path(__file__).resolve().parents[2] / "configs" / "nano.yaml"
+NANO = Path(__file__).resolve().parents[3] / "configs" / "nano.yaml"
 RUN = Run(Row("default", "default"), 0)
 
 

@@ -13,7 +13,6 @@ from lavida.cli.ablate import ablate_trained as command
 from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.evaluation import STANDARD, open_benchmark
-from lavida.paper.ablations import trained
 from lavida.paper.ablations.trained import ablate_trained, changed_detector, trained_rows
 
 SPARSE = STANDARD.changed(["stride=6"])
@@ -105,24 +104,21 @@ def test_compression_shows_accuracy_and_what_it_costs(compression):
 
 
 @pytest.mark.slow
-def test_finished_rows_are_kept_and_the_rest_is_measured(detector, benchmark, tmp_path, monkeypatch):
-    real, asked = trained.evaluate, []
-
-    def evaluate(*args, **options):
-        if len(asked) == 2:
+def test_finished_rows_are_kept_and_the_rest_is_measured(detector, benchmark, tmp_path, caplog):
+    def stop_in_the_third_row(*told):
+        if (tmp_path / "no-f_sem" / "metrics.json").exists():
             raise KeyboardInterrupt
-        asked.append(options["out"].name)
-        return real(*args, **options)
 
-    monkeypatch.setattr(trained, "evaluate", evaluate)
     options = {"benchmark": benchmark, "detector": detector, "out": tmp_path, "protocol": SPARSE, "videos": "Test001"}
     with pytest.raises(KeyboardInterrupt):
-        ablate_trained("components", **options)
+        ablate_trained("components", **options, progress=stop_in_the_third_row)
     assert "Not run: without f_a, without positions, without motion." in (tmp_path / "components.md").read_text()
-    asked.clear()
-    monkeypatch.setattr(trained, "evaluate", lambda *a, **o: asked.append(o["out"].name) or real(*a, **o))
-    content = said(ablate_trained("components", **options))
-    assert asked == ["no-f_a", "no-positions", "no-motion"] and len(content["rows"]) == 5
+    with caplog.at_level("INFO", logger="lavida"):
+        content = said(ablate_trained("components", **options))
+    rows = ["without f_a", "without positions", "without motion"]
+    logged = [record.getMessage() for record in caplog.records if record.getMessage().startswith("row")]
+    assert logged == [f"row {number} of 3: {row}" for number, row in enumerate(rows, start=1)]
+    assert len(content["rows"]) == 5
     assert content["costs"] is None and detector.motion
 
 

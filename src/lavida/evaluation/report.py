@@ -1,11 +1,8 @@
 """`report.html`: one page that holds everything, without scripts and without a network."""
 
-from __future__ import annotations
-
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +11,29 @@ from rich.table import Table
 from rich.text import Text
 
 from lavida.detector import Detector
-from lavida.errors import InputError, mendable
-from lavida.evaluation.benchmarks import Benchmark
+from lavida.errors import InputError
+from lavida.evaluation.benchmarks.official import Benchmark
+from lavida.evaluation.cases import (
+    FOUND,
+    HEIGHT,
+    WIDTH,
+    CaseGroup,
+    Picture,
+    choose_cases,
+    curve,
+    draw_frames,
+    score_range,
+)
 from lavida.evaluation.metrics import METRICS
-from lavida.evaluation.report.cases import HEIGHT, WIDTH, choose_cases, curve, frames_by_video, score_range
-from lavida.evaluation.report.pictures import FOUND, Shown, show
-from lavida.evaluation.results import Result
+from lavida.evaluation.results import Result, read_result
 from lavida.evaluation.scorers import Progress, untold
 from lavida.evaluation.tables import comparison_table
 from lavida.export.drawing import TRUTH
+from lavida.files import atomic_file
 
-NAME, TEMPLATE = "report.html", "page.html.jinja"
+__all__ = ["Result", "read_result", "write_report"]
+
+NAME, TEMPLATE = "report.html", "report.html.jinja"
 SPEED = {"frames_per_second": "frames a second", "latency_ms_mean": "ms an analysed frame"}
 _APART = ("protocol", "notes", "video_names", "speed")  # settings that have a place of their own on the page
 
@@ -37,7 +46,7 @@ def write_report(
     siblings: Sequence[Path] = (),
     progress: Progress = untold,
 ) -> Path:
-    """Write `report.html` into the result's folder, in one step.
+    """Write `report.html` into the result's folder, in one step, and return its path.
 
     Args:
         result: what was measured.
@@ -45,9 +54,6 @@ def write_report(
         detector: the model that was measured, for its outlines in the pictures; None: without them.
         siblings: the `metrics.json` of other results, for the table.
         progress: told of every video whose pictures are there.
-
-    Returns:
-        The path of the page.
 
     Raises:
         InputError: the benchmark is another one, a video cannot be read, or the page cannot be written.
@@ -58,45 +64,42 @@ def write_report(
             "give that benchmark's folder"
         )
     groups = choose_cases(result)
-    pictures = {} if benchmark is None else _pictures(result, benchmark, detector, frames_by_video(groups), progress)
-    page = (
-        _environment()
-        .get_template(TEMPLATE)
-        .render(
-            result=result,
-            metrics=result.metrics,
-            numbers=_numbers(result.metrics),
-            table=_plain(comparison_table(result.metrics, siblings=siblings)),
-            curves=_curves(result),
-            size={"width": WIDTH, "height": HEIGHT},
-            groups=groups,
-            pictures=pictures,
-            settings={key: value for key, value in result.settings.items() if key not in _APART},
-            speed=result.settings.get("speed", {}),
-            choices={key: value for key, value in result.protocol.items() if key != "name"},
-            colours={"found": "#{:02x}{:02x}{:02x}".format(*FOUND), "truth": "#{:02x}{:02x}{:02x}".format(*TRUTH)},
-        )
+    pictures = {} if benchmark is None else _pictures(result, benchmark, detector, groups, progress)
+    template = _environment().get_template(TEMPLATE)
+    page = template.render(
+        result=result,
+        metrics=result.metrics,
+        numbers=_numbers(result.metrics),
+        table=_plain(comparison_table(result.metrics, siblings=siblings)),
+        curves=_curves(result),
+        size={"width": WIDTH, "height": HEIGHT},
+        groups=groups,
+        pictures=pictures,
+        settings={key: value for key, value in result.settings.items() if key not in _APART},
+        speed=result.settings.get("speed", {}),
+        choices={key: value for key, value in result.protocol.items() if key != "name"},
+        colours={"found": "#{:02x}{:02x}{:02x}".format(*FOUND), "truth": "#{:02x}{:02x}{:02x}".format(*TRUTH)},
     )
-    path = result.folder / NAME
-    with mendable(path.parent), tempfile.TemporaryDirectory(dir=path.parent, prefix=".unfinished-") as folder:
-        partial = Path(folder) / path.name
+    with atomic_file(result.folder / NAME) as path:
         # a lone surrogate of an odd file name is no UTF-8
-        partial.write_text(page, encoding="utf-8", errors="replace")
-        os.replace(partial, path)
-    return path
+        path.write_text(page, encoding="utf-8", errors="replace")
+    return result.folder / NAME
 
 
 def _pictures(
     result: Result,
     benchmark: Benchmark,
     detector: Detector | None,
-    frames: Mapping[str, Sequence[int]],
+    groups: Sequence[CaseGroup],
     progress: Progress,
-) -> dict[tuple[str, int], Shown]:
+) -> dict[tuple[str, int], Picture]:
+    frames: dict[str, set[int]] = {}
+    for case in chain.from_iterable(group.cases for group in groups):
+        frames.setdefault(case.video, set()).add(case.frame)
     there = {video.name: video for video in benchmark.videos}
     if missing := [name for name in frames if name not in there]:
         raise InputError(f"the benchmark's folder has no video {missing[0]}; give the folder that was evaluated")
-    pictures: dict[tuple[str, int], Shown] = {}
+    pictures: dict[tuple[str, int], Picture] = {}
     stride = int(result.protocol.get("stride", 1))
     for done, (name, numbers) in enumerate(frames.items(), start=1):
         video = there[name]
@@ -104,8 +107,8 @@ def _pictures(
             video = replace(video, categories=tuple(result.settings["categories"]))
         if name in (decoded := result.settings.get("decoded_frames", {})):  # where the header was wrong
             video = replace(video, frames=decoded[name])
-        shown = show(benchmark, video, numbers, detector=detector, stride=stride)
-        pictures |= {(name, frame): picture for frame, picture in shown.items()}
+        drawn = draw_frames(benchmark, video, sorted(numbers), detector=detector, stride=stride)
+        pictures |= {(name, frame): picture for frame, picture in drawn.items()}
         progress("pictures for the report", done, len(frames))
     return pictures
 
@@ -164,7 +167,7 @@ def _readable(value: Any) -> str:
 
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader(__package__, "."),
+        loader=PackageLoader("lavida", "evaluation"),
         autoescape=True,  # names and categories come from outside
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -7,7 +7,7 @@ from bright import bright_detector
 from bright_scenes import bright_ped2
 
 from lavida.evaluation.benchmarks import open_benchmark
-from lavida.evaluation.benchmarks.contract import Truth, find_video
+from lavida.evaluation.benchmarks.official import Truth, find_video
 from lavida.paper.figures import Case
 from lavida.video.decode import open_source
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from accelerate.state import AcceleratorState
 
-sys.path.append(str(Path(__file__).resolve().parents[1] / "training"))  # toys.py
+sys.path.append(str(Path(__file__).resolve().parents[2] / "training"))  # toys.py
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from transformers import DynamicCache, Qwen2Config, Qwen2Model
 
 from lavida.detector import Detector
 from lavida.model.mllm.family import cache_argument
-from lavida.paper.ablations.cost import compression_costs, prefill_cost
+from lavida.paper.ablations.trained import compression_costs, prefill_cost
 
 
 def test_the_cache_is_as_large_as_the_one_that_transformers_fills():

@@ -4,12 +4,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lavida.paper.ablations.chart import draw
-from lavida.paper.ablations.report import Measured, markdown, summary
+from lavida.paper.ablations.report import draw, markdown
+from lavida.paper.ablations.series import Measured, summary
 from lavida.paper.ablations.studies import STUDIES, Row
 from lavida.training.recipe import Recipe, load_recipe
 
-CONFIG = Path(__file__).resolve().parents[2] / "configs" / "ablation.yaml"
+CONFIG = Path(__file__).resolve().parents[3] / "configs" / "ablation.yaml"
 COST = {"visual_tokens": 180, "sequence": 100, "cache_bytes": 2000, "attention_macs": 3e6, "semantics_ms": 4.0}
 
 

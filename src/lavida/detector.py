@@ -275,8 +275,6 @@ class Detector:
         }
 
 
-
-
 def check_categories(anomalies: Sequence[str]) -> tuple[str, ...]:
     """The categories on one line each, without repeated ones. Raises InputError for a blank one, none or too many."""
     if isinstance(anomalies, str):

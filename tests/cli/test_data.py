@@ -103,7 +103,7 @@ def test_long_lists_are_cut(camvid, capsys):
     [
         (["nowhere", "--root", "camvid"], "unknown data set 'nowhere'"),
         (["camvid", "--root", "nowhere"], "nowhere"),
-        (["camvid", "--root", "camvid", "--split", "test"], "train, heldout or all"),
+        (["camvid", "--root", "camvid", "--split", "test"], "train, heldout, all"),
         (["camvid", "--root", "camvid", "--samples", "-1"], "--samples"),
         (["camvid", "--root", "camvid", "--out", "sheet.jpg"], "sheet.jpg"),
         (["camvid", "--root", "camvid", "--out", "camvid"], "--out camvid"),

@@ -67,13 +67,12 @@ def evaluate(
 
     Args:
         benchmark: the videos and their labels.
-        detector: the model to measure; this, `baseline` or `start_scorer`.
-        baseline: the trivial method to measure.
+        detector, baseline: the model or the trivial method to measure; one of them or `start_scorer`.
         start_scorer: loads either in each worker; several workers need it. It is pickled then.
         protocol: the named choices between scores and numbers.
         videos: a glob over official video names; None is all of them.
         categories: what the detector looks for instead of the benchmark's own categories.
-        out: the folder to write to; made when missing. Several machines must share it if maps are saved.
+        out: the folder to write to, made when missing; several machines share it if maps are saved.
         save_maps: also write `out/maps/<video>.npy` and `<video>.mask.npy`, as they were measured.
         workers: where videos are measured.
         resume_key: says which weights the scorer has. Measures of an interrupted evaluation with the same key and

@@ -62,21 +62,21 @@ def evaluate(
 ) -> dict[str, Any]:
     """Scores the videos of a benchmark and writes `out/metrics.json` and `out/scores/<video>.npz`.
 
-    Maps are consumed frame by frame, so memory grows neither with a video nor with the benchmark, but for a few
-    numbers a frame. An earlier result in `out` is replaced only when all videos are done.
+    Maps are consumed frame by frame: memory does not grow but for a few numbers a frame. An earlier result is replaced
+    only when all videos are done.
 
     Args:
         benchmark: the videos and their labels.
-        detector, baseline: the model or the trivial method to measure; one of them or `start_scorer`.
+        detector: the model to measure; this, `baseline` or `start_scorer`.
+        baseline: the trivial method to measure.
         start_scorer: loads either in each worker; several workers need it. It is pickled then.
         protocol: the named choices between scores and numbers.
         videos: a glob over official video names; None is all of them.
         categories: what the detector looks for instead of the benchmark's own categories.
         out: the folder to write to, made when missing; several machines share it if maps are saved.
         save_maps: also write `out/maps/<video>.npy` and `<video>.mask.npy`, as they were measured.
-        workers: where videos are measured.
-        resume_key: says which weights the scorer has. Measures of an interrupted evaluation with the same key and
-            the same settings are taken from `out`; None starts anew.
+        workers: where they are measured.
+        resume_key: of the weights: measures of an interrupted evaluation with it are taken over; None starts anew.
         progress: told the benchmark, the frames done, of how many, and the video.
 
     Returns:

@@ -15,7 +15,7 @@ from transformers import BertConfig, BertModel
 from video import make
 
 from lavida.cli import run
-from lavida.export import result
+from lavida.export import overlay
 
 
 @pytest.fixture
@@ -272,7 +272,7 @@ def test_a_disk_that_fails_in_the_middle_leaves_nothing(refused, clip, monkeypat
     def fail(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(result, "write_overlay", fail)
+    monkeypatch.setattr(overlay, "write_overlay", fail)
     assert words in refused(clip)
 
 

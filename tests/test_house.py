@@ -16,11 +16,6 @@ import lavida
 CODE = Path(lavida.__file__).parent
 ROOT = Path(__file__).parents[1]
 MOST_LINES, MOST_LINES_OF_A_FUNCTION = 400, 70
-LONGER_FOR_NOW = {
-    "src/lavida/cli/evaluate.py, evaluate",
-    "src/lavida/scan/run.py, scan",
-    "tests/video/test_recordings.py",
-}
 FACADE = (
     "lavida.detection",
     "lavida.export.result",
@@ -126,7 +121,7 @@ def test_files_and_functions_are_read_without_much_scrolling(folder):
                 lines = (node.end_lineno or 0) - node.lineno + 1
                 if lines > MOST_LINES_OF_A_FUNCTION:
                     long.append(f"{path.relative_to(ROOT)}, {node.name}: {lines} lines")
-    assert [each for each in long if each.partition(": ")[0] not in LONGER_FOR_NOW] == []
+    assert long == []
 
 
 def test_every_name_of_the_glossary_is_in_the_file_that_it_says():

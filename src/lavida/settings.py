@@ -83,7 +83,7 @@ def _faults(settings: Any, *, prefix: str) -> Iterator[tuple[str, Any, str]]:
             for place, item in enumerate(value):
                 yield from _faults(item, prefix=f"{key}.{place}.")
         elif limits.choices is None and (kinds := _other_kinds(value, hints[each.name])):
-            yield key, value, " or ".join(_TYPES[kind][1] for kind in kinds)
+            yield key, value, " or ".join(_TYPES[kind][1] for kind in kinds) if limits.rule is None else limits.rule[1]
         elif (remedy := limits.remedy(value)) is not None:
             yield key, list(value) if isinstance(value, tuple) else value, remedy
 

@@ -88,7 +88,7 @@ def _drop(stream: TextIO) -> None:
 def progress_bars(*, shown: bool = True) -> Iterator[Callable[..., None]]:
     """One bar for each title, one after the other, where stderr is a terminal, while the block runs.
 
-    Gives what takes `(title, done, total, note)`, as `lavida.evaluation.scorers.Progress`; a `total` of None shows a
+    Gives what takes `(title, done, total, note)`, as `lavida.timing.Progress`; a `total` of None shows a
     count without an end.
     """
     bars = Progress(

@@ -40,7 +40,7 @@ def test_a_protocol_is_chosen_changed_and_printed_with_the_table(ped2, tmp_path,
     [
         ({"protocol": "standart"}, "unknown protocol standart.*lavida-upstream"),
         ({"settings": ["smothing=2"]}, "--set smothing=2: no such choice"),
-        ({"settings": ["smoothing=high"]}, "smoothing: high"),
+        ({"settings": ["smoothing=high"]}, "smoothing: high; choose a number above 0, at most 10000, or off"),
         ({"baseline": "chance"}, "unknown baseline chance.*random"),
         ({"anomalies": ["dog"]}, "--baseline random knows no words"),
         ({"workers": 0}, "--workers 0"),

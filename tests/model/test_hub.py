@@ -40,7 +40,7 @@ def test_a_folder_is_taken_as_it_is(tmp_path, monkeypatch):
     "source", ["nowhere", "no/such/folder", "/no/folder", "./model", "../x/y", "a b/c", "", "-x/y"]
 )
 def test_what_is_no_hub_id_is_looked_for_in_folders_alone(source, tmp_path, monkeypatch):
-    monkeypatch.setattr(hub, "HfApi", lambda **_: None)
+    monkeypatch.setattr(hub, "HfApi", None)
     monkeypatch.chdir(tmp_path)
     if source:  # "" is the folder itself
         assert refusal(source, what="text encoder", give="another") == f"no such text encoder: {source}; give another"

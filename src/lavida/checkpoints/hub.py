@@ -91,9 +91,10 @@ def find(
     folder = Path(os.path.expanduser(source))  # os.path, because no path is too odd for it
     if os.path.isdir(folder):
         return folder
-    hub_id, api = str(source), HfApi(token=token)
+    hub_id = str(source)
     if not _is_hub_id(hub_id):
         raise InputError(f"no such {what}: {source}; give {give}")
+    api = HfApi(token=token)
     place: dict[str, Any] = {"revision": revision, "token": token, "cache_dir": cache_dir}
     why, mend = _out_of_reach(api, hub_id, revision, what=what, give=give)
     if why is None:

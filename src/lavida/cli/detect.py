@@ -74,6 +74,7 @@ def _detect_one(ask: Callable[..., Detection], path: str, folder: Path, *, overl
         name, expected = source.info.path.name, source.info.frames_hint
         detection = ask(source, progress=lambda done: tell(f"{name}: looking", done, expected))
         frames = len(detection.times)
+        tell(f"{name}: looking", frames, frames)  # all is read, however many frames were announced
         detection.save(folder, overlay=overlay, progress=lambda done: tell(f"{name}: writing", done, frames))
     return detection
 

@@ -26,10 +26,10 @@ from lavida.evaluation.cases import (
 )
 from lavida.evaluation.metrics import METRICS
 from lavida.evaluation.results import Result, read_result
-from lavida.evaluation.scorers import Progress, untold
 from lavida.evaluation.tables import comparison_table
 from lavida.export.drawing import TRUTH
 from lavida.files import atomic_file
+from lavida.timing import Progress, untold
 
 __all__ = ["Result", "read_result", "write_report"]
 

@@ -20,7 +20,8 @@ from lavida.evaluation.metrics import FrameMetrics, PixelMetrics
 from lavida.evaluation.protocols import STANDARD, Protocol
 from lavida.evaluation.regions import RegionCounts, region_metrics
 from lavida.evaluation.results import ResultFolder
-from lavida.evaluation.scorers import Baseline, DetectorLike, Progress, Scorer, untold
+from lavida.evaluation.scorers import Baseline, DetectorLike, Scorer
+from lavida.timing import Progress, untold
 
 _logger = logging.getLogger(__name__)
 

@@ -24,16 +24,6 @@ _BACKGROUND_FRAMES = 64
 _NO_PICTURE = 2**31  # a stride that reads the first and the last picture only
 
 
-class Progress(Protocol):
-    """Is told how far a part of the work has come: its title, its steps done, of how many, and at what it is."""
-
-    def __call__(self, title: str, done: int, total: int, note: str = "") -> object: ...
-
-
-def untold(title: str, done: int, total: int, note: str = "") -> None:
-    """The `Progress` that nobody follows."""
-
-
 class ScoredFrame(NamedTuple):
     """One frame as a scorer saw it."""
 

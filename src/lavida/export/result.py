@@ -7,10 +7,8 @@ import json
 import math
 import os
 import shutil
-import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -19,9 +17,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lavida.errors import InputError, one_line
-from lavida.export.overlay import write_overlay
 from lavida.export.timeline import write_timeline
 from lavida.files import atomic_folder, check_target
+from lavida.timing import StageClock
 from lavida.video.pixels import Contrast
 from lavida.video.source import Source, SourceInfo
 
@@ -101,18 +99,20 @@ def write_result(
     """
     check_result(target, source=detection.info.path)
     target = Path(target).resolve()
-    spent: dict[str, float] = {}
+    spent = StageClock()
     with atomic_folder(target, replaces=FRAMES) as folder:
-        with _clock(spent, "tables"):
+        with spent.stage("tables"):
             pq.write_table(frames_table(detection), folder / FRAMES, compression="zstd")
             # no time in its header: the same result gives the same bytes
             candidates = mask_rows(detection.candidates).encode()
             (folder / CANDIDATES).write_bytes(gzip.compress(candidates, mtime=0))
         _write_events(detection, detection.events(), folder, spent)
         if overlay:
-            with _clock(spent, "overlay"):
+            from lavida.export.overlay import write_overlay  # PyAV and a font, which scans do without
+
+            with spent.stage("overlay"):
                 write_overlay(detection, folder / OVERLAY, source=source, progress=progress)
-        _write_run({**_run(detection), "export_ms": spent}, folder)
+        _write_run({**_run(detection), "export_ms": spent.milliseconds()}, folder)
     return target
 
 
@@ -123,7 +123,7 @@ def rewrite_events(detection: Detection, events: Sequence[Event], target: Path) 
         InputError: the folder cannot be written, or holds no result.
     """
     with atomic_folder(target, replaces=FRAMES) as folder:
-        _write_events(detection, events, folder, {})
+        _write_events(detection, events, folder, StageClock())
         _write_run(_run(detection), folder)
         for file in (file for file in target.iterdir() if not (folder / file.name).exists()):
             try:
@@ -132,13 +132,13 @@ def rewrite_events(detection: Detection, events: Sequence[Event], target: Path) 
                 shutil.copy2(file, folder / file.name)
 
 
-def _write_events(detection: Detection, events: Sequence[Event], folder: Path, spent: dict[str, float]) -> None:
+def _write_events(detection: Detection, events: Sequence[Event], folder: Path, spent: StageClock) -> None:
     """What depends on the threshold."""
-    with _clock(spent, "tables"):
+    with spent.stage("tables"):
         (folder / EVENTS).write_text(_rows(event.to_json() for event in events), encoding="utf-8")
         (folder / MASKS).write_text(mask_rows(detection.masks), encoding="utf-8")
         _write_analysis(detection, folder / ANALYSIS)
-    with _clock(spent, "timeline"):
+    with spent.stage("timeline"):
         write_timeline(detection, folder / TIMELINE, events)
 
 
@@ -244,10 +244,3 @@ def check_result(target: Path, *, source: Path) -> None:
     if target == source or target in source.parents:
         raise InputError(f"the source lies in its own result folder: {target}; choose another folder")
     check_target(target, replaces=FRAMES)
-
-
-@contextmanager
-def _clock(spent: dict[str, float], stage: str) -> Iterator[None]:
-    start = time.perf_counter()
-    yield
-    spent[stage] = round(spent.get(stage, 0.0) + (time.perf_counter() - start) * 1000, 1)

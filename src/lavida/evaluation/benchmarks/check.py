@@ -11,7 +11,7 @@ from typing import NamedTuple
 from lavida.checking import Count
 from lavida.errors import InputError
 from lavida.evaluation.benchmarks.official import COUNT_ONLY, Benchmark, Listed
-from lavida.evaluation.scorers import Progress, untold
+from lavida.timing import Progress, untold
 from lavida.video.decode import open_source
 
 THREADS = min(4, os.cpu_count() or 1)  # each may hold the masks of a video

@@ -15,12 +15,12 @@ from lavida.checkpoints.pretrained import LavidaModel
 from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.evaluation.held_out.questions import WordsAlone
-from lavida.evaluation.scorers import Progress, untold
 from lavida.exposure.heldout import Query, Question
 from lavida.exposure.moving import own_neighbours, with_motion
 from lavida.exposure.sample import SegmentationSample
 from lavida.model.alignment import ClassifierEvidence, presence
 from lavida.model.lavida import LavidaOutput
+from lavida.timing import Progress, untold
 from lavida.video.clips import analysis_size
 
 

@@ -32,8 +32,8 @@ from lavida.evaluation.held_out.questions import (
     clip_sets,
 )
 from lavida.evaluation.results import ResultFolder
-from lavida.evaluation.scorers import Progress, untold
 from lavida.exposure.heldout import Query
+from lavida.timing import Progress, untold
 
 REMOVED = "removed"  # the row of the categories that training never used
 WORDS_DRAWS = 8  # pairs of queries for a training sample

@@ -19,9 +19,9 @@ from lavida.errors import InputError
 from lavida.evaluation import evaluate, open_benchmark
 from lavida.evaluation.held_out.answers import Questions, ask_all, mean_of_known, row_measures
 from lavida.evaluation.held_out.questions import ACTORS, PICTURES, ROWS, HeldOut, MovingScenes
-from lavida.evaluation.scorers import Progress, untold
 from lavida.files import atomic_file, locked
 from lavida.paper.ablations.studies import Row, changed, completed
+from lavida.timing import Progress, untold
 from lavida.training.loop import train
 from lavida.training.recipe import Recipe, load_recipe
 from lavida.training.run_folder import FREE, RECIPE

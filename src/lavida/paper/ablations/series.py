@@ -14,12 +14,12 @@ from lavida.detector import load
 from lavida.errors import InputError, writing_to
 from lavida.evaluation import open_benchmark
 from lavida.evaluation.held_out.questions import PICTURES, HeldOut, check_pictures
-from lavida.evaluation.scorers import Progress, untold
 from lavida.files import atomic_file
 from lavida.paper.ablations.report import SURE, draw, markdown, write_table
 from lavida.paper.ablations.runs import MODEL, PED2, Run, Runs
 from lavida.paper.ablations.studies import DEFAULT, Row, Study, choose, completed, unique_rows
 from lavida.paper.ablations.trained import compression_costs
+from lavida.timing import Progress, untold
 from lavida.training.loop import train
 from lavida.training.recipe import Recipe, load_recipe
 from lavida.training.start import START

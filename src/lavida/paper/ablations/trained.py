@@ -25,9 +25,9 @@ from lavida.errors import InputError
 from lavida.evaluation import STANDARD, evaluate
 from lavida.evaluation.benchmarks import Benchmark
 from lavida.evaluation.protocols import Protocol
-from lavida.evaluation.scorers import Progress, untold
 from lavida.paper.ablations.report import HEADINGS_ON_BENCHMARK, draw_trained, trained_markdown, write_table
 from lavida.paper.ablations.studies import STUDIES, VARIED, Row
+from lavida.timing import Progress, untold
 from lavida.training.recipe import Recipe
 from lavida.video.clips import analysis_size
 

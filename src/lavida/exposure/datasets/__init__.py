@@ -16,10 +16,26 @@ from lavida.exposure.datasets.coco_stuff import CocoStuff
 from lavida.exposure.datasets.davis import Davis
 from lavida.exposure.datasets.davis2017 import Davis2017, RefDavis
 from lavida.exposure.datasets.humans import Humans
+from lavida.exposure.datasets.kit_sets import CocoMini, FireSmoke, WeaponBoxes
 from lavida.exposure.datasets.mapillary import Mapillary
 from lavida.exposure.datasets.mevis import MeViS
 from lavida.exposure.datasets.pascal_voc import PascalVoc
 from lavida.exposure.datasets.refer import GRefCoco, RefClef, RefCoco, RefCocoG, RefCocoPlus
+from lavida.exposure.datasets.small_sets import (
+    Animals,
+    CarDamage,
+    CarParts,
+    CdnetHighway,
+    Clothing,
+    FacadeNight,
+    Football,
+    Pallets,
+    Potholes,
+    ProtectiveGear,
+    StreetsPeru,
+    VehiclesSmall,
+    VocAnimals,
+)
 from lavida.exposure.datasets.street_scenes import CamVid, Cityscapes, IddLite
 from lavida.exposure.datasets.yolo_polygons import YoloPolygons
 from lavida.exposure.datasets.youtube_vos import RefYouTubeVos, YouTubeVos
@@ -27,6 +43,8 @@ from lavida.exposure.sample import SegmentationDataset
 
 KINDS = (
     *(Davis, CamVid, IddLite, Coco128, Humans),
+    *(FireSmoke, CocoMini, VocAnimals, Clothing, Animals, CdnetHighway, Football, StreetsPeru, FacadeNight, CarParts),
+    *(Potholes, CarDamage, Pallets, ProtectiveGear, VehiclesSmall, WeaponBoxes),
     *(Cityscapes, Mapillary, Ade20k, CocoStuff, PascalVoc, YoloPolygons),
     *(RefClef, RefCoco, RefCocoPlus, RefCocoG, GRefCoco),
     *(YouTubeVos, RefYouTubeVos, MeViS, RefDavis, Davis2017),

@@ -113,15 +113,24 @@ def test_classes_become_words(tmp_path, name, columns, masks, ignored):
 
 
 def test_what_boxes_of_other_things_cover_is_ignored(tmp_path):
-    write_set(tmp_path, "fire_smoke", {"t_x": [1, 1, 2, 0, 0, 0, 0, 0, 0, 0]})
+    write_set(tmp_path, "fire_smoke", {"t_x": [1, 1, 2, 0, 2, 0, 0, 0, 0, 0]})
     (tmp_path / "boxes.json").write_text(
-        json.dumps({"t_x": [["fire", 0, 0, 0.2, 1], ["person", 0.15, 0, 0.3, 1], ["bicycle", 0.9, 0, 1, 0.5]]})
+        json.dumps(
+            {
+                "t_x": [
+                    ["fire", 0, 0, 0.2, 1],
+                    ["fire", 0.4, 0, 0.5, 1],
+                    ["person", 0.15, 0, 0.3, 1],
+                    ["bicycle", 0.9, 0, 1, 0.5],
+                ]
+            }
+        )
     )
     sample = load("fire_smoke", tmp_path, "train")[0]
     assert {word: columns_of(mask) for word, mask in sample.masks.items()} == {
-        "fire": [0, 1], "smoke": [2], "person": [], "bicycle": [],
+        "fire": [0, 1], "smoke": [2, 4], "person": [], "bicycle": [],
     }  # fmt: skip
-    assert sample.ignore[0, 0].nonzero()[0].tolist() == [1, 2, 9] and sample.ignore[0, -1].sum() == 2
+    assert sample.ignore[0, 0].nonzero()[0].tolist() == [1, 2, 4, 9] and sample.ignore[0, -1].sum() == 3
     assert load("fire_smoke", tmp_path, "train").vocabulary == ("fire", "smoke")
 
 

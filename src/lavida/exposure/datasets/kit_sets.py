@@ -84,9 +84,9 @@ class KitSet(LabelImageDataset):
         """The names of `classes.json`, of which the first is that of the background, as words."""
         path = self.root / "classes.json"
         with format_of(self.name, path):
-            _, *names = json.loads(read_text(path, layout=self.layout))
+            background, *names = json.loads(read_text(path, layout=self.layout))
         legend = {value: self.says.get(name, name) for value, name in enumerate(names, start=1)}
-        return {0: BACKGROUND} | legend | {UNLABELLED: IGNORE}
+        return {0: self.says.get(background, BACKGROUND)} | legend | {UNLABELLED: IGNORE}
 
     def list_samples(self, part: str) -> Iterable[tuple[str, ...]]:
         """The pictures of one part of the only folder."""
@@ -101,7 +101,10 @@ class KitSet(LabelImageDataset):
 
 
 class FireSmoke(KitSet):
-    """Fire and smoke. What `boxes.json` marks beside them has no mask: it is there, and the box is ignored."""
+    """Fire and smoke. What `boxes.json` marks beside them has no mask: it is there, and the box is ignored.
+
+    So is smoke inside a box of fire: there the masks, which were made from the boxes, often take one for the other.
+    """
 
     name = "fire_smoke"
     layout = f"{KitSet.layout}, boxes.json"
@@ -116,9 +119,12 @@ class FireSmoke(KitSet):
         ignore = np.zeros(sample.frames.shape[:3], dtype=bool) if sample.ignore is None else sample.ignore
         masks = dict(sample.masks)
         for name, *corners in self._boxes.get(sample.key, ()):
+            box = box_mask(corners, sample.frames.shape[1:3])
             if name not in self.vocabulary:
-                ignore = ignore | box_mask(corners, sample.frames.shape[1:3])
+                ignore = ignore | box
                 masks[name] = np.zeros_like(ignore)
+            elif name == "fire" and "smoke" in masks:
+                ignore = ignore | (masks["smoke"] & box)
         return replace(sample, masks=masks, ignore=ignore)
 
 

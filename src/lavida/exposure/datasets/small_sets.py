@@ -128,12 +128,12 @@ class CdnetHighway(KitSet):
 
 
 class Football(KitSet):
-    """One match, mostly from a high camera: small people and a crowd."""
+    """One match, mostly from a high camera: small people and a crowd. Every pixel has a label, but some of one frame."""
 
     name = "football"
     pictures = 100
     says = {
-        "advertisement": "billboard", "field": "playing field", "football": "ball", "goal bar": "goal",
+        "background": IGNORE, "advertisement": "billboard", "field": "playing field", "football": "ball", "goal bar": "goal",
         "goalkeeper 1": "goalkeeper", "goalkeeper 2": "goalkeeper", "spectators": "group of people",
         "team 1": "person", "team 2": "person",
     }  # fmt: skip
@@ -152,6 +152,7 @@ class StreetsPeru(KitSet):
 
     name = "streets_peru"
     pictures = 167
+    says = {"road obstacle": IGNORE}  # cracks, patches and bumps: nobody would find them by that name
     unions: Mapping[str, tuple[str, ...]] = {"vehicle": ("motorcycle",), "person": ("pedestrian",)}
     also = {"motorcycle": ("person", "rider", "motorcyclist"), "vehicle": ("car",)}
 

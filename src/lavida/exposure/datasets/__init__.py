@@ -19,6 +19,7 @@ from lavida.exposure.datasets.humans import Humans
 from lavida.exposure.datasets.kit_sets import CocoMini, FireSmoke, WeaponBoxes
 from lavida.exposure.datasets.mapillary import Mapillary
 from lavida.exposure.datasets.mevis import MeViS
+from lavida.exposure.datasets.packed import PackedDataset, pack_of
 from lavida.exposure.datasets.pascal_voc import PascalVoc
 from lavida.exposure.datasets.refer import GRefCoco, RefClef, RefCoco, RefCocoG, RefCocoPlus
 from lavida.exposure.datasets.small_sets import (
@@ -55,7 +56,7 @@ DATASETS: dict[str, type] = {kind.name: kind for kind in KINDS}
 def load(name: str, root: str | Path, split: str, **options: Any) -> SegmentationDataset:
     """The data set `name` under its own folder `root`; `split` is `train` or `heldout`.
 
-    A name with a colon is a class of your own, `module:Class`.
+    A name with a colon is a class of your own, `module:Class`. Below the file of a pack, folders are those of the pack.
 
     Raises:
         InputError: the name, the split or the folder does not exist.
@@ -63,6 +64,8 @@ def load(name: str, root: str | Path, split: str, **options: Any) -> Segmentatio
     if name not in DATASETS and ":" not in name:
         known = ", ".join(sorted(DATASETS))
         raise InputError(f"unknown data set {name!r}; use one of: {known}, or module:Class for your own")
+    if (pack := pack_of(Path(root))) is not None:
+        return PackedDataset(pack, name, Path(root).relative_to(pack).as_posix(), split, **options)
     kind = DATASETS[name] if name in DATASETS else own_class(name)
     try:
         return kind(root, split, **options)

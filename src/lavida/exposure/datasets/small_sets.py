@@ -128,12 +128,13 @@ class CdnetHighway(KitSet):
 
 
 class Football(KitSet):
-    """One match, mostly from a high camera: small people and a crowd. Every pixel has a label, but some of one frame."""
+    """One match, mostly from a high camera: small people and a crowd; nearly every pixel has a label."""
 
     name = "football"
     pictures = 100
     says = {
-        "background": IGNORE, "advertisement": "billboard", "field": "playing field", "football": "ball", "goal bar": "goal",
+        "background": IGNORE,
+        "advertisement": "billboard", "field": "playing field", "football": "ball", "goal bar": "goal",
         "goalkeeper 1": "goalkeeper", "goalkeeper 2": "goalkeeper", "spectators": "group of people",
         "team 1": "person", "team 2": "person",
     }  # fmt: skip

@@ -1,0 +1,192 @@
+"""Packs the sets of a recipe into one file: pictures as JPEG, masks as PNG, names and splits in one list.
+
+`lavida data pack` writes it, and `data.root=FILE` reads it (`exposure/datasets/packed.py`). A pack holds samples, not
+files: what the readers make of labels, boxes and polygons, at the size that training sees (`data.max_side`).
+"""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from lavida.errors import InputError
+from lavida.exposure.datasets import load
+from lavida.exposure.datasets.packed import FORMAT, INDEX, NO_LABEL, entry_name
+from lavida.exposure.mixture import shrink
+from lavida.exposure.sample import SegmentationDataset, SegmentationSample
+from lavida.files import atomic_file
+
+MOST_BYTES = 60_000_000
+QUALITIES = (92, 88, 84, 80, 76, 72, 68, 64, 60, 55, 50, 45, 40)  # of the JPEGs; the first that leaves room is taken
+TRIED = 12  # every so many pictures tell how large all will be
+MARGIN = 0.97  # of the room, for what those pictures do not tell
+
+Bar = Callable[[int], AbstractContextManager[Callable[[int], object]]]
+
+
+@dataclass(frozen=True, slots=True)
+class PackedSet:
+    """One data set of a recipe: `name` of its reader, its folder below the root, split, and whether clips are drawn."""
+
+    name: str
+    folder: str
+    split: str
+    clips: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PackSummary:
+    """What was written: number of samples, bytes of the file, quality of its JPEGs."""
+
+    samples: int
+    size: int
+    quality: int
+
+
+def pack(
+    sets: Sequence[PackedSet],
+    *,
+    root: Path,
+    out: Path,
+    max_side: int,
+    most_bytes: int = MOST_BYTES,
+    bar: Bar = lambda total: nullcontext(lambda count: None),
+) -> PackSummary:
+    """Write the sets into one file at the best JPEG quality that fits.
+
+    Args:
+        sets: what to pack; the same one twice is packed once.
+        root: folder that holds theirs.
+        out: file to write.
+        max_side: longer pictures are reduced to this many pixels.
+        most_bytes: size of the file.
+        bar: is given the number of samples and told how many more have been packed.
+
+    Raises:
+        InputError: a set is not there or damaged, the file cannot be written, or does not fit at any quality.
+    """
+    opened = [(each, _open(each, root)) for each in dict.fromkeys(sets)]
+    quality = _quality(opened, max_side=max_side, most_bytes=most_bytes)
+    count = sum(len(dataset) for _, dataset in opened)
+    entries: list[dict[str, Any]] = []
+    with atomic_file(out) as path, bar(count) as advance:
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
+            for number, (each, dataset) in enumerate(opened):
+                samples = []
+                for index, sample in enumerate(_samples(each, dataset, root, max_side=max_side)):
+                    labels, entry = _described(*sample)
+                    file.writestr(entry_name(number, index, "jpg"), _jpeg(sample[0].frames[0], quality))
+                    file.writestr(entry_name(number, index, "png"), _png(labels))
+                    samples.append(entry)
+                    advance(1)
+                head = {"name": each.name, "folder": each.folder, "split": each.split, "clips": each.clips}
+                entries.append(
+                    {**head, "dataset": dataset.name, "vocabulary": list(dataset.vocabulary), "samples": samples}
+                )
+            index_of_all = {"format": FORMAT, "max_side": max_side, "sets": entries}
+            file.writestr(INDEX, json.dumps(index_of_all), compress_type=zipfile.ZIP_DEFLATED)
+        size = path.stat().st_size
+        if size > most_bytes:
+            raise _too_large(size, most_bytes)
+    return PackSummary(samples=count, size=size, quality=quality)
+
+
+def _open(each: PackedSet, root: Path, *, clip_length: int = 1) -> SegmentationDataset:
+    return load(each.name, root / each.folder, each.split, **({"clip_length": clip_length} if each.clips else {}))
+
+
+def _samples(
+    each: PackedSet, dataset: SegmentationDataset, root: Path, *, max_side: int
+) -> Iterator[tuple[SegmentationSample, Mapping[str, np.ndarray] | None, bool]]:
+    """Each sample with its masks as a frame of a clip, where clips are drawn, and whether the next one follows it."""
+    if not each.clips:
+        for index in range(len(dataset)):
+            yield shrink(dataset[index], max_side=max_side), None, False
+        return
+    pairs = _open(each, root, clip_length=2)
+    numbers = iter(range(len(pairs)))
+    pair = shrink(pairs[next(numbers)], max_side=max_side)
+    left: Mapping[str, np.ndarray] | None = None
+    for index in range(len(dataset)):
+        sample = shrink(dataset[index], max_side=max_side)
+        follows = pair is not None and pair.key == sample.key
+        if follows:
+            yield sample, {name: mask[:1] for name, mask in pair.masks.items()}, True
+            left = {name: mask[1:] for name, mask in pair.masks.items()}
+            number = next(numbers, None)
+            pair = pair if number is None else shrink(pairs[number], max_side=max_side)
+        else:
+            yield sample, left, False
+
+
+def _described(
+    sample: SegmentationSample, in_clips: Mapping[str, np.ndarray] | None, follows: bool
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """One value a pixel, [H, W], and what the values mean: each is a set of planes, masks and what is ignored."""
+    planes = {name: mask[0] for name, mask in sample.masks.items()}
+    clip = {} if in_clips is None else {name: mask[0] for name, mask in in_clips.items()}
+    differing = {name: mask for name, mask in clip.items() if name not in planes or (mask != planes[name]).any()}
+    ignore = np.zeros(sample.frames.shape[1:3], bool) if sample.ignore is None else sample.ignore[0]
+    every = [*planes.values(), *differing.values(), ignore]
+    bits = np.packbits(np.stack(every, -1), axis=-1)  # [H, W, bytes]
+    combinations, labels = np.unique(bits.reshape(-1, bits.shape[-1]), axis=0, return_inverse=True)
+    shown = np.unpackbits(combinations, axis=-1, count=len(every))
+    entry: dict[str, Any] = {
+        "key": sample.key,
+        "names": list(planes),
+        "values": [np.flatnonzero(row).tolist() for row in shown],
+    }
+    if differing:
+        entry["in_clips"] = list(differing)
+    if sample.ignore is None:
+        entry[NO_LABEL] = False
+    if sample.expressions:
+        entry["expressions"] = {name: list(texts) for name, texts in sample.expressions.items()}
+    if sample.left:
+        entry["left"] = sorted(sample.left)
+    if follows:
+        entry["follows"] = True
+    return labels.reshape(ignore.shape), entry
+
+
+def _jpeg(frame: np.ndarray, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(frame).save(buffer, "JPEG", quality=quality, optimize=True)
+    return buffer.getvalue()
+
+
+def _png(labels: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    kind = np.uint8 if labels.max() < 256 else np.uint16
+    Image.fromarray(labels.astype(kind)).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _quality(opened: Sequence[tuple[PackedSet, SegmentationDataset]], *, max_side: int, most_bytes: int) -> int:
+    """The best quality at which all fits, by every `TRIED`-th sample."""
+    sizes = dict.fromkeys(QUALITIES, 0.0)
+    for _, dataset in opened:
+        tried = range(0, len(dataset), TRIED)
+        for index in tried:
+            sample = shrink(dataset[index], max_side=max_side)
+            labels, entry = _described(sample, None, follows=False)
+            rest = len(_png(labels)) + 300 + len(json.dumps(entry)) / 5  # headers, and the compressed list
+            for quality in QUALITIES:
+                sizes[quality] += (rest + len(_jpeg(sample.frames[0], quality))) * len(dataset) / len(tried)
+    for quality, size in sizes.items():
+        if size <= MARGIN * most_bytes:
+            return quality
+    raise _too_large(round(min(sizes.values())), most_bytes)
+
+
+def _too_large(size: int, most: int) -> InputError:
+    return InputError(
+        f"the pack would have {size / 1e6:.0f} MB, more than {most / 1e6:.0f}; set data.max_side lower, or leave sets out"
+    )

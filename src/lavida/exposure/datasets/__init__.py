@@ -19,7 +19,7 @@ from lavida.exposure.datasets.humans import Humans
 from lavida.exposure.datasets.kit_sets import CocoMini, FireSmoke, WeaponBoxes
 from lavida.exposure.datasets.mapillary import Mapillary
 from lavida.exposure.datasets.mevis import MeViS
-from lavida.exposure.datasets.packed import PackedDataset, pack_of
+from lavida.exposure.datasets.packed import PackedDataset, pack_of, packed_vocabulary
 from lavida.exposure.datasets.pascal_voc import PascalVoc
 from lavida.exposure.datasets.refer import GRefCoco, RefClef, RefCoco, RefCocoG, RefCocoPlus
 from lavida.exposure.datasets.small_sets import (
@@ -71,6 +71,17 @@ def load(name: str, root: str | Path, split: str, **options: Any) -> Segmentatio
         return kind(root, split, **options)
     except TypeError as error:
         raise InputError(f"data set {name!r} does not take these options: {error}") from None
+
+
+def vocabulary_of(name: str, root: str | Path, split: str) -> tuple[str, ...]:
+    """The names of a data set in one split; a pack knows them even where it has no picture of that split.
+
+    Raises:
+        InputError: as in `load`.
+    """
+    if (pack := pack_of(Path(root))) is not None:
+        return packed_vocabulary(pack, name, Path(root).relative_to(pack).as_posix(), split)
+    return load(name, root, split).vocabulary
 
 
 def own_class(name: str) -> type:

@@ -8,10 +8,9 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,13 +22,14 @@ from lavida.exposure.sample import SegmentationSample
 
 FORMAT = "lavida pack 1"
 INDEX = "pack.json"
+PICTURE, LABELS = "picture", "labels"  # of a sample
 NO_LABEL = "ignores"  # whether a sample says which pixels have no label; True where it is not given
 LOCAL_HEADER = 30  # bytes before the name of an entry, of which four say how long name and extra field are
 
 
-def entry_name(number: int, index: int, suffix: str) -> str:
-    """Where a pack has the picture or the labels of sample `index` of its set `number`."""
-    return f"{number:02d}/{index:05d}.{suffix}"
+def entry_name(number: int, index: int, what: str) -> str:
+    """Where a pack has the `PICTURE` or the `LABELS` of sample `index` of its set `number`."""
+    return f"{number:02d}/{index:05d}.{what}.webp"
 
 
 def pack_of(path: Path) -> Path | None:
@@ -100,7 +100,7 @@ def _damaged(path: Path, name: str) -> InputError:
 
 
 class PackedDataset:
-    """One data set of a pack; its samples are those of the data set itself, but for the JPEGs.
+    """One data set of a pack; its samples are those of the data set itself, but for the loss of compression.
 
     Args:
         pack: the file.
@@ -125,13 +125,12 @@ class PackedDataset:
         self.vocabulary: tuple[str, ...] = tuple(content["vocabulary"])
         self._samples: list[Mapping[str, Any]] = content["samples"]
         self._length = clip_length
-        ends = [index for index, each in enumerate(self._samples) if not each.get("follows")]
-        runs = [(0, -1), *((end + 1, end) for end in ends)]
-        self._starts = [
-            start
-            for (first, _), (_, last) in pairwise(runs)
-            for start in range(first, last + 2 - clip_length)
-        ]  # fmt: skip
+        self._starts: list[int] = []
+        first = 0
+        for index, each in enumerate(self._samples):
+            if not each.get("follows"):  # the last frame of its clip, or a single picture
+                self._starts += range(first, index + 2 - clip_length)
+                first = index + 1
         if not self._starts:
             raise InputError(f"{name} has no clip of {clip_length} frames: {pack}; give shorter clips")
 
@@ -166,8 +165,9 @@ class PackedDataset:
     def _frame(self, index: int) -> tuple[np.ndarray, dict[str, np.ndarray], np.ndarray]:
         """Picture [H, W, 3], masks and what is ignored [H, W] of one frame, alone or in a clip."""
         entry = self._samples[index]
-        picture = self._decoded(index, "jpg", lambda image: np.array(image.convert("RGB")))
-        labels = self._decoded(index, "png", np.array)
+        picture = self._decoded(index, PICTURE)
+        colours = self._decoded(index, LABELS).astype(np.uint16)
+        labels = colours[..., 0] + 256 * colours[..., 1]
         names, in_clips = entry["names"], entry.get("in_clips", ())
         shown = np.zeros((len(entry["values"]), len(names) + len(in_clips) + 1), dtype=bool)
         for value, planes in enumerate(entry["values"]):
@@ -177,10 +177,18 @@ class PackedDataset:
             masks |= {name: shown[labels, plane] for plane, name in enumerate(in_clips, start=len(names))}
         return picture, masks, shown[labels, -1]
 
-    def _decoded(self, index: int, suffix: str, read: Callable[[Image.Image], np.ndarray]) -> np.ndarray:
-        content = self._pack.read(entry_name(self._number, index, suffix))
+    def _decoded(self, index: int, what: str) -> np.ndarray:
+        content = self._pack.read(entry_name(self._number, index, what))
         with Image.open(io.BytesIO(content)) as image:
-            return read(image)
+            return np.array(image.convert("RGB"))
+
+
+def packed_vocabulary(pack: Path, name: str, folder: str, split: str) -> tuple[str, ...]:
+    """The names of a split of a set, whether its pictures were packed or only those of its other split."""
+    content = Pack.open(pack).content["sets"]
+    for each in (each for each in content if (each["name"], each["folder"]) == (name, folder)):
+        return tuple(each["vocabulary" if each["split"] == split else "other_vocabulary"])
+    return ()
 
 
 def check_pack(path: Path, *, max_side: int) -> None:

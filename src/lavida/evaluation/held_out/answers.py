@@ -35,6 +35,7 @@ class Answer:
         present: the one that is in the sample, though not always in this frame; None where none is.
         category_logits: of each name in the prompt; empty where the model cannot tell categories apart.
         untrained: what the backbone's own classifier says without training; None where there is none.
+        index: of the sample in its set.
     """
 
     positive: bool
@@ -47,6 +48,7 @@ class Answer:
     present: str | None = None
     category_logits: tuple[float, ...] = ()
     untrained: float | None = None
+    index: int = 0
 
 
 class Questions(Protocol):
@@ -57,8 +59,10 @@ class Questions(Protocol):
     def __iter__(self) -> Iterator[Question]: ...
 
 
-def ask(detector: Detector, sample: Segmented, prompts: Sequence[Prompt], *, calibrates: bool) -> list[Answer]:
-    """One answer for every prompt and frame, in that order.
+def ask(
+    detector: Detector, sample: Segmented, prompts: Sequence[Prompt], *, calibrates: bool, valid: bool = False
+) -> list[Answer]:
+    """One answer for every prompt and frame, in that order; with `valid`, IoU counts only pixels with a label.
 
     Raises:
         InputError: a score is not a number.
@@ -71,7 +75,7 @@ def ask(detector: Detector, sample: Segmented, prompts: Sequence[Prompt], *, cal
             f"the scores of {detector.name} are not numbers: its weights are damaged; save or train it again"
         )
     return [
-        _answer(output, (i, t), sample, prompt, calibrates=calibrates, untrained=said)
+        _answer(output, (i, t), sample, prompt, calibrates=calibrates, untrained=said, valid=valid)
         for i, (prompt, said) in enumerate(zip(prompts, untrained, strict=True))
         for t in range(len(sample.frames))
     ]
@@ -97,7 +101,8 @@ def ask_all(
     own, of_removed = [], []
     for done, question in enumerate(questions, start=1):
         prompts = (*question.prompts, *question.removed)
-        answers = ask(detector, question.sample, prompts, calibrates=question.index in learns)
+        learnt = question.index in learns
+        answers = ask(detector, question.sample, prompts, calibrates=learnt, valid=question.valid)
         end_of_own = len(question.prompts) * len(question.sample.frames)
         own += answers[:end_of_own]
         of_removed += answers[end_of_own:]
@@ -154,6 +159,7 @@ def _answer(
     *,
     calibrates: bool,
     untrained: torch.Tensor | None,
+    valid: bool,
 ) -> Answer:
     """The answer `at` this place of the output, prompt and frame; `untrained` `[T]` is of the same prompt."""
     i, t = at
@@ -165,7 +171,9 @@ def _answer(
     iou = named = None
     if visible:
         predicted = found_mask(output, at, actual.shape)
-        iou = float((predicted & actual).sum() / (predicted | actual).sum())
+        known = ~sample.ignore[t] if valid and sample.ignore is not None else np.ones_like(actual)
+        if (actual & known).any():  # else only a region is known
+            iou = float((predicted & actual & known).sum() / ((predicted | actual) & known).sum())
         if logits:
             named = prompt.categories[int(np.argmax(logits))] == prompt.positive
     return Answer(
@@ -179,4 +187,5 @@ def _answer(
         present=prompt.positive,
         category_logits=logits,
         untrained=None if untrained is None else float(untrained[t]),
+        index=prompt.index,
     )

@@ -35,6 +35,9 @@ class HeldOut:
     dataset: str  # key of `DATASETS`
     folder: str  # the data set's folder below the root
     clip_length: int = 1  # frames a sample, T; 1 is single pictures
+    most: int | None = None  # samples that are asked; None is `MOST_PICTURES` or `MOST_CLIPS`
+    names: tuple[str, ...] = ()  # asked as absent beside those of the vocabulary
+    valid: bool = False  # whether IoU counts only pixels with a label
 
     def load(self, root: Path, split: str = "heldout") -> SegmentationDataset:
         """The data set below `root`. Raises InputError where it or the split is not there."""
@@ -59,17 +62,26 @@ class HeldOut:
             removed: names removed from training, see `HeldoutQuestions`.
             calibrating: only the samples that calibration may learn from.
             seeds: pairs of prompts for a sample.
-            most: at most so many samples, spread evenly; None is `MOST_PICTURES` or `MOST_CLIPS`.
+            most: at most so many samples, spread evenly; None is what the row says.
 
         Raises:
             InputError: the data set or the split is not there.
         """
         dataset, of_pictures = self.load(root, split), self.clip_length == 1
-        asked = evenly_spread(len(dataset), most or (MOST_PICTURES if of_pictures else MOST_CLIPS))
+        most = most or self.most or (MOST_PICTURES if of_pictures else MOST_CLIPS)
+        asked = evenly_spread(len(dataset), most)
         learns = frozenset(asked[::2] if of_pictures else ())
         chosen = learns if calibrating else asked
-        vocabulary = Vocabulary.builtin()
-        return HeldoutQuestions(dataset, vocabulary=vocabulary, asked=chosen, removed=removed, seeds=seeds), learns
+        questions = HeldoutQuestions(
+            dataset,
+            vocabulary=Vocabulary.builtin(),
+            asked=chosen,
+            removed=removed,
+            seeds=seeds,
+            names=self.names,
+            valid=self.valid,
+        )
+        return questions, learns
 
 
 PICTURES = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.evaluation.held_out.answers import Answer, ask_all
 from lavida.evaluation.held_out.baselines import WordsAlone
+from lavida.evaluation.held_out.further import COCO, CocoQuestions, further_questions, further_sets
 from lavida.evaluation.held_out.measures import (
     category_measures,
     draw_reliability,
+    intervals,
     reliability_curve,
     removed_measures,
     row_measures,
@@ -92,8 +95,8 @@ def evaluate_exposure(
         progress: called after every sample.
 
     Returns:
-        What `metrics.json` holds: `sets` (the rows of the table), `removed` and `categories` (by name),
-        `reliability`, `settings`.
+        What `metrics.json` holds: `sets` (the rows of the table), `intervals` (of the row of all of COCO), `removed`
+        and `categories` (by name), `reliability`, `settings`.
 
     Raises:
         InputError: a data set is not there or damaged, or `out` cannot be written.
@@ -101,7 +104,7 @@ def evaluate_exposure(
     root, started = Path(root), time.perf_counter()
     removed = frozenset(detector.model.config.removed_categories)
     sets = [(each, removed) for each in pictures]
-    sets += [(each, frozenset()) for each in clip_sets(root, clip_length=clip_length)]
+    sets += [(each, frozenset()) for each in (*clip_sets(root, clip_length=clip_length), *further_sets(root))]
     with ResultFolder(Path(out)) as folder:
         words = _words(root, sets, progress)
         rows, of_removed = _answers(detector, root, sets, progress)
@@ -116,6 +119,7 @@ def evaluate_exposure(
             "benchmark": "exposure",
             "model": detector.name,
             "sets": {name: row_measures(answers, words.get(name)) for name, answers in rows.items()},
+            "intervals": {COCO: intervals(rows[COCO])} if COCO in rows else {},
             "removed": removed_measures(of_removed, removed),
             "categories": category_measures(about_pictures),
             "reliability": reliability_curve(_probabilities(detector, unseen), np.array([a.positive for a in unseen])),
@@ -140,6 +144,7 @@ def _answers(
     """By row, moving scenes last; and those about removed categories."""
     # all sets are opened before the first is asked: what is missing is said at once
     opened = [(each.row, *each.questions(root, removed=removed)) for each, removed in sets]
+    opened += [(row, questions, frozenset()) for row, questions in further_questions(root).items()]
     opened += [(row, MovingScenes(root, row), frozenset()) for row in ROWS if detector.model.config.motion]
     rows, of_removed = {}, []
     for row, questions, learns in opened:
@@ -164,6 +169,10 @@ def _words(
             about_removed += question.removed
             progress(f"words alone: {each.row}", done, len(questions))
         learnt[each.row] = WordsAlone.learn(own)
+    if COCO in further_questions(root):
+        with suppress(InputError):
+            questions = CocoQuestions(root, split="train")
+            learnt[COCO] = WordsAlone.learn([prompt for question in questions for prompt in question.prompts])
     return learnt | {REMOVED: WordsAlone.learn(about_removed)}
 
 

@@ -20,8 +20,8 @@ from lavida.evaluation.held_out.further import (
     HazardQuestions,
     further_questions,
     further_sets,
+    intervals,
 )
-from lavida.evaluation.held_out.measures import intervals
 from lavida.exposure.datasets import DATASETS
 from lavida.exposure.datasets.kit_sets import in_part
 from lavida.exposure.heldout import Query, sample_prompts

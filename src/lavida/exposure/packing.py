@@ -151,15 +151,8 @@ def _described(
     clip = {} if in_clips is None else {name: mask[0] for name, mask in in_clips.items()}
     differing = {name: mask for name, mask in clip.items() if name not in planes or (mask != planes[name]).any()}
     ignore = np.zeros(sample.frames.shape[1:3], bool) if sample.ignore is None else sample.ignore[0]
-    every = [*planes.values(), *differing.values(), ignore]
-    bits = np.packbits(np.stack(every, -1), axis=-1)  # [H, W, bytes]
-    combinations, labels = np.unique(bits.reshape(-1, bits.shape[-1]), axis=0, return_inverse=True)
-    shown = np.unpackbits(combinations, axis=-1, count=len(every))
-    entry: dict[str, Any] = {
-        "key": sample.key,
-        "names": list(planes),
-        "values": [np.flatnonzero(row).tolist() for row in shown],
-    }
+    labels, values = _combined([*planes.values(), *differing.values(), ignore])
+    entry: dict[str, Any] = {"key": sample.key, "names": list(planes), "values": values}
     if differing:
         entry["in_clips"] = list(differing)
     if sample.ignore is None:
@@ -170,7 +163,19 @@ def _described(
         entry["left"] = sorted(sample.left)
     if follows:
         entry["follows"] = True
-    return labels.reshape(ignore.shape), entry
+    return labels, entry
+
+
+def _combined(planes: Sequence[np.ndarray]) -> tuple[np.ndarray, list[list[int]]]:
+    """One value a pixel for all planes, bool [H, W] each, and for each value the planes that are true there."""
+    labels = np.zeros(planes[0].shape, dtype=np.int64)
+    values: list[list[int]] = [[]]
+    for number, plane in enumerate(planes):
+        split = 2 * labels + plane
+        counts = np.bincount(split.ravel())
+        labels = (np.cumsum(counts > 0) - 1)[split]  # without the values that no pixel has
+        values = [values[value // 2] + [number] * (value % 2) for value in np.flatnonzero(counts).tolist()]
+    return labels, values
 
 
 def _picture(frame: np.ndarray, quality: int) -> bytes:

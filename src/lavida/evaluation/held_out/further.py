@@ -5,6 +5,7 @@ They are there where the folders are, and leave the first rows and the categorie
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -12,8 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
+from lavida.evaluation.held_out.answers import Answer
+from lavida.evaluation.held_out.measures import area
 from lavida.evaluation.held_out.questions import HeldOut
 from lavida.exposure.datasets import load
+from lavida.exposure.datasets.label_images import LabelImageDataset
+from lavida.exposure.datasets.yolo_polygons import YoloPolygons
 from lavida.exposure.heldout import CATEGORIES, MIN_AREA, HeldoutQuestions, Query, Question, evenly_spread
 from lavida.exposure.sample import SegmentationSample
 from lavida.exposure.vocabulary import Vocabulary
@@ -141,7 +146,12 @@ class HazardQuestions:
 
     def _named(self, name: str, keys: Sequence[str]) -> tuple[int, ...]:
         """Numbers of the pictures with these names."""
-        places = {Path(pair[0]).stem: index for index, pair in enumerate(self._sets[name].pairs())}
+        dataset = self._sets[name]
+        if isinstance(dataset, LabelImageDataset | YoloPolygons):
+            found = [pair[0].stem for pair in dataset.pairs()]
+        else:  # a pack
+            found = [dataset[index].key for index in range(len(dataset))]
+        places = {key: index for index, key in enumerate(found)}
         return tuple(places[key] for key in keys if key in places)
 
     def _prompts(self, sample: SegmentationSample, number: int) -> tuple[Query, ...]:
@@ -154,3 +164,35 @@ class HazardQuestions:
         rng = np.random.default_rng((number, len(self._word)))
         names = [self._word, *rng.choice(absent, CATEGORIES - 1, replace=False).tolist()]
         return (Query(number, tuple(rng.permutation(names).tolist()), None if mask is None else self._word),)
+
+
+def intervals(answers: Sequence[Answer], *, draws: int = 1000, seed: int = 0) -> dict[str, list[float]]:
+    """95 % intervals of the AUC, the right category and the mask IoU, by bootstrap over pictures (Efron, 1979).
+
+    Args:
+        answers: of a row; those with the same `index` are of one picture.
+        draws: of as many pictures as there are, with replacement.
+        seed: fixes them.
+    """
+    pictures: dict[int, list[Answer]] = defaultdict(list)
+    for answer in answers:
+        pictures[answer.index].append(answer)
+    groups = list(pictures.values())
+    rng = np.random.default_rng(seed)
+    found: dict[str, list[float]] = {"auc": [], "mask_iou": [], "category_accuracy": []}
+    for _ in range(draws):
+        drawn = [answer for place in rng.integers(len(groups), size=len(groups)) for answer in groups[place]]
+        values = {
+            "auc": area([a.positive for a in drawn], [a.logit for a in drawn]),
+            "mask_iou": _mean([a.iou for a in drawn]),
+            "category_accuracy": _mean([a.named for a in drawn]),
+        }
+        for name, value in values.items():
+            if value is not None:
+                found[name].append(value)
+    return {name: np.quantile(values, (0.025, 0.975)).tolist() for name, values in found.items() if values}
+
+
+def _mean(values: Sequence[float | bool | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

@@ -57,33 +57,6 @@ def removed_measures(answers: Iterable[Answer], removed: Collection[str]) -> dic
     return _sides_by_name(logits)
 
 
-def intervals(answers: Sequence[Answer], *, draws: int = 1000, seed: int = 0) -> dict[str, list[float]]:
-    """95 % intervals of the AUC, the right category and the mask IoU, by bootstrap over pictures (Efron, 1979).
-
-    Args:
-        answers: of a row; those with the same `index` are of one picture.
-        draws: of as many pictures as there are, with replacement.
-        seed: fixes them.
-    """
-    pictures: dict[int, list[Answer]] = defaultdict(list)
-    for answer in answers:
-        pictures[answer.index].append(answer)
-    groups = list(pictures.values())
-    rng = np.random.default_rng(seed)
-    found: dict[str, list[float]] = {"auc": [], "mask_iou": [], "category_accuracy": []}
-    for _ in range(draws):
-        drawn = [answer for place in rng.integers(len(groups), size=len(groups)) for answer in groups[place]]
-        values = {
-            "auc": area([a.positive for a in drawn], [a.logit for a in drawn]),
-            "mask_iou": _mean(a.iou for a in drawn),
-            "category_accuracy": _mean(a.named for a in drawn),
-        }
-        for name, value in values.items():
-            if value is not None:
-                found[name].append(value)
-    return {name: np.quantile(values, (0.025, 0.975)).tolist() for name, values in found.items() if values}
-
-
 def _sides_by_name(logits: dict[str, dict[bool, list[float]]]) -> dict[str, dict[str, Any]]:
     measures = {}
     for name, sides in sorted(logits.items()):

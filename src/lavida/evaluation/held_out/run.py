@@ -14,13 +14,12 @@ import torch
 from lavida import __version__
 from lavida.detector import Detector
 from lavida.errors import InputError
-from lavida.evaluation.held_out.answers import Answer, ask_all
+from lavida.evaluation.held_out.answers import Answer, Questions, ask_all
 from lavida.evaluation.held_out.baselines import WordsAlone
-from lavida.evaluation.held_out.further import COCO, CocoQuestions, further_questions, further_sets
+from lavida.evaluation.held_out.further import COCO, CocoQuestions, further_questions, further_sets, intervals
 from lavida.evaluation.held_out.measures import (
     category_measures,
     draw_reliability,
-    intervals,
     reliability_curve,
     removed_measures,
     row_measures,
@@ -143,7 +142,9 @@ def _answers(
 ) -> tuple[dict[str, list[Answer]], list[Answer]]:
     """By row, moving scenes last; and those about removed categories."""
     # all sets are opened before the first is asked: what is missing is said at once
-    opened = [(each.row, *each.questions(root, removed=removed)) for each, removed in sets]
+    opened: list[tuple[str, Questions, frozenset[int]]] = [
+        (each.row, *each.questions(root, removed=removed)) for each, removed in sets
+    ]
     opened += [(row, questions, frozenset()) for row, questions in further_questions(root).items()]
     opened += [(row, MovingScenes(root, row), frozenset()) for row in ROWS if detector.model.config.motion]
     rows, of_removed = {}, []
@@ -171,8 +172,8 @@ def _words(
         learnt[each.row] = WordsAlone.learn(own)
     if COCO in further_questions(root):
         with suppress(InputError):
-            questions = CocoQuestions(root, split="train")
-            learnt[COCO] = WordsAlone.learn([prompt for question in questions for prompt in question.prompts])
+            of_coco = CocoQuestions(root, split="train")
+            learnt[COCO] = WordsAlone.learn([prompt for question in of_coco for prompt in question.prompts])
     return learnt | {REMOVED: WordsAlone.learn(about_removed)}
 
 

@@ -11,6 +11,7 @@ from lavida.errors import InputError
 from lavida.exposure.datasets import DATASETS, load
 from lavida.exposure.datasets.kit_sets import KitSet, in_part
 from lavida.exposure.lexicon import read_builtin
+from lavida.exposure.mixture import Mixture
 from lavida.exposure.vocabulary import Vocabulary
 
 SMALL = [name for name, kind in DATASETS.items() if issubclass(kind, KitSet)]
@@ -196,3 +197,21 @@ def test_a_broken_list_of_classes_is_named(tmp_path):
     (tmp_path / "classes.json").write_text("[]")
     with pytest.raises(InputError, match=r"classes\.json"):
         load("potholes", tmp_path, "train")
+
+
+def test_removed_categories_stay_removed_in_every_new_set(kit):
+    """No name, phrase or mask says one, and its pixels are ignored; it is listed, so that it is not denied either."""
+    removed = ("bus", "train", "traffic light", "bench", "zebra", "cow", "pizza", "banana", "orange", "fork", "frisbee")
+    names = ("coco_mini", "voc_animals", "vehicles_small")
+    sets = [load(name, kit / name, "train") for name in names]
+    mixture = Mixture(sets, [1.0] * len(sets), cache=False, removed=removed)
+    assert not set(removed) & set(mixture.names)
+    seen = set()
+    for dataset in sets:
+        for index in range(0, len(dataset), 3):
+            whole = dataset[index]
+            sample = mixture.removal.apply(whole)
+            for name in set(removed) & set(whole.masks):
+                seen.add((dataset.name, name))
+                assert not sample.masks[name].any() and (sample.ignore | ~whole.masks[name]).all()
+    assert {name for name, _ in seen} == set(names) and len(seen) > 8

@@ -35,11 +35,12 @@ def read_builtin() -> dict[str, Any]:
             datasets[name] = {**datasets[name], "unsafe": datasets[name]["unsafe"] + lists.unsafe(further, rules)}
         else:
             scenes = datasets[rules["scenes_of"]]["scenes"] if "scenes_of" in rules else {}
+            own_scenes = {scene: lists.expand(absent) for scene, absent in rules.get("scenes", {}).items()}
             datasets[name] = {
                 "exhaustive": lists.expand(rules.get("exhaustive", ())),
                 "within": lists.expand_keys(rules.get("within", {})),
                 "unsafe": lists.unsafe(classes, rules),
-                "scenes": scenes,
+                "scenes": scenes | own_scenes,
             }
     return {"classes": classes, "datasets": datasets, "names": tuple(first["classes"])}
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from label_trees import HEIGHT, columns_of, write_labels, write_picture
+from PIL import Image
 
 from lavida.errors import InputError
 from lavida.exposure.datasets import DATASETS, load
@@ -52,7 +53,7 @@ def write_set(root: Path, name: str, pictures: dict[str, list[int]]) -> Path:
                 "bag": [1, 2], "handbag": [2], "hair": [4], "shoe": [5], "coat": [6], "clothes": [6], "sunglasses": [7],
                 "eyeglasses": [7], "person": [3, 4, 5, 6, 7],
             },
-            [],
+            [0],
         ),
         ("animals", [0, 1, 2, 255], {"deer": [1], "monkey": [2]}, [3]),
         ("cdnet_highway", [0, 1, 2, 255], {"car": [1], "vehicle": [1], "moving vehicle": []}, [3]),
@@ -111,6 +112,20 @@ def test_classes_become_words(tmp_path, name, columns, masks, ignored):
         for implied in read_builtin()["classes"][word].get("implies", ()):
             if masks.get(implied):  # what is surely there too has at least its pixels
                 assert set(masks[word]) <= set(masks[implied]), (word, implied)
+
+
+def test_what_is_far_from_all_that_is_labelled_is_unknown_unless_nobody_else_is_there(tmp_path):
+    write_set(tmp_path, "clothing_ccp", {"0001": [3, 3, 0, 0], "0002": [3, 3, 0, 0]})
+    for name in ("0001", "0002"):  # as high as wide
+        for folder, end in (("images", "jpg"), ("masks", "png")):
+            path = tmp_path / folder / f"{name}.{end}"
+            Image.open(path).resize((48, 48), Image.Resampling.NEAREST).save(path)
+    street, wall = load("clothing_ccp", tmp_path, "train")
+    assert street.ignore[0, 0].tolist() == [False] * (24 + 4) + [True] * 20  # a twelfth of the height beside them
+    assert not wall.ignore.any() and (street.key, wall.key) == ("0001", "alone/0002")
+    may_be = [Vocabulary.builtin().picture(each.masks, each.dataset, scene=each.scene) for each in (street, wall)]
+    assert [picture.may_show("hat") for picture in may_be] == [True, False]
+    assert not may_be[1].may_show("group of people") and may_be[1].may_show("umbrella")
 
 
 def test_what_boxes_of_other_things_cover_is_ignored(tmp_path):

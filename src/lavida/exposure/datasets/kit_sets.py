@@ -12,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import ClassVar
 
+import cv2
 import numpy as np
 
 from lavida.errors import InputError
@@ -22,13 +23,14 @@ from lavida.exposure.datasets.yolo_polygons import Sample
 from lavida.exposure.sample import SegmentationSample
 
 UNLABELLED = 255
+ALONE = "alone"
 PARTS = {"train": ("train",), "heldout": ("heldout",)}
 Box = tuple[str, float, float, float, float]  # name; left, top, right and bottom in parts of the picture
 
 
 @lru_cache(maxsize=1)
 def _lists() -> dict[str, dict[str, list[str]]]:
-    """Data set -> names of its pictures, `heldout` and, where there are some, `unused`: in neither split."""
+    """Data set -> names of its pictures: `heldout`; where there are some, `unused`, in neither split, and `alone`."""
     text = (files("lavida.exposure.datasets") / "held_out.json").read_text(encoding="utf-8")
     found: dict[str, dict[str, list[str]]] = json.loads(text)
     return found
@@ -63,6 +65,11 @@ class KitSet(LabelImageDataset):
         says: class of `classes.json` -> its word, `BACKGROUND` or `IGNORE`; a class that is not named is its own word.
         also: word -> words of things that are surely there with it, though no mask shows all of them: they are
             listed with an empty mask, and so neither taught nor denied.
+        reach: where more things of the kinds that are labelled may stand unlabelled: how far from the labelled ones, in
+            heights of the picture, a pixel is known to show none; beyond it is ignored.
+
+    Pictures in which nothing else stands, as somebody has seen, are listed as `alone`: all of their pixels count, and
+    `alone` is the scene of their rules.
 
     Args:
         root: folder with `images`, `masks` and `classes.json`.
@@ -75,6 +82,7 @@ class KitSet(LabelImageDataset):
     pictures: ClassVar[int]
     says: ClassVar[Mapping[str, str | None]] = {}
     also: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    reach: ClassVar[float | None] = None
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -97,7 +105,14 @@ class KitSet(LabelImageDataset):
         there = {other for word in sample.masks for other in self.also.get(word, ())}
         hidden = {word: np.zeros(sample.frames.shape[:3], dtype=bool) for word in sorted(there)}
         (_, (name,)) = self._samples[index]
-        return replace(sample, key=name, masks={**sample.masks, **hidden})
+        if name in _listed(self.name, ALONE):
+            return replace(sample, key=f"{ALONE}/{name}", masks={**sample.masks, **hidden})
+        ignore = sample.ignore
+        if self.reach is not None and sample.masks:
+            labelled = np.logical_or.reduce([mask[0] for mask in sample.masks.values()])
+            beyond = ~within_reach(labelled, round(self.reach * len(labelled)))[None]
+            ignore = beyond if ignore is None else ignore | beyond
+        return replace(sample, key=name, masks={**sample.masks, **hidden}, ignore=ignore)
 
 
 class FireSmoke(KitSet):
@@ -195,6 +210,12 @@ class CocoMini(Coco128):
         for path in sorted(images.glob("*.jpg")):
             if in_part(self.name, path.stem, "train" if part == "train" else "heldout"):
                 yield path.stem, path, labels / f"{path.stem}.txt"
+
+
+def within_reach(mask: np.ndarray, pixels: int) -> np.ndarray:
+    """bool [H, W]: what is in a mask or at most so many pixels from it, straight or diagonally."""
+    kernel = np.ones((2 * pixels + 1, 2 * pixels + 1), np.uint8)
+    return cv2.dilate(mask.astype(np.uint8), kernel).astype(bool)
 
 
 def read_boxes(path: Path, *, dataset: str, layout: str) -> Mapping[str, list[Box]]:

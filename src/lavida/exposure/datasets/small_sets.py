@@ -41,13 +41,14 @@ class VocAnimals(KitSet):
 
 
 class Clothing(KitSet):
-    """Full-length photos of one dressed person (CCP, Yang et al. 2014); bystanders are not labelled.
+    """Full-length photos of one dressed person (CCP, Yang et al. 2014); in most, bystanders are not labelled.
 
     Skin is of the person and has no word of its own. What is carried is not part of the person.
     """
 
     name = "clothing_ccp"
     pictures = 450
+    reach = 1 / 12
     says = {
         **_SHOES, **_JEWELRY, **_GARMENTS,
         "skin": "person", "accessories": "person", "glasses": "eyeglasses", "purse": "handbag", "wallet": "handbag",
@@ -174,10 +175,11 @@ class FacadeNight(KitSet):
 
 
 class CarParts(KitSet):
-    """Photos of one car each with its parts; the rest of its body has no label."""
+    """Photos of one car each with its parts; the rest of its body has no label, nor have the cars behind it."""
 
     name = "car_parts"
     pictures = 90
+    reach = 1 / 12
     says = {
         "back bumper": "bumper", "front bumper": "bumper", "back window": "window", "back door": "car door",
         "front door": "car door", "hood": "car hood", "tailgate": "car trunk", "trunk": "car trunk",
@@ -212,6 +214,7 @@ class Pallets(KitSet):
 
     name = "pallets"
     pictures = 60
+    reach = 1 / 12
     says = {"loaded pallet": "pallet"}
 
 
@@ -229,4 +232,5 @@ class VehiclesSmall(KitSet):
 
     name = "vehicles_small"
     pictures = 41
+    reach = 1 / 8
     unions = {"vehicle": ("car", "bus", "truck", "motorcycle", "autorickshaw"), "person": ("rider",)}

@@ -159,8 +159,9 @@ def _described(
         entry[NO_LABEL] = False
     if sample.expressions:
         entry["expressions"] = {name: list(texts) for name, texts in sample.expressions.items()}
-    if sample.left:
-        entry["left"] = sorted(sample.left)
+    for name in ("left", "partial"):
+        if names := getattr(sample, name):
+            entry[name] = sorted(names)
     if follows:
         entry["follows"] = True
     return labels, entry

@@ -79,8 +79,8 @@ def packed(root, tmp_path_factory) -> Path:
 
 def same(one: SegmentationSample, other: SegmentationSample) -> None:
     """Equal in everything but the pictures, which are near."""
-    assert (one.key, one.dataset, dict(one.expressions), one.left) == (
-        other.key, other.dataset, dict(other.expressions), other.left,
+    assert (one.key, one.dataset, dict(one.expressions), one.left, one.partial) == (
+        other.key, other.dataset, dict(other.expressions), other.left, other.partial,
     )  # fmt: skip
     assert list(one.masks) == list(other.masks)
     for name, mask in one.masks.items():
@@ -155,7 +155,7 @@ def test_the_quality_is_what_fits(tmp_path):
     large = pack(sets, root=tmp_path, out=out, max_side=240)
     small = pack(sets, root=tmp_path, out=out, max_side=240, most_bytes=large.size // 2)
     assert 20 <= small.quality < large.quality and 0.4 * large.size < small.size <= large.size // 2
-    assert len(load("potholes", out, "train")) == 4
+    assert len(load("potholes", out, "train")) == 4 and load("potholes", out, "train")[0].partial == {"pothole"}
     before = out.read_bytes()
     with pytest.raises(InputError, match="MB, more than 0.001; set data.max_side lower"):
         pack(sets, root=tmp_path, out=out, max_side=240, most_bytes=1000)

@@ -13,6 +13,7 @@ from lavida.exposure.datasets import DATASETS, load
 from lavida.exposure.datasets.kit_sets import KitSet, in_part
 from lavida.exposure.lexicon import read_builtin
 from lavida.exposure.mixture import Mixture
+from lavida.exposure.views import reframe
 from lavida.exposure.vocabulary import Vocabulary
 
 SMALL = [name for name, kind in DATASETS.items() if issubclass(kind, KitSet)]
@@ -125,6 +126,12 @@ def test_what_is_far_from_all_that_is_labelled_is_unknown_unless_nobody_else_is_
     assert not wall.ignore.any() and (street.key, wall.key) == ("0001", "alone/0002")
     may_be = [Vocabulary.builtin().picture(each.masks, each.dataset, scene=each.scene) for each in (street, wall)]
     assert [picture.may_show("hat") for picture in may_be] == [True, False]
+    assert street.partial == {"person"} and not wall.partial
+    views = [reframe(street, size=32, rng=np.random.default_rng(n), scale=(3, 4), without=1) for n in range(20)]
+    lost = [view for view in views if not view.masks["person"].any()]
+    assert lost and not any("person" in view.left for view in views)  # there may be a bystander
+    of_wall = [reframe(wall, size=32, rng=np.random.default_rng(n), scale=(3, 4), without=1) for n in range(20)]
+    assert any("person" in view.left for view in of_wall)
     assert not may_be[1].may_show("group of people") and may_be[1].may_show("umbrella")
 
 

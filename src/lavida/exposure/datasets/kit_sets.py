@@ -67,6 +67,7 @@ class KitSet(LabelImageDataset):
             listed with an empty mask, and so neither taught nor denied.
         reach: where more things of the kinds that are labelled may stand unlabelled: how far from the labelled ones, in
             heights of the picture, a pixel is known to show none; beyond it is ignored.
+        partial: whether there may be such things; no view of a picture has surely lost a class then.
 
     Pictures in which nothing else stands, as somebody has seen, are listed as `alone`: all of their pixels count, and
     `alone` is the scene of their rules.
@@ -83,6 +84,7 @@ class KitSet(LabelImageDataset):
     says: ClassVar[Mapping[str, str | None]] = {}
     also: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     reach: ClassVar[float | None] = None
+    partial: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -112,7 +114,8 @@ class KitSet(LabelImageDataset):
             labelled = np.logical_or.reduce([mask[0] for mask in sample.masks.values()])
             beyond = ~within_reach(labelled, round(self.reach * len(labelled)))[None]
             ignore = beyond if ignore is None else ignore | beyond
-        return replace(sample, key=name, masks={**sample.masks, **hidden}, ignore=ignore)
+        more = frozenset(sample.masks if self.partial or self.reach is not None else ())
+        return replace(sample, key=name, masks={**sample.masks, **hidden}, ignore=ignore, partial=more)
 
 
 class FireSmoke(KitSet):

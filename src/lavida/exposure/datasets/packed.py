@@ -152,6 +152,7 @@ class PackedDataset:
             key=first["key"],
             expressions={name: tuple(texts) for name, texts in first.get("expressions", {}).items()},
             left=frozenset(first.get("left", ())),
+            partial=frozenset(first.get("partial", ())),
         )
 
     def counts(self) -> dict[str, int]:

@@ -66,6 +66,7 @@ class Animals(KitSet):
 
     name = "animals"
     pictures = 280
+    partial = True
     says = {"rhesus monkey": "monkey"}
 
 
@@ -154,6 +155,7 @@ class StreetsPeru(KitSet):
 
     name = "streets_peru"
     pictures = 167
+    partial = True
     says = {"road obstacle": IGNORE}  # cracks, patches and bumps: nobody would find them by that name
     unions: Mapping[str, tuple[str, ...]] = {"vehicle": ("motorcycle",), "person": ("pedestrian",)}
     also = {"motorcycle": ("person", "rider", "motorcyclist"), "vehicle": ("car",)}
@@ -198,6 +200,7 @@ class Potholes(KitSet):
 
     name = "potholes"
     pictures = 100
+    partial = True
     also = {"pothole": ("road",)}
 
 
@@ -223,6 +226,7 @@ class ProtectiveGear(KitSet):
 
     name = "ppe"
     pictures = 69
+    partial = True
     says = {"vest": "safety vest", "goggles": "safety goggles", "earmuff": "earmuffs"}
     also = dict.fromkeys(("helmet", "safety vest", "safety goggles", "earmuffs"), ("person",))
 

@@ -1,4 +1,4 @@
-"""`lavida data list` and `lavida data check`: what is printed where, what is written, how they end."""
+"""`lavida data list`, `check` and `pack`: what is printed where, what is written, how they end."""
 
 from pathlib import Path
 
@@ -7,7 +7,10 @@ import pytest
 from PIL import Image
 
 from lavida.cli import run
-from lavida.exposure.datasets import DATASETS
+from lavida.errors import InputError
+from lavida.exposure.datasets import DATASETS, load
+from lavida.training.data import ExposureStream
+from lavida.training.recipe import load_recipe
 
 
 @pytest.fixture
@@ -122,3 +125,30 @@ def test_bad_options_are_one_line(camvid, capsys, arguments, words):
 def test_the_kit_is_complete(kit, name, capsys):
     assert run(["data", "check", name, "--root", str(kit / name), "--samples", "0", "--split", "heldout"]) == 0
     assert "differs" not in capsys.readouterr().out
+
+
+def test_a_recipe_is_packed_and_read_from_the_one_file(camvid, capsys):
+    Path("recipe.yaml").write_text(
+        "data: {root: ., max_side: 32, sets: [{name: camvid, folder: camvid}]}\ntrain: {steps: 1}\n"
+    )
+    assert run(["data", "pack", "recipe.yaml", "--out", "kit.pack"]) == 0
+    assert capsys.readouterr().out.startswith("6 samples packed in kit.pack: 0.0 MB, quality 90")
+    assert len(load("camvid", "kit.pack/camvid", "train")) == 6
+    with pytest.raises(InputError, match="no camvid"):
+        load("camvid", "kit.pack/camvid", "heldout")
+    assert run(["data", "pack", "recipe.yaml", "--heldout", "--out", "kit.pack"]) == 0
+    assert len(load("camvid", "kit.pack/camvid", "heldout")) == 3
+    assert run(["data", "pack", "recipe.yaml", "data.root=nowhere", "--out", "none.pack"]) == 2
+    assert "nowhere" in capsys.readouterr().err and not Path("none.pack").exists()
+
+
+def test_a_training_reads_the_pack(camvid):
+    text = "data: {root: ., max_side: 32, size: [32, 32], sets: [{name: camvid, folder: camvid}]}\ntrain: {steps: 1}\n"
+    Path("recipe.yaml").write_text(text)
+    assert run(["data", "pack", "recipe.yaml", "--out", "kit.pack"]) == 0
+    recipe = load_recipe("recipe.yaml", ["data.root=kit.pack", "sampler.even_words=false", "sampler.further=0.5"])
+    drawn = ExposureStream(recipe.data, recipe.sampler)(1, np.random.default_rng(0))
+    assert drawn.frames.shape == (1, 32, 32, 3) and drawn.dataset == "camvid"
+    with pytest.raises(InputError, match="max_side=32, the recipe has 640"):
+        other = load_recipe("recipe.yaml", ["data.root=kit.pack", "data.max_side=640"])
+        ExposureStream(other.data, other.sampler)

@@ -15,14 +15,14 @@ def vocabulary():
         ("person", {"person"}),
         ("Left Zebra.", {"zebra"}),
         ("two zebras", {"zebra"}),
-        ("man in a red shirt next to the white cars", {"person", "clothes", "car"}),
+        ("man in a red shirt next to the white cars", {"person", "clothes", "shirt", "car"}),
         ("the dog's bowl", {"dog", "bowl"}),
         ("kids' bikes", {"person", "bicycle", "motorcycle"}),  # a bike may be either
         ("hot dog on the left", {"hot dog"}),  # the longest way counts
         ("pick-up truck", {"truck"}),
         ("cat-like", {"cat"}),
         ("concatenate", set()),  # but only whole words
-        ("scarf", {"clothes"}),
+        ("scarf", {"scarf", "clothes"}),
         ("knives", {"knife"}),
         ("buses", {"bus"}),
         ("person riding a horse", {"horse rider", "person", "horse"}),  # what is said and implied

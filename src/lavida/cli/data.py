@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -74,6 +74,38 @@ def check(
         problem = _check_dataset(name, root, SPLITS if split == "all" else (split,), samples=samples, sheet_path=sheet)
     if problem:
         raise InputError(f"data check {name}: {problem}")
+
+
+@data.command("pack")
+def pack(
+    recipe: Annotated[Path, typer.Argument(help="A recipe such as configs/nano.yaml.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, for example data.root=DIR.")] = None,
+    out: Annotated[Path, typer.Option(help="The file to write; train with data.root=FILE.")] = Path("data.pack"),
+    heldout: Annotated[
+        bool, typer.Option("--heldout", help="Pack the held-out pictures of the sets, too: for calibration.")
+    ] = False,
+    megabytes: Annotated[float, typer.Option(help="The most that the file may have.")] = 60,
+) -> None:
+    """Pack the data sets of a recipe into one file, at the best picture quality that fits."""
+    from lavida.exposure.packing import PackedSet
+    from lavida.exposure.packing import pack as pack_sets
+    from lavida.training.recipe import load_recipe
+
+    if megabytes <= 0:
+        raise InputError(f"--megabytes is {megabytes:g}: choose more than 0")
+    given = load_recipe(recipe, overrides or ()).data
+    sets = [PackedSet(each.name, each.folder, each.split, each.clips) for each in given.sets]
+    if heldout:
+        sets += [replace(each, split="heldout") for each in sets]
+    done = pack_sets(
+        sets,
+        root=Path(given.root),
+        out=out,
+        max_side=given.max_side,
+        most_bytes=int(megabytes * 1e6),
+        bar=lambda total: progress_bar("packing", total=total),
+    )
+    print_result(f"{done.samples} samples packed in {out}: {done.size / 1e6:.1f} MB, quality {done.quality}")
 
 
 def _check_dataset(name: str, root: Path, splits: Sequence[str], *, samples: int, sheet_path: Path) -> str | None:

@@ -39,12 +39,14 @@ class Question:
         index: its index in the data set.
         prompts: one with a present class, where one is large enough, and one with absent names alone; times the seeds.
         removed: likewise for every class shown that was removed from training.
+        valid: whether IoU counts only pixels with a label.
     """
 
     sample: SegmentationSample
     index: int
     prompts: tuple[Query, ...]
     removed: tuple[Query, ...]
+    valid: bool = False
 
 
 class HeldoutQuestions:
@@ -56,6 +58,8 @@ class HeldoutQuestions:
         asked: indices of the samples that get prompts of their own.
         removed: names removed from training; any sample of the data set that shows one is then asked for it.
         seeds: one pair of prompts for each.
+        names: asked as absent, too, beside those of the vocabulary.
+        valid: of the questions.
     """
 
     def __init__(
@@ -66,8 +70,11 @@ class HeldoutQuestions:
         asked: Collection[int],
         removed: Collection[str] = (),
         seeds: Sequence[int] = (0,),
+        names: Sequence[str] = (),
+        valid: bool = False,
     ) -> None:
         self._dataset, self._vocabulary, self._seeds = dataset, vocabulary, seeds
+        self._names, self._valid = tuple(names), valid
         self._asked, self._removed = frozenset(asked), frozenset(removed)
         # what a sample shows is known only when it is read
         self._read = range(len(dataset)) if self._removed else sorted(self._asked)
@@ -83,10 +90,10 @@ class HeldoutQuestions:
             own, removed = [], []
             for seed in self._seeds:
                 if index in self._asked:
-                    own += sample_prompts(sample, index, vocabulary=words, seed=seed)
+                    own += sample_prompts(sample, index, vocabulary=words, seed=seed, names=self._names)
                 if self._removed:
                     removed += removed_prompts(sample, index, vocabulary=words, removed=self._removed, seed=seed)
-            yield Question(sample, index, tuple(own), tuple(removed))
+            yield Question(sample, index, tuple(own), tuple(removed), self._valid)
 
 
 def evenly_spread(count: int, limit: int | None) -> list[int]:
@@ -104,17 +111,19 @@ def heldout_prompts(
     return [prompt for question in questions for prompt in question.prompts]
 
 
-def sample_prompts(sample: SegmentationSample, index: int, *, vocabulary: Vocabulary, seed: int = 0) -> list[Query]:
+def sample_prompts(
+    sample: SegmentationSample, index: int, *, vocabulary: Vocabulary, seed: int = 0, names: Sequence[str] = ()
+) -> list[Query]:
     """Two prompts: one present class among absent names, and absent names alone.
 
     The positive needs a class of at least `MIN_AREA` of some frame; without one only the negative is given.
-    Absent names come from the whole vocabulary less its conflicts.
+    Absent names come from the whole vocabulary, and from `names`, less its conflicts.
 
     Raises:
         InputError: fewer than `CATEGORIES` names are surely absent.
     """
     rng = np.random.default_rng((seed, index))
-    absent = _absent(sample, vocabulary)
+    absent = _absent(sample, vocabulary, names)
     prompts = []
     if large := _large(sample):
         positive = large[rng.integers(len(large))]
@@ -159,11 +168,11 @@ def _large(sample: SegmentationSample) -> list[str]:
     return [name for name, mask in sample.masks.items() if mask.mean(axis=(1, 2)).max() >= MIN_AREA]
 
 
-def _absent(sample: SegmentationSample, vocabulary: Vocabulary) -> list[str]:
+def _absent(sample: SegmentationSample, vocabulary: Vocabulary, names: Sequence[str] = ()) -> list[str]:
     # what is said of an object that is named by a text alone may speak of more than its name does
     texts = [text for name, said in sample.expressions.items() if name not in vocabulary for text in said]
     picture = vocabulary.picture(sample.masks, sample.dataset, scene=sample.scene, texts=texts)
-    absent = [name for name in vocabulary.names if name not in picture.names]
+    absent = [name for name in dict.fromkeys((*vocabulary.names, *names)) if name not in picture.names]
     if len(absent) < CATEGORIES:
         raise _too_few(sample)
     return absent

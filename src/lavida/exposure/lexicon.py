@@ -5,6 +5,7 @@ names, and their rules. `vocabulary_more.json` holds the classes of the other da
 a class but do not mean just the same, as its phrases do) and `kinds`, which hold every class once.
 `vocabulary_sets.json` holds the rules of the other data sets, and how the first five take the further classes: what a
 data set neither labels (`exhaustive`), nor hides in a label (`within`), nor never shows (`never`), is unsafe there.
+A set that is the `same_as` another may add to what is never shown.
 
 In lists of the last two files `@name` stands for all of a kind or of a list in `lists`.
 """
@@ -26,17 +27,20 @@ def read_builtin() -> dict[str, Any]:
         classes[name] = {**entry, **{key: lists.expand(entry[key]) for key in RELATIONS if key in entry}}
     datasets = dict(first["datasets"])
     for name, entry in sets["datasets"].items():
-        rules = sets["datasets"][entry["same_as"]] if "same_as" in entry else entry
+        rules = {**sets["datasets"][entry["same_as"]], **entry} if "same_as" in entry else entry
+        if "same_as" in entry:
+            rules["never"] = [*sets["datasets"][entry["same_as"]].get("never", ()), *entry.get("never", ())]
         if name in datasets:
             further = [word for word in classes if word not in first["classes"]]
             datasets[name] = {**datasets[name], "unsafe": datasets[name]["unsafe"] + lists.unsafe(further, rules)}
         else:
             scenes = datasets[rules["scenes_of"]]["scenes"] if "scenes_of" in rules else {}
+            own_scenes = {scene: lists.expand(absent) for scene, absent in rules.get("scenes", {}).items()}
             datasets[name] = {
                 "exhaustive": lists.expand(rules.get("exhaustive", ())),
                 "within": lists.expand_keys(rules.get("within", {})),
                 "unsafe": lists.unsafe(classes, rules),
-                "scenes": scenes,
+                "scenes": scenes | own_scenes,
             }
     return {"classes": classes, "datasets": datasets, "names": tuple(first["classes"])}
 

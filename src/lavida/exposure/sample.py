@@ -24,6 +24,8 @@ class SegmentationSample:
         before: uint8 [T, H, W, 3], for each frame its neighbour a moment earlier, or None.
         seconds: float [T], from each neighbour to its frame (negative: the neighbour is later), or None.
         motion: float16 [T, 4, H/4, W/4], what moves in each frame (`video.motion.motion_field`), or None.
+        partial: classes of which there may be more than the masks show: a view without the labelled ones has not
+            surely lost them.
     """
 
     frames: np.ndarray
@@ -36,6 +38,7 @@ class SegmentationSample:
     before: np.ndarray | None = None
     seconds: np.ndarray | None = None
     motion: np.ndarray | None = None
+    partial: frozenset[str] = frozenset()
 
     @property
     def scene(self) -> str:

@@ -41,7 +41,7 @@ def reframe(
     """A random view of a sample; the same for all frames of a clip.
 
     A class out of the view is no longer listed: it may be asked for and is not there. A class just beside the
-    view, or that covers less than `SLIVER` of it, stays listed with an empty mask.
+    view, or that covers less than `SLIVER` of it, stays listed with an empty mask, and so does a `partial` one.
 
     Args:
         segmented: the sample, T frames of any size.
@@ -62,7 +62,7 @@ def reframe(
     masks = {
         name: view.mask(mask) if mask.any() else np.zeros((len(mask), height, width), bool)
         for name, mask in segmented.masks.items()
-        if not mask.any() or view.shows(mask)
+        if not mask.any() or view.shows(mask) or name in segmented.partial
     }
     for name, mask in masks.items():
         if np.count_nonzero(mask, axis=(1, 2)).max() < SLIVER * height * width:
@@ -83,7 +83,7 @@ def _tells_left_from_right(segmented: SegmentationSample) -> bool:
 
 def _view_without(segmented: SegmentationSample, size: tuple[int, int], rng: np.random.Generator) -> _View | None:
     """A view in which some class of the sample is out of sight; None if a few tries find none."""
-    shown = [mask for mask in segmented.masks.values() if mask.any()]
+    shown = [mask for name, mask in segmented.masks.items() if mask.any() and name not in segmented.partial]
     for _ in range(WITHOUT_TRIES):
         view = _View.draw(segmented.frames.shape[1:3], size, WITHOUT_ZOOM, rng)
         if not all(view.shows(mask) for mask in shown):

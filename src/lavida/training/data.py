@@ -15,7 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from lavida.errors import InputError
 from lavida.exposure.cutouts import CutoutBank
-from lavida.exposure.datasets import load
+from lavida.exposure.datasets import load, vocabulary_of
+from lavida.exposure.datasets.packed import check_pack, pack_of
 from lavida.exposure.looks import degrade
 from lavida.exposure.mixture import Mixture, Removal
 from lavida.exposure.moving import MOTION_NAMES, MOTION_WEIGHT, neighbours, set_in_motion, with_motion
@@ -94,6 +95,8 @@ class ExposureStream:
 
     @staticmethod
     def _mixture(data: DataRecipe, *, length: int) -> Mixture:
+        if (packed := pack_of(Path(data.root))) is not None:
+            check_pack(packed, max_side=data.max_side)
         sets = [s for s in data.sets if length == 1 or s.clips]
         datasets = [
             load(s.name, Path(data.root) / s.folder, s.split, **({"clip_length": length} if s.clips else {}))
@@ -115,10 +118,11 @@ def _known_categories(data: DataRecipe, datasets: Sequence[SegmentationDataset])
     missing = removal.missing([name for dataset in datasets for name in dataset.vocabulary])
     for each in data.sets if missing else ():
         try:
-            other = load(each.name, Path(data.root) / each.folder, "train" if each.split == "heldout" else "heldout")
+            split = "train" if each.split == "heldout" else "heldout"
+            other = vocabulary_of(each.name, Path(data.root) / each.folder, split)
         except InputError:  # a copy without that part
             continue
-        missing = Removal(missing, Vocabulary.builtin()).missing(other.vocabulary)
+        missing = Removal(missing, Vocabulary.builtin()).missing(other)
     return sorted(removal.names.difference(missing))
 
 

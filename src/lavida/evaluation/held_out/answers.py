@@ -38,6 +38,7 @@ class Answer:
     present: str | None = None  # the one that is in the sample, though not always in this frame; None where none is
     category_logits: tuple[float, ...] = ()  # of each name; empty where the model cannot tell categories apart
     untrained: float | None = None  # what the backbone's own classifier says without training; None without one
+    index: int = 0  # of the sample in its set
 
 
 class Questions(Protocol):
@@ -48,8 +49,13 @@ class Questions(Protocol):
     def __iter__(self) -> Iterator[Question]: ...
 
 
-def ask(detector: Detector, sample: SegmentationSample, queries: Sequence[Query], *, calibrates: bool) -> list[Answer]:
-    """One answer for every query and frame, in that order. Raises InputError if a score is not a number."""
+def ask(
+    detector: Detector, sample: SegmentationSample, queries: Sequence[Query], *, calibrates: bool, valid: bool = False
+) -> list[Answer]:
+    """One answer for every query and frame, in that order; with `valid`, IoU counts only pixels with a label.
+
+    Raises InputError if a score is not a number.
+    """
     if not queries:
         return []
     output, untrained = forward(detector, sample, queries)
@@ -58,7 +64,7 @@ def ask(detector: Detector, sample: SegmentationSample, queries: Sequence[Query]
             f"the scores of {detector.name} are not numbers: its weights are damaged; save or train it again"
         )
     return [
-        _answer(output, (i, t), sample, query, calibrates=calibrates, untrained=said)
+        _answer(output, (i, t), sample, query, calibrates=calibrates, untrained=said, valid=valid)
         for i, (query, said) in enumerate(zip(queries, untrained, strict=True))
         for t in range(len(sample.frames))
     ]
@@ -79,7 +85,8 @@ def ask_all(
     own, of_removed = [], []
     for done, question in enumerate(questions, start=1):
         queries = (*question.prompts, *question.removed)
-        answers = ask(detector, question.sample, queries, calibrates=question.index in learns)
+        learnt = question.index in learns
+        answers = ask(detector, question.sample, queries, calibrates=learnt, valid=question.valid)
         end_of_own = len(question.prompts) * len(question.sample.frames)
         own += answers[:end_of_own]
         of_removed += answers[end_of_own:]
@@ -150,6 +157,7 @@ def _answer(
     *,
     calibrates: bool,
     untrained: torch.Tensor | None,
+    valid: bool,
 ) -> Answer:
     """The answer `at` this place of the output, query and frame; `untrained` `[T]` is of the same query."""
     i, t = at
@@ -157,14 +165,17 @@ def _answer(
     if output.category_logits is not None:
         logits = tuple(output.category_logits[i, t, : len(query.categories)].tolist())  # the rest is padding
     actual = None if query.positive is None else sample.masks[query.positive][t]
+    visible = actual is not None and bool(actual.any())
     iou = named = None
-    if actual is not None and actual.any():
+    if actual is not None and visible:
         predicted = found_mask(output, at, actual.shape)
-        iou = float((predicted & actual).sum() / (predicted | actual).sum())
+        known = ~sample.ignore[t] if valid and sample.ignore is not None else np.ones_like(actual)
+        if (actual & known).any():  # else only a region is known
+            iou = float((predicted & actual & known).sum() / ((predicted | actual) & known).sum())
         if logits:
             named = query.categories[int(np.argmax(logits))] == query.positive
     return Answer(
-        positive=iou is not None,
+        positive=visible,
         logit=float(output.frame_logits[i, t]),
         iou=iou,
         named=named,
@@ -174,6 +185,7 @@ def _answer(
         present=query.positive,
         category_logits=logits,
         untrained=None if untrained is None else float(untrained[t]),
+        index=query.index,
     )
 
 

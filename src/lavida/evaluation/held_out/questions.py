@@ -37,6 +37,9 @@ class HeldOut:
     dataset: str  # key of `DATASETS`
     folder: str  # the data set's folder below the root
     clip_length: int = 1  # frames a sample, T; 1 is single pictures
+    most: int | None = None  # samples that are asked; None is `MOST_PICTURES` or `MOST_CLIPS`
+    names: tuple[str, ...] = ()  # asked as absent beside those of the vocabulary
+    valid: bool = False  # whether IoU counts only pixels with a label
 
     def load(self, root: Path, split: str = "heldout") -> SegmentationDataset:
         """The data set below `root`. Raises InputError where it or the split is not there."""
@@ -63,10 +66,20 @@ class HeldOut:
             InputError: the data set or the split is not there.
         """
         dataset, of_pictures, words = self.load(root, split), self.clip_length == 1, Vocabulary.builtin()
-        asked = evenly_spread(len(dataset), most or (MOST_PICTURES if of_pictures else MOST_CLIPS))
+        most = most or self.most or (MOST_PICTURES if of_pictures else MOST_CLIPS)
+        asked = evenly_spread(len(dataset), most)
         learns = frozenset(asked[::2] if of_pictures else ())
         chosen = learns if calibrating else asked
-        return HeldoutQuestions(dataset, vocabulary=words, asked=chosen, removed=removed, seeds=seeds), learns
+        questions = HeldoutQuestions(
+            dataset,
+            vocabulary=words,
+            asked=chosen,
+            removed=removed,
+            seeds=seeds,
+            names=self.names,
+            valid=self.valid,
+        )
+        return questions, learns
 
 
 PICTURES = (

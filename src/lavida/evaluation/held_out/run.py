@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from lavida.evaluation.held_out.answers import (
     removed_measures,
     row_measures,
 )
+from lavida.evaluation.held_out.further import COCO, CocoQuestions, further_questions, further_sets, intervals
 from lavida.evaluation.held_out.questions import (
     CLIP_LENGTH,
     MOST_CLIPS,
@@ -79,8 +81,8 @@ def evaluate_exposure(
     """Run the held-out test and write `out/metrics.json`, `out/scores/<set>.npz` and `out/reliability.png`.
 
     `root` holds the picture sets of the data kit and any data sets of videos (see `clip_sets`). An earlier result is
-    replaced when all is done. What `metrics.json` holds is returned: `sets` (the rows of the table), `removed` and
-    `categories` (by name), `reliability`, `settings`.
+    replaced when all is done. What `metrics.json` holds is returned: `sets` (the rows of the table), `intervals` (of
+    the row of all of COCO), `removed` and `categories` (by name), `reliability`, `settings`.
 
     Raises:
         InputError: a data set is not there or damaged, or `out` cannot be written.
@@ -88,7 +90,7 @@ def evaluate_exposure(
     root, started = Path(root), time.perf_counter()
     removed = frozenset(detector.model.config.removed_categories)
     sets = [(each, removed) for each in pictures]
-    sets += [(each, frozenset()) for each in clip_sets(root, clip_length=clip_length)]
+    sets += [(each, frozenset()) for each in (*clip_sets(root, clip_length=clip_length), *further_sets(root))]
     with ResultFolder(Path(out)) as folder:
         words = _words(root, sets, progress)
         rows, of_removed = _answers(detector, root, sets, progress)
@@ -104,6 +106,7 @@ def evaluate_exposure(
             "benchmark": "exposure",
             "model": detector.name,
             "sets": {name: row_measures(answers, words.get(name)) for name, answers in rows.items()},
+            "intervals": {COCO: intervals(rows[COCO])} if COCO in rows else {},
             "removed": removed_measures(of_removed, removed),
             "categories": category_measures(about_pictures),
             "reliability": reliability,
@@ -130,6 +133,7 @@ def _answers(
     opened: list[tuple[str, Questions, frozenset[int]]] = [
         (each.row, *each.questions(root, removed=removed)) for each, removed in sets
     ]
+    opened += [(row, questions, frozenset()) for row, questions in further_questions(root).items()]
     opened += [(row, MovingScenes(root, row), frozenset()) for row in ROWS if detector.model.config.motion]
     rows: dict[str, list[Answer]] = {}
     of_removed = []
@@ -156,6 +160,10 @@ def _words(
             about_removed += question.removed
             progress(f"words alone: {each.row}", done, len(questions))
         learnt[each.row] = WordsAlone.learn(own)
+    if COCO in further_questions(root):
+        with suppress(InputError):
+            of_coco = CocoQuestions(root, split="train")
+            learnt[COCO] = WordsAlone.learn([prompt for question in of_coco for prompt in question.prompts])
     return learnt | {REMOVED: WordsAlone.learn(about_removed)}
 
 

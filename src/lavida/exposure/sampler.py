@@ -1,7 +1,7 @@
 """Anomaly exposure sampler: turns a segmentation sample into an anomaly sample (Eq. 1, 2)."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, fields
 from itertools import chain
 
@@ -10,6 +10,15 @@ import numpy as np
 from lavida.errors import InputError
 from lavida.exposure.mixture import Mixture
 from lavida.exposure.names import NamePool, NameTable, OwnNames, mixed
+from lavida.exposure.qualifiers import (
+    Qualified,
+    Qualifier,
+    any_qualified,
+    draw_qualified,
+    draw_unproven,
+    is_bare,
+    is_thing,
+)
 from lavida.exposure.sample import ExposedSample, SegmentationSample
 from lavida.exposure.views import augment
 from lavida.exposure.vocabulary import Picture, Vocabulary
@@ -18,6 +27,8 @@ from lavida.settings import check_settings, setting
 MOST_TRUE = 3  # where a sample has several true categories
 OWN_NAMES = 0.5  # part of the irrelevant names that is preferred from the sample's own data set
 REPHRASED = 0.5
+MOST_BESIDE = 3  # false qualifiers of the same kind and thing beside a true one
+ABSENT = 0.25  # of the denied: an absent thing with any qualifier
 VIEW = (72, 96)  # for `even_weights` only what is in the view matters, so small pictures do
 # what an exposure takes over from its sample as it is
 CARRIED = sorted({field.name for field in fields(SegmentationSample)} & {field.name for field in fields(ExposedSample)})
@@ -34,6 +45,16 @@ class Choice:
 
     true: tuple[str, ...]
     irrelevant: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A category: its text, where it is, and of one with a qualifier where its noun is, if known, and the kind."""
+
+    text: str
+    mask: np.ndarray | None
+    noun: np.ndarray | None = None
+    kind: str = ""
 
 
 def _all_positive(limits: Mapping[str, int]) -> bool:
@@ -73,6 +94,10 @@ class AnomalyExposureSampler:
         phrases: whether names are at random replaced by a phrase of the vocabulary with the same meaning. The
             sample's own expressions of what is true are drawn in any case.
         removed: classes that no phrase may say.
+        qualified: part of the anomalous samples in which a thing is asked for with a true qualifier
+            (`exposure.qualifiers`), where one is proven: only the things that it fits are anomalous then.
+        denied: part of the irrelevant names that give way to a visible thing with a false qualifier.
+        unproven: part of those whose qualifier nothing proves.
         weights: how much each name is wanted as irrelevant, and its inverse as true; 1 where a name is not
             given, and without any the draws are uniform (Eq. 1). See `even_weights`.
     """
@@ -93,6 +118,9 @@ class AnomalyExposureSampler:
     min_area: float = 0.0
     phrases: bool = True
     removed: frozenset[str] = frozenset()
+    qualified: float = setting(0.0, least=0, most=1)
+    denied: float = setting(0.0, least=0, most=1)
+    unproven: float = setting(0.3, least=0, most=1)
     weights: InitVar[Mapping[str, float] | None] = None
     _ways: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
 
@@ -140,18 +168,81 @@ class AnomalyExposureSampler:
             InputError: no irrelevant name is left for a normal sample.
         """
         choice = self.choose(segmented, own, rng)
-        names = [*choice.true, *choice.irrelevant]
-        texts = [*self._say(choice.true, segmented.expressions, rng), *self._say(choice.irrelevant, {}, rng)]
-        order = rng.permutation(len(names))
-        masks = {place: segmented.masks[names[i]] for place, i in enumerate(order) if i < len(choice.true)}
+        asked = [_Asked(text, segmented.masks[name]) for name, text in self._said(choice.true, segmented, rng)]
+        asked += [_Asked(text, None) for _, text in self._said(choice.irrelevant, segmented, rng, sure=False)]
+        if self.qualified or self.denied:
+            asked = self._qualify(asked, choice, segmented, rng)
+        asked = [asked[i] for i in rng.permutation(len(asked))]
+        masks = {place: each.mask for place, each in enumerate(asked) if each.mask is not None}
         pixels = np.logical_or.reduce([np.zeros(segmented.frames.shape[:3], bool), *masks.values()])
         return ExposedSample(
             **{name: getattr(segmented, name) for name in CARRIED},
-            categories=tuple(texts[i] for i in order),
+            categories=tuple(each.text for each in asked),
             frame_labels=self._frame_labels(pixels, anomalous=bool(choice.true)),
             pixel_labels=pixels,  # [T, H, W]
             category_masks=masks,
+            noun_masks={place: each.noun for place, each in enumerate(asked) if each.noun is not None},
+            kinds={place: each.kind for place, each in enumerate(asked) if each.kind},
         )
+
+    def _said(
+        self, names: Sequence[str], segmented: SegmentationSample, rng: np.random.Generator, *, sure: bool = True
+    ) -> Iterator[tuple[str, str]]:
+        return zip(names, self._say(names, segmented.expressions if sure else {}, rng), strict=True)
+
+    def _qualify(
+        self, asked: Sequence["_Asked"], choice: Choice, segmented: SegmentationSample, rng: np.random.Generator
+    ) -> list["_Asked"]:
+        """Some of what is asked with a qualifier.
+
+        A true name gives way to a thing with a true qualifier, with others of that kind beside it that are false of
+        the same thing; further irrelevant names to visible things with false qualifiers.
+        """
+        picture = self._picture(segmented)
+        qualifier = Qualifier(segmented, lambda name: not picture.may_show(name))
+        visible = [name for name, mask in segmented.masks.items() if self._is_visible(mask) and is_thing(name)]
+        say = self._noun(rng)
+        first = len(choice.true)
+        changed = list(asked)
+        taken: set[tuple[str, str]] = set()
+
+        def put_in(index: int, drawn: Qualified | None) -> None:
+            if drawn is not None:
+                taken.add((drawn.name, drawn.word))
+                mask = drawn.mask if drawn.mask.any() else None
+                changed[index] = _Asked(drawn.text, mask, segmented.masks[drawn.name], drawn.kind)
+
+        beside = 0
+        if choice.true and visible and rng.random() < self.qualified:
+            drawn = draw_qualified(qualifier, visible, true=True, say=say, rng=rng)
+            put_in(0, drawn)
+            if drawn is not None:
+                beside = min(int(rng.integers(0, MOST_BESIDE, endpoint=True)), len(changed) - first)
+                for index in range(first, first + beside):
+                    again = draw_qualified(
+                        qualifier, [drawn.name], true=False, say=say, rng=rng, taken=taken, kinds=[drawn.kind]
+                    )
+                    put_in(index, again)
+        for index in range(first + beside, len(changed)):
+            if rng.random() >= self.denied:
+                continue
+            if visible and rng.random() < self.unproven:
+                put_in(index, draw_unproven(qualifier, visible, say=say, rng=rng, taken=taken))
+            elif visible and rng.random() >= ABSENT:
+                put_in(index, draw_qualified(qualifier, visible, true=False, say=say, rng=rng, taken=taken))
+            elif is_thing(name := choice.irrelevant[index - first]) and name in self.vocabulary:
+                nowhere = np.zeros(segmented.frames.shape[:3], bool)
+                changed[index] = _Asked(any_qualified(say(name), rng), None, nowhere, "absent")
+        return changed
+
+    def _noun(self, rng: np.random.Generator) -> Callable[[str], str]:
+        """Says a class in words that hold no qualifier of their own."""
+
+        def say(name: str) -> str:
+            ways = [way for way in (name, *self._phrases_of(name)) if is_bare(way)] if self.phrases else []
+            return ways[int(rng.integers(len(ways)))] if ways and rng.random() < REPHRASED else name
+
+        return say
 
     def choose(self, segmented: SegmentationSample, own: OwnNames | Sequence[str], rng: np.random.Generator) -> Choice:
         """The names of `sample`, before they are put into words."""

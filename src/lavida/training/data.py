@@ -3,7 +3,7 @@
 Step n is the same batch on any machine, with any number of workers and processes, after any restart.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol
@@ -71,6 +71,9 @@ class ExposureStream:
             labels=recipe.sampler.labels,
             phrases=recipe.sampler.phrases,
             removed=self._images.removal.names,
+            qualified=recipe.sampler.qualified,
+            denied=recipe.sampler.denied,
+            unproven=recipe.sampler.unproven,
         )
         if recipe.sampler.even_words:
             even_weights(self._sampler, self._images, scale=self._zoom)
@@ -156,6 +159,8 @@ class Batch:
         category_masks: the mask of each category at stride 8, float `[B,T,K,H/8,W/8]`, zero for absent ones.
         category_valid: bool `[B,K]`, False for padding.
         evidence_valid: bool `[B,T,H/8,W/8]`.
+        noun_masks: `category_masks` of the nouns of qualified categories.
+        noun_valid: bool `[B,K]`: there is a qualifier, and where the noun is is known.
         motion: float `[B,T,4,H/4,W/4]`, zero where nothing is known of it; None where no sample has any.
     """
 
@@ -168,6 +173,8 @@ class Batch:
     category_masks: torch.Tensor
     category_valid: torch.Tensor
     evidence_valid: torch.Tensor
+    noun_masks: torch.Tensor
+    noun_valid: torch.Tensor
     motion: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> "Batch":
@@ -282,7 +289,7 @@ def _raised(steps: Iterator[list[Batch] | InputError]) -> Iterator[list[Batch]]:
 def collate(exposures: list[ExposedSample], templates: list[int]) -> Batch:
     """Stack exposures of one frame size and clip length."""
     most = max(len(e.categories) for e in exposures)
-    masks = [_category_masks(e, most) for e in exposures]
+    masks = [_small_masks(e.category_masks, e, most) for e in exposures]
     valid = [np.ones(e.pixel_labels.shape, bool) if e.ignore is None else ~e.ignore for e in exposures]
     return Batch(
         frames=torch.stack([torch.from_numpy(e.frames).permute(0, 3, 1, 2) for e in exposures]),
@@ -294,6 +301,8 @@ def collate(exposures: list[ExposedSample], templates: list[int]) -> Batch:
         category_masks=torch.stack(masks),
         category_valid=torch.tensor([[k < len(e.categories) for k in range(most)] for e in exposures]),
         evidence_valid=torch.stack([_shrink(v, EVIDENCE_STRIDE) > 0.5 for v in valid]),
+        noun_masks=torch.stack([_small_masks(e.noun_masks, e, most) for e in exposures]),
+        noun_valid=torch.tensor([[k in e.noun_masks for k in range(most)] for e in exposures]),
         motion=_motion(exposures),
     )
 
@@ -306,10 +315,10 @@ def _motion(exposures: list[ExposedSample]) -> torch.Tensor | None:
     return torch.from_numpy(np.stack([nothing if e.motion is None else e.motion for e in exposures])).float()
 
 
-def _category_masks(exposure: ExposedSample, most: int) -> torch.Tensor:
+def _small_masks(of: Mapping[int, np.ndarray], exposure: ExposedSample, most: int) -> torch.Tensor:
     length, height, width = exposure.pixel_labels.shape
     masks = torch.zeros(length, most, height // EVIDENCE_STRIDE, width // EVIDENCE_STRIDE)
-    for index, mask in exposure.category_masks.items():
+    for index, mask in of.items():
         masks[:, index] = _shrink(mask, EVIDENCE_STRIDE)
     return masks
 

@@ -9,6 +9,23 @@ import numpy as np
 
 
 @dataclass(frozen=True, slots=True)
+class Thing:
+    """One actor of a made scene and what is known of it.
+
+    Attributes:
+        names: the classes it belongs to.
+        mask: bool [T, H, W], what is seen of it.
+        facts: qualifiers that are true of it, keys of `qualifier_words.PATTERNS`; all others are false,
+        open: but for these, which may be either.
+    """
+
+    names: frozenset[str]
+    mask: np.ndarray
+    facts: frozenset[str]
+    open: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class SegmentationSample:
     """One segmentation sample before exposure: (x_i, y_i^p, s_i).
 
@@ -26,6 +43,7 @@ class SegmentationSample:
         motion: float16 [T, 4, H/4, W/4], what moves in each frame (`video.motion.motion_field`), or None.
         partial: classes of which there may be more than the masks show: a view without the labelled ones has not
             surely lost them.
+        things: the actors of a made scene.
     """
 
     frames: np.ndarray
@@ -39,6 +57,7 @@ class SegmentationSample:
     seconds: np.ndarray | None = None
     motion: np.ndarray | None = None
     partial: frozenset[str] = frozenset()
+    things: tuple[Thing, ...] = ()
 
     @property
     def scene(self) -> str:
@@ -60,6 +79,8 @@ class ExposedSample:
         dataset: name of the data set.
         key: name of the sample inside the data set.
         motion: as in `SegmentationSample`.
+        noun_masks: index of each category with a qualifier whose noun's place is known -> bool [T, H, W], that place.
+        kinds: index of each category with a qualifier -> its kind.
     """
 
     frames: np.ndarray
@@ -71,6 +92,8 @@ class ExposedSample:
     dataset: str
     key: str
     motion: np.ndarray | None = None
+    noun_masks: Mapping[int, np.ndarray] = field(default_factory=dict)
+    kinds: Mapping[int, str] = field(default_factory=dict)
 
 
 class SegmentationDataset(Protocol):

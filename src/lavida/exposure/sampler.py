@@ -1,7 +1,7 @@
 """Anomaly exposure sampler: turns a segmentation sample into an anomaly sample (Eq. 1, 2)."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, fields
 from itertools import chain
 
@@ -10,6 +10,8 @@ import numpy as np
 from lavida.errors import InputError
 from lavida.exposure.mixture import Mixture
 from lavida.exposure.names import NamePool, NameTable, OwnNames, mixed
+from lavida.exposure.qualified import Asked, Shares, is_bare, is_thing, qualify
+from lavida.exposure.qualifiers import Qualifier
 from lavida.exposure.sample import ExposedSample, SegmentationSample
 from lavida.exposure.views import augment
 from lavida.exposure.vocabulary import Picture, Vocabulary
@@ -73,6 +75,10 @@ class AnomalyExposureSampler:
         phrases: whether names are at random replaced by a phrase of the vocabulary with the same meaning. The
             sample's own expressions of what is true are drawn in any case.
         removed: classes that no phrase may say.
+        qualified: part of the anomalous samples in which a thing is asked for with a true qualifier
+            (`exposure.qualifiers`), where one is proven: only the things that it fits are anomalous then.
+        denied: part of the irrelevant names that give way to a visible thing with a false qualifier.
+        unproven: part of those whose qualifier nothing proves.
         weights: how much each name is wanted as irrelevant, and its inverse as true; 1 where a name is not
             given, and without any the draws are uniform (Eq. 1). See `even_weights`.
     """
@@ -93,6 +99,9 @@ class AnomalyExposureSampler:
     min_area: float = 0.0
     phrases: bool = True
     removed: frozenset[str] = frozenset()
+    qualified: float = setting(0.0, least=0, most=1)
+    denied: float = setting(0.0, least=0, most=1)
+    unproven: float = setting(0.3, least=0, most=1)
     weights: InitVar[Mapping[str, float] | None] = None
     _ways: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
 
@@ -140,18 +149,48 @@ class AnomalyExposureSampler:
             InputError: no irrelevant name is left for a normal sample.
         """
         choice = self.choose(segmented, own, rng)
-        names = [*choice.true, *choice.irrelevant]
-        texts = [*self._say(choice.true, segmented.expressions, rng), *self._say(choice.irrelevant, {}, rng)]
-        order = rng.permutation(len(names))
-        masks = {place: segmented.masks[names[i]] for place, i in enumerate(order) if i < len(choice.true)}
+        asked = [Asked(text, segmented.masks[name]) for name, text in self._said(choice.true, segmented, rng)]
+        asked += [Asked(text, None) for _, text in self._said(choice.irrelevant, segmented, rng, sure=False)]
+        if self.qualified or self.denied:
+            picture = self._picture(segmented)
+            visible = [name for name, mask in segmented.masks.items() if self._is_visible(mask) and is_thing(name)]
+            things = [name if is_thing(name) and name in self.vocabulary else "" for name in choice.irrelevant]
+            asked = qualify(
+                asked,
+                Qualifier(segmented, lambda name: not picture.may_show(name)),
+                Shares(self.qualified, self.denied, self.unproven),
+                true=len(choice.true),
+                visible=visible,
+                irrelevant=things,
+                say=self._noun(rng),
+                rng=rng,
+            )
+        asked = [asked[i] for i in rng.permutation(len(asked))]
+        masks = {place: each.mask for place, each in enumerate(asked) if each.mask is not None}
         pixels = np.logical_or.reduce([np.zeros(segmented.frames.shape[:3], bool), *masks.values()])
         return ExposedSample(
             **{name: getattr(segmented, name) for name in CARRIED},
-            categories=tuple(texts[i] for i in order),
+            categories=tuple(each.text for each in asked),
             frame_labels=self._frame_labels(pixels, anomalous=bool(choice.true)),
             pixel_labels=pixels,  # [T, H, W]
             category_masks=masks,
+            noun_masks={place: each.noun for place, each in enumerate(asked) if each.noun is not None},
+            kinds={place: each.kind for place, each in enumerate(asked) if each.kind},
         )
+
+    def _said(
+        self, names: Sequence[str], segmented: SegmentationSample, rng: np.random.Generator, *, sure: bool = True
+    ) -> Iterator[tuple[str, str]]:
+        return zip(names, self._say(names, segmented.expressions if sure else {}, rng), strict=True)
+
+    def _noun(self, rng: np.random.Generator) -> Callable[[str], str]:
+        """Says a class in words that hold no qualifier of their own."""
+
+        def say(name: str) -> str:
+            ways = [way for way in (name, *self._phrases_of(name)) if is_bare(way)] if self.phrases else []
+            return ways[int(rng.integers(len(ways)))] if ways and rng.random() < REPHRASED else name
+
+        return say
 
     def choose(self, segmented: SegmentationSample, own: OwnNames | Sequence[str], rng: np.random.Generator) -> Choice:
         """The names of `sample`, before they are put into words."""

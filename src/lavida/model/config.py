@@ -64,6 +64,7 @@ class LavidaConfig(PreTrainedConfig):
     classifier_evidence: bool = False  # the backbone's own ImageNet classifier as open-vocabulary evidence
     residual_evidence: bool = False  # frame and pixel logits = Eq. 9 + evidence, instead of Eq. 9 alone
     expected_maps: bool = False  # pixel maps are the mean of the three masks, smoothed, instead of the best one
+    qualifiers: bool = False  # a thing and what qualifies it have maps of their own (model/qualifiers.py)
     motion: bool = False  # what moves between neighbouring frames, added to f_v (model/motion.py)
 
     # parts that an ablation switches off
@@ -99,7 +100,7 @@ class LavidaConfig(PreTrainedConfig):
         for count in ("clip_length", "frame_side", "frame_multiple", "tokens_per_pair", "compression_k"):
             if getattr(self, count) < 1:
                 raise InputError(f"{count} {getattr(self, count)} in the model's config: choose 1 or more")
-        for switch in ("classifier_evidence", "residual_evidence"):
+        for switch in ("classifier_evidence", "residual_evidence", "qualifiers"):
             if getattr(self, switch) and not self.alignment:
                 raise InputError(f"{switch} needs alignment: in the model's config; set {switch} to false too")
 

@@ -11,10 +11,12 @@ from lavida.model.alignment import Alignment, ClassifierEvidence, presence
 from lavida.model.config import LavidaConfig
 from lavida.model.decoder import Decoded, decode_masks
 from lavida.model.frame_semantics import FrameSemantics
+from lavida.model.phrase import Phrase, split_phrase
 from lavida.model.projector import SemanticProjector, build_projector
+from lavida.model.qualifiers import QualifierEvidence, qualified
 from lavida.model.semantics import Semantics
 from lavida.model.text import CategoryEncoder, random_encoder
-from lavida.model.vision import MotionEncoder, VisionFeatures, vision_features
+from lavida.model.vision import CUES, MotionEncoder, VisionFeatures, vision_cues, vision_features
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class LavidaOutput:
         evidence: `[B,T,K,H/8,W/8]`, where each category is; None without alignment.
         decoded: The decoder's three masks, IoU and object logits for B*T frames, for the objective.
         text_loss: L_txt, None unless asked for.
+        noun_evidence: `evidence` of each noun alone, whatever qualifies it; None without `config.qualifiers`.
     """
 
     frame_logits: torch.Tensor
@@ -36,6 +39,7 @@ class LavidaOutput:
     evidence: torch.Tensor | None
     decoded: Decoded
     text_loss: torch.Tensor | None
+    noun_evidence: torch.Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,10 @@ class LavidaNetwork(PreTrainedModel):
                 dim=config.alignment_dim,
                 classifier=classifier,
             )
+            if config.qualifiers:
+                self.qualifiers = QualifierEvidence(
+                    vision_dim=vision_dim, cues=CUES, text_dim=self.text.dim, dim=config.alignment_dim
+                )
             self.presence_to_semantics = nn.Linear(1, config.projector_dim)
         self.post_init()
         # post_init finds tied weights of direct children only
@@ -155,7 +163,10 @@ class LavidaNetwork(PreTrainedModel):
         Arguments as in `forward`; frames do not depend on each other, so a clip may come in parts.
         """
         f_v = vision_features(self.sam2, frames, mean=self.config.image_mean, std=self.config.image_std)
-        return self.motion(f_v, motion.flatten(0, 1)) if self.config.motion and motion is not None else f_v
+        moving = motion.flatten(0, 1) if self.config.motion and motion is not None else None
+        if moving is not None:
+            f_v = self.motion(f_v, moving)
+        return replace(f_v, cues=vision_cues(frames, moving)) if self.config.qualifiers else f_v
 
     def decode(
         self, features: VisionFeatures, f_sem: torch.Tensor, categories: Sequence[Sequence[str]]
@@ -173,9 +184,9 @@ class LavidaNetwork(PreTrainedModel):
         coarse = f_v.coarsest.unflatten(0, (batch, length))
         f_a = self.frame_semantics(f_c, coarse)  # [B, T, K, D_a]
 
-        evidence = category_logits = strongest = None
+        evidence = nouns = category_logits = strongest = None
         if self.config.alignment:
-            evidence = self._evidence(f_v, f_c, (batch, length))  # [B, T, K, H/8, W/8]
+            evidence, nouns = self._evidence(f_v, f_c, categories)  # [B, T, K, H/8, W/8]
             category_logits = presence(evidence)  # [B, T, K]
             f_a = f_a + self.presence_to_semantics(category_logits[..., None])
             absent = ~category_mask[:, None, :, None, None]
@@ -195,6 +206,7 @@ class LavidaNetwork(PreTrainedModel):
             pixel_logits=decoded.best_mask().float().unflatten(0, (batch, length)),
             category_logits=category_logits,
             evidence=evidence,
+            noun_evidence=nouns,
             decoded=decoded,
             text_loss=None,
         )
@@ -250,9 +262,39 @@ class LavidaNetwork(PreTrainedModel):
         counts = torch.tensor([len(f) for f in features], device=padded.device)
         return padded, torch.arange(padded.shape[1], device=padded.device) < counts[:, None]
 
-    def _evidence(self, f_v: VisionFeatures, f_c: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    def _evidence(
+        self, f_v: VisionFeatures, f_c: torch.Tensor, categories: Sequence[Sequence[str]]
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The evidence of each category, and of its noun alone where the model tells them apart."""
+        shape = (f_v.clips, len(f_v.coarsest) // f_v.clips)
         class_logits = None if f_v.class_logits is None else f_v.class_logits.unflatten(0, shape)
-        return self.alignment(f_v.levels[1].unflatten(0, shape), f_c, class_logits)
+        level = f_v.levels[1].unflatten(0, shape)
+        if f_v.cues is None:
+            return self.alignment(level, f_c, class_logits), None
+        phrases = [[split_phrase(text) for text in some] for some in categories]
+        f_noun, _ = self._category_features([[phrase.noun for phrase in some] for some in phrases])
+        nouns = self.alignment(level, f_noun, class_logits)  # [B, T, K, H/8, W/8]
+        f_qualifier, present = self._qualifier_features(phrases, like=f_noun)
+        if not present.any():
+            return nouns, nouns
+        qualifiers = self.qualifiers(level, f_v.cues.unflatten(0, shape), nouns, f_qualifier, f_noun)
+        # what denies the whole text must not deny the thing
+        more = present.any(-1)[:, None, :, None, None]
+        return qualified(torch.where(more, nouns.detach(), nouns), qualifiers, present), nouns
+
+    def _qualifier_features(
+        self, phrases: Sequence[Sequence[Phrase]], *, like: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`[B,K,Q,D_t]`, zeros where there is none, and where there is one, `[B,K,Q]`; `like` is `[B,K,D_t]`."""
+        most = max(1, *(len(phrase.qualifiers) for some in phrases for phrase in some))
+        features = like.new_zeros(*like.shape[:2], most, like.shape[-1])
+        present = torch.zeros(features.shape[:3], dtype=torch.bool, device=like.device)
+        for b, some in enumerate(phrases):
+            for k, phrase in enumerate(some):
+                if phrase.qualifiers:
+                    features[b, k, : len(phrase.qualifiers)] = self.text(list(phrase.qualifiers))
+                    present[b, k, : len(phrase.qualifiers)] = True
+        return features, present
 
     def _init_weights(self, module: nn.Module) -> None:
         """Parts of `transformers` initialise themselves; the rest keeps PyTorch's defaults."""

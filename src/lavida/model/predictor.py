@@ -95,6 +95,7 @@ def _joined(outputs: list[LavidaOutput], *, batch: int) -> LavidaOutput:
         pixel_logits=joined("pixel_logits"),
         category_logits=joined("category_logits"),
         evidence=joined("evidence"),
+        noun_evidence=joined("noun_evidence"),
         decoded=Decoded(decoded("object_logits"), decoded("mask_logits"), decoded("iou_scores")),
         text_loss=None,
     )

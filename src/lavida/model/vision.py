@@ -16,6 +16,7 @@ from transformers import Sam2Model
 from transformers.models.sam2.modeling_sam2 import Sam2VisionNeck
 
 FEATURES = 7
+CUES = 13
 SPEED = 10.0  # log(1 + SPEED * s): a slow walk is about 0.1 frame heights a second, a fast object 1
 
 
@@ -24,12 +25,14 @@ class VisionFeatures:
     """f_v of `clips` = B clips of T frames, N = B * T; no prompt changes it.
 
     `levels`: finest first, `[N, D_v, h, w]` at strides 4, 8 and 16. `class_logits`: `[N, C, h, w]` at stride 32
-    where the backbone carries a classifier, else None.
+    where the backbone carries a classifier, else None. `cues`: `[N, CUES, h, w]` at stride 8 for the qualifiers of
+    a thing (`vision_cues`), else None.
     """
 
     levels: tuple[torch.Tensor, ...]
     class_logits: torch.Tensor | None
     clips: int = 1
+    cues: torch.Tensor | None = None
 
     @property
     def coarsest(self) -> torch.Tensor:
@@ -40,9 +43,12 @@ class VisionFeatures:
         """All clips `times` times one after another: for so many prompts about each."""
         if times == 1:
             return self
+
+        def again(maps: torch.Tensor | None) -> torch.Tensor | None:
+            return None if maps is None else maps.repeat(times, 1, 1, 1)
+
         levels = tuple(level.repeat(times, 1, 1, 1) for level in self.levels)
-        class_logits = None if self.class_logits is None else self.class_logits.repeat(times, 1, 1, 1)
-        return VisionFeatures(levels, class_logits, times * self.clips)
+        return VisionFeatures(levels, again(self.class_logits), times * self.clips, again(self.cues))
 
 
 def vision_features(sam2: Sam2Model, frames: torch.Tensor, *, mean: list[float], std: list[float]) -> VisionFeatures:
@@ -97,6 +103,36 @@ class MotionEncoder(nn.Module):
             x = stage(x)
             levels.append(torch.addcmul(level, known, to_level(x)))
         return replace(f_v, levels=tuple(levels))
+
+
+def vision_cues(frames: torch.Tensor, motion: torch.Tensor | None) -> torch.Tensor:
+    """What the encoder's features may have forgotten: colour and motion, `[N,13,H/8,W/8]`.
+
+    Colour in -1..1; `motion_features`; speed against the mean speed around, and how far a place moves with or against
+    the mean motion around; whether the motion is known, without which all of it is 0.
+
+    Args:
+        frames: `[B,T,3,H,W]` in 0..255.
+        motion: `[N,4,H/4,W/4]`, or None.
+    """
+    colour = F.avg_pool2d(frames.flatten(0, 1).float(), 8) / 127.5 - 1
+    if motion is None:
+        return F.pad(colour, (0, 0, 0, 0, 0, CUES - 3))
+    known = motion[:, 3:].amax((2, 3), keepdim=True).float()
+    small = F.avg_pool2d(motion.float(), 2)
+    velocity = small[:, :2]
+    around = _around(velocity)
+    speed = velocity.norm(dim=1, keepdim=True)
+    contrast = _log(speed) - _log(_around(speed))
+    along = (velocity * around).sum(1, keepdim=True) / (speed * around.norm(dim=1, keepdim=True) + 0.005)
+    moving = torch.cat([F.avg_pool2d(motion_features(motion), 2), contrast, along], 1) * known
+    return torch.cat([colour, moving, known.expand(-1, -1, *colour.shape[-2:])], 1)
+
+
+def _around(maps: torch.Tensor) -> torch.Tensor:
+    """The mean over about a quarter of the picture around each place of `[N,C,h,w]`."""
+    reach = max(1, maps.shape[-2] // 8)
+    return F.avg_pool2d(maps, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False)
 
 
 def motion_features(motion: torch.Tensor) -> torch.Tensor:

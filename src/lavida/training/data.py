@@ -3,7 +3,7 @@
 Step n is the same batch on any machine, with any number of workers and processes, after any restart.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol
@@ -68,6 +68,9 @@ class ExposureStream:
             labels=sampler.labels,
             phrases=sampler.phrases,
             removed=removal.names,
+            qualified=sampler.qualified,
+            denied=sampler.denied,
+            unproven=sampler.unproven,
         )
         if sampler.even_words:
             even_weights(self._sampler, self._images, scale=self._zoom)
@@ -154,6 +157,8 @@ class Batch:
     category_masks: torch.Tensor  # of each category at stride 8, float [B,T,K,H/8,W/8], zero for absent ones
     category_valid: torch.Tensor  # bool [B,K], False for padding
     evidence_valid: torch.Tensor  # bool [B,T,H/8,W/8]
+    noun_masks: torch.Tensor  # `category_masks` of the nouns of qualified categories
+    noun_valid: torch.Tensor  # bool [B,K]: there is a qualifier, and where the noun is is known
     motion: torch.Tensor | None = None  # float [B,T,4,H/4,W/4], zero where unknown; None where no sample has any
 
     def to(self, device: torch.device) -> "Batch":
@@ -258,9 +263,11 @@ def collate(exposures: list[ExposedSample], templates: list[int]) -> Batch:
         frame_labels=torch.stack([torch.from_numpy(e.frame_labels) for e in exposures]),
         pixel_labels=torch.stack([_shrink(e.pixel_labels, MASK_STRIDE) for e in exposures]),
         pixel_valid=torch.stack([_shrink(v, MASK_STRIDE) > 0.5 for v in valid]),
-        category_masks=torch.stack([_category_masks(e, most) for e in exposures]),
+        category_masks=torch.stack([_small_masks(e.category_masks, e, most) for e in exposures]),
         category_valid=torch.tensor([[k < len(e.categories) for k in range(most)] for e in exposures]),
         evidence_valid=torch.stack([_shrink(v, EVIDENCE_STRIDE) > 0.5 for v in valid]),
+        noun_masks=torch.stack([_small_masks(e.noun_masks, e, most) for e in exposures]),
+        noun_valid=torch.tensor([[k in e.noun_masks for k in range(most)] for e in exposures]),
         motion=_motion(exposures),
     )
 
@@ -273,10 +280,10 @@ def _motion(exposures: list[ExposedSample]) -> torch.Tensor | None:
     return torch.from_numpy(np.stack([nothing if e.motion is None else e.motion for e in exposures])).float()
 
 
-def _category_masks(exposure: ExposedSample, most: int) -> torch.Tensor:
+def _small_masks(of: Mapping[int, np.ndarray], exposure: ExposedSample, most: int) -> torch.Tensor:
     length, height, width = exposure.pixel_labels.shape
     masks = torch.zeros(length, most, height // EVIDENCE_STRIDE, width // EVIDENCE_STRIDE)
-    for index, mask in exposure.category_masks.items():
+    for index, mask in of.items():
         masks[:, index] = _shrink(mask, EVIDENCE_STRIDE)
     return masks
 

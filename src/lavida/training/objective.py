@@ -17,7 +17,7 @@ from lavida.model.losses import LossWeights, alignment_loss, objective, segmenta
 from lavida.training.data import Batch
 from lavida.training.recipe import AlignmentWeights
 
-MASKS, FRAMES, CLIPS, CATEGORIES, SHOWN, NOT_SHOWN = range(6)  # what the terms of the objective are means over
+MASKS, FRAMES, CLIPS, CATEGORIES, SHOWN, NOT_SHOWN, NOUNS = range(7)  # what the terms of the objective are means over
 MEAN_OVER = {
     "mask": MASKS,
     "dice": MASKS,
@@ -25,13 +25,14 @@ MEAN_OVER = {
     "object": FRAMES,
     "text": CLIPS,  # every answer has the same length
     "evidence": CATEGORIES,
+    "nouns": NOUNS,
 }
-WHOLE = (1.0,) * 6
+WHOLE = (1.0,) * 7
 
 
 def step_shares(parts: Sequence[Batch], accelerator: Accelerator) -> list[list[float]]:
     """For each part of this process the factors of its terms, in the order of `MASKS`, `FRAMES`, ..."""
-    counts = torch.stack([_counts(part) for part in parts])  # [parts here, 6]
+    counts = torch.stack([_counts(part) for part in parts])  # [parts here, 7]
     whole = accelerator.reduce(counts.sum(0).to(accelerator.device), "sum").cpu()
     number = len(parts) * accelerator.num_processes
     return (counts * number / whole.clamp(min=1)).tolist()
@@ -63,11 +64,17 @@ def training_loss(
         terms["evidence"] = alignment_loss(
             output.evidence, batch.category_masks, category_valid=batch.category_valid, valid=batch.evidence_valid
         )
+    if output.noun_evidence is not None:
+        terms["nouns"] = alignment_loss(
+            output.noun_evidence, batch.noun_masks, category_valid=batch.noun_valid, valid=batch.evidence_valid
+        )
     terms = {name: term * shares[MEAN_OVER[name]] for name, term in terms.items()}
     loss = objective(terms["text"], terms, weights)  # Eq. 10
     if output.evidence is not None:
         terms["presence"] = presence_loss(output.category_logits, batch, shares=shares)
         loss = loss + alignment.evidence * terms["evidence"] + alignment.presence * terms["presence"]
+    if output.noun_evidence is not None:
+        loss = loss + alignment.nouns * terms["nouns"]
     return loss, {name: term.detach() for name, term in terms.items()}
 
 
@@ -84,7 +91,7 @@ def presence_loss(category_logits: torch.Tensor, batch: Batch, *, shares: Sequen
 
 
 def _counts(batch: Batch) -> torch.Tensor:
-    """`[6]`: how many of each kind a part holds."""
+    """`[7]`: how many of each kind a part holds."""
     known = batch.evidence_valid.flatten(1).any(-1, keepdim=True)  # [B, 1]
     shown, not_shown = _shown_and_not(batch)
     counts = {
@@ -94,6 +101,7 @@ def _counts(batch: Batch) -> torch.Tensor:
         CATEGORIES: (batch.category_valid & known).sum(),
         SHOWN: shown.sum(),
         NOT_SHOWN: not_shown.sum(),
+        NOUNS: (batch.noun_valid & known).sum(),
     }
     return torch.tensor([float(counts[kind]) for kind in range(len(counts))])
 

@@ -71,6 +71,9 @@ class SamplerRecipe:
     ask_left: float = setting(0.5, least=0, most=1)  # how likely a class that the view has lost is asked for
     labels: str = setting("observed", choices=("observed", "letter"))  # or "letter": Eq. 2 as written
     phrases: bool = True  # say classes in other words of the vocabulary, too
+    qualified: float = setting(0.0, least=0, most=1)  # share of the true names that get a true qualifier
+    denied: float = setting(0.0, least=0, most=1)  # share of the irrelevant names: a visible thing, a false qualifier
+    unproven: float = setting(0.3, least=0, most=1)  # share of those whose qualifier nothing proves
     even_words: bool = True  # draw names such that the words alone say little about the label
 
 
@@ -80,6 +83,7 @@ class AlignmentWeights:
 
     evidence: float = 4.0
     presence: float = 2.0
+    nouns: float = 2.0  # of qualified categories, the thing alone
 
 
 @dataclass

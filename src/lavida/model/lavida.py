@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from transformers import AutoModelForImageTextToText, PreTrainedModel, PreTrainedTokenizerBase, Sam2Model
 
+from lavida.errors import InputError
 from lavida.model.alignment import Alignment, ClassifierEvidence, presence
 from lavida.model.config import LavidaConfig
 from lavida.model.decoder import Decoded, decode_masks
@@ -122,14 +123,26 @@ class LavidaNetwork(PreTrainedModel):
                 classifier=classifier,
             )
             if config.qualifiers:
-                self.qualifiers = QualifierEvidence(
-                    vision_dim=vision_dim, cues=CUES, text_dim=self.text.dim, dim=config.alignment_dim
-                )
+                self.add_qualifiers()
             self.presence_to_semantics = nn.Linear(1, config.projector_dim)
         self.post_init()
         # post_init finds tied weights of direct children only
         tied = parts.mllm.all_tied_weights_keys.items()
         self.all_tied_weights_keys |= {f"semantics.mllm.{a}": f"semantics.mllm.{b}" for a, b in tied}
+
+    def add_qualifiers(self) -> None:
+        """Give the model new, untrained weights for what qualifies a thing; without a qualifier it answers as before.
+
+        Raises InputError if the model has no alignment.
+        """
+        config = self.config
+        if not config.alignment:
+            raise InputError("qualifiers need a model with alignment; model.start takes a model as it is")
+        config.qualifiers = True
+        vision_dim = self.sam2.config.vision_config.fpn_hidden_size
+        self.qualifiers = QualifierEvidence(
+            vision_dim=vision_dim, cues=CUES, text_dim=self.text.dim, dim=config.alignment_dim
+        ).train(self.training)
 
     def get_input_embeddings(self) -> None:
         """None: it reads videos. Accelerate asks for them before it shards a model."""

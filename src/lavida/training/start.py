@@ -44,6 +44,8 @@ def build_model(recipe: Recipe) -> LavidaModel:
     check_model(recipe.model)
     if START in recipe.model:
         model = LavidaModel.from_pretrained(recipe.model[START])
+        if recipe.model.get("qualifiers") and not model.config.qualifiers:
+            model.add_qualifiers()
     else:
         preset, settings, sources = _settings(recipe.model)
         if preset in PRETRAINED:
@@ -115,6 +117,7 @@ def model_settings(model: Mapping[str, Any], names: Iterable[str]) -> dict[str, 
     """
     if START in model:
         config = _with_defaults(read_config(_start_folder(model), give=GIVE))
+        config["qualifiers"] = model.get("qualifiers", config["qualifiers"])
         return {name: config[name] for name in names}
     preset, settings, _ = _settings(model)
     if preset in PRETRAINED:
@@ -136,13 +139,18 @@ def build_shape(recipe: Recipe) -> LavidaModel:
 
 
 def _start_folder(model: Mapping[str, Any]) -> Path:
-    """Where the saved model is; what it already is may be said again, as the recipes of the presets do."""
+    """Where the saved model is; what it already is may be said again, as the recipes of the presets do.
+
+    One part it may get that it has not: `qualifiers`.
+    """
     folder = find(model[START], give=GIVE)
     try:
         config = _with_defaults(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return folder  # what is wrong with it is told when it is loaded
     for key in sorted(model.keys() - {START, "preset"}):
+        if key == "qualifiers" and model[key] is True:
+            continue
         if key not in config or config[key] != model[key]:
             raise InputError(f"model.{key} in the recipe: model.start takes a model as it is; leave it out")
     return folder

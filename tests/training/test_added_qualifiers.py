@@ -1,0 +1,33 @@
+"""A saved model that gets weights for qualifiers: what has none of them in its text is answered as before."""
+
+import pytest
+import torch
+
+from lavida.checkpoints.pretrained import LavidaModel
+from lavida.detector import EMBEDDED
+from lavida.errors import InputError
+from lavida.training.recipe import Recipe
+from lavida.training.start import build_model, check_model, model_settings
+
+FRAMES = torch.randint(0, 256, (1, 1, 3, 64, 96), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+
+
+def test_the_embedded_model_gets_qualifiers_and_keeps_its_answers():
+    model = {"preset": "nano", "start": str(EMBEDDED), "qualifiers": True}
+    check_model(model)
+    assert model_settings(model, ["qualifiers"]) == {"qualifiers": True}
+    before, after = LavidaModel.from_pretrained(EMBEDDED).eval(), build_model(Recipe(model=model)).eval()
+    with torch.inference_mode():
+        bare, old = after(FRAMES, [["car", "dog"]]), before(FRAMES, [["car", "dog"]])
+        more = after(FRAMES, [["red car", "dog"]])
+    assert torch.allclose(bare.frame_logits, old.frame_logits, atol=1e-4)
+    assert torch.allclose(more.noun_evidence, old.evidence, atol=1e-4)  # "red car" has the noun's map beside its own
+    assert (more.evidence[0, 0, 0] < more.noun_evidence[0, 0, 0]).all()
+    assert torch.allclose(more.evidence[0, 0, 1], more.noun_evidence[0, 0, 1])
+
+
+def test_a_model_without_alignment_gets_none():
+    model = LavidaModel.from_pretrained(EMBEDDED)
+    model.config.alignment = False
+    with pytest.raises(InputError, match="qualifiers need a model with alignment"):
+        model.add_qualifiers()

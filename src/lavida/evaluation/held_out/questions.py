@@ -114,6 +114,11 @@ ACTORS = tuple(each for each in PICTURES if each.row != "coco128")  # of the cut
 ROWS = {f"moving: {FAST}": (FAST, "person"), f"moving: {DRIVING}": (DRIVING, PARKED)}
 
 
+def scene_bank(root: Path) -> CutoutBank:
+    """The cut-outs of the held-out sets: who moves through made scenes."""
+    return CutoutBank(Mixture([each.load(root) for each in ACTORS], [1.0] * len(ACTORS)))
+
+
 class MovingScenes:
     """Questions about one motion word: each scene is asked for it among absent names.
 
@@ -124,7 +129,7 @@ class MovingScenes:
     def __init__(self, root: Path, row: str, *, scenes: int = SCENES) -> None:
         self._word, self._otherwise = ROWS[row]
         self._streets = Mixture([each.load(root) for each in STREETS], [1.0] * len(STREETS))
-        self._bank = CutoutBank(Mixture([each.load(root) for each in ACTORS], [1.0] * len(ACTORS)))
+        self._bank = scene_bank(root)
         self._scenes = scenes
 
     def __len__(self) -> int:

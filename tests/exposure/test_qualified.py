@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lavida.exposure.qualified import any_qualified, draw_qualified, draw_unproven, is_thing, put
+from lavida.exposure.qualified import any_qualified, draw_probes, draw_qualified, draw_unproven, is_thing, put
 from lavida.exposure.qualifier_words import UNPROVEN, plural
 from lavida.exposure.qualifiers import KINDS, Qualifier, colour_shares
 from lavida.exposure.sample import SegmentationSample, Thing
@@ -213,3 +213,16 @@ def test_things_are_nouns_that_can_be_counted():
     assert plural("person") == "people"
     assert put("two", "person", np.random.default_rng(1)).split()[-1] in ("people", "together")
     assert set(KINDS) == {"colour", "place", "size", "number", "relation", "motion", "pose"}
+
+
+def test_probes_put_true_and_false_words_of_a_kind_beside_each_other():
+    mask = box((10, 30, 60, 90))
+    qualifier = Qualifier(sample({"car": mask}, colours=[(mask, (200, 20, 25))]), lambda _: False)
+    rng = np.random.default_rng(0)
+    probes = draw_probes(qualifier, ["car"], most=12, unproven=0.2, say=lambda name: name, rng=rng)
+    assert 6 < len(probes) <= 12 and sum(probe.kind == "unproven" for probe in probes) == 2
+    colours = [probe for probe in probes if probe.kind == "colour"]
+    assert any("red" in probe.text for probe in colours if probe.mask is not None)
+    assert all("red" not in probe.text for probe in colours if probe.mask is None)
+    assert all((probe.noun == mask).all() for probe in probes)
+    assert draw_probes(qualifier, [], most=4, unproven=0.5, say=lambda name: name, rng=rng) == ()

@@ -66,6 +66,16 @@ class SegmentationSample:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """A category: its text, where it is, and of one with a qualifier where its noun is, if known, and the kind."""
+
+    text: str
+    mask: np.ndarray | None
+    noun: np.ndarray | None = None
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ExposedSample:
     """One sample after exposure: (x_i, c_i, y_i).
 
@@ -81,6 +91,7 @@ class ExposedSample:
         motion: as in `SegmentationSample`.
         noun_masks: index of each category with a qualifier whose noun's place is known -> bool [T, H, W], that place.
         kinds: index of each category with a qualifier -> its kind.
+        probes: further texts with qualifiers, from which only the maps of categories learn.
     """
 
     frames: np.ndarray
@@ -94,6 +105,7 @@ class ExposedSample:
     motion: np.ndarray | None = None
     noun_masks: Mapping[int, np.ndarray] = field(default_factory=dict)
     kinds: Mapping[int, str] = field(default_factory=dict)
+    probes: tuple[Asked, ...] = ()
 
 
 class SegmentationDataset(Protocol):

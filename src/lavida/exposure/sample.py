@@ -44,6 +44,7 @@ class SegmentationSample:
         partial: classes of which there may be more than the masks show: a view without the labelled ones has not
             surely lost them.
         things: the actors of a made scene.
+        counts: how many of a class there are, where that is known.
     """
 
     frames: np.ndarray
@@ -58,6 +59,7 @@ class SegmentationSample:
     motion: np.ndarray | None = None
     partial: frozenset[str] = frozenset()
     things: tuple[Thing, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def scene(self) -> str:

@@ -22,6 +22,8 @@ _HELD_OUT = {
     "auc_words": "words\nalone",
     "auc_untrained": "no\ntraining",
     "mask_iou": "mask\nIoU",
+    "boundary_f": "outline\nF",
+    "parts": "parts of\na mask",
     "category_accuracy": "right\ncategory",
 }
 
@@ -105,7 +107,7 @@ def exposure_tables(result: Mapping[str, Any]) -> list[Table]:
         "exposure test on held-out pictures and clips",
         caption,
         ["set", "prompts", *_HELD_OUT.values()],
-        [[name, row["prompts"], *(row[key] for key in _HELD_OUT)] for name, row in result["sets"].items()],
+        [[name, row["prompts"], *(row.get(key) for key in _HELD_OUT)] for name, row in result["sets"].items()],
     )
     tables = [sets, *(_qualified_tables(result["qualified"]) if "qualified" in result else [])]
     if not result["removed"]:

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.detector import Detector
 from lavida.errors import InputError
+from lavida.evaluation.held_out.outlines import boundary_f, parts
 from lavida.evaluation.held_out.questions import WordsAlone
 from lavida.exposure.heldout import Query, Question
 from lavida.exposure.moving import own_neighbours, with_motion
@@ -40,6 +41,8 @@ class Answer:
     category_logits: tuple[float, ...] = ()  # of each name; empty where the model cannot tell categories apart
     untrained: float | None = None  # what the backbone's own classifier says without training; None without one
     index: int = 0  # of the sample in its set
+    boundary: float | None = None  # F of the mask's outline; None where `iou` is, or where pixels have no label
+    parts: int | None = None  # connected parts of the mask, likewise
 
 
 class Questions(Protocol):
@@ -178,12 +181,14 @@ def _answer(
         logits = tuple(output.category_logits[i, t, : len(query.categories)].tolist())  # the rest is padding
     actual = None if query.positive is None else sample.masks[query.positive][t]
     visible = actual is not None and bool(actual.any())
-    iou = named = None
+    iou = named = boundary = of_parts = None
     if actual is not None and visible:
         predicted = found_mask(output, at, actual.shape, clean=clean)
         known = ~sample.ignore[t] if valid and sample.ignore is not None else np.ones_like(actual)
         if (actual & known).any():  # else only a region is known
             iou = float((predicted & actual & known).sum() / ((predicted | actual) & known).sum())
+        if known.all():
+            boundary, of_parts = boundary_f(predicted, actual), parts(predicted)
         if logits:
             named = query.categories[int(np.argmax(logits))] == query.positive
     return Answer(
@@ -198,6 +203,8 @@ def _answer(
         category_logits=logits,
         untrained=None if untrained is None else float(untrained[t]),
         index=query.index,
+        boundary=boundary,
+        parts=of_parts,
     )
 
 
@@ -212,6 +219,8 @@ def row_measures(answers: Sequence[Answer], words: WordsAlone | None) -> dict[st
         "auc_words": None if words is None else area(positive, words.scores(a.categories for a in answers)),
         "auc_untrained": area(positive, untrained) if len(untrained) == len(answers) else None,
         "mask_iou": mean_of_known(a.iou for a in answers),
+        "boundary_f": mean_of_known(a.boundary for a in answers),
+        "parts": mean_of_known(None if a.parts is None else float(a.parts) for a in answers),
         "category_accuracy": mean_of_known(a.named for a in answers),
     }
 

@@ -1,7 +1,7 @@
 """What a person sees of a training: losses, held-out AUC, pictures; and the best model so far.
 
 The AUC comes from a small exposure test on held-out pictures of the recipe's own data sets. It asks only pictures that
-calibration may learn from (`lavida/evaluation/exposure/sets.py`), so that the choice of the best checkpoint leaves the
+calibration may learn from (`evaluation/held_out/questions.py`), so that the choice of the best checkpoint leaves the
 other half for the number that is reported.
 """
 

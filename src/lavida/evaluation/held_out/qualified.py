@@ -38,11 +38,11 @@ SHOWING = 12  # pictures and clips for each noun of `UNPROVEN`
 # what nothing proves, by noun; tests/evaluation/test_qualified.py checks that no training asks for these verbs
 UNPROVEN: dict[str, tuple[str, ...]] = {
     "person": (
-        "stealing a purse", "fighting", "falling asleep", "throwing a stone", "eating", "vandalising property",
+        "robbing a bank", "fighting", "falling asleep", "kicking a door", "eating", "vandalising property",
         "shooting", "loitering", "fainting", "clapping", "selling drugs", "typing", "stretching", "swearing",
     ),
     "car": ("burning", "reversing", "being washed", "blocking the entrance"),
-    "dog": ("howling", "sleeping"),
+    "dog": ("howling", "scratching itself"),
 }  # fmt: skip
 
 

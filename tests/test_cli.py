@@ -259,14 +259,6 @@ def test_help_waits_for_no_heavy_library():
     assert not [name for name in ("torch", "transformers", "pyarrow", "numpy", "cv2") if f"'{name}'" in printed]
 
 
-@pytest.mark.slow
-def test_a_training_does_not_wait_for_what_only_measuring_and_drawing_need():
-    script = "import sys, lavida.training.loop; print(sorted(sys.modules))"
-    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
-    assert "'lavida.training.loop'" in printed
-    assert not [name for name in ("sklearn", "pandas", "matplotlib.figure", "pyarrow") if f"'{name}'" in printed]
-
-
 def test_what_the_library_logs_is_one_line_each_on_stderr(capsys, monkeypatch):
     def logging_load(*_, **__):
         logging.getLogger("lavida.checkpoints.hub").info("nothing\nspecial")

@@ -139,7 +139,7 @@ class MovingScenes:
     def __iter__(self) -> Iterator[Question]:
         for index in range(self._scenes):
             rng = np.random.default_rng((index, len(self._word)))
-            view = reframe(self._streets.draw(rng), size=SIZE, rng=rng, scale=ZOOM, without=0)
+            view = reframe(self._streets.draw(rng), size=SIZE, rng=rng, scale=ZOOM, drop_share=0)
             scene = set_in_motion(view, self._bank, length=1, rng=rng)
             queries = () if self._doubtful(scene) else (self._query(scene, index, rng),)
             yield Question(scene, index, queries, ())

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.detection import Detection, Mask, nearest
 from lavida.errors import InputError
+from lavida.masks import cleaned
 from lavida.model.lavida import LavidaOutput
 from lavida.video.clips import Clip
 from lavida.video.source import Frame, Source
@@ -63,12 +64,16 @@ class ScoredClip:
         Each goes to the category with the most evidence there, or all to the surest where the model cannot tell
         them apart.
         """
-        abnormal = (self._shown(self.output.pixel_logits[0, t]) >= MASK_LOGIT).cpu().numpy()  # [H, W]
+        logits = self._shown(self.output.pixel_logits[0, t]).cpu().numpy()  # [H, W]
+        abnormal = logits >= MASK_LOGIT
+        clean = cleaned if self.model.config.clean_masks else lambda mask, _: mask
         evidence = self.output.evidence
         if evidence is None or self.category_scores.shape[1] == 1:
-            return {int(self.category_scores[t].argmax()): abnormal}
+            return {int(self.category_scores[t].argmax()): clean(abnormal, logits)}
         owner = nearest(evidence[0, t].argmax(0).to(torch.uint8).cpu().numpy(), abnormal.shape)
-        return {index: abnormal & (owner == index) for index in np.unique(owner).tolist()}
+        # what is filled is not another category's
+        masks = {index: abnormal & (owner == index) for index in np.unique(owner).tolist()}
+        return {index: clean(mask, logits) & (mask | ~abnormal) for index, mask in masks.items()}
 
     def _shown(self, small: torch.Tensor) -> torch.Tensor:
         return F.interpolate(small[None, None].float(), size=self.size, mode="bilinear", align_corners=False)[0, 0]

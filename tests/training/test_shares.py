@@ -10,12 +10,14 @@ from accelerate import Accelerator
 from torch import Tensor
 from toys import exposure
 
+from lavida.exposure.sample import Asked
 from lavida.model.losses import LossWeights
 from lavida.training.data import Batch, collate
 from lavida.training.objective import step_shares, training_loss
 from lavida.training.recipe import AlignmentWeights
 
 WEIGHTS = {"weights": LossWeights(), "alignment": AlignmentWeights(evidence=3.0, presence=1.5)}
+COLOURS = ("blue", "green", "white")
 LENGTH, HIDDEN = 2, 1  # frames of a clip; the one that the object leaves
 
 
@@ -24,6 +26,11 @@ def clip(seed: int, *, leaves: bool = False, labels: str = "literal"):
     sample = exposure(LENGTH, seed=seed, true=0)
     if leaves:
         sample.pixel_labels[HIDDEN] = False  # the same array as its category mask
+    probes = (
+        Asked("red car", sample.pixel_labels),
+        *(Asked(f"{colour} car", None) for colour in COLOURS[: 1 + seed % 2 * 2]),
+    )
+    sample = replace(sample, noun_masks={0: sample.pixel_labels}, probes=probes)
     shown = sample.pixel_labels.any((1, 2)) if labels == "observed" else np.ones(LENGTH)
     return replace(sample, frame_labels=shown.astype(np.float32))
 
@@ -40,6 +47,8 @@ def answers(samples: list) -> dict[str, Tensor]:
         "text": (clips,),
         "evidence": batch.category_masks.shape,
         "categories": batch.category_masks.shape[:3],
+        "nouns": batch.noun_masks.shape,
+        "probes": batch.probe_masks.shape,
     }
     return {name: torch.randn(shape, generator=random).requires_grad_() for name, shape in shapes.items()}
 
@@ -54,6 +63,8 @@ def output(said: dict[str, Tensor], clips: slice = slice(None)) -> SimpleNamespa
         evidence=said["evidence"][clips],
         noun_evidence=None,
         category_logits=said["categories"][clips],
+        noun_evidence=said["nouns"][clips],
+        probe_evidence=said["probes"][clips],
     )
 
 

@@ -159,6 +159,8 @@ def _described(
         entry[NO_LABEL] = False
     if sample.expressions:
         entry["expressions"] = {name: list(texts) for name, texts in sample.expressions.items()}
+    if sample.counts:
+        entry["counts"] = dict(sample.counts)
     for name in ("left", "partial"):
         if names := getattr(sample, name):
             entry[name] = sorted(names)

@@ -11,9 +11,9 @@ import numpy as np
 from lavida.errors import InputError
 from lavida.exposure.mixture import Mixture
 from lavida.exposure.names import NamePool, NameTable, OwnNames, mixed
-from lavida.exposure.qualified import Asked, Shares, is_bare, is_thing, qualify
+from lavida.exposure.qualified import Shares, draw_probes, is_bare, is_thing, qualify
 from lavida.exposure.qualifiers import Qualifier
-from lavida.exposure.sample import ExposedSample, SegmentationSample
+from lavida.exposure.sample import Asked, ExposedSample, SegmentationSample
 from lavida.exposure.views import augment
 from lavida.exposure.vocabulary import Picture, Vocabulary
 from lavida.settings import check_settings, renamed, setting
@@ -81,6 +81,7 @@ class AnomalyExposureSampler:
             (`exposure.qualifiers`), where one is proven: only the things that it fits are anomalous then.
         denied: part of the irrelevant names that give way to a visible thing with a false qualifier.
         unproven: part of those whose qualifier nothing proves.
+        probes: how many further texts with qualifiers each sample gets (`ExposedSample.probes`).
         weights: how much each name is wanted as irrelevant, and its inverse as true; 1 where a name is not
             given, and without any the draws are uniform (Eq. 1). See `even_weights`.
     """
@@ -104,6 +105,7 @@ class AnomalyExposureSampler:
     qualified: float = setting(0.0, least=0, most=1)
     denied: float = setting(0.0, least=0, most=1)
     unproven: float = setting(0.3, least=0, most=1)
+    probes: int = setting(0, least=0)
     weights: InitVar[Mapping[str, float] | None] = None
     _ways: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
 
@@ -156,13 +158,15 @@ class AnomalyExposureSampler:
         choice = self.choose(segmented, own, rng)
         asked = [Asked(text, segmented.masks[name]) for name, text in self._said(choice.true, segmented, rng)]
         asked += [Asked(text, None) for _, text in self._said(choice.irrelevant, segmented, rng, sure=False)]
-        if self.qualified or self.denied:
+        probes: tuple[Asked, ...] = ()
+        if self.qualified or self.denied or self.probes:
             picture = self._picture(segmented)
+            qualifier = Qualifier(segmented, lambda name: not picture.may_show(name))
             visible = [name for name, mask in segmented.masks.items() if self._is_visible(mask) and is_thing(name)]
             things = [name if is_thing(name) and name in self.vocabulary else "" for name in choice.irrelevant]
             asked = qualify(
                 asked,
-                Qualifier(segmented, lambda name: not picture.may_show(name)),
+                qualifier,
                 Shares(self.qualified, self.denied, self.unproven),
                 true=len(choice.true),
                 visible=visible,
@@ -170,6 +174,7 @@ class AnomalyExposureSampler:
                 say=self._noun(rng),
                 rng=rng,
             )
+            probes = draw_probes(qualifier, visible, most=self.probes, unproven=0.15, say=self._noun(rng), rng=rng)
         asked = [asked[i] for i in rng.permutation(len(asked))]
         masks = {place: each.mask for place, each in enumerate(asked) if each.mask is not None}
         pixels = np.logical_or.reduce([np.zeros(segmented.frames.shape[:3], bool), *masks.values()])
@@ -181,6 +186,7 @@ class AnomalyExposureSampler:
             category_masks=masks,
             noun_masks={place: each.noun for place, each in enumerate(asked) if each.noun is not None},
             kinds={place: each.kind for place, each in enumerate(asked) if each.kind},
+            probes=probes,
         )
 
     def _said(

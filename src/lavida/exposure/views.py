@@ -72,7 +72,12 @@ def reframe(
     if outside is not None:
         ignore = np.repeat(outside[None], len(frames), 0) if ignore is None else ignore | outside
     left = segmented.left | (frozenset(segmented.masks) - frozenset(masks))
-    return replace(segmented, frames=frames, masks=masks, ignore=ignore, left=left)
+    counts = {
+        name: count
+        for name, count in segmented.counts.items()
+        if name in masks and view.shows_once(segmented.masks[name])
+    }
+    return replace(segmented, frames=frames, masks=masks, ignore=ignore, left=left, counts=counts)
 
 
 def _tells_left_from_right(segmented: SegmentationSample) -> bool:
@@ -160,6 +165,12 @@ class _View:
         """Whether anything of a mask [T, H, W] is in or just beside the view."""
         (top, bottom), (left, right) = self.rows.span(EDGE), self.columns.span(EDGE)
         return bool(mask[:, top:bottom, left:right].any())
+
+    def shows_once(self, mask: np.ndarray) -> bool:
+        """Whether all of a mask [T, H, W] is in the view, and not once more in its mirrored sides."""
+        (top, bottom), (left, right) = self.rows.span(), self.columns.span()
+        whole = np.count_nonzero(mask[:, top:bottom, left:right]) == np.count_nonzero(mask)
+        return whole and not (self.mirrored and bool(self.columns.beyond().any()))
 
     def outside(self) -> np.ndarray | None:
         """bool [H, W]: what lies beyond the picture and carries no label; None if nothing does."""

@@ -28,6 +28,7 @@ from lavida.model.prompt import TEMPLATES
 from lavida.training.recipe import DataRecipe, OptimiserRecipe, SamplerRecipe, SetRecipe
 
 MASK_STRIDE, EVIDENCE_STRIDE = 4, 8
+PADDING = "thing"  # the text of a probe that does not count
 
 
 class ExposureSource(Protocol):
@@ -72,6 +73,7 @@ class ExposureStream:
             qualified=sampler.qualified,
             denied=sampler.denied,
             unproven=sampler.unproven,
+            probes=sampler.probes,
         )
         if sampler.even_words:
             even_weights(self._sampler, self._images, scale=self._zoom)
@@ -160,6 +162,9 @@ class Batch:
     evidence_valid: torch.Tensor  # bool [B,T,H/8,W/8]
     noun_masks: torch.Tensor  # `category_masks` of the nouns of qualified categories
     noun_valid: torch.Tensor  # bool [B,K]: there is a qualifier, and where the noun is is known
+    probes: list[list[str]]  # P further texts for each clip, from which only the maps of categories learn; or empty
+    probe_masks: torch.Tensor  # `category_masks` of the probes
+    probe_valid: torch.Tensor  # bool [B,P], False for padding
     motion: torch.Tensor | None = None  # float [B,T,4,H/4,W/4], zero where unknown; None where no sample has any
 
     def to(self, device: torch.device) -> "Batch":
@@ -255,7 +260,8 @@ def _raised(parts: list[Batch] | InputError) -> list[Batch]:
 
 def collate(exposures: list[ExposedSample], templates: list[int]) -> Batch:
     """Stack exposures of one frame size and clip length."""
-    most = max(len(e.categories) for e in exposures)
+    most, probed = max(len(e.categories) for e in exposures), max(len(e.probes) for e in exposures)
+    probes = [{p: each.mask for p, each in enumerate(e.probes) if each.mask is not None} for e in exposures]
     valid = [np.ones(e.pixel_labels.shape, bool) if e.ignore is None else ~e.ignore for e in exposures]
     return Batch(
         frames=torch.stack([torch.from_numpy(e.frames).permute(0, 3, 1, 2) for e in exposures]),
@@ -269,6 +275,9 @@ def collate(exposures: list[ExposedSample], templates: list[int]) -> Batch:
         evidence_valid=torch.stack([_shrink(v, EVIDENCE_STRIDE) > 0.5 for v in valid]),
         noun_masks=torch.stack([_small_masks(e.noun_masks, e, most) for e in exposures]),
         noun_valid=torch.tensor([[k in e.noun_masks for k in range(most)] for e in exposures]),
+        probes=[[p.text for p in e.probes] + [PADDING] * (probed - len(e.probes)) for e in exposures] if probed else [],
+        probe_masks=torch.stack([_small_masks(masks, e, probed) for masks, e in zip(probes, exposures, strict=True)]),
+        probe_valid=torch.tensor([[p < len(e.probes) for p in range(probed)] for e in exposures], dtype=torch.bool),
         motion=_motion(exposures),
     )
 

@@ -171,7 +171,7 @@ def _example(detector: Detector, question: Question, prompt: Query, present: str
     return HeldOutExample(
         frame=frame,
         truth=truth,
-        found=found_mask(output, (0, 0), truth.shape),
+        found=found_mask(output, (0, 0), truth.shape, clean=detector.model.config.clean_masks),
         categories=prompt.categories,
         present=present,
         logit=float(output.frame_logits[0, 0]),

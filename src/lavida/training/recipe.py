@@ -85,6 +85,8 @@ class SamplerRecipe:
     qualified: float = setting(0.0, least=0, most=1)  # share of the true names that get a true qualifier
     denied: float = setting(0.0, least=0, most=1)  # share of the irrelevant names: a visible thing, a false qualifier
     unproven: float = setting(0.3, least=0, most=1)  # share of those whose qualifier nothing proves
+    # further texts with qualifiers for each sample, from which only the maps of categories learn
+    probes: int = setting(0, least=0)
     even_words: bool = True  # draw names such that the words alone say little about the label
 
 

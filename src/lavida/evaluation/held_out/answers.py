@@ -17,6 +17,7 @@ from lavida.evaluation.held_out.questions import WordsAlone
 from lavida.exposure.heldout import Query, Question
 from lavida.exposure.moving import own_neighbours, with_motion
 from lavida.exposure.sample import SegmentationSample
+from lavida.masks import cleaned
 from lavida.model.alignment import ClassifierEvidence, presence
 from lavida.model.lavida import LavidaOutput
 from lavida.timing import Progress, untold
@@ -63,7 +64,16 @@ def ask(
             f"the scores of {detector.name} are not numbers: its weights are damaged; save or train it again"
         )
     return [
-        _answer(output, (i, t), sample, query, calibrates=calibrates, untrained=said, valid=valid)
+        _answer(
+            output,
+            (i, t),
+            sample,
+            query,
+            calibrates=calibrates,
+            untrained=said,
+            valid=valid,
+            clean=detector.model.config.clean_masks,
+        )
         for i, (query, said) in enumerate(zip(queries, untrained, strict=True))
         for t in range(len(sample.frames))
     ]
@@ -112,11 +122,12 @@ def forward(
         return output, [untrained_scores(model, features.class_logits, names) for names in categories]
 
 
-def found_mask(output: LavidaOutput, at: tuple[int, int], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """The model's mask `at` a query and frame of the output: bool `[H,W]` of the given size."""
+def found_mask(output: LavidaOutput, at: tuple[int, int], size: tuple[int, int], *, clean: bool) -> NDArray[np.bool_]:
+    """The model's mask `at` a query and frame of the output: bool `[H,W]` of that size; `clean`: `lavida.masks`."""
     i, t = at
     maps = F.interpolate(output.pixel_logits[i : i + 1, t : t + 1].float(), size=size, mode="bilinear")
-    return (maps[0, 0] > 0).cpu().numpy()
+    logits = maps[0, 0].cpu().numpy()
+    return cleaned(logits > 0, logits) if clean else logits > 0
 
 
 def untrained_scores(
@@ -157,6 +168,7 @@ def _answer(
     calibrates: bool,
     untrained: torch.Tensor | None,
     valid: bool,
+    clean: bool,
 ) -> Answer:
     """The answer `at` this place of the output, query and frame; `untrained` `[T]` is of the same query."""
     i, t = at
@@ -167,7 +179,7 @@ def _answer(
     visible = actual is not None and bool(actual.any())
     iou = named = None
     if actual is not None and visible:
-        predicted = found_mask(output, at, actual.shape)
+        predicted = found_mask(output, at, actual.shape, clean=clean)
         known = ~sample.ignore[t] if valid and sample.ignore is not None else np.ones_like(actual)
         if (actual & known).any():  # else only a region is known
             iou = float((predicted & actual & known).sum() / ((predicted | actual) & known).sum())

@@ -61,7 +61,6 @@ def output(said: dict[str, Tensor], clips: slice = slice(None)) -> SimpleNamespa
         frame_logits=said["object"][clips],
         text_loss=said["text"][clips].mean(),
         evidence=said["evidence"][clips],
-        noun_evidence=None,
         category_logits=said["categories"][clips],
         noun_evidence=said["nouns"][clips],
         probe_evidence=said["probes"][clips],

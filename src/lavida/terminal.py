@@ -115,18 +115,3 @@ def progress_bars(*, shown: bool = True) -> Iterator[Callable[..., None]]:
 
     with bars:
         yield tell
-
-
-@contextmanager
-def progress_bar(title: str, *, total: int | None) -> Iterator[Callable[..., None]]:
-    """A single bar of `progress_bars`; gives what takes `(count, note)`: how many more steps are done."""
-    with progress_bars() as tell:
-        done = 0
-
-        def advance(count: int = 1, note: str = "") -> None:
-            nonlocal done
-            done += count
-            tell(title, done, total, note)
-
-        tell(title, 0, total)
-        yield advance

@@ -21,7 +21,7 @@ COLOURS = ("blue", "green", "white")
 LENGTH, HIDDEN = 2, 1  # frames of a clip; the one that the object leaves
 
 
-def clip(seed: int, *, leaves: bool = False, labels: str = "letter"):
+def clip(seed: int, *, leaves: bool = False, labels: str = "literal"):
     """An anomalous clip; `leaves`: its object is out of sight in frame `HIDDEN`."""
     sample = exposure(LENGTH, seed=seed, true=0)
     if leaves:
@@ -87,16 +87,16 @@ def test_a_frame_without_the_object_moves_the_frame_score_alone():
 
 
 def test_masks_learn_the_same_from_either_kind_of_frame_labels():
-    letter, observed = (
-        [clip(1, labels=labels), clip(2, leaves=True, labels=labels)] for labels in ("letter", "observed")
+    literal, observed = (
+        [clip(1, labels=labels), clip(2, leaves=True, labels=labels)] for labels in ("literal", "observed")
     )
-    said = answers(letter)
-    terms, expected = (whole(samples, said)[1] for samples in (letter, observed))
+    said = answers(literal)
+    terms, expected = (whole(samples, said)[1] for samples in (literal, observed))
     different = {name for name in terms if terms[name].item() != expected[name].item()}
     assert different == {"object"}
 
 
-@pytest.mark.parametrize("labels", ["letter", "observed"])
+@pytest.mark.parametrize("labels", ["literal", "observed"])
 def test_the_mean_over_the_parts_is_the_whole_step(fresh_accelerator, labels):
     samples = [clip(1, labels=labels), clip(2, leaves=True, labels=labels), clip(3, labels=labels)]
     said = answers(samples)

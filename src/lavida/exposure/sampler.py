@@ -1,5 +1,6 @@
 """Anomaly exposure sampler: turns a segmentation sample into an anomaly sample (Eq. 1, 2)."""
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, fields
@@ -15,7 +16,7 @@ from lavida.exposure.qualifiers import Qualifier
 from lavida.exposure.sample import Asked, ExposedSample, SegmentationSample
 from lavida.exposure.views import augment
 from lavida.exposure.vocabulary import Picture, Vocabulary
-from lavida.settings import check_settings, setting
+from lavida.settings import check_settings, renamed, setting
 
 MOST_TRUE = 3  # where a sample has several true categories
 OWN_NAMES = 0.5  # part of the irrelevant names that is preferred from the sample's own data set
@@ -42,22 +43,23 @@ def _all_positive(limits: Mapping[str, int]) -> bool:
     return all(most >= 1 for most in limits.values())
 
 
+@renamed(further="negatives_only", further_share="negatives_only_share", ask_left="ask_out_of_view")
 @dataclass(kw_only=True, eq=False, repr=False)
 class AnomalyExposureSampler:
     """Draws the categories c_i and the labels y_i of a sample.
 
-    Eq. 1 and 2 are `irrelevant="own"`, `absent="unlisted"`, `class_share=None`, `several=0`, `ask_left=0`,
-    `labels="letter"`, `phrases=False`, no further names and no weights. What is true is then any visible object by any
-    of its names. Four things have no switch: names are drawn from the distinct ones of a data set, not from its
-    samples; a normal sample has K_E names, since K_E - 1 may be none; two irrelevant names never mean nearly the same;
-    and a normal sample for which its own data set has no name gets one of another set.
+    Eq. 1 and 2 are `irrelevant="own"`, `absent="unlisted"`, `class_share=None`, `several=0`, `ask_out_of_view=0`,
+    `labels="literal"`, `phrases=False`, no names for negatives only and no weights. What is true is then any
+    visible object by any of its names. Four things have no switch: names are drawn from the distinct ones of a data
+    set, not from its samples; a normal sample has K_E names, since K_E - 1 may be none; two irrelevant names never
+    mean nearly the same; and a normal sample for which its own data set has no name gets one of another set.
 
     Args:
         vocabulary: phrases and conflicts of the names.
         names: names that fill up the irrelevant categories; all of the vocabulary by default. In training
             give those of the mixture: a name that is only ever irrelevant teaches that its word means no.
-        further: names of other things, which are only ever irrelevant.
-        further_share: part of the irrelevant names that is preferred from `further`.
+        negatives_only: names of other things, which are only ever irrelevant.
+        negatives_only_share: part of the irrelevant names that is preferred from `negatives_only`.
         irrelevant: `mixture` takes irrelevant names from `names` and from the sample's own data set, `own` from
             the latter alone (Eq. 1), unless a normal sample would then have no category at all.
         absent: which names may be irrelevant. `sure`: those that can be true of nothing in the picture, as far as the
@@ -69,8 +71,8 @@ class AnomalyExposureSampler:
         limits: data set name -> a lower `max_categories` of its own; a higher one has no effect.
         probability: p of Eq. 2.
         several: part of the anomalous samples that get two or three true categories, where so many stand apart.
-        ask_left: how likely a class that the view has lost (`left`) is asked for before all other names.
-        labels: `observed` sets y^f to 1 only in frames that show a true category; `letter` in all, as Eq. 2.
+        ask_out_of_view: how likely a class that the view has lost (`left`) is asked for before all other names.
+        labels: `observed` sets y^f to 1 only in frames that show a true category; `literal` in all, as Eq. 2.
         min_area: part of a frame that a class must exceed in some frame to become a true category.
         phrases: whether names are at random replaced by a phrase of the vocabulary with the same meaning. The
             sample's own expressions of what is true are drawn in any case.
@@ -86,8 +88,8 @@ class AnomalyExposureSampler:
 
     vocabulary: Vocabulary
     names: InitVar[Sequence[str] | None] = None
-    further: InitVar[Sequence[str]] = ()
-    further_share: float = setting(0.0, least=0, below=1)
+    negatives_only: InitVar[Sequence[str]] = ()
+    negatives_only_share: float = setting(0.0, least=0, below=1)
     irrelevant: str = setting("mixture", choices=("mixture", "own"))
     absent: str = setting("sure", choices=("sure", "unlisted"))
     class_share: float | None = setting(0.5, least=0, most=1)
@@ -95,8 +97,8 @@ class AnomalyExposureSampler:
     limits: Mapping[str, int] | None = setting(None, rule=(_all_positive, "max_categories of 1 or more for each set"))
     probability: float = setting(0.5, least=0, most=1)
     several: float = setting(0.3, least=0, most=1)
-    ask_left: float = setting(0.5, least=0, most=1)
-    labels: str = setting("observed", choices=("observed", "letter"))
+    ask_out_of_view: float = setting(0.5, least=0, most=1)
+    labels: str = setting("observed", choices=("observed", "literal"))
     min_area: float = 0.0
     phrases: bool = True
     removed: frozenset[str] = frozenset()
@@ -108,12 +110,15 @@ class AnomalyExposureSampler:
     _ways: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
 
     def __post_init__(
-        self, names: Sequence[str] | None, further: Sequence[str], weights: Mapping[str, float] | None
+        self, names: Sequence[str] | None, negatives_only: Sequence[str], weights: Mapping[str, float] | None
     ) -> None:
+        if self.labels == "letter":
+            warnings.warn('labels="letter" is now called "literal"', DeprecationWarning, stacklevel=4)
+            self.labels = "literal"
         check_settings(self)
         self._table = NameTable({} if weights is None else weights)
         self._names = self._table.places(self.vocabulary.names if names is None else names)
-        self._further = NamePool(self._table, np.setdiff1d(self._table.places(further), self._names))
+        self._negatives_only = NamePool(self._table, np.setdiff1d(self._table.places(negatives_only), self._names))
 
     def reweigh(self, weights: Mapping[str, float]) -> None:
         """Change the weights of some names."""
@@ -239,7 +244,7 @@ class AnomalyExposureSampler:
         lost = [name for name in sorted(segmented.left) if picture.has_lost(name)]
         listed = {*segmented.masks, *segmented.left, *chain.from_iterable(segmented.expressions.values())}
         chosen: list[str] = []
-        self._take((name for name in lost if rng.random() < self.ask_left), chosen, count)
+        self._take((name for name in lost if rng.random() < self.ask_out_of_view), chosen, count)
 
         def may_show(name: str) -> bool:
             if name in own.motion_words:
@@ -255,8 +260,8 @@ class AnomalyExposureSampler:
         names, others = absent(*own.own), absent(*own.others)
         if self.irrelevant == "mixture":
             names = mixed(names, others, share=OWN_NAMES, rng=rng)
-        if self.further_share:
-            names = mixed(absent(self._further), names, share=self.further_share, rng=rng)
+        if self.negatives_only_share:
+            names = mixed(absent(self._negatives_only), names, share=self.negatives_only_share, rng=rng)
         self._take(names, chosen, count)
         if alone:
             self._take(chain(lost, others), chosen, 1)
@@ -308,7 +313,7 @@ class AnomalyExposureSampler:
 
     def _frame_labels(self, pixels: np.ndarray, *, anomalous: bool) -> np.ndarray:
         """y^f of Eq. 2, float32 [T]."""
-        if self.labels == "letter":
+        if self.labels == "literal":
             return np.full(len(pixels), anomalous, dtype=np.float32)
         return np.asarray(pixels.any(axis=(1, 2)), dtype=np.float32)
 

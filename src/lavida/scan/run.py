@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -64,6 +65,7 @@ def scan(
     overwrite: bool = False,
     settle: float = SETTLE_S,
     progress: Progress = untold,
+    say: Callable[[str], object] | None = None,
 ) -> ScanReport:
     """Score any number of videos into one Parquet data set; memory does not grow with their number.
 
@@ -84,11 +86,15 @@ def scan(
         settle: seconds: a video that changed more lately is growing and left for the next run; 0: none is, but those
             that change while they are scored.
         progress: is told of every video that is done; what else is worth knowing is logged.
+        say: takes each line of the log; deprecated, as `logging` does that.
 
     Raises:
         InputError: nothing to scan, a setting out of range, results of another scan in `out`, or it cannot be written.
     """
     started = time.perf_counter()
+    if say is not None:
+        told = "lavida logs what it has to say: add a handler to logging.getLogger('lavida')"
+        warnings.warn(f"scan(say=) is deprecated; {told}", DeprecationWarning, stacklevel=2)
     categories = check_categories(anomalies)
     check_settings(stride=stride, threshold=threshold)
     if not (math.isfinite(settle) and settle >= 0):
@@ -103,7 +109,7 @@ def scan(
     identity: dict[str, Any] = {"root": printable(listing.root), "model": named, "model_sha256": fingerprint(folder)}
     identity |= {"categories": list(categories), "settings": {"stride": stride, "threshold": threshold}}
     start = StartScanWorker(data.store.address, named, categories, stride, threshold, device=device, settle=settle)
-    with data.store.claimed():
+    with data.store.claimed(), _said_to(say):
         claim(data, identity, overwrite=overwrite)
         work = _Scan(data, listing, identity, ledger=None if on_ray else CrashLedger(data.store))
         with work.recorded(started):
@@ -238,6 +244,35 @@ class _Scan:
             | {"last_run": this_run}
             | ({"defect": self._defect} if self._defect else {})
         )
+
+
+class _Lines(logging.Handler):
+    """Gives what is logged to `say`, a line for each record."""
+
+    def __init__(self, say: Callable[[str], object]) -> None:
+        super().__init__(logging.INFO)
+        self._say = say
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._say(self.format(record))
+
+
+@contextmanager
+def _said_to(say: Callable[[str], object] | None) -> Iterator[None]:
+    """While the block runs, `say` gets what the scan logs."""
+    if say is None:
+        yield
+        return
+    logger, handler = logging.getLogger("lavida.scan"), _Lines(say)
+    level = logger.level
+    logger.addHandler(handler)
+    if logger.getEffectiveLevel() > logging.INFO:
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+        logger.removeHandler(handler)
 
 
 def _check_device(device: str, *, on_ray: bool) -> None:

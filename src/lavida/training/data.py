@@ -45,7 +45,8 @@ class ExposureStream:
     """Draws single images and, from the sets that have them, clips of `data.clip_length` frames."""
 
     def __init__(self, data: DataRecipe, sampler: SamplerRecipe):
-        self._size, self._zoom, self._without = (*data.size,), (*data.zoom,), data.without  # a recipe may hold lists
+        self._size, self._zoom = (*data.size,), (*data.zoom,)  # a recipe may hold lists
+        self._drop_share = data.drop_share
         self._images = self._mixture(data, length=1)
         self._moving = data.moving
         self._bank = CutoutBank(self._images, removed=data.removed) if data.moving > 0 else None
@@ -56,8 +57,8 @@ class ExposureStream:
             vocabulary=Vocabulary.builtin(),
             # only names that some mask in the mixture shows: one that is always irrelevant would come to mean "no"
             names=self._images.names,
-            further=removal.kept(n for n in Vocabulary.builtin().classes if n not in MOTION_NAMES),
-            further_share=sampler.further,
+            negatives_only=removal.kept(n for n in Vocabulary.builtin().classes if n not in MOTION_NAMES),
+            negatives_only_share=sampler.negatives_only_share,
             irrelevant=sampler.names,
             absent=sampler.absent,
             class_share=sampler.class_share,
@@ -65,7 +66,7 @@ class ExposureStream:
             limits=_limits(zip(data.sets, self._images.datasets, strict=True)),
             probability=sampler.probability,
             several=sampler.several,
-            ask_left=sampler.ask_left,
+            ask_out_of_view=sampler.ask_out_of_view,
             labels=sampler.labels,
             phrases=sampler.phrases,
             removed=removal.names,
@@ -89,7 +90,7 @@ class ExposureStream:
         """One exposure of `length` frames: 1 or `data.clip_length`."""
         moving = self._bank is not None and rng.random() < self._moving
         mixture = self._images if length == 1 or moving else self._clips
-        view = reframe(mixture.draw(rng), size=self._size, scale=self._zoom, without=self._without, rng=rng)
+        view = reframe(mixture.draw(rng), size=self._size, scale=self._zoom, drop_share=self._drop_share, rng=rng)
         if self._bank is not None and moving:
             view = mixture.removal.apply(set_in_motion(view, self._bank, length=length, rng=rng))
         elif self._bank is not None:

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.metrics import roc_auc_score
 from torch.nn import functional as F
 
 from lavida.checkpoints.pretrained import LavidaModel
@@ -264,6 +263,8 @@ def _by_name(logits: Iterable[tuple[str, bool, float]], *, names: Iterable[str] 
 
 def area(positive: Sequence[bool], scores: Sequence[float] | NDArray[np.floating]) -> float | None:
     """ROC AUC; None while there is only one kind."""
+    from sklearn.metrics import roc_auc_score  # slow to import
+
     return float(roc_auc_score(positive, scores)) if len(set(positive)) == 2 else None
 
 

@@ -92,7 +92,7 @@ def made_pairs(root: Path, sets: Sequence[HeldOut], *, most: int = PAIRS) -> Ite
             break
         rng = np.random.default_rng((number, 13))
         if rng.random() < SHARE_OF_SCENES:
-            view = reframe(streets.draw(rng), size=SIZE, rng=rng, scale=ZOOM, without=0)
+            view = reframe(streets.draw(rng), size=SIZE, rng=rng, scale=ZOOM, drop_share=0)
             sample = set_in_motion(view, bank, length=1, rng=rng)
         elif {"motion", "pose"}.issuperset(wanted):
             continue  # a still picture proves neither

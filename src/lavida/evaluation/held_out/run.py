@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
 from lavida import __version__
 from lavida.detector import Detector
@@ -196,6 +195,8 @@ def reliability_curve(probabilities: np.ndarray, positive: np.ndarray) -> dict[s
 
 def draw_reliability(curve: dict[str, Any], path: Path) -> None:
     """The reliability curve: mean score of a bin against the share of positives in it, with the number of prompts."""
+    from matplotlib.figure import Figure  # slow to import
+
     figure = Figure(figsize=(4.5, 4.5), layout="constrained")
     axes = figure.add_subplot(xlabel="score", ylabel="share of prompts with a named category in the picture")
     axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="perfect")

@@ -19,7 +19,7 @@ import numpy as np
 
 from lavida.errors import InputError
 from lavida.events import EventSettings, ScoredFrame, cut, shortest
-from lavida.live.profile import MIDDLE, Word
+from lavida.live.profile import MIDDLE, Profile, Word
 
 CONFIDENCE = 0.95
 APART_S = 60.0  # scores further apart are different clusters
@@ -101,6 +101,56 @@ def calibrate_word(
         raise InputError(f"'{text}' scores up to {threshold:.4f} in normal footage: describe it in other words")
     word = Word(text, min(zero, shortest(0.9 * threshold)), threshold)
     return Calibrated(word, poisson_bound(left_out, confidence) * alarms / hours)
+
+
+def calibrate_words(
+    categories: Sequence[str],
+    footage: Sequence[Sequence[Footage]],
+    *,
+    per_hour: float,
+    confidence: float,
+    cool_down_s: float,
+    model: str,
+) -> Profile:
+    """The profile of a camera: the words share the wish and the risk evenly.
+
+    Args:
+        categories: K texts.
+        footage: for each normal video the scores of each text.
+        per_hour: how many false alarms an hour all words together may give.
+        confidence: with which the bound holds.
+        cool_down_s: see `EventSettings`.
+        model: whose scores they are.
+
+    Raises:
+        InputError: as `calibrate_word`.
+    """
+    count = len(categories)
+    words = [
+        calibrate_word(
+            text,
+            [video[index] for video in footage],
+            per_hour=per_hour / count,
+            confidence=1 - (1 - confidence) / count,
+            cool_down_s=cool_down_s,
+        )
+        for index, text in enumerate(categories)
+    ]
+    return Profile(
+        words=tuple(each.word for each in words),
+        cool_down_s=cool_down_s,
+        false_alarms_per_hour=per_hour,
+        bound_per_hour=sum(each.bound_per_hour for each in words),
+        confidence=confidence,
+        hours=sum(video[0].end_s for video in footage) / 3600,
+        model=model,
+    )
+
+
+def check_wish(per_hour: float) -> None:
+    """Raises InputError for a number of false alarms that nobody can wish for."""
+    if not (0 < per_hour < math.inf):
+        raise InputError(f"{per_hour} false alarms an hour: choose more than 0")
 
 
 def clusters_over(footage: Sequence[Footage], threshold: float) -> int:

@@ -42,7 +42,9 @@ class Metrics:
             }.items()
         }
         self._score = Gauge("lavida_score", "The latest score.", [*by_stream, "category"], registry=registry)
-        self._delay = Gauge("lavida_delay_seconds", "From a frame's arrival to its score.", by_stream, registry=registry)
+        self._delay = Gauge(
+            "lavida_delay_seconds", "From a frame's arrival to its score.", by_stream, registry=registry
+        )
         self._events = Counter("lavida_events", "Events begun.", [*by_stream, "category"], registry=registry)
         try:
             self._server, self._thread = start_http_server(int(port), addr=host, registry=registry)

@@ -1,4 +1,4 @@
-"""A camera made of an HTTP server: with the right login it sends MPEG-TS at real speed, and can freeze, close and change its size."""
+"""A camera made of an HTTP server: it sends MPEG-TS at real speed, and can freeze, close and change its size."""
 
 import base64
 import io

@@ -60,7 +60,7 @@ class Watched:
         self.stream, self._settings, self._tell, self._seen = stream, settings, tell, seen
         self.cutter = EventCutter(settings.categories, settings.events)
         self._before: ScoredFrame | None = None
-        self._step_s = USUAL_STEP_S
+        self._last_s, self._step_s = 0.0, USUAL_STEP_S
         self._wall_offset = 0.0  # from stream time to seconds since 1970
         self._id, self._told_at = "", 0.0
         self._health_told: tuple[str, str] | None = None
@@ -85,12 +85,10 @@ class Watched:
             self._before = frame
             self._update(live)
 
-    _last_s = 0.0
-
     def look(self, *, now: float) -> None:
         """Close what is over when no frame comes, and tell how the stream is, if that is due."""
-        if self.stream.state != "running" and self._before is not None and not self.stream.pending():
-            self._break_off(None)
+        if self.stream.state != "running" and not self.stream.pending():
+            self._break_off(time.time() - self._wall_offset)
         self.health(now=now)
 
     def finish(self) -> None:
@@ -98,11 +96,11 @@ class Watched:
         self._changed(self.cutter.finish(self._last_s + self._step_s), None)
         self.health(now=time.monotonic(), again=True)
 
-    def _break_off(self, next_s: float | None) -> None:
+    def _break_off(self, now_s: float) -> None:
+        """No frame was there between the latest one and `now_s`."""
         if self._before is not None:
             self.cutter.pause(self._last_s + self._step_s)
             self._before = None
-        now_s = time.time() - self._wall_offset if next_s is None else next_s
         self._changed(self.cutter.settle(now_s), None)
 
     def _changed(self, changes: list[Change], live: LiveFrame | None) -> None:

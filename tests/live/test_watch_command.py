@@ -130,7 +130,7 @@ def test_footage_that_is_too_short_for_the_wish_is_refused_with_what_it_takes(st
     arguments = ["calibrate", str(street), "-a", "fire", "--out", str(out), "--false-alarms-per-hour"]
     assert run([*arguments, "1"]) == 2
     assert "0.1 minutes of it" in (said := capsys.readouterr().err)
-    assert "takes 3.0 hours" in said
+    assert "takes 3.7 hours" in said
     assert not out.exists()
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from lavida.live.address import Address
     from lavida.live.calibration import Footage
     from lavida.live.config import WatchFile
-    from lavida.live.watch import WatchSettings
+    from lavida.live.records import Record
+    from lavida.live.watch import Moment, Seen, WatchSettings
 
 
 def watch(
@@ -35,6 +36,9 @@ def watch(
     model: ModelOption = "nano",
     threshold: ThresholdOption = None,
     profile: ProfileOption = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Keep events and snapshots here; with webhooks by default lavida-live.")
+    ] = None,
     metrics: Annotated[str | None, typer.Option(help="HOST:PORT to serve Prometheus metrics at.")] = None,
     device: DeviceOption = "auto",
     check: Annotated[
@@ -57,20 +61,45 @@ def watch(
             served = Metrics(metrics)
             stack.callback(served.close)
             tellers.append(served.tell)
+        from lavida.live.watch import unseen
+
+        seen = unseen if data is None and not given.webhooks else _kept(data or Path("lavida-live"), given, stack)
         from lavida.detector import load
         from lavida.live.scorer import DetectorScorer
         from lavida.live.watch import watch as watch_streams
 
         scorer = DetectorScorer(load(model, device=device))
         scorer.warm_up(settings.categories)
+
+        def tell(record: Record) -> None:
+            for each in tellers:
+                each(record)
+
         with _stopped_by_signals() as stopped:
-
-            def tell(record: dict) -> None:
-                for each in tellers:
-                    each(record)
-
-            watch_streams(addresses, scorer, settings, tell=tell, stopped=stopped)
+            watch_streams(addresses, scorer, settings, tell=tell, seen=seen, stopped=stopped)
     return 0
+
+
+def _kept(folder: Path, given: WatchFile, stack: ExitStack) -> Seen:
+    """What keeps events in a folder and sends them on; a full disk costs what would be kept there, not the watch."""
+    from lavida.live.store import Store
+    from lavida.live.webhook import Courier, Receiver
+
+    receivers = [Receiver.of(each) for each in given.webhooks]
+    store = Store(folder, receivers={receiver.name: receiver.phases for receiver in receivers})
+    stack.callback(store.close)
+    for receiver in receivers:
+        courier = Courier(store, receiver)
+        courier.start()
+        stack.callback(courier.stop)
+
+    def keep(record: Record, moment: Moment | None) -> None:
+        try:
+            store.keep(record, moment)
+        except InputError as error:
+            print_message(f"event {record['id']} of stream {record['stream']} is not kept: {error}")
+
+    return keep
 
 
 def _addresses(sources: Sequence[str], given: WatchFile) -> dict[str, Address]:

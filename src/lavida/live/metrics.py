@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lavida.errors import InputError, reason
-from lavida.live.watch import Record
+from lavida.live.records import Record
 
 STATES = ("starting", "running", "stalled", "retrying", "ended", "failed")
 

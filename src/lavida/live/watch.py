@@ -7,14 +7,14 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 
+from lavida.detection import Mask
 from lavida.events import Change, Event, EventCutter, EventSettings, ScoredFrame, between, shortest
 from lavida.live.address import Address
 from lavida.live.profile import Profile
+from lavida.live.records import Record, Tell, clock_time
 from lavida.live.scheduler import Scheduler
 from lavida.live.scorer import ClipScores, Scorer
 from lavida.live.stream import LiveFrame, Pace, Stream
@@ -24,10 +24,17 @@ LOOK_S = 0.25  # at least so often somebody looks whether a stream has stopped
 USUAL_STEP_S = 0.2  # how long the last frame before an outage is thought to have lasted, at most
 LEAVE_S = 2.0  # for threads to end
 
-Record = dict[str, Any]
-Tell = Callable[[Record], None]
-# what else is done with an event: its record, the frame that changed it and the event as it is
-Seen = Callable[[Record, LiveFrame | None, Event], None]
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """The frame that changed an event, and its masks."""
+
+    live: LiveFrame
+    masks: Sequence[Mask]
+
+
+# what else is done with the record of an event
+Seen = Callable[[Record, Moment | None], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +56,7 @@ class WatchSettings:
     health_s: float = 10.0
 
 
-def unseen(record: Record, frame: LiveFrame | None, event: Event) -> None:
+def unseen(record: Record, moment: Moment | None) -> None:
     """Nothing else is done with events."""
 
 
@@ -75,15 +82,16 @@ class Watched:
             time_s, row = live.frame.time_s, scores.category_scores[t]
             frame = ScoredFrame(time_s, float(scores.scores[t]), row, True, scores.masks[t])
             self._wall_offset = live.wall - time_s
+            moment = Moment(live, scores.masks[t])
             self._tell(self._score_record(live, frame))
             self._analysed += 1
             passed = [] if self._before is None else between(self._before, frame, live.between)
             for each in [*passed, frame]:
                 self._step_s = min(USUAL_STEP_S, each.time_s - self._last_s) or self._step_s
                 self._last_s = each.time_s
-                self._changed(self.cutter.add(each), live)
+                self._changed(self.cutter.add(each), moment)
             self._before = frame
-            self._update(live)
+            self._update(moment)
 
     def look(self, *, now: float) -> None:
         """Close what is over when no frame comes, and tell how the stream is, if that is due."""
@@ -103,18 +111,18 @@ class Watched:
             self._before = None
         self._changed(self.cutter.settle(now_s), None)
 
-    def _changed(self, changes: list[Change], live: LiveFrame | None) -> None:
+    def _changed(self, changes: list[Change], moment: Moment | None) -> None:
         for change in changes:
             if change.phase == "start":
                 self._id = uuid.uuid4().hex
-            self._tell_event(change.phase, change.event, live)
+            self._tell_event(change.phase, change.event, moment)
 
-    def _update(self, live: LiveFrame) -> None:
+    def _update(self, moment: Moment) -> None:
         event, now = self.cutter.current, time.monotonic()
         if event is not None and now - self._told_at >= self._settings.update_s:
-            self._tell_event("update", event, live)
+            self._tell_event("update", event, moment)
 
-    def _tell_event(self, phase: str, event: Event, live: LiveFrame | None) -> None:
+    def _tell_event(self, phase: str, event: Event, moment: Moment | None) -> None:
         self._told_at = time.monotonic()
         record: Record = {"type": "event", "phase": phase, "id": self._id, "stream": self.stream.name}
         record |= event.to_json()
@@ -124,7 +132,7 @@ class Watched:
         record["end_wall"] = None if phase != "end" else clock_time(event.end_s + self._wall_offset)
         record["wall"] = clock_time(time.time())
         self._tell(record)
-        self._seen(record, live, event)
+        self._seen(record, moment)
 
     def _score_record(self, live: LiveFrame, frame: ScoredFrame) -> Record:
         self.delay_s = time.monotonic() - live.arrived
@@ -232,8 +240,3 @@ def watch(
         deadline = time.monotonic() + LEAVE_S
         for stream in streams:
             stream.join(max(0.0, deadline - time.monotonic()))
-
-
-def clock_time(seconds: float) -> str:
-    """Seconds since 1970 as ISO 8601 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

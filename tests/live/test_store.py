@@ -3,9 +3,7 @@
 import hmac
 import json
 import sqlite3
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import cv2
 import numpy as np
@@ -16,6 +14,7 @@ from lavida.errors import InputError
 from lavida.live.stream import LiveFrame
 from lavida.live.watch import Moment
 from lavida.video.source import Frame
+from live.hook import Inbox
 
 pytest.importorskip("sqlalchemy")
 from lavida.live.store import Store
@@ -35,37 +34,6 @@ def moment(time_s: float = 1.2) -> Moment:
     frame = Frame(3, time_s, np.full((96, 128, 3), 100, np.uint8))
     masks = [Mask.from_pixels(pixels, frame=3, category="fire", score=0.9)]
     return Moment(LiveFrame(frame, (48, 64), (), 0.0, 0.0, False), masks)
-
-
-class Inbox:
-    """A webhook that refuses as many requests as it is told to."""
-
-    def __init__(self, *, refuses: int = 0, every: int = 0) -> None:
-        self.got: list[dict] = []
-        self.tries: list[str] = []
-        inbox = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                inbox.tries.append(self.headers["Idempotency-Key"])
-                number = len(inbox.tries)
-                refused = number <= refuses or (every and number % every == 0)
-                if not refused:
-                    inbox.got.append({"headers": dict(self.headers), "body": body})
-                self.send_response(500 if refused else 204)
-                self.end_headers()
-
-            def log_message(self, *args) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/hook?token=geheim"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture

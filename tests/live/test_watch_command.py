@@ -1,6 +1,7 @@
 """`lavida watch` and `lavida calibrate` as commands."""
 
 import json
+import sys
 import urllib.request
 
 import pytest
@@ -8,6 +9,7 @@ from bright import bright_detector
 
 from lavida.cli.app import run
 from lavida.live.profile import Profile
+from live.hook import Inbox
 from live.streams import clip
 
 LEVELS = [20] * 25 + [250] * 25 + [20] * 25
@@ -93,6 +95,32 @@ def test_a_password_may_come_from_the_environment(tmp_path, monkeypatch):
     config = tmp_path / "watch.yaml"
     config.write_text("streams:\n  gate: rtsp://me:${oc.env:CAMERA}@cam/1\n")
     assert read_config(config).streams == {"gate": "rtsp://me:geheim@cam/1"}
+
+
+def test_events_are_kept_and_sent_on(street, tmp_path, capsys):
+    store = pytest.importorskip("sqlalchemy") and pytest.importorskip("lavida.live.store")
+    inbox, config, data = Inbox(), tmp_path / "watch.yaml", tmp_path / "data"
+    config.write_text(f"anomalies: [fire]\nwebhooks:\n  - url: {inbox.url}\n    phases: [end]\n")
+    assert run(["watch", str(street), "--config", str(config), "--data", str(data)]) == 0
+    inbox.close()
+    (end,) = [each for each in records(capsys) if each["type"] == "event" and each["phase"] == "end"]
+    kept = store.Store(data)
+    assert kept.events() == [end | {"snapshot": f"snapshots/{end['id']}.jpg"} | _mask_picture(end)]
+    assert kept.waiting() == 0
+    assert [json.loads(each["body"])["id"] for each in inbox.got] == [end["id"]]
+
+
+def _mask_picture(record: dict) -> dict:
+    return {"snapshot_mask": f"snapshots/{record['id']}-mask.jpg"}
+
+
+def test_a_missing_package_is_one_line(street, tmp_path, capsys, monkeypatch):
+    for package, option in (("sqlalchemy", ["--data", str(tmp_path)]), ("prometheus_client", ["--metrics", "a:1"])):
+        monkeypatch.setitem(sys.modules, package, None)
+        assert run(["watch", str(street), "-a", "fire", *option]) == 2
+        said = capsys.readouterr().err
+        assert "is not installed: pip install 'lavida[live]'" in said
+        assert said.count("\n") == 1
 
 
 def test_check_opens_each_stream_once(street, capsys):

@@ -71,7 +71,8 @@ class EventSettings:
         threshold: score from which a frame is abnormal.
         min_length_s: shorter events are left out; None leaves out only those of a single frame that is not sure.
         merge_gap_s: stretches less than this apart are one event.
-        cool_down_s: an event that is over before so much time has passed since the last one that was told is left out.
+        cool_down_s: an event that is over before so much time has passed since the one before it, told or not, is left
+            out: what comes again and again is one alarm, and what lasts is told.
 
     Raises:
         InputError: a threshold that is not between 0 and 1, or a time below 0.
@@ -223,7 +224,7 @@ class EventCutter:
         self._behind: _Stretch | None = None  # the frames since, part of the event if it goes on
         self._run: _Stretch | None = None  # frames in a row over the release level that have not reached the threshold
         self._active = False  # the latest frame belongs to the event
-        self._told, self._told_end_s = False, -float("inf")
+        self._told, self._latest_end_s = False, -float("inf")
         self._analysed, self._finished = 0, False
 
     @property
@@ -306,15 +307,17 @@ class EventCutter:
         self._event, self._behind, self._told = None, None, False
         if event is None:
             return []
-        if not self._is_wanted(event):
-            self.held_back += self._is_one(event)
+        if not self._is_one(event):
             return []
-        self._told_end_s = event.end_s
+        wanted, self._latest_end_s = self._is_wanted(event), event.end_s
+        if not wanted:
+            self.held_back += 1
+            return []
         found = event.event(self.categories)
         return [Change("end", found)] if told else [Change("start", found), Change("end", found)]
 
     def _is_wanted(self, event: _Stretch) -> bool:
-        cooled = event.end_s - self._told_end_s >= self.settings.cool_down_s
+        cooled = event.end_s - self._latest_end_s >= self.settings.cool_down_s
         return cooled and self._is_one(event)
 
     def _is_one(self, event: _Stretch) -> bool:

@@ -142,6 +142,12 @@ def test_what_is_over_within_the_cool_down_is_left_out_and_counted():
     assert cutter.held_back == 1
 
 
+def test_what_comes_again_and_again_is_one_alarm():
+    frames = series(*[0, 1, 1, 0] * 10, 0, 0, 0, 0, 1, 1, 0)
+    settings = EventSettings(threshold=0.5, merge_gap_s=0, cool_down_s=5)
+    assert [e.start_s for e in cut(frames, ["fire"], settings, end_s=47)] == [1, 44]
+
+
 def test_what_outlasts_the_cool_down_is_told_with_its_true_start():
     frames = series(0, 1, 1, 0, 1, 1, 1, 1, 1, 1, 0)
     settings = EventSettings(threshold=0.5, merge_gap_s=0, cool_down_s=5)

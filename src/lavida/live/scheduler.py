@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from lavida.live.stream import LiveFrame, Pace, Stream
 
+STALE_S = 3.0  # a stream served so late goes on with its newest frames
 MOST_WAIT_S = 3.0  # a clip that does not fill by then is scored as it is
 
 
@@ -50,8 +51,11 @@ class Scheduler:
                     return None
                 self._bell.wait(min(deadline - now, 0.1))
             self._served[stream.name] = now
+            late_s = now - (since_when[stream.name] or now)
+            if late_s > STALE_S:
+                stream.skip(self._length)
             frames = stream.take(self._length)  # the lock is taken again by the same thread
-        self._pace.served(now - (since_when[stream.name] or now), now=now)
+        self._pace.served(late_s, now=now)
         return stream, frames
 
     def _ready_since(self, stream: Stream, now: float) -> float | None:

@@ -79,7 +79,7 @@ class Pace:
         before, worst = self.share, self._worst
         self._looked, self._worst = now, 0.0
         if worst > self.LATE_S:
-            self.share = max(self.LEAST, self.share * 0.8)
+            self.share = max(self.LEAST, self.share * max(0.25, 1 / (1 + worst / 4)))
         elif worst < self.EARLY_S:
             self.share = min(1.0, self.share * 1.08)
         return self.share != before
@@ -153,6 +153,13 @@ class Stream:
     def pending(self) -> Sequence[LiveFrame]:
         """The frames that wait, oldest first; to be looked at with the bell's lock held."""
         return self._pending
+
+    def skip(self, most: int) -> None:
+        """Push out the oldest frames until no more than `most` wait."""
+        with self._bell:
+            while len(self._pending) > most:
+                self.counts.dropped += 1
+                _without(self._pending, self._pending[-1])
 
     def take(self, most: int) -> list[LiveFrame]:
         """The oldest frames that wait, up to where the stream broke off or changed its size."""

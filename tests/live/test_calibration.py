@@ -66,7 +66,9 @@ def test_bursts_of_many_alarms_that_are_too_few_to_judge_are_refused():
     times = np.arange(0, 8 * 3600, STEP_S)
     scores = np.where((times > 3600) & (times < 5400) & (times % 50 < 5), 0.8, 0.1).astype(np.float32)
     with pytest.raises(InputError, match="too few bursts"):
-        calibrate_word("fire", [Footage(times, scores, times[-1] + STEP_S)], per_hour=8.0)
+        calibrate_word("fire", [Footage(times, scores, times[-1] + STEP_S)], per_hour=8.0, cool_down_s=10.0)
+    # with a pause of a minute wanted before the next alarm, it is one
+    calibrate_word("fire", [Footage(times, scores, times[-1] + STEP_S)], per_hour=8.0)
 
 
 def test_words_share_the_wish_and_the_risk():

@@ -16,6 +16,7 @@ from lavida.cli.figure import figure
 from lavida.cli.models import models
 from lavida.cli.scan import scan
 from lavida.cli.train import train
+from lavida.cli.watch import calibrate, watch
 from lavida.errors import InputError, disk_error
 from lavida.terminal import print_message, print_result, printed_log, settle_stdout
 
@@ -28,6 +29,8 @@ app = typer.Typer(name="lavida", add_completion=False, pretty_exceptions_enable=
 app.command()(detect)
 app.command()(events)
 app.command()(scan)
+app.command()(watch)
+app.command()(calibrate)
 app.command()(train)
 app.command("eval")(evaluate)
 app.command()(heldout)

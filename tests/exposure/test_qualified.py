@@ -252,7 +252,7 @@ def test_a_count_holds_while_the_view_shows_the_class_whole_and_once():
     whole = replace(sample({"car": box((5, 20, 15, 30))}), counts={"car": 2})
     seen = cut = 0
     for seed in range(60):
-        view = reframe(whole, size=(H, W), rng=np.random.default_rng(seed), scale=(0.5, 2.0), without=0)
+        view = reframe(whole, size=(H, W), rng=np.random.default_rng(seed), scale=(0.5, 2.0), drop_share=0)
         if "car" in view.counts:
             assert view.counts == {"car": 2} and view.masks["car"].any()
             seen += 1

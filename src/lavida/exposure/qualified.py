@@ -180,6 +180,8 @@ def draw_probes(
         say: a class in words.
         rng: source of every choice.
     """
+    if not most:
+        return ()
     probed = [names[i] for i in rng.permutation(len(names))[:MOST_PROBED]]
     rows: list[Asked] = []
     for name in probed:

@@ -106,7 +106,12 @@ def _instances(mask: np.ndarray, frames: np.ndarray) -> Iterator[Instance]:
             inner = inner if np.count_nonzero(inner) >= 12 else part
             chosen = frames[t, y : y + h, x : x + w][inner]
             box = (x / width, y / height, (x + w) / width, (y + h) / height)
-            yield Instance(t, own, box, pixels / (height * width), chosen[:: max(1, len(chosen) // 400)])
+            yield Instance(t, own, box, pixels / (height * width), _some(chosen))
+
+
+def _some(pixels: np.ndarray) -> np.ndarray:
+    """Some 400 of the pixels `[N,3]`, evenly spread: enough to tell a colour."""
+    return pixels[:: max(1, len(pixels) // 400)]
 
 
 def _colour(qualifier: Qualifier, name: str) -> Iterator[Verdict]:
@@ -132,8 +137,7 @@ def _clothes(qualifier: Qualifier, name: str) -> Iterator[Verdict]:
         return
     every = {"clothes": np.logical_or.reduce(list(worn.values()))}
     for garment, mask in (worn | every).items():
-        pixels = sample.frames[mask]
-        shares = colour_shares(pixels[:: max(1, len(pixels) // 400)])
+        shares = colour_shares(_some(sample.frames[mask]))
         article = "" if garment.endswith("s") and garment != "dress" else "a "
         for colour in words.NEIGHBOURS:
             verdict = has_colour(shares, colour)

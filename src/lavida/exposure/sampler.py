@@ -21,6 +21,7 @@ from lavida.settings import check_settings, renamed, setting
 MOST_TRUE = 3  # where a sample has several true categories
 OWN_NAMES = 0.5  # part of the irrelevant names that is preferred from the sample's own data set
 REPHRASED = 0.5
+UNPROVEN_PROBES = 0.15  # part of the probes whose qualifier nothing proves
 VIEW = (72, 96)  # for `even_weights` only what is in the view matters, so small pictures do
 # what an exposure takes over from its sample as it is
 CARRIED = sorted({field.name for field in fields(SegmentationSample)} & {field.name for field in fields(ExposedSample)})
@@ -164,6 +165,7 @@ class AnomalyExposureSampler:
             qualifier = Qualifier(segmented, lambda name: not picture.may_show(name))
             visible = [name for name, mask in segmented.masks.items() if self._is_visible(mask) and is_thing(name)]
             things = [name if is_thing(name) and name in self.vocabulary else "" for name in choice.irrelevant]
+            say = self._noun(rng)
             asked = qualify(
                 asked,
                 qualifier,
@@ -171,10 +173,10 @@ class AnomalyExposureSampler:
                 true=len(choice.true),
                 visible=visible,
                 irrelevant=things,
-                say=self._noun(rng),
+                say=say,
                 rng=rng,
             )
-            probes = draw_probes(qualifier, visible, most=self.probes, unproven=0.15, say=self._noun(rng), rng=rng)
+            probes = draw_probes(qualifier, visible, most=self.probes, unproven=UNPROVEN_PROBES, say=say, rng=rng)
         asked = [asked[i] for i in rng.permutation(len(asked))]
         masks = {place: each.mask for place, each in enumerate(asked) if each.mask is not None}
         pixels = np.logical_or.reduce([np.zeros(segmented.frames.shape[:3], bool), *masks.values()])

@@ -9,7 +9,7 @@ import platform
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from lavida.scan.dataset import DataSet
 from lavida.scan.resume import CrashLedger, claim, unfinished
 from lavida.scan.videos import Listing, Video, left_out_in_words, list_videos
 from lavida.scan.worker import Deferred, Scored, StartScanWorker
+from lavida.terminal import said_log
 from lavida.timing import Progress, peak_memory_mb, untold
 
 _log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ def scan(
     identity: dict[str, Any] = {"root": printable(listing.root), "model": named, "model_sha256": fingerprint(folder)}
     identity |= {"categories": list(categories), "settings": {"stride": stride, "threshold": threshold}}
     start = StartScanWorker(data.store.address, named, categories, stride, threshold, device=device, settle=settle)
-    with data.store.claimed(), _said_to(say):
+    with data.store.claimed(), nullcontext() if say is None else said_log("lavida.scan", say):
         claim(data, identity, overwrite=overwrite)
         work = _Scan(data, listing, identity, ledger=None if on_ray else CrashLedger(data.store))
         with work.recorded(started):
@@ -244,35 +245,6 @@ class _Scan:
             | {"last_run": this_run}
             | ({"defect": self._defect} if self._defect else {})
         )
-
-
-class _Lines(logging.Handler):
-    """Gives what is logged to `say`, a line for each record."""
-
-    def __init__(self, say: Callable[[str], object]) -> None:
-        super().__init__(logging.INFO)
-        self._say = say
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self._say(self.format(record))
-
-
-@contextmanager
-def _said_to(say: Callable[[str], object] | None) -> Iterator[None]:
-    """While the block runs, `say` gets what the scan logs."""
-    if say is None:
-        yield
-        return
-    logger, handler = logging.getLogger("lavida.scan"), _Lines(say)
-    level = logger.level
-    logger.addHandler(handler)
-    if logger.getEffectiveLevel() > logging.INFO:
-        logger.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-        logger.removeHandler(handler)
 
 
 def _check_device(device: str, *, on_ray: bool) -> None:

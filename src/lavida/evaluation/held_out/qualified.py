@@ -31,6 +31,7 @@ from lavida.exposure.views import reframe
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.timing import Progress, untold
 
+CLIPS = HeldOut("davis clips", "davis", "davis2016", CLIP_LENGTH)
 PAIRS = 160  # made ones of each kind
 MOST_DRAWS = 3000
 SHARE_OF_SCENES = 0.5  # of the draws; the rest are still pictures
@@ -134,7 +135,7 @@ def _things(sample: SegmentationSample) -> list[str]:
 def pairs_by_hand(root: Path) -> Iterator[Asked]:
     """The pairs of `qualified_by_hand.json` with their pictures, or clips of DAVIS."""
     rows = by_hand()
-    for each in (*PICTURES[:-1], HeldOut("davis clips", "davis", "davis2016", CLIP_LENGTH)):
+    for each in (*PICTURES[:-1], CLIPS):
         texts: dict[str, list[Pair]] = defaultdict(list)
         for row in rows:
             if row["set"] == each.dataset:
@@ -193,11 +194,10 @@ def unproven_measures(
         `texts`: text -> share of the samples; `alarms`: over all texts and samples; `noun`: the share in which the
         bare thing is found; `proven`: and the thing with a true qualifier, where one is proven; `samples`.
     """
-    clips = HeldOut("davis clips", "davis", "davis2016", CLIP_LENGTH)
     texts: dict[str, list[bool]] = defaultdict(list)
     nouns: list[bool] = []
     proven: list[bool] = []
-    samples = [(noun, *each) for noun in UNPROVEN for each in _showing(noun, root, [*sets, clips])]
+    samples = [(noun, *each) for noun in UNPROVEN for each in _showing(noun, root, [*sets, CLIPS])]
     for done, (noun, sample, qualified) in enumerate(samples, start=1):
         said = [f"{noun} {verb}" for verb in UNPROVEN[noun]]
         over = _over(detector, text_logits(detector, sample, [*said, noun, *qualified])).tolist()

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 STATISTICS = 9
+PLACE_SCALE = 3.0  # of coordinates in -1..1
 PEAK = 5  # positions to each side and between that a peak of the noun's map overlooks: things closer count as one
 
 
@@ -26,14 +27,15 @@ class QualifierEvidence(nn.Module):
 
     def __init__(self, *, vision_dim: int, cues: int, text_dim: int, dim: int):
         super().__init__()
+        # layers of their own: beside 128 channels of features, two coordinates in one layer are never heard
+        self.features = nn.Sequential(nn.GroupNorm(1, vision_dim), nn.Conv2d(vision_dim, dim, 3, padding=1))
+        self.cues = nn.Conv2d(cues + 2, dim, 3, padding=1)
         self.pixel = nn.Sequential(
-            nn.Conv2d(vision_dim + cues + 2, dim, 3, padding=1),
-            nn.GELU(),
-            nn.Conv2d(dim, dim, 3, padding=2, dilation=2),
-            nn.GELU(),
-            nn.Conv2d(dim, dim, 1),
+            nn.GELU(), nn.Conv2d(dim, dim, 3, padding=2, dilation=2), nn.GELU(), nn.Conv2d(dim, dim, 1)
         )
-        self.whole = nn.Sequential(nn.Linear(dim + STATISTICS, dim), nn.GELU(), nn.Linear(dim, dim))
+        self.mean = nn.Linear(dim, dim)
+        self.statistics = nn.Linear(STATISTICS, dim)
+        self.whole = nn.Sequential(nn.GELU(), nn.Linear(dim, dim))
         self.text = nn.Sequential(nn.Linear(2 * text_dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, 2 * dim))
         self.scale = nn.Parameter(torch.tensor(8.0))
         self.bias = nn.Parameter(torch.zeros(()))
@@ -51,12 +53,14 @@ class QualifierEvidence(nn.Module):
             nouns: `[B,K,D_t]`, those of the nouns: a large dog is small for a truck.
         """
         shape = level.shape[:2]
-        seen = torch.cat([level.flatten(0, 1), cues.flatten(0, 1), _coordinates(level.flatten(0, 1))], 1)
-        pixels = self.pixel(seen).float().unflatten(0, shape)  # [B, T, D, h, w]
-        texts = torch.cat([qualifiers, nouns[:, :, None].expand_as(qualifiers)], -1)
+        coordinates = PLACE_SCALE * _coordinates(level.flatten(0, 1))
+        besides = self.cues(torch.cat([cues.flatten(0, 1), coordinates], 1))
+        pixels = self.pixel(self.features(level.flatten(0, 1)) + besides).float().unflatten(0, shape)  # [B, T, D, h, w]
+        texts = torch.cat([qualifiers, nouns[:, :, None].expand_as(qualifiers)], -1) * qualifiers.shape[-1] ** 0.5
         local, whole = self.text(texts).float().chunk(2, -1)  # [B, K, Q, D] each
         where = torch.einsum("btdhw,bkqd->btkqhw", F.normalize(pixels, dim=2), F.normalize(local, dim=-1))
-        things = self.whole(pooled(pixels, noun.detach().float()))  # [B, T, K, D]
+        mean, statistics = pooled(pixels, noun.detach().float())
+        things = self.whole(self.mean(mean) + self.statistics(statistics))  # [B, T, K, D]
         of_all = torch.einsum("btkd,bkqd->btkq", F.normalize(things.float(), dim=-1), F.normalize(whole, dim=-1))
         return (where + of_all[..., None, None]) * self.scale + self.bias
 
@@ -75,8 +79,8 @@ def qualified(noun: torch.Tensor, qualifiers: torch.Tensor, present: torch.Tenso
     return torch.where(present.any(-1)[:, None, :, None, None], both, noun.float())
 
 
-def pooled(pixels: torch.Tensor, noun: torch.Tensor) -> torch.Tensor:
-    """`[B,T,K,D+9]`: the mean of `pixels` `[B,T,D,h,w]` under each noun's map `[B,T,K,h,w]`, and what the map shows.
+def pooled(pixels: torch.Tensor, noun: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """`[B,T,K,D]`: the mean of `pixels` `[B,T,D,h,w]` under each noun's map `[B,T,K,h,w]`; `[B,T,K,9]`: what it shows.
 
     That is: the logarithm of its area, its middle and spread in both directions, the ratio of the spreads, how sure
     it is anywhere, the number of its peaks and of sure peaks.
@@ -101,7 +105,7 @@ def pooled(pixels: torch.Tensor, noun: torch.Tensor) -> torch.Tensor:
         surest / 8,
         *(torch.log1p(count) for count in peaks),
     ]
-    return torch.cat([mean, *statistics], -1)
+    return mean, torch.cat(statistics, -1)
 
 
 def _coordinates(like: torch.Tensor) -> torch.Tensor:

@@ -28,7 +28,7 @@ class QualifierEvidence(nn.Module):
     def __init__(self, *, vision_dim: int, cues: int, text_dim: int, dim: int):
         super().__init__()
         # layers of their own: beside 128 channels of features, two coordinates in one layer are never heard
-        self.features = nn.Sequential(nn.GroupNorm(1, vision_dim), nn.Conv2d(vision_dim, dim, 3, padding=1))
+        self.features = nn.Conv2d(vision_dim, dim, 3, padding=1)
         self.cues = nn.Conv2d(cues + 2, dim, 3, padding=1)
         self.pixel = nn.Sequential(
             nn.GELU(), nn.Conv2d(dim, dim, 3, padding=2, dilation=2), nn.GELU(), nn.Conv2d(dim, dim, 1)
@@ -53,9 +53,10 @@ class QualifierEvidence(nn.Module):
             nouns: `[B,K,D_t]`, those of the nouns: a large dog is small for a truck.
         """
         shape = level.shape[:2]
-        coordinates = PLACE_SCALE * _coordinates(level.flatten(0, 1))
-        besides = self.cues(torch.cat([cues.flatten(0, 1), coordinates], 1))
-        pixels = self.pixel(self.features(level.flatten(0, 1)) + besides).float().unflatten(0, shape)  # [B, T, D, h, w]
+        seen = level.flatten(0, 1)
+        features = self.features(F.normalize(seen.float(), dim=1) * seen.shape[1] ** 0.5)
+        besides = self.cues(torch.cat([cues.flatten(0, 1), PLACE_SCALE * _coordinates(seen)], 1))
+        pixels = self.pixel(features + besides).float().unflatten(0, shape)  # [B, T, D, h, w]
         texts = torch.cat([qualifiers, nouns[:, :, None].expand_as(qualifiers)], -1) * qualifiers.shape[-1] ** 0.5
         local, whole = self.text(texts).float().chunk(2, -1)  # [B, K, Q, D] each
         where = torch.einsum("btdhw,bkqd->btkqhw", F.normalize(pixels, dim=2), F.normalize(local, dim=-1))

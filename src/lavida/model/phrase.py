@@ -48,7 +48,7 @@ _COMPOUND_IN_ING = frozenset(
     "baking bathing boxing climbing cooking cutting dining drinking drying fishing hiking knitting lighting living "
     "parking playing sewing shopping skating skiing sleeping swimming vending washing wedding welding writing".split()
 )
-_NOUNS_IN_ED = frozenset("bed feed red reed seed shed sled weed".split())
+_NOUNS_IN_ED = frozenset("bed biped feed moped newlywed quadruped red reed seed shed sled steed weed".split())
 _FALLEN = frozenset("broken fallen stolen hidden frozen asleep alone upright drunk unconscious upside-down".split())
 
 
@@ -100,6 +100,8 @@ def _qualifies_before(word: str) -> bool:
 
 def _qualifies_behind(word: str, following: str = "") -> bool:
     """Whether a word behind a noun begins what is said of it: "on", "lying", "parked", "of" before "red colour"."""
+    if word == "being":  # a human being
+        return bool(following)
     if word in _LINKS or word in _FALLEN or (word == "of" and following in _ADJECTIVES):
         return True
     if word in _NOUNS_IN_ING or word in _NOUNS_IN_ED:

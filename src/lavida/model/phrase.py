@@ -17,6 +17,7 @@ _LINKS = frozenset(
     "over past through to toward towards under underneath up upon that who whose which with within without while where "
     "indoors outdoors worn held left far very together being".split()
 )
+_LEADS = (_LINKS | _ARTICLES) - frozenset("close down far left near together up very".split())  # say nothing themselves
 _QUANTITIES = frozenset(
     "crowd crowds flock group groups herd line lot lots number pack pair pile queue row swarm".split()
 )
@@ -59,6 +60,11 @@ class Phrase:
     noun: str
     qualifiers: tuple[str, ...] = ()
 
+    @property
+    def named(self) -> tuple[str, ...]:
+        """What each of the qualifiers names, see `named_in`."""
+        return tuple(named_in(qualifier) for qualifier in self.qualifiers)
+
 
 @lru_cache(maxsize=20_000)
 def split_phrase(text: str) -> Phrase:
@@ -87,6 +93,21 @@ def split_phrase(text: str) -> Phrase:
         return Phrase(" ".join(words))
     around = (" ".join(words[:first]), " ".join(words[end:]))
     return Phrase(" ".join(words[first:end]), tuple(part for part in around if part))
+
+
+@lru_cache(maxsize=20_000)
+def named_in(qualifier: str) -> str:
+    """What a qualifier names, without the words that lead to it; the qualifier itself where nothing leads.
+
+    "with a backpack" -> backpack, "riding a bicycle" -> bicycle, "on the left" -> left, "red" -> red.
+    """
+    words = qualifier.split()
+    rest = 0
+    while rest < len(words) - 1 and (
+        words[rest].lower() in _LEADS or (words[rest].endswith(("ing", "ed")) and words[rest + 1].lower() in _LEADS)
+    ):
+        rest += 1
+    return " ".join(words[rest:])
 
 
 def _qualifies_before(word: str) -> bool:

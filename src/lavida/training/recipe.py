@@ -187,6 +187,8 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise InputError(f"{path} is not valid YAML: {one_line(error)}") from error
     assert isinstance(recipe, Recipe)
     check_settings(recipe, where=f"{path}: ")
+    if not recipe.train.steps and not recipe.qualifiers.samples:
+        raise InputError(f"{path}: train.steps=0 trains nothing without qualifiers.samples; give 1 or more")
     return recipe
 
 

@@ -113,3 +113,9 @@ def test_stderr_is_its_own_when_no_terminal_shows_bars(tmp_path):
     detect, scan, measure = done.stderr.split("--\n")[1:]
     assert detect == ""
     assert [line for line in (scan + measure).splitlines() if not line.startswith("lavida: ")] == []
+
+
+def test_words_that_the_text_encoder_hardly_knows_are_noticed(nano):
+    strange = ["Fahrrad", "Mensch mit Messer", "пожар", "人が倒れている", "frobnicate", "zxqv bnm"]
+    plain = ["person", "red car", "fire", "skateboard", "person lying on the ground", "forklift", "spilled oil"]
+    assert nano.model.unfamiliar([*strange, *plain]) == strange

@@ -252,6 +252,12 @@ class LavidaNetwork(PreTrainedModel):
             text_loss=None,
         )
 
+    @torch.no_grad()
+    def unfamiliar(self, categories: Sequence[str]) -> list[str]:
+        """Those of the categories whose words the text encoder hardly knows: their scores mean little."""
+        classifier = self.alignment.classifier if self.config.alignment else None
+        return self.text.unfamiliar(categories, None if classifier is None else classifier.class_features)
+
     def calibrated(self, logits: torch.Tensor) -> torch.Tensor:
         """Logits whose sigmoid is the probability seen on held-out exposure data."""
         return (logits - self.config.calibration_bias) / self.config.calibration_temperature

@@ -11,7 +11,7 @@ from toys import exposure
 from lavida.errors import InputError
 from lavida.exposure.sample import Asked
 from lavida.training.qualifier_stage import UNPROVEN, Remembered, even_weights, learn_qualifiers
-from lavida.training.recipe import AlignmentWeights, OptimiserRecipe, QualifierRecipe, Recipe
+from lavida.training.recipe import OptimiserRecipe, QualifierRecipe, Recipe
 from lavida.training.start import check_training
 
 OPT = OptimiserRecipe(steps=0, workers=0, seed=3)
@@ -39,19 +39,19 @@ def test_sides_are_told_apart_and_only_the_qualifiers_change():
     model = tiny_lavida(qualifiers=True)
     model.alignment.bias.data.fill_(5.0)  # dogs wherever it looks
     before = {name: weight.clone() for name, weight in model.state_dict().items()}
-    told = []
+    told, logged = [], []
     learn_qualifiers(
         model,
         Sides(),
-        QualifierRecipe(samples=32, steps=120, batch_size=16, learning_rate=1e-2),
-        opt=OPT,
-        alignment=AlignmentWeights(),
+        Recipe(train=OPT, qualifiers=QualifierRecipe(samples=32, steps=120, batch_size=16, learning_rate=1e-2)),
+        log=lambda step, loss: logged.append((step, loss)),
         progress=lambda *values: told.append(values),
     )
     changed = {name for name, weight in model.state_dict().items() if not torch.equal(weight, before[name])}
     assert changed
     assert all(name.startswith("qualifiers.") for name in changed)
     assert {row[0] for row in told} == {"samples for qualifiers", "qualifiers"}
+    assert [step for step, _ in logged] == list(range(10, 121, 10))
     first, last = (float(row[3].split()[1]) for row in (told[2], told[-1]))
     assert last < 0.8 * first
     assert not model.training
@@ -62,9 +62,9 @@ def test_a_stream_without_probes_is_refused():
         def __call__(self, length, rng):
             return replace(super().__call__(length, rng), probes=())
 
-    recipe = QualifierRecipe(samples=16, steps=1)
+    recipe = Recipe(train=OPT, qualifiers=QualifierRecipe(samples=16, steps=1))
     with pytest.raises(InputError, match=r"sampler\.probes"):
-        learn_qualifiers(tiny_lavida(qualifiers=True), Bare(), recipe, opt=OPT, alignment=AlignmentWeights())
+        learn_qualifiers(tiny_lavida(qualifiers=True), Bare(), recipe)
 
 
 def remembered(texts: dict[str, bool], *, moves: bool = False) -> Remembered:

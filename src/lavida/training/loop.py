@@ -78,8 +78,7 @@ def train(
         if (step + 1) % opt.checkpoint_every == 0:
             folder.checkpoint(step + 1, keep=opt.keep_checkpoints)
     if recipe.qualifiers.samples:
-        plain: LavidaModel = accelerator.unwrap_model(prepared)
-        learn_qualifiers(plain, data, recipe.qualifiers, opt=opt, alignment=recipe.alignment, progress=progress)
+        learn_qualifiers(accelerator.unwrap_model(prepared), data, recipe, log=folder.log_qualifiers, progress=progress)
     _finish(accelerator, prepared, recipe)
     accelerator.end_training()
     return folder.root / MODEL

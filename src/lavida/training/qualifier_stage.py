@@ -6,7 +6,7 @@ words alone tell the answer weigh less: a word that is mostly denied would come 
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,7 +25,7 @@ from lavida.model.qualifiers import qualified
 from lavida.timing import Progress, untold
 from lavida.training.data import Batch, ExposureSource, StepBatches
 from lavida.training.objective import shown_and_not
-from lavida.training.recipe import AlignmentWeights, OptimiserRecipe, QualifierRecipe
+from lavida.training.recipe import AlignmentWeights, OptimiserRecipe, QualifierRecipe, Recipe
 
 TOGETHER = 16  # samples that are encoded at once
 UNPROVEN = 0.5  # weight of a text whose qualifier nothing proves; another weighs at most 1
@@ -72,10 +72,9 @@ class Remembered:
 def learn_qualifiers(
     model: LavidaModel,
     draw: ExposureSource,
-    recipe: QualifierRecipe,
+    recipe: Recipe,
     *,
-    opt: OptimiserRecipe,
-    alignment: AlignmentWeights,
+    log: Callable[[int, float], None] | None = None,
     progress: Progress = untold,
 ) -> None:
     """Train `model.qualifiers` in place, and nothing else.
@@ -83,17 +82,16 @@ def learn_qualifiers(
     Args:
         model: with qualifiers; it ends as it began, in training or not.
         draw: the samples, with probes.
-        recipe: how many of them, and how long.
-        opt: the seed, and the workers that draw.
-        alignment: weights of the two losses.
+        recipe: its `qualifiers` say how many of them, and how long; `alignment` weighs the two losses.
+        log: is told the loss every `train.log_every` steps.
         progress: is told of samples and steps.
 
     Raises:
         InputError: no sample has a text with a qualifier.
     """
-    trained = model.training
+    trained, opt, stage = model.training, recipe.train, recipe.qualifiers
     model.eval()
-    samples = list(_remember(model, draw, recipe, opt, progress))
+    samples = list(_remember(model, draw, stage, opt, progress))
     if not samples:
         raise InputError(
             "qualifiers.samples: none of them has a text with a qualifier; set sampler.probes, for example 24"
@@ -103,19 +101,21 @@ def learn_qualifiers(
     torch.manual_seed(opt.seed)
     rng = np.random.default_rng((opt.seed, len(samples)))
     parameters = [weight.requires_grad_() for weight in model.qualifiers.parameters()]
-    optimiser = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=opt.weight_decay)
+    optimiser = torch.optim.AdamW(parameters, lr=stage.learning_rate, weight_decay=opt.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.learning_rate, total_steps=recipe.steps, pct_start=0.05
+        optimiser, stage.learning_rate, total_steps=stage.steps, pct_start=0.05
     )
-    for step in range(recipe.steps):
-        chosen = rng.choice(len(samples), min(recipe.batch_size, len(samples)), replace=False)
-        loss = _loss(model, [samples[i] for i in chosen], [weights[i] for i in chosen], alignment)
+    for step in range(stage.steps):
+        chosen = rng.choice(len(samples), min(stage.batch_size, len(samples)), replace=False)
+        loss = _loss(model, [samples[i] for i in chosen], [weights[i] for i in chosen], recipe.alignment)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(parameters, opt.clip_norm)
         optimiser.step()
         schedule.step()
-        progress("qualifiers", step + 1, recipe.steps, f"loss {loss.item():.3f}")
+        if log is not None and (step + 1) % opt.log_every == 0:
+            log(step + 1, loss.item())
+        progress("qualifiers", step + 1, stage.steps, f"loss {loss.item():.3f}")
 
 
 @torch.inference_mode()

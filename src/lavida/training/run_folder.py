@@ -25,6 +25,7 @@ from lavida.files import atomic_file
 from lavida.training.recipe import Recipe, with_new_names
 
 RECIPE, LOSSES, EVALUATIONS = "recipe.yaml", "losses.jsonl", "evaluations.jsonl"
+QUALIFIERS = "qualifiers.jsonl"  # losses of the last stage, which begins anew where it was cut off
 MODEL, BEST = "model", "best"
 TRAINED = "trained.safetensors"
 CHECKPOINT = re.compile(r"checkpoint-\d+")
@@ -36,7 +37,7 @@ FREE = frozenset(
 
 
 class RunFolder:
-    """`recipe.yaml`, `losses.jsonl`, `evaluations.jsonl` and `checkpoint-<step>` below `root`."""
+    """`recipe.yaml`, `losses.jsonl`, `qualifiers.jsonl`, `evaluations.jsonl` and `checkpoint-<step>` below `root`."""
 
     def __init__(self, root: Path, accelerator: Accelerator):
         self.root, self._accelerator = root, accelerator
@@ -62,6 +63,7 @@ class RunFolder:
         if self._accelerator.is_main_process:
             for name in (LOSSES, EVALUATIONS):
                 _forget_after(done, self.root / name)
+            _forget_after(0, self.root / QUALIFIERS)
         self._accelerator.wait_for_everyone()
         return done
 
@@ -78,6 +80,10 @@ class RunFolder:
         """Append a line to `losses.jsonl` and tell the tracker, if there is one."""
         self._accelerator.log(values, step=step)
         self._append(LOSSES, {"step": step, **values})
+
+    def log_qualifiers(self, step: int, loss: float) -> None:
+        """Append a line to `qualifiers.jsonl`."""
+        self._append(QUALIFIERS, {"step": step, "loss": loss})
 
     def log_evaluation(self, step: int, values: dict[str, Any]) -> None:
         """Append a line to `evaluations.jsonl`."""

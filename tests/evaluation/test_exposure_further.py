@@ -66,10 +66,10 @@ def test_intervals_are_over_pictures():
     assert intervals(sure, draws=50)["auc"] == [1.0, 1.0]
     noise = np.random.default_rng(0).normal(size=40)
     once = [answer(i, positive=i % 2 == 0, logit=noise[i]) for i in range(40)]
-    low, high = intervals(once, draws=300)["auc"]
+    low, high = intervals(once, draws=100)["auc"]
     assert low < 0.5 < high and high - low > 0.2
     # asking the same picture again tells nothing new
-    assert intervals(once * 5, draws=300)["auc"] == pytest.approx([low, high], abs=0.02)
+    assert intervals(once * 5, draws=100)["auc"] == pytest.approx([low, high], abs=0.02)
 
 
 def test_rows_are_there_where_their_folders_are(tmp_path):

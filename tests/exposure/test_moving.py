@@ -70,7 +70,7 @@ def test_masks_cover_what_differs_from_the_still_picture(bank):
 
 def test_what_moves_fast_is_faster_than_what_walks(bank):
     speed = {FAST: [], "pedestrian": []}
-    for view in scenes(bank, 150):
+    for view in scenes(bank, 75):
         view = with_motion(view)
         assert view.before is None and view.motion.shape == (1, 4, HEIGHT // 4, WIDTH // 4)
         own = view.motion[0, :2].astype(float)

@@ -11,15 +11,9 @@ from lavida.model.lavida import LavidaOutput
 
 SWITCHES = {
     "everything": {},
-    "no residual": {"residual_evidence": False},
-    "no classifier": {"classifier_evidence": False},
     "the paper": {"alignment": False, "classifier_evidence": False, "residual_evidence": False, "sparse_prompts": 1},
     "mlp": {"projector": "mlp"},
-    "q_former": {"projector": "q_former"},
     "motion": {"motion": True},
-    "no f_sem": {"use_f_sem": False},
-    "no f_a": {"use_f_a": False},
-    "renumbered": {"keep_positions": False},
     "all else": {
         "projector": "q_former",
         "classifier_evidence": False,

@@ -123,6 +123,7 @@ def loud(mllm):
     return copied
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_an_answer_is_what_greedy_decoding_without_a_cache_gives(tiny):
     mllm, watch = loud(tiny.semantics.mllm), random_models.Stopwatch(CPU)
@@ -175,6 +176,7 @@ def test_watching_changes_no_result_and_ends(tiny):
     assert watch.ms == steps and vars(semantics.family) == before
 
 
+@pytest.mark.slow
 def test_only_what_is_measured_gets_memory():
     config = random_models.random_config("paper", layers=1)
     config.mllm_config.text_config.vocab_size = 1000

@@ -53,6 +53,7 @@ def test_iou_counts_only_pixels_with_a_label_where_asked(tmp_path):
     assert as_before.iou == whole.iou is not None
 
 
+@pytest.mark.slow
 def test_absent_names_of_a_row_join_those_of_the_vocabulary():
     vocabulary, sample = Vocabulary.builtin(), photo(fire=0.5)
     drawn = [sample_prompts(sample, index, vocabulary=vocabulary, names=("turtle", "tiger")) for index in range(60)]

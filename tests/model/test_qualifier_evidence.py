@@ -1,6 +1,6 @@
 import torch
 
-from lavida.model.qualifiers import QualifierEvidence, pooled, qualified
+from lavida.model.qualifier_evidence import QualifierEvidence, pooled, qualified
 
 
 def test_thing_and_qualifier_are_the_product_of_their_probabilities():

@@ -105,7 +105,7 @@ def test_alarms_are_those_of_the_cutter_over_all_frames():
 def test_the_bound_holds_on_made_series_with_bursts():
     """The short form of `benchmarks/calibration.py`."""
     kept, promised = 0, 0
-    for seed in range(60):
+    for seed in range(30):
         rng, kind = np.random.default_rng(seed), list(KINDS.values())[seed % 3]
         learnt = calibrate_word("word", [series(rng, 4, **kind)], per_hour=8.0)
         later = len(alarms_of(learnt.word, series(rng, 30, **kind), cool_down_s=COOL_DOWN_S)) / 30

@@ -1,12 +1,14 @@
 """Shared fixtures: the optional data kit and tiny models."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch: as many processes as cores want a thread each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -23,13 +25,35 @@ def kit() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_model_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A saved `LavidaModel` of toy size with random weights, all its parts in the folder."""
-    from tiny import tiny_lavida  # slow to import: only for those who need it
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """`made_once(name, fill)`: a folder that only the first of all test processes fills; nobody changes it then."""
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "made-once"
+    shared.mkdir(exist_ok=True)
 
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    tiny_lavida().save_pretrained(folder)
-    return folder
+    def made(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):  # the others wait
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of one who failed
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def tiny_model_dir(made_once) -> Path:
+    """A saved `LavidaModel` of toy size with random weights, all its parts in the folder."""
+
+    def save(folder: Path) -> None:
+        from tiny import tiny_lavida  # slow to import: only for those who need it
+
+        tiny_lavida().save_pretrained(folder / "tiny")
+
+    return made_once("tiny-model", save) / "tiny"
 
 
 @pytest.fixture(scope="session")

@@ -190,6 +190,7 @@ def foreign(model: Path) -> None:
     BertModel(BertConfig(vocab_size=8, max_position_embeddings=8, **tiny)).save_pretrained(model)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "breaking",
     [
@@ -238,11 +239,13 @@ def test_a_model_that_may_not_be_read_is_named(refused, clip, model):
     assert "permissions" in refused(clip, model=model)
 
 
+@pytest.mark.slow
 def test_a_model_whose_frozen_part_is_not_installed_says_what_to_install(refused, clip, model):
     other_package(model)
     assert "pip install no-such-package" in refused(clip, model=model)
 
 
+@pytest.mark.slow
 def test_weights_that_are_not_numbers_give_no_result(refused, clip, model):
     weights(lambda tensors: [tensor.mul_(float("nan")) for tensor in tensors.values()])(model)
     assert "damaged" in refused(clip, model=model)
@@ -276,6 +279,7 @@ def test_a_disk_that_fails_in_the_middle_leaves_nothing(refused, clip, monkeypat
     assert words in refused(clip)
 
 
+@pytest.mark.slow
 def test_a_disk_that_really_fills_up_is_said_to_be_full(refused, small_disk, tmp_path):
     noise = make.video(tmp_path / "noise.mp4", frames=60, width=320, height=240, texture=200)
     assert "disk is full" in refused(noise, options=["--out", small_disk / "out"])

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import pickle
 import sys
 from pathlib import Path
 
@@ -44,18 +45,39 @@ def run(monkeypatch, tmp_path):
     return main
 
 
+class OneByOne:
+    """Instead of fresh processes, whose imports take most of the time: gives them only what goes there and back."""
+
+    def __init__(self, workers, *, mp_context, max_tasks_per_child):
+        assert (workers, mp_context.get_start_method(), max_tasks_per_child) == (1, "spawn", 1)  # fresh, and in turn
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def map(self, work, cases):
+        return [
+            pickle.loads(pickle.dumps(each(case)))
+            for each, case in pickle.loads(pickle.dumps([(work, c) for c in cases]))
+        ]
+
+
 @pytest.mark.slow
-def test_prefill_compares_every_ratio_with_ratio_1(run):
-    kept = run(prefill, "--model", TINY, "paper", "--tokens", "512", "--ratios", "0.25")
+def test_prefill_compares_every_ratio_with_ratio_1(run, monkeypatch):
+    monkeypatch.setattr(prefill, "ProcessPoolExecutor", OneByOne)
+    kept = run(prefill, "--model", TINY, "paper", "--tokens", "1024", "--ratios", "0.25")
     full, quarter, *paper = kept["rows"]
     prompt = kept["conditions"]["prompt's tokens"]
-    assert (full["kept"], quarter["kept"]) == (512, 128)
-    assert (full["sequence"], quarter["sequence"]) == (512 + prompt, 128 + prompt)
+    assert (full["kept"], quarter["kept"]) == (1024, 256)
+    assert (full["sequence"], quarter["sequence"]) == (1024 + prompt, 256 + prompt)
     assert full["time, share of ratio 1"] == 1 and quarter["prefill ms"] < full["prefill ms"]
-    assert quarter["attention FLOPs, share"] == pytest.approx(((128 + prompt) / (512 + prompt)) ** 2, abs=1e-4)
+    assert quarter["attention FLOPs, share"] == pytest.approx(((256 + prompt) / (1024 + prompt)) ** 2, abs=1e-4)
     assert [row["prefill ms"] for row in paper] == [NEEDS_GPU, NEEDS_GPU]
 
 
+@pytest.mark.slow
 def test_answers_take_all_steps_and_frames_take_as_many_answers(run, monkeypatch):
     monkeypatch.setattr(answers, "MOST_PASSES", 2)
     monkeypatch.setattr(answers, "analysed_clip", lambda config, clip: clip[..., :64, :96])  # the rest takes its time
@@ -101,6 +123,7 @@ def loud(mllm):
     return copied
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_an_answer_is_what_greedy_decoding_without_a_cache_gives(tiny):
     mllm, watch = loud(tiny.semantics.mllm), random_models.Stopwatch(CPU)
@@ -153,6 +176,7 @@ def test_watching_changes_no_result_and_ends(tiny):
     assert watch.ms == steps and vars(semantics.family) == before
 
 
+@pytest.mark.slow
 def test_only_what_is_measured_gets_memory():
     config = random_models.random_config("paper", layers=1)
     config.mllm_config.text_config.vocab_size = 1000

@@ -1,8 +1,8 @@
 """The script that computes the numbers of an evaluation again with scikit-learn alone."""
 
 import json
-import subprocess
-import sys
+import runpy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +26,17 @@ CHANGES = {
 }
 
 
-def _run(*folders: Path) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, SCRIPT, *folders], capture_output=True, text=True, timeout=60)
+@pytest.fixture
+def run(monkeypatch, capsys) -> Callable[..., tuple[int, str]]:
+    """Run the script on some folders: its exit code and what it prints."""
+
+    def checked(*folders: Path) -> tuple[int, str]:
+        monkeypatch.setattr("sys.argv", [str(SCRIPT), *map(str, folders)])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(SCRIPT), run_name="__main__")
+        return ended.value.code, capsys.readouterr().out
+
+    return checked
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +53,14 @@ def results(tmp_path_factory) -> list[Path]:
     return sorted((root / "out").iterdir())
 
 
-def test_frame_and_pixel_metrics_agree_with_scikit_learn(results):
-    checked = _run(*results)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-    assert len(checked.stdout.splitlines()) == 5 * len(results)
+def test_frame_and_pixel_metrics_agree_with_scikit_learn(results, run):
+    code, printed = run(*results)
+    assert code == 0, printed
+    assert len(printed.splitlines()) == 5 * len(results)
 
 
 @pytest.mark.parametrize("scale", ["probability", "logit"])
-def test_frames_of_which_the_model_is_sure_agree(tmp_path, scale):
+def test_frames_of_which_the_model_is_sure_agree(tmp_path, scale, run):
     from evaluation.toy_benchmark import Guesser, Toy
 
     random = np.random.default_rng(0)
@@ -59,16 +68,16 @@ def test_frames_of_which_the_model_is_sure_agree(tmp_path, scale):
     guesser = Guesser({"v": random.uniform(10, 30, size=200).tolist()})
     protocol = PROTOCOLS["standard"].changed([f"scale={scale}", "stride=3"])
     evaluate(toy, detector=guesser, protocol=protocol, out=tmp_path)
-    checked = _run(tmp_path)
-    assert checked.returncode == 0 and len(checked.stdout.splitlines()) == 3, checked.stdout + checked.stderr
+    code, printed = run(tmp_path)
+    assert code == 0 and len(printed.splitlines()) == 3, printed
 
 
-def test_a_number_that_differs_is_found(results, tmp_path):
+def test_a_number_that_differs_is_found(results, tmp_path, run):
     metrics = json.loads((results[0] / "metrics.json").read_text())
     metrics["frame_ap"] += 1e-5
     copy = tmp_path / "out"
     copy.mkdir()
     (copy / "metrics.json").write_text(json.dumps(metrics))
     (copy / "scores").symlink_to(results[0] / "scores")
-    checked = _run(copy)
-    assert checked.returncode == 1 and "frame_ap" in checked.stdout and checked.stdout.count("DIFFERS") == 1
+    code, printed = run(copy)
+    assert code == 1 and "frame_ap" in printed and printed.count("DIFFERS") == 1

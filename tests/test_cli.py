@@ -3,11 +3,9 @@
 import json
 import logging
 import os
-import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -122,6 +120,7 @@ def ribbon(folder: Path) -> tuple[Path, int]:
     return make.folder(folder / "ribbon", {f"{i}.tif": make.plain(40 * i, (1500, 3)) for i in range(3)}), 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", [vfr, rotated, truncated, one_frame, tiny, gray, sixty_fps, one_pixel, ribbon])
 def test_odd_videos_get_one_row_and_one_overlay_picture_for_every_frame(detect, tmp_path, write, capsys):
     path, count = write(tmp_path)
@@ -153,6 +152,7 @@ def test_without_overlay_all_else_is_written(detect, tmp_path):
     assert names(tmp_path / "deep" / "er" / "clip") == FILES - {"overlay.mp4"}
 
 
+@pytest.mark.slow
 def test_a_second_run_replaces_the_first(detect, tmp_path):
     make.video(tmp_path / "clip.mp4", frames=3)
     assert detect("clip.mp4") == 0
@@ -176,6 +176,7 @@ def test_sources_of_one_name_get_their_own_folders(detect, tmp_path, capsys):
 # --- what is printed
 
 
+@pytest.mark.slow
 def test_json_is_one_object_on_stdout_and_a_bad_source_does_not_stop_the_good(detect_bright, tmp_path, capfd):
     make.video(tmp_path / "first.mp4", frames=6, mark=True)
     make.truncated(tmp_path / "cut.avi", frames=60, texture=90)
@@ -226,6 +227,7 @@ def test_people_read_what_was_found_and_where_to_look(detect_bright, tmp_path, c
     assert "nothing of light" in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_many_and_long_categories_are_printed_short(detect, tmp_path, capsys):
     make.video(tmp_path / "clip.mp4", frames=3)
     more = [argument for index in range(199) for argument in ("-a", f"{index} " + "very long " * 20)]
@@ -289,108 +291,3 @@ def test_a_command_is_found_under_its_earlier_name(earlier, now, tmp_path, capsy
         assert run(arguments) == 2
         said.append(capsys.readouterr().err)
     assert said[0] == said[1] and said[0].count("\n") == 1 and "--help" not in said[0]
-
-
-# --- how it ends: as a process of its own
-
-
-def process(arguments: list[object], **options) -> subprocess.Popen:
-    path = os.pathsep.join([str(Path(__file__).parents[1] / "src"), os.environ.get("PYTHONPATH", "")])
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "TERM": "xterm"}
-    return subprocess.Popen([sys.executable, "-m", "lavida", *map(str, arguments)], env=environment, **options)
-
-
-@pytest.fixture
-def long_video(tmp_path: Path) -> Path:
-    return make.video(tmp_path / "long.mp4", frames=3000)
-
-
-@pytest.fixture
-def terminal() -> Iterator[tuple[int, int]]:
-    pty = pytest.importorskip("pty")
-    ours, theirs = pty.openpty()
-    yield ours, theirs
-    os.close(ours)
-
-
-def read_until(terminal: int, words: bytes, *, seconds: float = 60) -> bytes:
-    text, end = b"", time.monotonic() + seconds
-    while words not in text and time.monotonic() < end:
-        try:
-            text += os.read(terminal, 4096)
-        except OSError:  # the other side is closed
-            break
-    return text
-
-
-@pytest.mark.slow
-def test_ctrl_c_ends_at_once_with_one_line_and_no_result(long_video, tmp_path, tiny_model_dir, terminal):
-    ours, theirs = terminal
-    arguments = ["detect", long_video, "-a", "x", "--model", tiny_model_dir, "--out", tmp_path / "out", "--stride", 1]
-    with process(arguments, stdout=subprocess.PIPE, stderr=theirs) as running:
-        os.close(theirs)
-        assert b"long.mp4: looking" in read_until(ours, b"/3000")
-        running.send_signal(signal.SIGINT)
-        rest = read_until(ours, b"no such words")
-        assert running.stdout.read() == b""
-    assert running.returncode == 130
-    assert rest.rstrip().endswith(b"lavida: stopped") and b"Traceback" not in rest
-    assert not (tmp_path / "out").exists() or names(tmp_path / "out") == set()
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_a_killed_run_leaves_nothing_that_looks_finished_and_the_next_one_succeeds(
-    long_video, tmp_path, tiny_model_dir, detect
-):
-    arguments = ["detect", long_video, "-a", "x", "--model", tiny_model_dir, "--out", tmp_path / "out", "--stride"]
-    running = process([*arguments, 1000], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    end = time.monotonic() + 60
-    while not any((tmp_path / "out").glob(".*/overlay.mp4")) and time.monotonic() < end and running.poll() is None:
-        time.sleep(0.01)
-    running.kill()
-    assert running.wait() == -signal.SIGKILL
-    leftovers = list((tmp_path / "out").iterdir())  # what was half written, and its lock
-    assert all(leftover.name.startswith(".") and not (leftover / "run.json").exists() for leftover in leftovers)
-
-    make.video(long_video, frames=5)
-    assert detect(long_video, "--out", tmp_path / "out") == 0
-    assert names(tmp_path / "out") == {"long"} and names(tmp_path / "out" / "long") == FILES
-
-
-def test_a_reader_that_leaves_early_is_no_reason_for_a_traceback():
-    with process(["detect", "--help"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
-        running.stdout.close()
-        assert running.stderr.read() == b""
-    assert running.returncode == 0
-
-
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-@pytest.mark.parametrize("arguments", [["--version"], ["detect", "--help"]])
-def test_a_full_disk_behind_stdout_is_one_line(arguments):
-    with open("/dev/full", "w") as full, process(arguments, stdout=full, stderr=subprocess.PIPE) as running:
-        (line,) = running.stderr.read().splitlines()
-    assert running.returncode == 2 and b"No space left" in line
-
-
-def test_results_go_on_when_nobody_reads_them(detect, tmp_path, monkeypatch):
-    for name in ("a.mp4", "b.mp4"):
-        make.video(tmp_path / name, frames=2)
-    reader, writer = os.pipe()
-    os.close(reader)
-    with os.fdopen(writer, "w") as nobody:
-        monkeypatch.setattr(sys, "stdout", nobody)
-        assert detect("a.mp4", "b.mp4", "--no-overlay") == 0
-    assert names(tmp_path / "lavida-out") == {"a", "b"}
-
-
-@pytest.mark.slow
-def test_the_work_goes_on_when_nobody_reads_its_complaints(tmp_path, tiny_model_dir):
-    make.video(tmp_path / "good.mp4", frames=2)
-    reader, writer = os.pipe()
-    os.close(reader)
-    sources = [tmp_path / "none.mp4", tmp_path / "good.mp4", tmp_path / "neither.mp4"]
-    arguments = ["detect", *sources, "-a", "x", "--model", tiny_model_dir, "--out", tmp_path / "out", "--no-overlay"]
-    with process(arguments, stdout=subprocess.DEVNULL, stderr=writer) as running:
-        os.close(writer)
-    assert running.returncode == 2 and names(tmp_path / "out") == {"good"}

@@ -67,6 +67,7 @@ def test_downsampling_leaves_the_share_of_pixels(alternatives) -> None:
     assert alternatives.downsampled(frames, 0.25).shape == (2, 3, 32, 48)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["patches", "backbone"])
 def test_tokens_of_real_frames(alternatives, tmp_path, kind: str) -> None:
     from frame_tokens import WIDTH, frame_tokens

@@ -151,6 +151,7 @@ def test_a_model_that_cannot_tell_categories_apart_gives_all_of_them_the_frames_
     assert [(mask.frame, mask.category) for mask in found.masks] == [(1, "one")]
 
 
+@pytest.mark.slow
 def test_a_huge_picture_is_analysed_small_and_its_masks_are_huge(tmp_path):
     (tmp_path / "in").mkdir()
     Image.new("L", (7680, 4320), 255).save(tmp_path / "in" / "0.jpg", quality=50)
@@ -289,6 +290,7 @@ ODD_CATEGORIES = [
 ]
 
 
+@pytest.mark.slow
 def test_category_text_is_data_whatever_it_spells(tiny_detector, tmp_path):
     source = make.video(tmp_path / "clip.mp4", frames=3)
     together = tiny_detector.detect(source, ODD_CATEGORIES, stride=1)
@@ -353,6 +355,7 @@ def test_what_moves_reaches_a_model_that_sees_motion(tmp_path):
     assert (right > 0.5).all()  # 3 pixels of 48 each 1/25 s
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bars", [True, False])
 def test_loading_is_silent_and_leaves_the_librarys_settings_alone(tiny_model_dir, capfd, bars):
     (transformers_logging.enable_progress_bar if bars else transformers_logging.disable_progress_bar)()

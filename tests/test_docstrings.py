@@ -29,6 +29,7 @@ def tiny() -> Detector:
     return Detector(tiny_lavida(), name="nano", device=torch.device("cpu"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("public", PUBLIC, ids=lambda public: public.__qualname__)
 def test_the_example_gives_what_it_shows(public, tiny, monkeypatch):
     if public is Detection.to_supervision and importlib.util.find_spec("supervision") is None:

@@ -31,8 +31,9 @@ def modules(root: Path = CODE) -> dict[str, Path]:
     return {module_name(path, root): path for path in sorted(root.rglob("*.py"))}
 
 
-def imports(path: Path, known: dict[str, Path]) -> set[str]:
-    """Modules among `known` that a file imports, in functions too; not those for type checking alone."""
+@cache
+def parsed(path: Path) -> list[ast.stmt]:
+    """The imports and functions of a file, but what is for type checking alone."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in (
@@ -40,8 +41,14 @@ def imports(path: Path, known: dict[str, Path]) -> set[str]:
             getattr(node.test, "attr", ""),
         ):
             node.body = []
+    kinds = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef
+    return [node for node in ast.walk(tree) if isinstance(node, kinds)]
+
+
+def imports(path: Path, known: dict[str, Path]) -> set[str]:
+    """Modules among `known` that a file imports, in functions too; not those for type checking alone."""
     found = set()
-    for node in ast.walk(tree):
+    for node in parsed(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -104,6 +111,7 @@ def test_circles_are_found_and_imports_for_types_do_not_close_one(tmp_path):
         "lavida.two": {"lavida.one.a"},
     }
     graph.cache_clear()
+    parsed.cache_clear()
     (tmp_path / "one" / "b.py").write_text("def f():\n    from lavida import two\n")
     with pytest.raises(CycleError):
         TopologicalSorter(graph(tmp_path)).prepare()
@@ -113,10 +121,9 @@ def test_circles_are_found_and_imports_for_types_do_not_close_one(tmp_path):
 def test_files_and_functions_are_read_without_much_scrolling(folder):
     long = []
     for path in sorted((ROOT / folder).rglob("*.py")):
-        text = path.read_text(encoding="utf-8")
-        if (lines := text.count("\n")) > MOST_LINES:
+        if (lines := path.read_text(encoding="utf-8").count("\n")) > MOST_LINES:
             long.append(f"{path.relative_to(ROOT)}: {lines} lines")
-        for node in ast.walk(ast.parse(text)):
+        for node in parsed(path):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 lines = (node.end_lineno or 0) - node.lineno + 1
                 if lines > MOST_LINES_OF_A_FUNCTION:

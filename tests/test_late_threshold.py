@@ -49,6 +49,7 @@ def test_least_length_and_gap_can_be_chosen(found):
             found.events(**wrong)
 
 
+@pytest.mark.slow
 def test_load_gives_back_what_save_wrote(found, tmp_path):
     folder = found.save(tmp_path / "result", overlay=False)
     back = Detection.load(folder)
@@ -88,6 +89,7 @@ def test_events_prints_a_table_or_json(found, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out) == [event.to_json() for event in found.events(0.25)]
 
 
+@pytest.mark.slow
 def test_events_written_replace_the_old_ones_and_nothing_else(found, tmp_path):
     folder = found.save(tmp_path / "result")
     before = {file.name: file.read_bytes() for file in folder.iterdir()}
@@ -102,6 +104,7 @@ def test_events_written_replace_the_old_ones_and_nothing_else(found, tmp_path):
     assert [file.name for file in folder.parent.iterdir() if "lavida" in file.name] == []
 
 
+@pytest.mark.slow
 def test_events_of_something_else_are_one_line(tmp_path, capsys, found):
     assert run("events", tmp_path) == 2
     folder = found.save(tmp_path / "result", overlay=False)
@@ -145,6 +148,7 @@ def test_arrays_pictures_and_iterables_give_the_same_result_as_their_folder(tmp_
         assert found.masks == wanted.masks and found.events() == wanted.events()
 
 
+@pytest.mark.slow
 def test_the_overlay_of_an_array_is_drawn_and_that_of_an_iterator_is_refused(tmp_path):
     detector = bright_detector()
     assert (detector.detect(frames(), ["light"]).save(tmp_path / "array") / "overlay.mp4").exists()

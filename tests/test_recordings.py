@@ -29,9 +29,10 @@ def plain() -> Recording:
     )
 
 
-@pytest.mark.parametrize("size", [(96, 64), (90, 58), (720, 576), (48, 32)])
-def test_every_number_can_be_read(size):
-    assert [number_in(picture(number, size=size)) for number in range(256)] == list(range(256))
+@pytest.mark.parametrize(("size", "step"), [((96, 64), 1), ((90, 58), 1), ((720, 576), 17), ((48, 32), 1)])
+def test_every_number_can_be_read(size, step):
+    numbers = range(0, 256, step)
+    assert [number_in(picture(number, size=size)) for number in numbers] == list(numbers)
     assert np.abs(colours_in(picture(7, size=size)) - COLOURS).max() < 1
 
 

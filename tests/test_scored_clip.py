@@ -90,6 +90,7 @@ def test_each_clip_can_have_its_own_prompt(source):
     assert Asked.templates == [[3], [1], [2], None]
 
 
+@pytest.mark.slow
 def test_the_real_model_answers_differently_to_another_prompt(tiny_model_dir, source):
     import lavida
 

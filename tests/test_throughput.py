@@ -48,6 +48,7 @@ def test_presets_that_need_a_gpu_say_so():
         }
 
 
+@pytest.mark.slow
 def test_a_forward_pass_is_timed_on_the_frames_that_detect_would_analyse(monkeypatch):
     def small(preset):
         config = random_config("32x2x2")

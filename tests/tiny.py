@@ -1,5 +1,6 @@
 """A whole `LavidaModel` of toy size, every part random: what the tests of model and training run on."""
 
+import copy
 from functools import cache
 
 import torch
@@ -72,6 +73,20 @@ def tiny_config(tokenizer: PreTrainedTokenizerBase, text_tokenizer: PreTrainedTo
 
 def tiny_lavida(seed: int = 0, **changes) -> LavidaModel:
     """Untrained, in evaluation mode; `changes`: fields of `LavidaConfig`."""
+    if changes:
+        return built(seed, **changes)
+    model, state = plain_model(seed)
+    torch.set_rng_state(state)  # as behind building it
+    return copy.deepcopy(model, {id(each): each for each in tiny_tokenizers()})
+
+
+@cache
+def plain_model(seed: int) -> tuple[LavidaModel, torch.Tensor]:
+    """The model without changes, to be copied, and the state of the random numbers behind it."""
+    return built(seed), torch.get_rng_state()
+
+
+def built(seed: int, **changes) -> LavidaModel:
     torch.manual_seed(seed)
     tokenizers = tiny_tokenizers()
     model = LavidaModel(tiny_config(*tokenizers, **changes), *tokenizers).eval()

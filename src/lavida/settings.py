@@ -72,8 +72,10 @@ def renamed(**names: str) -> Callable[[type[T]], type[T]]:
         @wraps(constructor)
         def construct(self: T, *given: Any, **named: Any) -> None:
             for old in names.keys() & named.keys():
+                if names[old] in named:
+                    raise TypeError(f"{old} is the earlier name of {names[old]}: give one of them")
                 warnings.warn(f"{old} is now called {names[old]}", DeprecationWarning, stacklevel=2)
-                named.setdefault(names[old], named.pop(old))
+                named[names[old]] = named.pop(old)
             constructor(self, *given, **named)
 
         setattr(kind, "__init__", construct)  # noqa: B010 - of a class, which mypy does not let assign

@@ -3,8 +3,10 @@
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
@@ -64,6 +66,33 @@ def said_log(name: str, say: Callable[[str], object]) -> Iterator[None]:
     finally:
         logger.setLevel(level)
         logger.removeHandler(handler)
+
+
+@contextmanager
+def said_deprecations() -> Iterator[None]:
+    """While the block runs, what it uses of lavida under an earlier name, such as a key of a recipe, is logged.
+
+    Python shows nobody a DeprecationWarning that a library meets in its own code.
+    """
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def log(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, DeprecationWarning) and Path(filename).is_relative_to(Path(__file__).parent):
+                logging.getLogger("lavida").warning("%s", message)
+            else:
+                show(message, category, filename, lineno, file, line)
+
+        warnings.filterwarnings("always", category=DeprecationWarning, module=r"lavida\.")
+        warnings.showwarning = log
+        yield
 
 
 def settle_stdout() -> None:

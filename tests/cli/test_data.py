@@ -61,6 +61,7 @@ def test_the_sheet_has_a_name_of_its_own_and_can_be_left_out(camvid):
     assert sorted(path.name for path in Path().iterdir()) == ["camvid", "camvid-samples.png"]
 
 
+@pytest.mark.slow
 def test_missing_and_unreadable_files_are_listed_and_end_in_one_line(camvid, capsys):
     (camvid / "valannot" / "1.png").unlink()
     (camvid / "testannot" / "2.png").write_bytes(b"no picture")
@@ -127,6 +128,7 @@ def test_the_kit_is_complete(kit, name, capsys):
     assert "differs" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_recipe_is_packed_and_read_from_the_one_file(camvid, capsys):
     Path("recipe.yaml").write_text(
         "data: {root: ., max_side: 32, sets: [{name: camvid, folder: camvid}]}\ntrain: {steps: 1}\n"

@@ -24,6 +24,7 @@ def _run(root, out, **changes) -> dict:
     return json.loads((out / "metrics.json").read_text())
 
 
+@pytest.mark.slow
 def test_a_protocol_is_chosen_changed_and_printed_with_the_table(ped2, tmp_path, capsys):
     result = _run(ped2, tmp_path / "r" / "random", protocol="lavida-upstream", settings=["fill=linear", "stride=8"])
     assert result["protocol"] == "custom (lavida-upstream, fill=linear, stride=8)"
@@ -64,6 +65,7 @@ def test_the_exposure_test_refuses_what_concerns_videos(tmp_path, option):
         evaluate("exposure", root=tmp_path, out=tmp_path, **options, **option)
 
 
+@pytest.mark.slow
 def test_a_model_is_measured(ped2, tmp_path, tiny_model_dir):
     result = _run(
         ped2, tmp_path / "out", baseline=None, model=str(tiny_model_dir), settings=["stride=50"], videos="*36"
@@ -72,6 +74,7 @@ def test_a_model_is_measured(ped2, tmp_path, tiny_model_dir):
     assert 0 < result["pixel_auc"] < 1
 
 
+@pytest.mark.slow
 def test_what_lies_beside_the_result_and_is_none_is_passed_over(ped2, tmp_path, capsys):
     for name, text in (("broken", "{"), ("foreign", '{"benchmark": "ucsd-ped1", "accuracy": 1}')):
         (tmp_path / "r" / name).mkdir(parents=True)

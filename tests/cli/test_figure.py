@@ -39,6 +39,7 @@ def size(path: Path) -> tuple[int, int]:
         return picture.size
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["scores", "masks"])
 def test_a_figure_of_any_video(draw, clip, tmp_path, capsys, kind):
     draw(kind, [clip], end=1.0)
@@ -64,6 +65,7 @@ def figure_of_nothing():
     return Sheet(width=1, height=1)
 
 
+@pytest.mark.slow
 def test_tokens_need_no_words(draw, tiny, clip, tmp_path):
     draw("tokens", [clip], anomalies=[], moments=2)
     two = size(tmp_path / "figure.png")

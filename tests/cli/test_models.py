@@ -41,6 +41,7 @@ def refusal(arguments: list[str], capsys) -> str:
     return err
 
 
+@pytest.mark.slow
 def test_it_says_that_the_model_is_untrained_and_how_to_train_it(sources, tmp_path, capsys):
     assert run(build(sources, tmp_path / "model")) == 0
     out, err = capsys.readouterr()
@@ -62,6 +63,7 @@ def test_a_second_build_is_equal_and_takes_the_place_of_the_first(built, sources
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
+@pytest.mark.slow
 def test_detect_and_scan_take_it(built, tmp_path):
     video = make.video(tmp_path / "clip.mp4", frames=6)
     chosen = [str(video), "-a", "dog", "--model", str(built), "--stride", "5"]
@@ -120,6 +122,7 @@ def test_a_folder_that_is_something_else_is_left_alone(sources, tmp_path, capsys
     assert "a file is in the way" in refusal(build(sources, tmp_path / "file"), capsys)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error",
     [

@@ -29,6 +29,7 @@ def test_a_complete_copy_has_no_problem(tmp_path):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TREES)
 def test_a_subset_is_incomplete_and_what_is_there_is_right(name, tmp_path):
     report = _check(name, TREES[name](tmp_path))
@@ -61,6 +62,7 @@ def test_a_video_that_ends_long_before_its_annotation_is_wrong(tmp_path):
     assert fault.startswith("Explosion039_x264: 100 frames, but abnormal up to frame 150: ")
 
 
+@pytest.mark.slow
 def test_a_missing_frame_of_an_official_length_is_wrong(tmp_path):
     root = TREES["ucsd-ped1"](tmp_path)
     (root / "Test" / "Test005" / "200.tif").unlink()

@@ -7,7 +7,7 @@ import pytest
 
 from evaluation.benchmark_trees import TREES, BrightSpot
 from lavida.errors import InputError
-from lavida.evaluation import evaluate, open_benchmark
+from lavida.evaluation import benchmarks, evaluate, open_benchmark
 from lavida.evaluation.benchmarks import BENCHMARKS, Interval, IntervalRule
 
 NAMES = {
@@ -24,6 +24,7 @@ NAMES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TREES)
 def test_a_tiny_tree_is_evaluated_from_end_to_end(name, tmp_path):
     benchmark = open_benchmark(name, TREES[name](tmp_path / "data"))
@@ -82,3 +83,8 @@ def test_intervals_may_overlap_and_are_cut_at_the_end_of_the_video():
     intervals = [Interval(1, 3), Interval(2, 4), Interval(6, 99)]
     assert rule.labels(intervals, 7).tolist() == [1, 1, 1, 1, 0, 1, 1]
     assert len(rule.labels(intervals)) == 99 and len(rule.labels([])) == 0
+
+
+def test_the_earlier_name_of_the_base_class_works_and_is_told():
+    with pytest.warns(DeprecationWarning, match="OfficialBenchmark is now called Benchmark"):
+        assert benchmarks.OfficialBenchmark is benchmarks.Benchmark

@@ -83,6 +83,7 @@ def sample(*, visible: tuple[bool, ...] = (True,)) -> SegmentationSample:
 # --- asking
 
 
+@pytest.mark.slow
 def test_all_prompts_of_a_sample_share_one_look_and_get_the_answers_of_a_look_each(detector):
     detector = Detector(detector.model, name="tiny", device=torch.device("cpu"))
     detector.autocast = nullcontext  # bf16 rounds otherwise in a batch
@@ -179,6 +180,7 @@ def test_there_is_no_untrained_score_without_a_classifier(detector):
 # --- the whole test
 
 
+@pytest.mark.slow
 def test_the_result_holds_every_row_and_the_scores_behind_it(detector, data, tmp_path, without_dogs):
     result = evaluate_exposure(detector, root=data, out=tmp_path, pictures=TWO_SETS, clip_length=CLIP)
     assert json.loads((tmp_path / "metrics.json").read_text()) == result
@@ -212,6 +214,7 @@ def test_clips_are_of_every_video_set_that_is_there(tmp_path, monkeypatch):
     }
 
 
+@pytest.mark.slow
 def test_without_the_training_pictures_the_words_are_not_measured(detector, data, tmp_path):
     root = tmp_path / "test only"
     shutil.copytree(data, root)
@@ -229,6 +232,7 @@ def test_a_missing_set_is_said_before_anything_is_asked(detector, data, tmp_path
     assert not asked
 
 
+@pytest.mark.slow
 def test_calibration_sees_half_of_the_pictures_and_no_removed_word(detector, data, without_dogs):
     everything = dict(exposure_answers(detector, data, pictures=TWO_SETS))
     halves = {name: [a for a in answers if a.calibrates] for name, answers in everything.items()}

@@ -80,7 +80,8 @@ def _literal_area(points) -> float:
     return area + (1 - x) * y
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize(("beta", "alpha"), [(0.1, 0.1), (0.3, 0.6)])
 def test_agrees_with_the_definitions_taken_literally(seed, beta, alpha):
     rng = np.random.default_rng(seed)

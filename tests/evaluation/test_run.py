@@ -65,6 +65,7 @@ def _scores(out: Path) -> list[str]:
     return sorted(path.name for path in (out / "scores").iterdir())
 
 
+@pytest.mark.slow
 def test_result_files_keep_their_contract(benchmark, tmp_path, capsys, caplog):
     out = tmp_path / "deep" / "out"
     result = evaluate(benchmark, baseline=BackgroundBaseline(), out=out)
@@ -172,6 +173,7 @@ def test_videos_are_chosen_by_glob(benchmark, tmp_path):
         evaluate(benchmark, baseline=BackgroundBaseline(), videos="Nope*", out=tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_a_new_result_leaves_no_scores_of_the_old_one_and_no_harm_to_others(benchmark, tmp_path):
     out = tmp_path / "out"
     evaluate(benchmark, baseline=BackgroundBaseline(), out=out / "other")
@@ -181,6 +183,7 @@ def test_a_new_result_leaves_no_scores_of_the_old_one_and_no_harm_to_others(benc
     assert _scores(out / "other") == ["Test001.npz", "Test002.npz"]
 
 
+@pytest.mark.slow
 def test_a_failed_run_leaves_the_earlier_result_untouched(benchmark, tmp_path):
     out = tmp_path / "out"
     evaluate(benchmark, baseline=BackgroundBaseline(), out=out)
@@ -227,6 +230,7 @@ def test_other_words_can_be_asked_for(benchmark, tmp_path):
 # --- several workers
 
 
+@pytest.mark.slow
 def test_workers_that_finish_in_any_order_give_the_same_result(benchmark, tmp_path):
     class Backwards(Workers):
         def run(self, videos, start):

@@ -22,6 +22,7 @@ def test_the_picture_has_the_agreed_size(detection_of, tmp_path):
     assert Image.open(tmp_path / "timeline.png").size == (1400, 450)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 4, 40, 300])
 def test_labels_neither_overlap_nor_leave_the_picture(detection_of, count):
     figure = draw_timeline(detection_of(bumps(count), categories=("somebody who climbs over the tall fence",)))
@@ -57,12 +58,14 @@ def test_letters_that_the_font_lacks_do_not_spill_warnings(detection_of, tmp_pat
         write_timeline(detection_of(bumps(2), categories=("打架",)), tmp_path / "timeline.png")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kinds", "lines"), [(1, 3), (8, 10), (9, 2)])
 def test_category_lines_are_drawn_while_they_can_be_told_apart(detection_of, kinds, lines):
     figure = draw_timeline(detection_of([0.1] * 50, categories=tuple(f"kind {k}" for k in range(kinds))))
     assert len(figure.axes[0].get_legend().get_texts()) == lines
 
 
+@pytest.mark.slow
 def test_a_peak_of_one_frame_stays_visible_in_hours_of_video(detection_of):
     scores = np.full(200_000, 0.1)
     scores[123_456] = 0.95

@@ -5,7 +5,7 @@ import pytest
 from scenes import box, scene
 
 from lavida.exposure.looks import degrade, recolour
-from lavida.exposure.qualifiers import colour_shares
+from lavida.exposure.qualifier_proofs import colour_shares
 from lavida.exposure.sample import SegmentationSample
 from lavida.exposure.views import augment
 
@@ -47,6 +47,7 @@ def test_all_frames_of_a_clip_get_the_same_view():
             assert (view.ignore == view.ignore[:1]).all()
 
 
+@pytest.mark.slow
 def test_a_class_out_of_the_view_is_gone_and_a_sliver_is_kept_without_pixels():
     gone = sliver = 0
     for view in views(scene({"w0": box(0, 3, 0, 3), "w1": box(0, 24, 0, 32)}), count=200, scale=(1.5, 2.0)):
@@ -107,6 +108,7 @@ def test_a_sample_that_tells_left_from_right_is_never_mirrored():
     assert mirrored > 10
 
 
+@pytest.mark.slow
 def test_some_views_have_the_same_specks_in_every_frame():
     flat = replace(scene({}), frames=np.full((2, 60, 80, 3), 128, np.uint8))
     specked = 0

@@ -160,7 +160,7 @@ MASK = np.ones((1, 4, 5), bool)
         ({"masks": {"box": MASK.astype(np.uint8)}}, "uint8"),
         ({"ignore": MASK[:, :2]}, "ignore"),
         ({"masks": {" ": MASK}}, "empty"),
-        ({"left": frozenset({"box"})}, "'box' is both"),
+        ({"out_of_view": frozenset({"box"})}, "'box' is both"),
     ],
 )
 def test_a_malformed_sample_is_explained(fields, why):

@@ -47,7 +47,7 @@ def test_every_mask_has_its_colour_in_the_picture_and_beside_it(tmp_path):
 def test_words_are_written_and_names_without_a_mask_as_well(tmp_path):
     plain = drawn(tmp_path, sample({}))
     more = {"seen": filled(slice(0, 9), slice(0, 9)), "hidden": filled(slice(0, 0), slice(0, 0))}
-    said = drawn(tmp_path, sample(more, expressions={"seen": ("some words for it",)}, left=frozenset({"zebra"})))
+    said = drawn(tmp_path, sample(more, expressions={"seen": ("some words for it",)}, out_of_view=frozenset({"zebra"})))
     beside = slice(20 + PICTURE[0], None)
     ink = [(picture[:, beside] < 160).all(axis=-1).sum() for picture in (plain, said)]
     assert ink[1] > ink[0] + 300

@@ -78,23 +78,23 @@ def without_w1(sample):
 
 
 def test_a_removed_class_is_no_name_and_its_pixels_are_ignored():
-    sample = replace(scene({"w0": ONE, "w1": OTHER}), left=frozenset({"w1", "w2"}), ignore=box(20, 22, 0, 9))
+    sample = replace(scene({"w0": ONE, "w1": OTHER}), out_of_view=frozenset({"w1", "w2"}), ignore=box(20, 22, 0, 9))
     mixture, drawn = without_w1(sample)
     assert mixture.names == mixture.own_names("toys") == ("w0",)
     # listed all the same: it is there and must not be called absent
     assert list(drawn.masks) == ["w0", "w1"] and not drawn.masks["w1"].any() and (drawn.masks["w0"] == ONE).all()
-    assert (drawn.ignore == (OTHER | box(20, 22, 0, 9))).all() and drawn.left == {"w2"}
+    assert (drawn.ignore == (OTHER | box(20, 22, 0, 9))).all() and drawn.out_of_view == {"w2"}
     assert (without_w1(scene({"w0": ONE, "w1": OTHER}))[1].ignore == OTHER).all()
 
 
 def test_expressions_that_say_a_removed_class_go_with_it():
     texts = {"beside a word 1": OTHER, "the first": ONE, "w1": box(0, 0, 0, 0)}
     expressions = {"the first": ("not word 1", "alone"), "beside a word 1": ("second",)}
-    sample = scene(texts, expressions=expressions, left=frozenset({"lost w1", "lost w2"}))
+    sample = scene(texts, expressions=expressions, out_of_view=frozenset({"lost w1", "lost w2"}))
     mixture, drawn = without_w1(sample)
     assert mixture.names == ("the first",)
     assert drawn.masks.keys() == texts.keys() and not drawn.masks["beside a word 1"].any()
-    assert drawn.expressions == {"the first": ("alone",)} and drawn.left == {"lost w2"}
+    assert drawn.expressions == {"the first": ("alone",)} and drawn.out_of_view == {"lost w2"}
     assert (drawn.ignore == OTHER).all()
 
 

@@ -48,6 +48,7 @@ def test_removed_names_give_no_cut_outs(bank):
     assert {mover.name for mover in CutoutBank(mixture, removed=["bicycle"]).movers} == {"pedestrian"}
 
 
+@pytest.mark.slow
 def test_a_scene_has_neighbours_masks_and_labels_for_what_it_shows(bank):
     for view in scenes(bank, length=3):
         assert view.frames.shape == view.before.shape == (3, HEIGHT, WIDTH, 3)
@@ -68,9 +69,10 @@ def test_masks_cover_what_differs_from_the_still_picture(bank):
         assert changed[~masked].mean() < 0.01
 
 
+@pytest.mark.slow
 def test_what_moves_fast_is_faster_than_what_walks(bank):
     speed = {FAST: [], "pedestrian": []}
-    for view in scenes(bank, 150):
+    for view in scenes(bank, 75):
         view = with_motion(view)
         assert view.before is None and view.motion.shape == (1, 4, HEIGHT // 4, WIDTH // 4)
         own = view.motion[0, :2].astype(float)

@@ -47,6 +47,7 @@ def is_uniform(counts: Counter[str], names: set[str]) -> bool:
     return set(counts) == names and square < freedom + 6 * np.sqrt(2 * freedom)
 
 
+@pytest.mark.slow
 def test_irrelevant_names_are_uniform_over_all_other_samples(drawn):
     for index, counts in true_and_irrelevant(drawn)[1].items():
         assert counts.total() > 350 and is_uniform(counts, set(Said.vocabulary) - set(SAID[index]))
@@ -57,11 +58,13 @@ def test_each_text_of_an_object_is_its_name_equally_often(drawn):
         assert counts.total() > 75 and is_uniform(counts, set(SAID[index]))
 
 
+@pytest.mark.slow
 def test_a_preference_for_class_names_is_no_longer_uniform():
     counts = true_and_irrelevant(exposures("sampler.class_share=0.5", count=600))[1]
     assert not any(is_uniform(counts[i], set(Said.vocabulary) - set(SAID[i])) for i in counts)
 
 
+@pytest.mark.slow
 def test_an_anomalous_sample_has_one_true_category_and_all_its_frames_are_positive(drawn):
     assert {len(e.category_masks) for e in drawn} == {0, 1}
     assert np.mean([len(e.category_masks) for e in drawn]) == pytest.approx(0.5, abs=0.04)

@@ -22,18 +22,21 @@ def draw(count, segmented=None, *, own_names=NAMES[:6], vocabulary=None, seed=0,
     return [sampler.sample(segmented, own, rng) for _ in range(count)]
 
 
+@pytest.mark.slow
 def test_a_share_p_of_the_samples_is_anomalous():
     for p in (0.0, 0.3, 1.0):
         share = np.mean([e.frame_labels[0] for e in draw(1000, probability=p)])
         assert share == pytest.approx(p, abs=0.05)
 
 
+@pytest.mark.slow
 def test_number_of_categories_is_uniform_from_one():
     counts = Counter(len(e.categories) for e in draw(2000, max_categories=5))
     assert set(counts) == {1, 2, 3, 4, 5}
     assert all(count == pytest.approx(400, abs=80) for count in counts.values())
 
 
+@pytest.mark.slow
 def test_a_data_set_has_a_maximum_of_its_own():
     few = scene(PRESENT, dataset="few")
     counts = Counter(len(e.categories) for e in draw(900, few, max_categories=5, limits={"few": 3, "many": 7}))
@@ -60,6 +63,7 @@ def test_a_normal_sample_names_only_absent_things():
         assert not set(e.categories) & set(PRESENT)
 
 
+@pytest.mark.slow
 def test_some_anomalous_samples_have_several_true_categories():
     several = np.mean([len(e.category_masks) > 1 for e in draw(1000, probability=1.0)])
     assert 0.15 < several < 0.35
@@ -89,6 +93,7 @@ def test_irrelevant_names_of_the_own_set_alone():
     assert all(set(e.categories) <= set(PRESENT) for e in drawn if e.category_masks)
 
 
+@pytest.mark.slow
 def test_a_share_of_the_irrelevant_names_are_further_words():
     def further(segmented=None, **settings):
         asked = draw(600, segmented, names=NAMES[:6], probability=0.0, max_categories=2, **settings)
@@ -218,6 +223,13 @@ def test_earlier_names_of_settings_work_and_are_told():
     assert len(told) == 4 and {each.filename for each in told} == {__file__}
 
 
+def test_the_earlier_name_of_what_is_out_of_view_works_and_is_told():
+    with pytest.warns(DeprecationWarning, match="left is now called out_of_view"):
+        sample = scene(PRESENT, left=frozenset({"w5"}))
+    with pytest.warns(DeprecationWarning, match=r"SegmentationSample.left is now called out_of_view"):
+        assert sample.left == sample.out_of_view == {"w5"}
+
+
 def test_no_irrelevant_name_is_an_input_error():
     with pytest.raises(InputError, match="toys/0"):
         draw(1, names=("w0", "w1"), own_names=("w0",), probability=0.0)
@@ -239,6 +251,7 @@ def test_no_conflict_over_the_real_data(train_sets):
                 assert all(mask.any() for mask in e.category_masks.values())
 
 
+@pytest.mark.slow
 def test_even_weights_lift_rare_words_and_reproduce():
     # w0 is in every scene, so it can never be irrelevant; w1 and w2 share the rest.
     scenes = [scene({"w0": box(0, 24, 0, 32), name: box(4, 20, 6, 26)}) for name in ("w1", "w2", "w2", "w2")]
@@ -253,6 +266,7 @@ def test_even_weights_lift_rare_words_and_reproduce():
     assert true["w1"] > true["w2"]
 
 
+@pytest.mark.slow
 def test_even_weights_give_an_expression_its_part_of_what_is_true():
     said = {"the glip": ("a fony", "that drobe")}
     scenes = [scene({"the glip": box(2, 22, 2, 30)}, expressions=said), scene({"w1": box(2, 22, 2, 30)})]

@@ -34,6 +34,7 @@ def test_the_bound_of_a_poisson_mean_is_that_of_the_tables():
     assert [round(poisson_bound(count, 0.95), 3) for count in (0, 1, 5, 10)] == [2.996, 4.744, 10.513, 16.962]
 
 
+@pytest.mark.slow
 def test_footage_that_is_too_short_is_refused_and_enough_is_not():
     needed = hours_needed(1.0)
     assert 3.6 < needed < 3.8
@@ -57,6 +58,7 @@ def test_clusters_of_two_videos_are_two():
     assert clusters_over([flat(1, at_3599=0.9), flat(1, at_1=0.9)], 0.5) == 2
 
 
+@pytest.mark.slow
 def test_a_word_that_normal_footage_is_full_of_is_refused():
     with pytest.raises(InputError, match="'person' scores up to 1.0000 in normal footage"):
         calibrate_word("person", [flat(8, score=1.0)], per_hour=1.0)
@@ -103,7 +105,7 @@ def test_alarms_are_those_of_the_cutter_over_all_frames():
 def test_the_bound_holds_on_made_series_with_bursts():
     """The short form of `benchmarks/calibration.py`."""
     kept, promised = 0, 0
-    for seed in range(60):
+    for seed in range(30):
         rng, kind = np.random.default_rng(seed), list(KINDS.values())[seed % 3]
         learnt = calibrate_word("word", [series(rng, 4, **kind)], per_hour=8.0)
         later = len(alarms_of(learnt.word, series(rng, 30, **kind), cool_down_s=COOL_DOWN_S)) / 30

@@ -25,6 +25,7 @@ def records(capsys) -> list[dict]:
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
+@pytest.mark.slow
 def test_the_same_video_by_detect_and_by_watch_gives_the_same_events(street, tmp_path, capsys):
     asked = ["-a", "fire", "-a", "smoke"]
     assert run(["detect", str(street), *asked, "--json", "--no-overlay", "--out", str(tmp_path / "out")]) == 0
@@ -162,6 +163,7 @@ def test_footage_that_is_too_short_for_the_wish_is_refused_with_what_it_takes(st
     assert not out.exists()
 
 
+@pytest.mark.slow
 def test_a_profile_raises_the_threshold_above_what_is_normal(street, tmp_path, capsys):
     normal, out = clip(tmp_path / "normal.mp4", [20, 222] * 40), tmp_path / "profile.yaml"  # 222: scores about 0.43
     asked = ["calibrate", str(normal), "-a", "fire", "--out", str(out), "--false-alarms-per-hour", "5000"]

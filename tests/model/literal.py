@@ -11,7 +11,7 @@ def density(tokens: np.ndarray, k: int) -> np.ndarray:
     k = min(k, len(tokens) - 1)
     result = np.zeros(len(tokens))
     for i in range(len(tokens)):
-        others = sorted(float(((tokens[i] - tokens[j]) ** 2).sum()) for j in range(len(tokens)) if j != i)
+        others = sorted(np.delete(((tokens[i] - tokens) ** 2).sum(1), i).tolist())
         result[i] = k / (math.fsum(others[:k]) + 1e-10)
     return result
 
@@ -29,8 +29,7 @@ def assignment(tokens: np.ndarray, keep: list[int]) -> list[int]:
         if j in keep:
             result.append(keep.index(j))
             continue
-        distances = [float(((tokens[j] - tokens[i]) ** 2).sum()) for i in keep]
-        result.append(distances.index(min(distances)))
+        result.append(int(((tokens[j] - tokens[keep]) ** 2).sum(1).argmin()))  # the first of the nearest
     return result
 
 

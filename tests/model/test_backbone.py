@@ -35,6 +35,7 @@ def pictures():
     return torch.randn(2, 3, 64, 96, generator=torch.Generator().manual_seed(1))
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_folding_the_batch_norms_changes_nothing(library_network, backbone, pictures):
     expected = library_network(pictures)  # [2, 1000]: the library pools before it classifies

@@ -209,6 +209,7 @@ def test_memory_layout_changes_nothing() -> None:
         assert torch.equal(keep, compress(tokens, 0.3)[1])
 
 
+@pytest.mark.slow
 def test_gradient_flows_through_reverse_attention() -> None:
     tokens = random_tokens(14, 4, dtype=torch.float64).requires_grad_()
     assert torch.autograd.gradcheck(lambda z: compress(z, 0.3, k=3)[0], (tokens,))
@@ -277,6 +278,7 @@ def long(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(neighbours, name, 12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", LONG)
 def test_long_sequences_follow_the_paper(long: None, blocks: None, make) -> None:
     merged, keep = compress(make(), 0.2)
@@ -360,6 +362,7 @@ def test_clips_of_one_token_pass() -> None:
     assert together.keep.tolist() == [[0], [0], [0]]
 
 
+@pytest.mark.slow
 def test_gradient_flows_to_every_clip() -> None:
     clips = random_tokens(28, 4, dtype=torch.float64).view(2, 14, 4).requires_grad_()
     assert torch.autograd.gradcheck(lambda z: compress_clips(z, 0.3, k=3).merged, (clips,))

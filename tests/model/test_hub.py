@@ -168,6 +168,7 @@ def test_a_disk_that_is_full_is_not_the_hubs_fault(monkeypatch):
         find(ID)
 
 
+@pytest.mark.slow
 def test_a_saved_model_is_loaded_by_its_hub_id(tmp_path, monkeypatch, tiny_model_dir, caplog):
     use_cache(tmp_path, monkeypatch)
     put_into_cache(tmp_path, ID, tiny_model_dir)

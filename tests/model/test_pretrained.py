@@ -43,6 +43,7 @@ class Hub:
         return f"commit to {repo_id}"
 
 
+@pytest.mark.slow
 def test_all_of_a_model_goes_to_the_hub_and_comes_back(tmp_path, monkeypatch):
     hub = Hub(tmp_path / "there")
     monkeypatch.setattr(pretrained, "HfApi", hub)
@@ -58,6 +59,7 @@ def test_all_of_a_model_goes_to_the_hub_and_comes_back(tmp_path, monkeypatch):
     assert back.config.sources == SOURCES and back.processors == model.processors
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("revision", "made"), [("trial", [("me/model", "trial", True)]), ("refs/pr/1", []), (None, [])]
 )
@@ -68,6 +70,7 @@ def test_a_branch_that_is_not_there_is_made(tmp_path, monkeypatch, revision, mad
     assert hub.calls[1:] == made
 
 
+@pytest.mark.slow
 def test_what_went_to_a_branch_comes_back_from_it(tmp_path, monkeypatch, tiny_model_dir):
     hub, cache = Hub(tmp_path / "there"), tmp_path / "cache"
     monkeypatch.setattr(pretrained, "HfApi", hub)
@@ -81,10 +84,12 @@ def test_what_went_to_a_branch_comes_back_from_it(tmp_path, monkeypatch, tiny_mo
     assert torch.equal(trial.projector.w_llm.weight, pushed) and not torch.equal(main.projector.w_llm.weight, pushed)
 
 
+@pytest.mark.slow
 def test_transformers_auto_model_loads_it(tiny_model_dir):
     assert isinstance(AutoModel.from_pretrained(tiny_model_dir), LavidaModel)
 
 
+@pytest.mark.slow
 def test_tied_weights_are_written_once_in_any_precision(tmp_path):
     model = tiny_lavida()
     mllm = model.semantics.mllm
@@ -96,6 +101,7 @@ def test_tied_weights_are_written_once_in_any_precision(tmp_path):
     assert LavidaModel.from_pretrained(tmp_path / "float16")
 
 
+@pytest.mark.slow
 def test_a_card_that_somebody_wrote_on_the_hub_stays(tmp_path, monkeypatch):
     hub = Hub(tmp_path / "there", has_card=True)
     monkeypatch.setattr(pretrained, "HfApi", hub)
@@ -126,6 +132,7 @@ def test_an_adapter_is_not_taken_for_a_model(tmp_path):
         LavidaModel.from_pretrained(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_model_that_was_not_copied_whole(tmp_path):
     tiny_lavida().save_pretrained(tmp_path, max_shard_size="10MB")
     shards = sorted(tmp_path.glob("model-*.safetensors"))

@@ -1,6 +1,6 @@
 import torch
 
-from lavida.model.qualifiers import QualifierEvidence, pooled, qualified, relations
+from lavida.model.qualifier_evidence import QualifierEvidence, pooled, qualified, relations
 
 
 def test_thing_and_qualifier_are_the_product_of_their_probabilities():

@@ -9,12 +9,12 @@ import lavida.scan.run
 from lavida.scan import ScanReport, scan
 
 
-def bright_scan(source: str, out: str, address: str, pids: str, *, settle: float = 0) -> ScanReport:
+def bright_scan(source: str, out: str, address: str, pids: str) -> ScanReport:
     """Two workers; each leaves its process id in the folder `pids`."""
     started = lavida.scan.run.StartScanWorker
     lavida.scan.run.StartScanWorker = partial(StartBrightScanWorker, pids=pids)
     try:
-        return scan([source], ["light"], out=out, stride=3, settle=settle, device="cpu", workers=2, ray=address)
+        return scan([source], ["light"], out=out, stride=3, settle=0, device="cpu", workers=2, ray=address)
     finally:
         lavida.scan.run.StartScanWorker = started
 

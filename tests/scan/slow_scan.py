@@ -1,10 +1,5 @@
-"""A scan in a process of its own, there to be killed: `python slow_scan.py SOURCE OUT PLACE`.
+"""A slow scan for a process of its own, there to be killed."""
 
-Each video takes a while. PLACE "commit" stops for good between the two files of the third video and then makes
-OUT/.stopped; "video" does not stop.
-"""
-
-import sys
 import time
 from pathlib import Path
 
@@ -34,13 +29,16 @@ def stopping(write, out: Path):
     return writing
 
 
-def main(source: str, out: str, place: str) -> None:
+def slow_scan(source: Path, out: Path, *, stops: bool) -> int:
+    """Scan with a model whose answers are known, a while for each video; the code that the command ends with.
+
+    Args:
+        source: The videos.
+        out: The results.
+        stops: For good, between the two files of the third video, and then makes OUT/.stopped.
+    """
     lavida.scan.worker.load = lambda *_, **__: bright_detector()
     Detector.detect = slow(Detector.detect, 0.2)
-    if place == "commit":
-        Store.write = stopping(Store.write, Path(out))
-    sys.exit(run(["scan", source, "-a", "light", "--out", out, "--stride", "3", "--settle", "0"]))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    if stops:
+        Store.write = stopping(Store.write, out)
+    return run(["scan", str(source), "-a", "light", "--out", str(out), "--stride", "3", "--settle", "0"])

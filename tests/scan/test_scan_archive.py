@@ -89,6 +89,7 @@ def while_others_write(detect: Callable, archive: Archive) -> Callable:
     return detecting
 
 
+@pytest.mark.slow
 def test_after_two_scans_every_whole_video_is_there_once_and_the_rest_is_named(archive, capsys, tmp_path):
     first = scanned(archive, capsys)
     assert (first["videos"], first["finished"], first["scored"]) == (60, 55, 55)

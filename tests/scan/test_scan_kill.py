@@ -2,19 +2,18 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-import slow_scan
-from scan_results import failures, finished, python_path, tree
+from own_process import started
+from scan_results import failures, finished, tree
+from slow_scan import slow_scan
 from video import make
 
 pytestmark = pytest.mark.slow
-TESTS = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
@@ -28,26 +27,24 @@ def videos(tmp_path: Path) -> Path:
     return folder
 
 
-def stopped(source: Path, out: Path, place: str, *, ready: Callable[[], bool], by: signal.Signals) -> int:
+def stopped(source: Path, out: Path, *, ready: Callable[[], bool], by: signal.Signals, stops: bool = False) -> int:
     """Scan in a process of its own and send it a signal as soon as `ready`; its return code."""
-    command = [sys.executable, slow_scan.__file__, str(source), str(out), place]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": python_path(TESTS)}
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as process:
-        patience = time.monotonic() + 120
-        while not ready():
-            assert process.poll() is None, process.stderr.read().decode()
-            assert time.monotonic() < patience
-            time.sleep(0.005)
-        process.send_signal(by)
-        process.stderr.read()
-        return process.wait()
+    process = started(partial(slow_scan, source, out, stops=stops))
+    patience = time.monotonic() + 120
+    while not ready():
+        assert process.is_alive(), process.exitcode
+        assert time.monotonic() < patience
+        time.sleep(0.005)
+    os.kill(process.pid, by)
+    process.join()
+    return process.exitcode
 
 
 @pytest.mark.parametrize(("by", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
 def test_stopped_half_way(videos, scan_to, looks, tmp_path, by, code):
     scan_to(videos, out=str(tmp_path / "whole"))
     out = tmp_path / "out"
-    assert stopped(videos, out, "video", ready=lambda: len(finished(out)) == 3, by=by) == code
+    assert stopped(videos, out, ready=lambda: len(finished(out)) == 3, by=by) == code
     done = len(finished(out))
     assert 3 <= done < 7
     if by == signal.SIGINT:  # it could still say what failed
@@ -63,7 +60,7 @@ def test_stopped_half_way(videos, scan_to, looks, tmp_path, by, code):
 def test_killed_between_the_two_files_of_a_video(videos, scan_to, looks, tmp_path):
     scan_to(videos, out=str(tmp_path / "whole"))
     out = tmp_path / "out"
-    stopped(videos, out, "commit", ready=(out / ".stopped").exists, by=signal.SIGKILL)
+    stopped(videos, out, ready=(out / ".stopped").exists, by=signal.SIGKILL, stops=True)
     assert len(finished(out)) == 2 and len(list((out / "events").iterdir())) == 3
     (out / ".stopped").unlink()
     looks.sources.clear()

@@ -28,6 +28,23 @@ def train(out: Path, sources: dict[str, Path], **settings) -> Path:
     return loop.train(recipe, data=ToyStream())
 
 
+@pytest.fixture(scope="module")
+def shared_run(made_once) -> Path:
+    """A folder with the checkpoints `sources` and, trained from them with LoRA, `run/model`; to be left as it is."""
+    return made_once("lora-training", lambda out: train(out / "run", save_sources(out / "sources")))
+
+
+@pytest.fixture
+def sources(shared_run) -> dict[str, Path]:
+    return {path.name: path for path in (shared_run / "sources").iterdir()}
+
+
+@pytest.fixture
+def trained(shared_run, tmp_path) -> Path:
+    """A copy of the trained model."""
+    return Path(shutil.copytree(shared_run / "run" / "model", tmp_path / "run" / "model"))
+
+
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_accelerator")]
 
 
@@ -61,9 +78,7 @@ def test_trained_from_checkpoints_shared_and_merged_again(kind, stored, settings
     assert not LavidaModel.from_pretrained(merged).config.untrained
 
 
-def test_the_adapter_is_small_and_peft_reads_it(tmp_path):
-    sources = save_sources(tmp_path / "sources")
-    trained = train(tmp_path / "run", sources)
+def test_the_adapter_is_small_and_peft_reads_it(sources, trained, tmp_path):
     assert share_adapter(trained, tmp_path / "adapter") < 0.5 * (trained / "model.safetensors").stat().st_size
     plain = AutoModelForImageTextToText.from_pretrained(sources["mllm"])
     plain.resize_token_embeddings(plain.get_input_embeddings().num_embeddings + 1)
@@ -82,9 +97,7 @@ def refusal(work) -> str:
     return str(caught.value)
 
 
-def test_what_cannot_be_shared_or_merged(tmp_path):
-    sources = save_sources(tmp_path / "sources")
-    trained = train(tmp_path / "run", sources)
+def test_what_cannot_be_shared_or_merged(sources, trained, tmp_path):
     adapter, out = tmp_path / "adapter", tmp_path / "out"
     share_adapter(trained, adapter)
     other = tmp_path / "other"
@@ -106,8 +119,7 @@ def test_without_lora_there_is_no_adapter(tmp_path):
     assert not (trained / "adapter").exists()
 
 
-def test_calibration_made_after_saving_is_shared(tmp_path):
-    trained = train(tmp_path / "run", save_sources(tmp_path / "sources"))
+def test_calibration_made_after_saving_is_shared(trained, tmp_path):
     config = json.loads((trained / "config.json").read_text())
     (trained / "config.json").write_text(json.dumps(config | {"calibration_bias": 0.75}))
     share_adapter(trained, tmp_path / "adapter")

@@ -12,6 +12,7 @@ from lavida.training.start import build_model, check_model, model_settings
 FRAMES = torch.randint(0, 256, (1, 1, 3, 64, 96), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
 
 
+@pytest.mark.slow
 def test_the_embedded_model_gets_qualifiers_and_keeps_its_answers():
     model = {"preset": "nano", "start": str(EMBEDDED), "qualifiers": True}
     check_model(model)
@@ -26,6 +27,7 @@ def test_the_embedded_model_gets_qualifiers_and_keeps_its_answers():
     assert torch.allclose(more.evidence[0, 0, 1], more.noun_evidence[0, 0, 1])
 
 
+@pytest.mark.slow
 def test_a_model_without_alignment_gets_none():
     model = LavidaModel.from_pretrained(EMBEDDED)
     model.config.alignment = False
@@ -33,6 +35,7 @@ def test_a_model_without_alignment_gets_none():
         model.add_qualifiers()
 
 
+@pytest.mark.slow
 def test_probes_have_maps_and_the_qualifiers_learn_from_them():
     model = build_model(Recipe(model={"preset": "nano", "start": str(EMBEDDED), "qualifiers": True})).train()
     probes = [["red car", "car on the left", "dog"]]

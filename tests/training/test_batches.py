@@ -23,6 +23,7 @@ def batches() -> StepBatches:
     return StepBatches(draw, **SETTINGS)
 
 
+@pytest.mark.slow
 def test_a_step_is_the_same_batch_in_any_order_and_any_instance(batches):
     forward = [contents(batches[step]) for step in range(4)]
     again = StepBatches(draw, **SETTINGS)
@@ -32,6 +33,7 @@ def test_a_step_is_the_same_batch_in_any_order_and_any_instance(batches):
     assert contents(other_run[0]) != forward[0]
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(batches):
     alone = [contents(batches[step]) for step in range(2, 6)]
     loader = DataLoader(batches, batch_size=None, sampler=range(2, 6), num_workers=2)

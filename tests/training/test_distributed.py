@@ -1,14 +1,11 @@
 """The losses of a run do not depend on how a step is divided: over processes, over accumulated parts."""
 
-import json
-import os
 import socket
-import subprocess
-import sys
+from functools import partial
 
 import pytest
-import toy_run
-from toy_run import log, toy_recipe, train
+from own_process import started
+from toy_run import log, toy_recipe, train, train_in_turn
 
 from lavida.errors import InputError
 
@@ -18,11 +15,9 @@ SETTINGS = {"model": {"drop": 0}, "batch_size": 5, "steps": 4, "checkpoint_every
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> list[dict]:
+def whole(made_once) -> list[dict]:
     """The losses of one process that takes every step at once."""
-    out = tmp_path_factory.mktemp("runs") / "whole"
-    train(toy_recipe(out, **SETTINGS))
-    return log(out)
+    return log(made_once("whole-training", lambda out: train(toy_recipe(out, **SETTINGS))))
 
 
 def assert_same(losses: list[dict], whole: list[dict]) -> None:
@@ -31,32 +26,20 @@ def assert_same(losses: list[dict], whole: list[dict]) -> None:
         assert line == pytest.approx(expected, rel=1e-4, abs=1e-4)
 
 
-def free_port() -> str:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+        return probe.getsockname()[1]
 
 
 def two_processes(*runs: dict) -> None:
     """Trainings one after the other in two processes, started as a launcher does it, on the CPU."""
-    together = {
-        "WORLD_SIZE": "2",
-        "MASTER_ADDR": "127.0.0.1",
-        "TOY_PORTS": " ".join(free_port() for _ in runs),
-        "ACCELERATE_USE_CPU": "true",
-        "OMP_NUM_THREADS": "1",
-    }
-    processes = [
-        subprocess.Popen(
-            [sys.executable, toy_run.__file__, json.dumps(runs)],
-            env=os.environ | together | {"RANK": rank, "LOCAL_RANK": rank},
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in "01"
-    ]
-    said = [process.communicate(timeout=180)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], said
+    together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "ACCELERATE_USE_CPU": "true"}
+    work = partial(train_in_turn, *runs, ports=tuple(free_port() for _ in runs))
+    processes = [started(work, environment=together | {"RANK": rank, "LOCAL_RANK": rank}) for rank in "01"]
+    for process in processes:
+        process.join(180)
+    assert [process.exitcode for process in processes] == [0, 0]
 
 
 def test_two_processes_follow_one(whole, tmp_path):

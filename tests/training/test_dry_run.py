@@ -36,6 +36,7 @@ def paper(tree):
     return dry_run(load_recipe(CONFIGS / "paper.yaml", [f"data.root={tree}"]))
 
 
+@pytest.mark.slow
 def test_the_published_mixture(paper):
     assert {row.name: row.share for row in paper.mixture} == pytest.approx(PUBLISHED)
     assert {row.name for row in paper.mixture if row.clips} == {"youtube_vos", "ref_youtube_vos", "mevis", "ref_davis"}
@@ -90,6 +91,7 @@ def test_missing_data_are_listed_and_then_refused(tmp_path):
         module.TrainingPlan([], {}, rows).check()
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_report_and_stops(tree, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert run(["train", str(CONFIGS / "paper.yaml"), f"data.root={tree}", "--dry-run"]) == 0
@@ -99,6 +101,7 @@ def test_the_command_prints_the_report_and_stops(tree, tmp_path, capsys, monkeyp
     assert not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_one_line_where_data_are_missing(tmp_path, capsys):
     assert run(["train", str(CONFIGS / "small.yaml"), f"data.root={tmp_path}", "--dry-run"]) == 2
     printed = capsys.readouterr()

@@ -45,6 +45,7 @@ def heldout_test(*kinds: type, **settings) -> HeldOutTest:
     return HeldOutTest(recipe.data, recipe.train)
 
 
+@pytest.mark.slow
 def test_only_pictures_that_calibration_may_learn_from_are_asked(monkeypatch, detector):
     monkeypatch.setattr(ManyPictures, "seen", set())
     aucs = heldout_test(evaluate_pictures=8).aucs(detector)
@@ -53,11 +54,13 @@ def test_only_pictures_that_calibration_may_learn_from_are_asked(monkeypatch, de
     assert ManyPictures.seen <= set(evenly_spread(40, MOST_PICTURES)[::2])
 
 
+@pytest.mark.slow
 def test_the_same_pictures_give_the_same_numbers(detector):
     test = heldout_test(evaluate_pictures=6)
     assert test.aucs(detector) == test.aucs(detector)
 
 
+@pytest.mark.slow
 def test_prompts_with_a_removed_category_are_left_out():
     model = tiny_lavida(removed_categories=["dog"])
     test = heldout_test(evaluate_pictures=8)
@@ -66,6 +69,7 @@ def test_prompts_with_a_removed_category_are_left_out():
     assert test.examples(dogless) == []
 
 
+@pytest.mark.slow
 def test_findings_take_turns_between_the_sets(detector):
     test = heldout_test(ManyPictures, OtherPictures, show_pictures=3, evaluate_pictures=4)
     examples = test.examples(detector)
@@ -116,6 +120,7 @@ class Scripted:
         return []
 
 
+@pytest.mark.slow
 def test_the_best_model_is_kept(tmp_path, caplog):
     caplog.set_level("INFO", logger="lavida")
     train(toy_recipe(tmp_path, evaluate_every=2, steps=6), test=Scripted())
@@ -129,6 +134,7 @@ def test_the_best_model_is_kept(tmp_path, caplog):
     assert same(tmp_path / "best", tmp_path / "model")
 
 
+@pytest.mark.slow
 def test_a_worse_model_does_not_take_its_place(tmp_path):
     train(toy_recipe(tmp_path, evaluate_every=2, steps=4), test=Scripted())
     assert not same(tmp_path / "best", tmp_path / "model")

@@ -1,17 +1,14 @@
 """A run that is killed with `kill -9` and goes on is the run that was never killed."""
 
-import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
-import toy_run
-from toy_run import log, toy_recipe, train
+from own_process import started
+from toy_run import log, toy_recipe, train, train_in_turn
 
 from lavida.checkpoints.pretrained import LavidaModel
 
@@ -26,31 +23,33 @@ EVERYTHING = {  # on, that a run could lose track of
 }
 
 
-def kill_when(ready: Callable[[], bool], out: Path, *arguments: str) -> None:
+def kill_when(ready: Callable[[], bool], out: Path, *, stalls_at: int | None = None) -> None:
     """Start the run in a process of its own and kill it as soon as `ready`."""
-    settings = json.dumps([{"out": str(out), **EVERYTHING}])
-    command = [sys.executable, toy_run.__file__, settings, *arguments]
-    with subprocess.Popen(command, env=os.environ | {"OMP_NUM_THREADS": "1"}, stderr=subprocess.PIPE) as process:
-        patience = time.monotonic() + 120
-        while not ready():
-            assert process.poll() is None, process.stderr.read().decode()
-            assert time.monotonic() < patience
-            time.sleep(0.005)
-        process.kill()
-        assert process.wait() == -9
+    process = started(partial(train_in_turn, {"out": str(out), **EVERYTHING}, stalls_at=stalls_at))
+    patience = time.monotonic() + 120
+    while not ready():
+        assert process.is_alive(), process.exitcode
+        assert time.monotonic() < patience
+        time.sleep(0.005)
+    process.kill()
+    process.join()
+    assert process.exitcode == -9
+
+
+def undisturbed_and_killed(folder: Path) -> None:
+    whole, killed = folder / "whole", folder / "killed"
+    losses, half = killed / "losses.jsonl", killed / ".checkpoint-6" / "half"
+    train(toy_recipe(whole, **EVERYTHING))
+    kill_when(lambda: losses.exists() and '"step": 3' in losses.read_text(), killed)
+    kill_when(half.exists, killed, stalls_at=6)
+    train(toy_recipe(killed, **EVERYTHING))
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory):
+def runs(made_once) -> tuple[Path, Path]:
     """The folders of a run that nothing disturbed, and of one that was killed in a step and while it wrote."""
-    folder = tmp_path_factory.mktemp("runs")
-    whole, killed = folder / "whole", folder / "killed"
-    losses, partial = killed / "losses.jsonl", killed / ".checkpoint-6"
-    train(toy_recipe(whole, **EVERYTHING))
-    kill_when(lambda: losses.exists() and '"step": 3' in losses.read_text(), killed)
-    kill_when((partial / "half").exists, killed, "6")
-    train(toy_recipe(killed, **EVERYTHING))
-    return whole, killed
+    folder = made_once("killed-training", undisturbed_and_killed)
+    return folder / "whole", folder / "killed"
 
 
 def test_the_losses_are_the_same(runs):

@@ -52,6 +52,7 @@ def uninterrupted(no_tracker, tmp_path_factory) -> Path:
     return train(toy_recipe(out)).parent
 
 
+@pytest.mark.slow
 def test_a_run_leaves_a_log_checkpoints_and_a_model(uninterrupted):
     assert names(uninterrupted) == {"recipe.yaml", "losses.jsonl", "checkpoint-4", "checkpoint-6", "model"}
     lines = log(uninterrupted)
@@ -61,6 +62,7 @@ def test_a_run_leaves_a_log_checkpoints_and_a_model(uninterrupted):
     assert rates[1] == pytest.approx(1e-3) and rates[0] < rates[1] > rates[2] > rates[5] == pytest.approx(0, abs=1e-9)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_finished_model_loads_and_has_learnt(uninterrupted):
     model = LavidaModel.from_pretrained(uninterrupted / "model")
@@ -72,11 +74,10 @@ def test_the_finished_model_loads_and_has_learnt(uninterrupted):
     assert model(clips(1, 2), [["dog"]]).frame_logits.isfinite().all()
 
 
-def dies_while_drawing(patch) -> ToyStream:
-    return Dies(after=9)  # in the sixth step, after checkpoint-4 and the loss of step 5
+@pytest.mark.slow
+def test_a_run_that_dies_while_it_writes_goes_on_as_if_nothing_had_happened(uninterrupted, tmp_path, monkeypatch):
+    """To the last bit; `test_kill.py` really kills one, there and in a step."""
 
-
-def dies_while_writing(patch) -> ToyStream:
     def half(self, folder):
         if folder.endswith("checkpoint-4"):
             Path(folder).mkdir()
@@ -85,17 +86,10 @@ def dies_while_writing(patch) -> ToyStream:
         return whole(self, folder)
 
     whole = Accelerator.save_state
-    patch.setattr(Accelerator, "save_state", half)
-    return ToyStream()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("death", "left"), [(dies_while_drawing, {2, 4}), (dies_while_writing, {2})])
-def test_a_killed_run_goes_on_as_if_nothing_had_happened(uninterrupted, tmp_path, monkeypatch, death, left):
     with monkeypatch.context() as patch, pytest.raises(Killed):
-        train(toy_recipe(tmp_path), data=death(patch))
-    assert {path.name for path in tmp_path.glob("checkpoint-*")} == {f"checkpoint-{step}" for step in left}
-    assert log(tmp_path)[-1]["step"] > max(left) or death is dies_while_writing
+        patch.setattr(Accelerator, "save_state", half)
+        train(toy_recipe(tmp_path))
+    assert {path.name for path in tmp_path.glob("checkpoint-*")} == {"checkpoint-2"}
     train(toy_recipe(tmp_path))
     assert log(tmp_path) == log(uninterrupted)
     assert names(tmp_path) == names(uninterrupted)
@@ -103,12 +97,14 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(uninterrupted, tmp_path
     assert all(torch.equal(resumed[key], whole[key]) for key in whole)
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_trained_again(uninterrupted):
     before = log(uninterrupted)
     assert train(toy_recipe(uninterrupted), data=Dies(after=0)) == uninterrupted / "model"
     assert log(uninterrupted) == before
 
 
+@pytest.mark.slow
 def test_another_recipe_does_not_go_on_in_the_same_folder(uninterrupted):
     before = log(uninterrupted)
     with pytest.raises(InputError, match=r"train.learning_rate 0.001, not 0.002: .*out=.*--no-resume"):
@@ -119,11 +115,13 @@ def test_another_recipe_does_not_go_on_in_the_same_folder(uninterrupted):
     assert log(uninterrupted) == before
 
 
+@pytest.mark.slow
 def test_what_does_not_change_the_outcome_may_change(uninterrupted):
     moved = toy_recipe(uninterrupted, checkpoint_every=3, log_every=2)
     train(replace(moved, data=replace(moved.data, root="elsewhere")))
 
 
+@pytest.mark.slow
 def test_starting_over_forgets_the_earlier_run(tmp_path):
     train(toy_recipe(tmp_path, steps=4))
     other = toy_recipe(tmp_path, steps=2, checkpoint_every=1, keep_checkpoints=1, learning_rate=2e-3)
@@ -139,6 +137,7 @@ def test_a_checkpoint_holds_what_is_trained_and_nothing_else(uninterrupted):
     assert not (uninterrupted / "checkpoint-6" / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version_goes_on(uninterrupted, tmp_path):
     """Its checkpoints held every weight, its recipe lacked the keys that are new, and had earlier names of others."""
     shutil.copytree(uninterrupted, tmp_path / "run")
@@ -159,6 +158,7 @@ def test_a_run_of_an_earlier_version_goes_on(uninterrupted, tmp_path):
     assert log(tmp_path / "run") == log(uninterrupted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", ["trained.safetensors", "optimizer.bin"])
 def test_a_damaged_checkpoint_is_told_in_one_line(uninterrupted, tmp_path, file):
     shutil.copytree(uninterrupted, tmp_path / "run")
@@ -172,18 +172,21 @@ def test_a_damaged_checkpoint_is_told_in_one_line(uninterrupted, tmp_path, file)
     assert log(tmp_path / "run") == log(uninterrupted)
 
 
+@pytest.mark.slow
 def test_the_learning_rate_falls_in_a_line(tmp_path):
     train(toy_recipe(tmp_path, schedule="linear"))
     rates = [line["learning_rate"] for line in log(tmp_path)]
     assert rates == pytest.approx([5e-4, 1e-3, 7.5e-4, 5e-4, 2.5e-4, 0])
 
 
+@pytest.mark.slow
 def test_checkpointed_activations_change_nothing(uninterrupted, tmp_path):
     train(toy_recipe(tmp_path, gradient_checkpointing=True, steps=2, warmup=2))
     first, expected = log(tmp_path)[0], log(uninterrupted)[0]
     assert first["loss"] == pytest.approx(expected["loss"])
 
 
+@pytest.mark.slow
 def test_a_copied_checkpoint_is_no_checkpoint(uninterrupted, tmp_path):
     out = tmp_path / "run"
     shutil.copytree(uninterrupted, out)
@@ -234,6 +237,7 @@ def test_calibration_changes_two_numbers_of_a_saved_model_and_nothing_else(tmp_p
     assert not [path for path in (tmp_path / "run").iterdir() if path.name.startswith(".")]
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line(small_disk):
     with pytest.raises(InputError, match="No space left on device"):
         train(toy_recipe(small_disk / "run"))
@@ -244,6 +248,7 @@ class WithoutAPicture(ToyStream):
         raise InputError("cannot read image: 7.jpg")
 
 
+@pytest.mark.slow
 def test_a_picture_that_cannot_be_read_is_one_line_from_a_worker_too(tmp_path):
     with pytest.raises(InputError, match="^cannot read image: 7.jpg$"):
         train(toy_recipe(tmp_path / "run", workers=1), data=WithoutAPicture())

@@ -34,6 +34,7 @@ def batch() -> Batch:
     return collate(samples, [0, 1, 2])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("switches", [{}, PLAIN], ids=["nano", "the paper"])
 def test_the_loss_is_eq_10_and_the_dense_signal(batch, switches):
     with torch.no_grad():
@@ -84,6 +85,7 @@ DENSE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("switches", [{}, PLAIN], ids=["nano", "the paper"])
 def test_every_part_learns(batch, switches):
     model = tiny_lavida(**switches).train()
@@ -99,6 +101,7 @@ def test_every_part_learns(batch, switches):
     assert all(value == 0 for name, value in strength.items() if name.startswith("text."))
 
 
+@pytest.mark.slow
 def test_the_mllm_learns_from_the_masks_too(batch):
     model = tiny_lavida(**PLAIN).train()
     output = model(batch.frames, batch.categories)

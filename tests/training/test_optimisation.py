@@ -17,6 +17,7 @@ def test_only_trained_weights_are_optimised():
     assert group["weight_decay"] == 0.25 and group["betas"] == (0.9, 0.95)
 
 
+@pytest.mark.slow
 def test_what_fsdp_cannot_cut_is_made_cuttable_or_told():
     with pytest.raises(InputError, match="alignment.scale") as caught:
         fit_for_sharding(tiny_lavida())

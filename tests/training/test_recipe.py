@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from lavida.cli import run
 from lavida.errors import InputError
 from lavida.training.recipe import DataRecipe, SamplerRecipe, load_recipe
 
@@ -140,6 +141,15 @@ def test_earlier_names_of_keys_and_values_work_and_are_told(recipe):
     assert said == {"data.without", "sampler.further", "sampler.ask_left", "sampler.labels: letter"}
 
 
+def test_the_command_line_says_which_names_are_earlier_ones(recipe, capsys):
+    recipe.write_text(RECIPE + FORMER)
+    assert run(["train", str(recipe), "data.without=0.5", f"data.root={recipe.parent}/nowhere"]) == 2
+    *told, error = capsys.readouterr().err.splitlines()
+    former = ["sampler.further", "sampler.ask_left", "sampler.labels: letter", "data.without"]
+    assert [line.split(" in a recipe is now called ")[0] for line in told] == [f"lavida: {name}" for name in former]
+    assert error.startswith("lavida: ") and "nowhere" in error
+
+
 @pytest.mark.filterwarnings("error::DeprecationWarning")
 def test_names_of_today_are_no_earlier_ones(recipe):
     loaded = load_recipe(recipe, ["data.drop_share=0.5", "sampler.labels=literal"])
@@ -160,3 +170,5 @@ def test_sections_made_by_a_program_take_earlier_names_too():
         assert DataRecipe(without=0.5).drop_share == 0.5
     with pytest.warns(DeprecationWarning, match="ask_left is now called ask_out_of_view"):
         assert SamplerRecipe(ask_left=0.5).ask_out_of_view == 0.5
+    with pytest.raises(TypeError, match="ask_left is the earlier name of ask_out_of_view"):
+        SamplerRecipe(ask_left=0.5, ask_out_of_view=0.2)

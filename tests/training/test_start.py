@@ -45,6 +45,7 @@ def test_an_unknown_backbone():
     assert "efficientnet-lite2" in refusal({"preset": "nano", "backbone": "resnet"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
@@ -58,6 +59,7 @@ def test_a_value_that_does_not_fit(settings, named):
     assert named in refusal({"preset": "nano", **settings})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("preset", "mllm", "hiera"), [("small", 2_208_985_600, 27_219_136), ("paper", 8_291_375_616, 34_316_992)]
 )
@@ -69,6 +71,7 @@ def test_presets_have_the_shapes_of_the_checkpoints(preset, mllm, hiera):
     assert sum(weight.numel() for weight in model.text.parameters()) == 63_428_096
 
 
+@pytest.mark.slow
 def test_settings_change_the_shape_of_a_preset():
     model = build_shape(Recipe(model={"preset": "small", "alignment": True, "projector_layers": 1}))
     assert model.config.alignment and model.config.projector_layers == 1
@@ -89,6 +92,7 @@ def test_training_on_missing_weights_ends_before_anything_is_made(tmp_path, caps
     assert capsys.readouterr().err.count("\n") == 1 and not any(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "float32"])
 def test_a_preset_is_put_together_from_its_sources(precision, tmp_path):
     sources = save_sources(tmp_path, dtype=torch.bfloat16)
@@ -104,6 +108,7 @@ def test_a_preset_is_put_together_from_its_sources(precision, tmp_path):
     assert {weight.dtype for weight in model.parameters() if weight.requires_grad} == {torch.float32}
 
 
+@pytest.mark.slow
 def test_looking_at_a_recipe_with_other_sources_shows_their_shapes(tmp_path):
     sources = save_sources(tmp_path, "smolvlm")
     model = build_shape(
@@ -113,6 +118,7 @@ def test_looking_at_a_recipe_with_other_sources_shows_their_shapes(tmp_path):
     assert model.config.mllm_config.model_type == "smolvlm" and model.semantics.hidden_size == 32
 
 
+@pytest.mark.slow
 def test_a_built_model_goes_on_by_its_presets_recipe(tmp_path):
     assemble(save_sources(tmp_path / "sources"), alignment=True, **SIZES).save_pretrained(tmp_path / "model")
     start = {"preset": "small", "start": str(tmp_path / "model")}
@@ -158,6 +164,7 @@ def test_deepspeed_without_the_package_is_one_line(tmp_path, capsys, monkeypatch
     assert told.startswith("lavida: DeepSpeed is not installed") and told.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_training_can_go_on_from_a_saved_model(tmp_path):
     saved = tiny_lavida(calibration_bias=1.5, removed_categories=["dog"])
     saved.save_pretrained(tmp_path, weights=torch.float16)
@@ -171,6 +178,7 @@ def test_training_can_go_on_from_a_saved_model(tmp_path):
     assert "no such model" in refusal({"preset": "nano", "start": str(tmp_path / "nowhere")})
 
 
+@pytest.mark.slow
 def test_the_papers_recipe_trains_on_small_checkpoints(tmp_path, capsys, monkeypatch, fresh_accelerator):
     """All of configs/paper.yaml but its sizes and data: LoRA, bf16, accumulation, checkpointing, whole vocabulary."""
     monkeypatch.setattr("lavida.training.loop.ExposureStream", lambda *_: ToyStream())  # through the command line

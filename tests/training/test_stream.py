@@ -45,6 +45,7 @@ def true_names(exposure) -> set[str]:
     return {exposure.categories[i] for i in exposure.category_masks}
 
 
+@pytest.mark.slow
 def test_the_mixture_is_drawn_in_its_shares(drawn):
     counts = Counter(e.dataset for e in drawn)
     assert counts[Animals.name] / len(drawn) == pytest.approx(0.5, abs=0.03)
@@ -74,6 +75,7 @@ def test_labels_are_the_union_of_what_is_true(drawn):
         assert (e.pixel_labels == union).all() and e.frame_labels[0] == bool(e.category_masks)
 
 
+@pytest.mark.slow
 def test_irrelevant_names_come_from_all_of_the_mixture_or_from_the_own_set(drawn):
     own = {kind.name: set(kind.vocabulary) for kind in (Animals, Things, Texts)}
     foreign = Counter(e.dataset for e in drawn for n in e.categories if n not in own[e.dataset])
@@ -82,6 +84,7 @@ def test_irrelevant_names_come_from_all_of_the_mixture_or_from_the_own_set(drawn
     assert all(set(e.categories) <= own[e.dataset] for e in alone)
 
 
+@pytest.mark.slow
 def test_a_removed_category_is_never_asked_nor_labelled():
     assert {"dog", "cow"} <= {n for e in exposures(stream(part(ANIMALS), part(TEXTS)), 300) for n in e.categories}
     vocabulary, seen = Vocabulary.builtin(), Counter()
@@ -122,6 +125,7 @@ def everything(batch: Batch) -> list:
     return [value.tolist() if isinstance(value, torch.Tensor) else value for value in values]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{"sampler": {"phrases": True}}, {"moving": 0.5}])
 def test_a_seed_fixes_every_field_for_any_number_of_workers(settings):
     sets = part(MOVERS), part(THINGS, clips=True), part(TEXTS, max_categories=4)

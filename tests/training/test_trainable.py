@@ -44,6 +44,7 @@ def copied(model: LavidaModel) -> dict[str, torch.Tensor]:
     return {key: value.clone() for key, value in model.state_dict().items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lora", [None, LORA], ids=["alone", "with-lora"])
 @pytest.mark.parametrize("tied", [True, False], ids=["tied", "untied"])
 def test_seg_row_trains_only_that_row(lora, tied):
@@ -67,6 +68,7 @@ def outputs(model: LavidaModel) -> list[torch.Tensor]:
     return [output.frame_logits, output.pixel_logits, output.text_loss]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("embeddings", ["full", "seg_row"])
 def test_a_lora_model_is_saved_merged_and_gives_the_same_answers(embeddings, tmp_path):
     model = tiny_lavida()
@@ -96,6 +98,7 @@ def test_lora_freezes_the_language_model_and_leaves_the_rest():
     assert trained(model, "text") == {False}
 
 
+@pytest.mark.slow
 def test_with_lora_only_the_seg_row_by_default():
     model = changed(tiny_lavida(), lora=LORA)
     assert not model.semantics.mllm.model.language_model.embed_tokens.token_adapter.base_layer.weight.requires_grad
@@ -121,6 +124,7 @@ def test_a_model_of_pretrained_parts_keeps_its_encoders_whatever_the_recipe_call
     assert trained(model, "projector") == {True}
 
 
+@pytest.mark.slow
 def test_bf16_encoders_can_be_trained_with():
     model = changed(tiny_lavida(), preset="paper", lora=LORA, precision="bf16")
     before = copied(model)
@@ -129,6 +133,7 @@ def test_bf16_encoders_can_be_trained_with():
     assert any("lora_B" in key for key in moved(before, model.state_dict()))
 
 
+@pytest.mark.slow
 def test_modules_of_choice_are_frozen():
     model = changed(tiny_lavida(), freeze=["sam2.mask_decoder", "projector"])
     assert trained(model, "sam2.mask_decoder") == trained(model, "projector") == {False}

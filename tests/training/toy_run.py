@@ -1,21 +1,13 @@
-"""Trainings in which everything is real but the data and the model; as a program it runs some, one after the other.
-
-python toy_run.py '[{"out": ..., "steps": ...}]' [step at whose checkpoint it stalls]
-"""
+"""Trainings in which everything is real but the data and the model."""
 
 import json
 import os
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate.state import AcceleratorState
-
-if __name__ == "__main__":
-    sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
-
 from tiny import tiny_lavida
 from toys import draw
 
@@ -107,11 +99,18 @@ def stall_while_writing(step: int) -> None:
     run_folder.save_file = half
 
 
-if __name__ == "__main__":
-    if len(sys.argv) > 2:
-        stall_while_writing(int(sys.argv[2]))
-    for number, settings in enumerate(json.loads(sys.argv[1])):
+def train_in_turn(*runs: dict, ports: tuple[int, ...] = (), stalls_at: int | None = None) -> None:
+    """Trainings with these settings of `toy_recipe`, one after the other, in a process of their own.
+
+    Args:
+        runs: The settings of each.
+        ports: Where the processes of each run meet.
+        stalls_at: Of which step the checkpoint is never finished.
+    """
+    if stalls_at is not None:
+        stall_while_writing(stalls_at)
+    for number, settings in enumerate(runs):
         AcceleratorState._reset_state(reset_partial_state=True)
-        if ports := os.environ.get("TOY_PORTS"):  # where the processes of each run meet
-            os.environ["MASTER_PORT"] = ports.split()[number]
+        if ports:
+            os.environ["MASTER_PORT"] = str(ports[number])
         train(toy_recipe(**settings))

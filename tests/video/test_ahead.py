@@ -16,6 +16,7 @@ def decoders() -> int:
     return sum(thread.name == "lavida-decode" for thread in threading.enumerate())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stride", [1, 3, 100])
 def test_the_frames_are_those_of_the_source(tmp_path, stride):
     path = make.video(tmp_path / "a.mp4", frames=150)

@@ -249,11 +249,11 @@ def malformed(sample: SegmentationSample, *, dataset: str) -> str | None:
     for what, plane in planes.items():
         if plane.dtype != bool or plane.shape != frames.shape[:3]:
             return f"{what} is {plane.dtype} {list(plane.shape)}, not bool {list(frames.shape[:3])}"
-    for name in (*sample.masks, *sample.left):
+    for name in (*sample.masks, *sample.out_of_view):
         if not name.strip():
             return "one of its names is empty"
-    if both := sample.left & sample.masks.keys():
-        return f"{min(both)!r} is both in the picture and left"
+    if both := sample.out_of_view & sample.masks.keys():
+        return f"{min(both)!r} is both in the picture and out of view"
     return None
 
 

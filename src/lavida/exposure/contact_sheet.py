@@ -144,9 +144,9 @@ def _entries(sample: SegmentationSample, seen: list[str]) -> Iterator[_Entry]:
             yield _Entry(f"also: {', '.join(more)}", FAINT, indent=MARK + MARGIN)
     if unseen := [name for name in sample.masks if name not in seen]:
         yield _Entry(f"there, without a mask: {', '.join(unseen)}", FAINT)
-    if sample.left:
-        yield _Entry(f"surely absent: {', '.join(sorted(sample.left))}", FAINT)
-    if not sample.masks and not sample.left:
+    if sample.out_of_view:
+        yield _Entry(f"surely absent: {', '.join(sorted(sample.out_of_view))}", FAINT)
+    if not sample.masks and not sample.out_of_view:
         yield _Entry("nothing of its classes", FAINT)
 
 

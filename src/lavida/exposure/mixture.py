@@ -123,7 +123,7 @@ class Removal:
     def apply(self, segmented: SegmentationSample) -> SegmentationSample:
         """The sample without them: listed with an empty mask, since they are there, and their pixels ignored."""
         gone = [name for name in segmented.masks if self and self.concerns(name)]
-        if not self or not (gone or segmented.expressions or segmented.left):
+        if not self or not (gone or segmented.expressions or segmented.out_of_view):
             return segmented
         hidden = np.logical_or.reduce([segmented.masks[name] for name in gone]) if gone else None
         masks = {name: np.zeros_like(mask) if name in gone else mask for name, mask in segmented.masks.items()}
@@ -140,7 +140,7 @@ class Removal:
             masks=masks,
             ignore=ignore,
             expressions=expressions,
-            left=frozenset(self.kept(sorted(segmented.left))),
+            out_of_view=frozenset(self.kept(sorted(segmented.out_of_view))),
         )
 
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from lavida.errors import InputError
 from lavida.exposure.datasets import load
-from lavida.exposure.datasets.packed import FORMAT, INDEX, LABELS, NO_LABEL, PICTURE, entry_name
+from lavida.exposure.datasets.packed import FORMAT, INDEX, LABELS, NO_LABEL, OUT_OF_VIEW, PICTURE, entry_name
 from lavida.exposure.mixture import shrink
 from lavida.exposure.sample import SegmentationDataset, SegmentationSample
 from lavida.files import atomic_file
@@ -161,9 +161,9 @@ def _described(
         entry["expressions"] = {name: list(texts) for name, texts in sample.expressions.items()}
     if sample.counts:
         entry["counts"] = dict(sample.counts)
-    for name in ("left", "partial"):
-        if names := getattr(sample, name):
-            entry[name] = sorted(names)
+    for key, listed in ((OUT_OF_VIEW, sample.out_of_view), ("partial", sample.partial)):
+        if listed:
+            entry[key] = sorted(listed)
     if follows:
         entry["follows"] = True
     return labels, entry

@@ -7,6 +7,8 @@ from typing import Protocol
 
 import numpy as np
 
+from lavida.settings import renamed
+
 
 @dataclass(frozen=True, slots=True)
 class Thing:
@@ -25,6 +27,7 @@ class Thing:
     open: frozenset[str] = frozenset()
 
 
+@renamed(left="out_of_view")
 @dataclass(frozen=True, slots=True)
 class SegmentationSample:
     """One segmentation sample before exposure: (x_i, y_i^p, s_i).
@@ -37,7 +40,7 @@ class SegmentationSample:
         dataset: name of the data set, the key of its rules in the vocabulary.
         key: name of the sample inside the data set, `scene/frame` or just `frame`.
         expressions: class name -> more phrases that are true of just this sample.
-        left: classes of the sample that this view of it does not show: the hardest irrelevant names.
+        out_of_view: classes of the sample that this view of it does not show: the hardest irrelevant names.
         before: uint8 [T, H, W, 3], for each frame its neighbour a moment earlier, or None.
         seconds: float [T], from each neighbour to its frame (negative: the neighbour is later), or None.
         motion: float16 [T, 4, H/4, W/4], what moves in each frame (`video.motion.motion_field`), or None.
@@ -53,13 +56,19 @@ class SegmentationSample:
     dataset: str
     key: str
     expressions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    left: frozenset[str] = frozenset()
+    out_of_view: frozenset[str] = frozenset()
     before: np.ndarray | None = None
     seconds: np.ndarray | None = None
     motion: np.ndarray | None = None
     partial: frozenset[str] = frozenset()
     things: tuple[Thing, ...] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def left(self) -> frozenset[str]:
+        """Earlier name of `out_of_view`."""
+        warnings.warn("SegmentationSample.left is now called out_of_view", DeprecationWarning, stacklevel=2)
+        return self.out_of_view
 
     @property
     def scene(self) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 from lavida.errors import InputError
 from lavida.exposure.mixture import Mixture
 from lavida.exposure.names import NamePool, NameTable, OwnNames, mixed
-from lavida.exposure.qualified import Shares, draw_probes, is_bare, is_thing, qualify
-from lavida.exposure.qualifiers import Qualifier
+from lavida.exposure.qualified_draws import Shares, draw_probes, is_bare, is_thing, qualify
+from lavida.exposure.qualifier_proofs import Qualifier
 from lavida.exposure.sample import Asked, ExposedSample, SegmentationSample
 from lavida.exposure.views import augment
 from lavida.exposure.vocabulary import Picture, Vocabulary
@@ -72,14 +72,14 @@ class AnomalyExposureSampler:
         limits: data set name -> a lower `max_categories` of its own; a higher one has no effect.
         probability: p of Eq. 2.
         several: part of the anomalous samples that get two or three true categories, where so many stand apart.
-        ask_out_of_view: how likely a class that the view has lost (`left`) is asked for before all other names.
+        ask_out_of_view: how likely a class that the view has lost (`out_of_view`) is asked for before all other names.
         labels: `observed` sets y^f to 1 only in frames that show a true category; `literal` in all, as Eq. 2.
         min_area: part of a frame that a class must exceed in some frame to become a true category.
         phrases: whether names are at random replaced by a phrase of the vocabulary with the same meaning. The
             sample's own expressions of what is true are drawn in any case.
         removed: classes that no phrase may say.
         qualified: part of the anomalous samples in which a thing is asked for with a true qualifier
-            (`exposure.qualifiers`), where one is proven: only the things that it fits are anomalous then.
+            (`exposure.qualifier_proofs`), where one is proven: only the things that it fits are anomalous then.
         denied: part of the irrelevant names that give way to a visible thing with a false qualifier.
         unproven: part of those whose qualifier nothing proves.
         probes: how many further texts with qualifiers each sample gets (`ExposedSample.probes`).
@@ -243,8 +243,8 @@ class AnomalyExposureSampler:
         `alone`: there is no true category, so at least one is needed, wherever it comes from.
         """
         picture = self._picture(segmented)
-        lost = [name for name in sorted(segmented.left) if picture.has_lost(name)]
-        listed = {*segmented.masks, *segmented.left, *chain.from_iterable(segmented.expressions.values())}
+        lost = [name for name in sorted(segmented.out_of_view) if picture.has_lost(name)]
+        listed = {*segmented.masks, *segmented.out_of_view, *chain.from_iterable(segmented.expressions.values())}
         chosen: list[str] = []
         self._take((name for name in lost if rng.random() < self.ask_out_of_view), chosen, count)
 
@@ -285,7 +285,7 @@ class AnomalyExposureSampler:
             segmented.dataset,
             scene=segmented.scene,
             texts=seen,
-            doubtful=[*gone, *(name for name in sorted(segmented.left) if name not in self.vocabulary)],
+            doubtful=[*gone, *(name for name in sorted(segmented.out_of_view) if name not in self.vocabulary)],
         )
 
     def _say(

@@ -71,13 +71,13 @@ def reframe(
     outside = view.outside()
     if outside is not None:
         ignore = np.repeat(outside[None], len(frames), 0) if ignore is None else ignore | outside
-    left = segmented.left | (frozenset(segmented.masks) - frozenset(masks))
+    out_of_view = segmented.out_of_view | (frozenset(segmented.masks) - frozenset(masks))
     counts = {
         name: count
         for name, count in segmented.counts.items()
         if name in masks and view.shows_once(segmented.masks[name])
     }
-    return replace(segmented, frames=frames, masks=masks, ignore=ignore, left=left, counts=counts)
+    return replace(segmented, frames=frames, masks=masks, ignore=ignore, out_of_view=out_of_view, counts=counts)
 
 
 def _tells_left_from_right(segmented: SegmentationSample) -> bool:

@@ -105,7 +105,11 @@ def _library_network(variant: str) -> nn.Module:
 
 def _folded(network: nn.Module) -> nn.Module:
     def fold(owner: nn.Module, conv: str, norm: str) -> None:
-        setattr(owner, conv, fuse_conv_bn_eval(getattr(owner, conv), getattr(owner, norm)))
+        layer, batch_norm = getattr(owner, conv), getattr(owner, norm)
+        if layer.weight.is_meta:  # weights are loaded next, and sums without numbers take a while
+            layer.bias = nn.Parameter(torch.empty_like(batch_norm.running_mean))
+        else:
+            setattr(owner, conv, fuse_conv_bn_eval(layer, batch_norm))
         setattr(owner, norm, nn.Identity())
 
     fold(network, "_conv_stem", "_bn0")

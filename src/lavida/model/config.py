@@ -65,7 +65,7 @@ class LavidaConfig(PreTrainedConfig):
     residual_evidence: bool = False  # frame and pixel logits = Eq. 9 + evidence, instead of Eq. 9 alone
     clean_masks: bool = False  # masks lose specks and holes (`lavida.masks`)
     expected_maps: bool = False  # pixel maps are the mean of the three masks, smoothed, instead of the best one
-    qualifiers: bool = False  # a thing and what qualifies it have maps of their own (model/qualifiers.py)
+    qualifiers: bool = False  # a thing and what qualifies it have maps of their own (model/qualifier_evidence.py)
     motion: bool = False  # what moves between neighbouring frames, added to f_v (model/motion.py)
 
     # parts that an ablation switches off

@@ -14,7 +14,7 @@ from lavida.model.decoder import Decoded, decode_masks
 from lavida.model.frame_semantics import FrameSemantics
 from lavida.model.phrase import split_phrase
 from lavida.model.projector import SemanticProjector, build_projector
-from lavida.model.qualifiers import QualifierEvidence, qualified
+from lavida.model.qualifier_evidence import QualifierEvidence, qualified
 from lavida.model.semantics import Semantics
 from lavida.model.text import CategoryEncoder, random_encoder
 from lavida.model.vision import CUES, MotionEncoder, VisionFeatures, vision_cues, vision_features

@@ -21,7 +21,7 @@ from lavida.exposure import qualifier_words as words
 from lavida.model.alignment import presence
 from lavida.model.losses import alignment_loss
 from lavida.model.phrase import split_phrase
-from lavida.model.qualifiers import qualified
+from lavida.model.qualifier_evidence import qualified
 from lavida.timing import Progress, untold
 from lavida.training.data import Batch, ExposureSource, StepBatches
 from lavida.training.objective import shown_and_not

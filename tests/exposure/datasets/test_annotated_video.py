@@ -59,7 +59,7 @@ def test_what_is_surely_there_is_listed_without_pixels_and_is_no_class(root):
     data = toys(root, targets={"a red cup": frozenset({1}), "person": frozenset()}, absent=frozenset({"a flying cup"}))
     sample = data[1]
     assert not sample.masks["person"].any() and sample.masks["person"].shape == (1, 12, 16)
-    assert sample.left == {"a flying cup"}
+    assert sample.out_of_view == {"a flying cup"}
     assert data.vocabulary == ("a red cup", "hat")
 
 

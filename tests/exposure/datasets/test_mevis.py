@@ -50,7 +50,7 @@ def test_masks_are_decoded_frame_by_frame_and_joined(root):
     assert (clip.masks["cat jumping"] == cat).all()
     assert (clip.masks["animals moving away"] == cat | dog).all()
     assert clip.expressions == {"cat jumping": ("the one that jumps",)}
-    assert clip.left == {"cat swimming"}
+    assert clip.out_of_view == {"cat swimming"}
 
 
 def test_each_frame_has_its_own_mask_and_may_be_empty(root):

@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from PIL import Image
 
 from lavida.errors import InputError
 from lavida.exposure.datasets import load, vocabulary_of
-from lavida.exposure.datasets.packed import check_pack
+from lavida.exposure.datasets.packed import INDEX, check_pack
 from lavida.exposure.mixture import shrink
 from lavida.exposure.packing import PackedSet, pack
 from lavida.exposure.sample import SegmentationSample
@@ -79,8 +80,8 @@ def packed(root, tmp_path_factory) -> Path:
 
 def same(one: SegmentationSample, other: SegmentationSample) -> None:
     """Equal in everything but the pictures, which are near."""
-    assert (one.key, one.dataset, dict(one.expressions), one.left, one.partial) == (
-        other.key, other.dataset, dict(other.expressions), other.left, other.partial,
+    assert (one.key, one.dataset, dict(one.expressions), one.out_of_view, one.partial) == (
+        other.key, other.dataset, dict(other.expressions), other.out_of_view, other.partial,
     )  # fmt: skip
     assert list(one.masks) == list(other.masks)
     for name, mask in one.masks.items():
@@ -100,6 +101,22 @@ def test_samples_of_the_pack_are_those_of_the_folder(root, packed, each, clip_le
     for index in range(len(theirs)):
         same(ours[index], shrink(theirs[index], max_side=SIDE))
     assert vocabulary_of(each.name, packed / each.folder, "train") == theirs.vocabulary
+
+
+def test_what_is_out_of_view_has_the_name_that_older_packs_have(root, tmp_path):
+    """The label `left` of an older pack is read, and an older version reads ours."""
+    out = tmp_path / "old.pack"
+    pack([SETS[0]], root=root, out=out, max_side=SIDE)
+    rewritten = tmp_path / "rewritten.pack"
+    with zipfile.ZipFile(out) as old, zipfile.ZipFile(rewritten, "w") as new:
+        for info in old.infolist():
+            content = old.read(info)
+            if info.filename == INDEX:
+                index = json.loads(content)
+                index["sets"][0]["samples"][0]["left"] = ["dog"]
+                content = json.dumps(index).encode()
+            new.writestr(info.filename, content, info.compress_type)
+    assert load("fire_smoke", rewritten / "fire", "train")[0].out_of_view == {"dog"}
 
 
 def test_threads_and_forked_processes_read_at_once(packed):
@@ -143,6 +160,7 @@ def test_clips_are_read_only_where_they_were_packed(root, tmp_path):
         load("davis", out / "davis", "train", clip_length=2)
 
 
+@pytest.mark.slow
 def test_the_quality_is_what_fits(tmp_path):
     for index in range(4):
         path = tmp_path / "images" / f"{index}.jpg"

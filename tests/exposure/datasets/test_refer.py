@@ -126,7 +126,7 @@ def test_grefcoco_joins_targets_and_leaves_what_is_not_there(tmp_path):
     dataset = load("grefcoco", root, "train")
     sample = dataset[0]
     assert (sample.masks["both men"] == filled(0, 0, 5, 20) | filled(20, 0, 25, 5) | filled(20, 10, 25, 15)).all()
-    assert sample.left == {"the red bus", "a cat"}
+    assert sample.out_of_view == {"the red bus", "a cat"}
     assert dataset.vocabulary == ("both men", "a dog")
 
 

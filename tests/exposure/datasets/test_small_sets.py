@@ -129,9 +129,9 @@ def test_what_is_far_from_all_that_is_labelled_is_unknown_unless_nobody_else_is_
     assert street.partial == {"person"} and not wall.partial
     views = [reframe(street, size=32, rng=np.random.default_rng(n), scale=(3, 4), drop_share=1) for n in range(20)]
     lost = [view for view in views if not view.masks["person"].any()]
-    assert lost and not any("person" in view.left for view in views)  # there may be a bystander
+    assert lost and not any("person" in view.out_of_view for view in views)  # there may be a bystander
     of_wall = [reframe(wall, size=32, rng=np.random.default_rng(n), scale=(3, 4), drop_share=1) for n in range(20)]
-    assert any("person" in view.left for view in of_wall)
+    assert any("person" in view.out_of_view for view in of_wall)
     assert not may_be[1].may_show("group of people") and may_be[1].may_show("umbrella")
 
 

@@ -225,6 +225,7 @@ def test_learning_reaches_the_whole_model(parts):
     assert not [name for name in silent if "post_layernorm" not in name]
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_a_whole_lavida_runs_on_it(parts):
     mllm, tokenizer = parts

@@ -32,6 +32,7 @@ def test_attention_counts_each_token_with_itself_and_those_before_it():
     assert whole == pytest.approx(4 * half, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_compression_shortens_the_sequence_and_all_that_depends_on_it():
     detector = Detector(tiny_lavida(), name="tiny", device=torch.device("cpu"))
     before = detector.model.semantics.ratio

@@ -84,6 +84,7 @@ def test_what_compression_saves_is_a_table_of_its_own(recipe):
     assert cells(text, "0.5") == ["0.5", "90", "100", "2.0", "3.00", "4.0"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("study", "costs"),
     [("components", None), ("compression", [{"ratio": r, "kept_tokens": 90, **COST} for r in (1.0, 0.5)])],

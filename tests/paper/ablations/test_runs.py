@@ -35,11 +35,13 @@ def finished(out: Path, recipe: Recipe) -> None:
     OmegaConf.save(OmegaConf.create(json.loads(json.dumps(asdict(recipe)))), folder / "recipe.yaml")
 
 
+@pytest.mark.slow
 def test_a_run_whose_recipe_left_settings_to_the_preset_stays_valid(recipe, tmp_path):
     finished(tmp_path, recipe)
     assert runs_of(completed(recipe), tmp_path).result(RUN)["metrics"] == {"auc": 0.5}
 
 
+@pytest.mark.slow
 def test_a_run_with_another_effective_setting_is_refused(recipe, tmp_path):
     finished(tmp_path, replace(recipe, model={"preset": "small"}))
     with pytest.raises(InputError, match="holds a run with model.classifier_evidence False, not True"):

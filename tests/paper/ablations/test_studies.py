@@ -131,6 +131,7 @@ def test_only_parts_that_are_on_are_taken_out(shipped):
     assert {row.name for row in STUDIES["components"].rows(shipped)} == {DEFAULT, *there}
 
 
+@pytest.mark.slow
 def test_the_parts_of_the_presets():
     def parts(config: str) -> list[str]:
         base = completed(load_recipe(CONFIGS / f"{config}.yaml", ["data.root=."]))

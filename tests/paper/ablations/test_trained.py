@@ -25,15 +25,14 @@ def detector() -> Detector:
 
 
 @pytest.fixture(scope="module")
-def benchmark(tmp_path_factory):
-    return open_benchmark("ucsd-ped2", bright_ped2(tmp_path_factory.mktemp("data")))
+def benchmark(made_once):
+    return open_benchmark("ucsd-ped2", made_once("bright-ped2", bright_ped2) / "UCSDped2")
 
 
 @pytest.fixture(scope="module")
-def compression(detector, benchmark, tmp_path_factory) -> Path:
-    return ablate_trained(
-        "compression", benchmark=benchmark, detector=detector, out=tmp_path_factory.mktemp("out"), protocol=SPARSE
-    )
+def compression(detector, benchmark, made_once) -> Path:
+    given = {"benchmark": benchmark, "detector": detector, "protocol": SPARSE}
+    return made_once("compression", lambda out: ablate_trained("compression", out=out, **given)) / "compression.md"
 
 
 def settings(detector: Detector) -> dict:
@@ -122,6 +121,7 @@ def test_finished_rows_are_kept_and_the_rest_is_measured(detector, benchmark, tm
     assert content["costs"] is None and detector.motion
 
 
+@pytest.mark.slow
 def test_rows_of_another_question_are_refused(detector, benchmark, compression):
     options = {"benchmark": benchmark, "detector": detector, "out": compression.parent}
     with pytest.raises(
@@ -133,6 +133,7 @@ def test_rows_of_another_question_are_refused(detector, benchmark, compression):
         ablate_trained("compression", **options | {"detector": other}, protocol=SPARSE)
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_table(detector, benchmark, compression, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("lavida.detector.load", lambda name, *, device: detector)
     root = benchmark.videos[0].source.parents[1]

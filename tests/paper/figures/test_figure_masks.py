@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from bright_scenes import ABNORMAL, square
 
 from lavida.export.drawing import TRUTH
@@ -19,6 +20,7 @@ def centre(name: str) -> tuple[int, int]:
     return tuple((part.start + part.stop) // 2 for part in square(name))
 
 
+@pytest.mark.slow
 def test_each_category_of_each_video_has_its_surest_frame(case_of):
     sheet = draw_masks([case_of("Test001"), case_of("Test002")])  # the left one is a bicycle, the right one a car
     one, two, three, four = pairs(sheet)

@@ -52,6 +52,7 @@ def test_masks_lie_on_the_telling_frames_and_the_truth_around_them(case_of):
     assert [text for text in texts(sheet) if "score" in text][1].startswith("0.2 s   score 0.9")
 
 
+@pytest.mark.slow
 def test_without_truth_nothing_is_shaded_and_the_legend_does_not_name_it(case_of):
     (axes,) = plots(draw_scores([case_of("Test001", annotated=False)]))
     assert shades(axes) == []
@@ -64,12 +65,14 @@ def test_without_truth_nothing_is_shaded_and_the_legend_does_not_name_it(case_of
     assert "bicycle" in without and "car: not found" in without
 
 
+@pytest.mark.slow
 def test_several_videos_stand_beside_each_other(case_of):
     one, two, three = (draw_scores([case_of("Test001")] * count, moments=2) for count in (1, 2, 3))
     assert two.width > 1.9 * one.width and two.height == pytest.approx(one.height)
     assert three.height > 1.8 * two.height and len(plots(three)) == 3
 
 
+@pytest.mark.slow
 def test_odd_names_are_taken_literally_and_the_file_is_a_picture(case_of, tmp_path):
     case = case_of("Test002", categories=("costs $5 or $6", "打架", "_x"))
     sheet = draw_scores([replace(case, title="odd $x_2$ name")])

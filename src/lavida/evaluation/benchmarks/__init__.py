@@ -1,5 +1,6 @@
 """The benchmarks by name. A new one is a subclass of `Benchmark`, entered in `BENCHMARKS`."""
 
+import warnings
 from pathlib import Path
 
 from lavida.errors import unknown
@@ -9,7 +10,6 @@ from lavida.evaluation.benchmarks.official import (
     Expected,
     Interval,
     IntervalRule,
-    OfficialBenchmark,
     Truth,
     Video,
     find_video,
@@ -26,7 +26,6 @@ __all__ = [
     "Expected",
     "Interval",
     "IntervalRule",
-    "OfficialBenchmark",
     "Truth",
     "Video",
     "find_video",
@@ -36,6 +35,14 @@ __all__ = [
 BENCHMARKS: dict[str, type[Benchmark]] = {
     kind.name: kind for kind in (UcsdPed1, UcsdPed2, Avenue, ShanghaiTech, Ubnormal, UcfCrime, XdViolence)
 }
+
+
+def __getattr__(name: str) -> type[Benchmark]:
+    """The name of one version ago."""
+    if name != "OfficialBenchmark":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn("OfficialBenchmark is now called Benchmark", DeprecationWarning, stacklevel=2)
+    return Benchmark
 
 
 def open_benchmark(name: str, root: Path | str) -> Benchmark:

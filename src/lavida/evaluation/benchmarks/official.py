@@ -256,9 +256,6 @@ class Benchmark:
         return tracks_from_masks(self.pixel_labels(video))
 
 
-OfficialBenchmark = Benchmark  # its former name
-
-
 class Truth(NamedTuple):
     """The annotation of one video, read when asked for."""
 

@@ -21,7 +21,7 @@ from lavida.evaluation.held_out.answers import (
     row_measures,
 )
 from lavida.evaluation.held_out.further import COCO, CocoQuestions, further_questions, further_sets, intervals
-from lavida.evaluation.held_out.qualified import qualified_measures
+from lavida.evaluation.held_out.qualifier_pairs import qualified_measures
 from lavida.evaluation.held_out.questions import (
     CLIP_LENGTH,
     MOST_CLIPS,

@@ -103,7 +103,7 @@ class VideoClips(ABC):
             dataset=self.name,
             key=f"{video.name}/{video.frames[start]}",
             expressions=video.expressions,
-            left=video.absent,
+            out_of_view=video.absent,
         )
 
     def counts(self) -> dict[str, int]:

@@ -22,7 +22,7 @@ SPLITS = {"train": ("train",), "heldout": ("valid_u",)}
 class MeViS(VideoClips):
     """Clips with expressions of one object, of several, or (2024 release) of none; `heldout` is the official valid_u.
 
-    The first expression of a set of objects names its mask. Texts that are true of nothing are `left`.
+    The first expression of a set of objects names its mask. Texts that are true of nothing are `out_of_view`.
 
     Args:
         root: folder with `train` and `valid_u`.

@@ -23,6 +23,7 @@ from lavida.exposure.sample import SegmentationSample
 FORMAT = "lavida pack 1"
 INDEX = "pack.json"
 PICTURE, LABELS = "picture", "labels"  # of a sample
+OUT_OF_VIEW = "left"  # `SegmentationSample.out_of_view`, by the name that files have for it
 NO_LABEL = "ignores"  # whether a sample says which pixels have no label; True where it is not given
 LOCAL_HEADER = 30  # bytes before the name of an entry, of which four say how long name and extra field are
 
@@ -151,7 +152,7 @@ class PackedDataset:
             dataset=self.name,
             key=first["key"],
             expressions={name: tuple(texts) for name, texts in first.get("expressions", {}).items()},
-            left=frozenset(first.get("left", ())),
+            out_of_view=frozenset(first.get(OUT_OF_VIEW, ())),
             partial=frozenset(first.get("partial", ())),
             counts=first.get("counts", {}) if self._length == 1 else {},
         )

@@ -35,7 +35,7 @@ class Refer:
 
     The first expression of an object, or of a set of objects, names its mask; the others are names, too. One text for
     several objects is a target of its own, their union. The categories of all labelled objects of the picture are
-    listed with an empty mask, since they are surely there. Texts that are true of nothing (gRefCOCO) are `left`.
+    listed with an empty mask, since they are surely there. Texts that are true of nothing (gRefCOCO) are `out_of_view`.
 
     Args:
         root: folder that holds the folder of the annotations beside `images`, as the `refer` tools expect it.
@@ -89,7 +89,7 @@ class Refer:
             dataset=self.name,
             key=f"{self._part}/{sample.path.stem}",
             expressions=sample.said.more,
-            left=sample.said.absent.difference(masks),
+            out_of_view=sample.said.absent.difference(masks),
         )
 
     def counts(self) -> dict[str, int]:

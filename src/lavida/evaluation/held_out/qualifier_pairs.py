@@ -24,8 +24,8 @@ from lavida.evaluation.held_out.questions import CLIP_LENGTH, PICTURES, SIZE, ST
 from lavida.exposure.heldout import MIN_AREA, Query
 from lavida.exposure.mixture import Mixture
 from lavida.exposure.moving import set_in_motion
-from lavida.exposure.qualified import draw_qualified, is_thing, put
-from lavida.exposure.qualifiers import KINDS, Qualifier
+from lavida.exposure.qualified_draws import draw_qualified, is_thing, put
+from lavida.exposure.qualifier_proofs import KINDS, Qualifier
 from lavida.exposure.sample import SegmentationDataset, SegmentationSample
 from lavida.exposure.views import reframe
 from lavida.exposure.vocabulary import Vocabulary

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lavida.exposure.qualified import any_qualified, draw_probes, draw_qualified, draw_unproven, is_thing, put
+from lavida.exposure.qualified_draws import any_qualified, draw_probes, draw_qualified, draw_unproven, is_thing, put
+from lavida.exposure.qualifier_proofs import KINDS, Qualifier, colour_shares
 from lavida.exposure.qualifier_words import UNPROVEN, plural
-from lavida.exposure.qualifiers import KINDS, Qualifier, colour_shares
 from lavida.exposure.sample import SegmentationSample, Thing
 from lavida.exposure.views import reframe
 from lavida.model.phrase import split_phrase

@@ -1,7 +1,7 @@
 """Draws qualified categories: things with a true qualifier, things with a false one, and with one that nothing proves.
 
-What masks prove comes from `exposure.qualifiers`. Qualifiers that nothing proves ("person begging") are asked as false
-ones, in a share of their own: an unknown verb must not be answered with its noun.
+What masks prove comes from `exposure.qualifier_proofs`. Qualifiers that nothing proves ("person begging") are asked as
+false ones, in a share of their own: an unknown verb must not be answered with its noun.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lavida.exposure import qualifier_words as words
-from lavida.exposure.qualifiers import KINDS, Qualifier
+from lavida.exposure.qualifier_proofs import KINDS, Qualifier
 from lavida.exposure.sample import Asked
 from lavida.model.phrase import split_phrase
 

@@ -9,8 +9,8 @@ import torch
 from tiny import tiny_lavida
 
 from lavida.detector import Detector
-from lavida.evaluation.held_out import qualified
-from lavida.evaluation.held_out.qualified import (
+from lavida.evaluation.held_out import qualifier_pairs
+from lavida.evaluation.held_out.qualifier_pairs import (
     UNPROVEN,
     Pair,
     by_hand,
@@ -22,7 +22,7 @@ from lavida.evaluation.held_out.qualified import (
 from lavida.evaluation.held_out.questions import PICTURES
 from lavida.evaluation.tables import exposure_tables
 from lavida.exposure import qualifier_words
-from lavida.exposure.qualifiers import KINDS
+from lavida.exposure.qualifier_proofs import KINDS
 from lavida.exposure.sample import SegmentationSample
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.model.phrase import split_phrase
@@ -56,6 +56,7 @@ def test_the_pairs_by_hand_are_many_and_of_every_kind():
     assert len({tuple(row.values()) for row in rows}) == len(rows)
 
 
+@pytest.mark.slow
 def test_a_text_is_asked_alone_and_a_clip_answers_with_the_mean_of_its_frames():
     detector = Detector(tiny_lavida(), name="tiny", device=torch.device("cpu"))
     frames = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3)).astype(np.uint8)
@@ -86,12 +87,14 @@ def test_the_measures_of_a_model_that_always_hears_the_qualifier(monkeypatch: py
     pairs = [Pair("colour", f"red thing {i}", f"blue thing {i}") for i in range(4)]
     said = {"red": 3.0, "blue": -3.0}
     monkeypatch.setattr(
-        qualified, "text_logits", lambda _, __, texts: np.array([said.get(text.split()[0], 3.0) for text in texts])
+        qualifier_pairs,
+        "text_logits",
+        lambda _, __, texts: np.array([said.get(text.split()[0], 3.0) for text in texts]),
     )
-    monkeypatch.setattr(qualified, "made_pairs", lambda *_: iter([(sample, pairs)]))
-    monkeypatch.setattr(qualified, "pairs_by_hand", lambda *_: iter([(sample, pairs[:1])]))
-    monkeypatch.setattr(qualified, "further_sets", lambda *_: [])
-    monkeypatch.setattr(qualified, "_showing", lambda noun, *_: iter([(sample, ["red " + noun])]))
+    monkeypatch.setattr(qualifier_pairs, "made_pairs", lambda *_: iter([(sample, pairs)]))
+    monkeypatch.setattr(qualifier_pairs, "pairs_by_hand", lambda *_: iter([(sample, pairs[:1])]))
+    monkeypatch.setattr(qualifier_pairs, "further_sets", lambda *_: [])
+    monkeypatch.setattr(qualifier_pairs, "_showing", lambda noun, *_: iter([(sample, ["red " + noun])]))
     told = []
     measured = qualified_measures(detector, Path(), progress=lambda title, done, total, *_: told.append((title, done)))
     assert measured["made"]["colour"] == {"pairs": 4, "auc": 1.0, "order": 1.0, "found": 1.0, "alarms": 0.0}

@@ -15,6 +15,7 @@ from lavida.cli.evaluate import evaluate, heldout, report
 from lavida.cli.figure import figure
 from lavida.cli.models import models
 from lavida.cli.scan import scan
+from lavida.cli.serve import serve
 from lavida.cli.train import train
 from lavida.cli.watch import calibrate, watch
 from lavida.errors import InputError, disk_error
@@ -41,6 +42,7 @@ app.command()(report)
 app.command("demo-clip", hidden=True)(demo_clip)
 app.add_typer(data, name="data")
 app.add_typer(models, name="models")
+app.add_typer(serve, name="serve")
 
 
 @app.callback(invoke_without_command=True)

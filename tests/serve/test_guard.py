@@ -31,6 +31,7 @@ def test_every_route_of_the_document_is_refused_without_a_token(serving):
     assert [(method, path) for method, path, needs in routes if not needs] == [
         ("GET", "/api/health"),
         ("POST", "/api/session"),
+        ("DELETE", "/api/session"),
     ]
     for method, path, needs in routes:
         if needs:

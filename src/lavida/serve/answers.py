@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -61,10 +62,11 @@ class AskedOf(Asked):
 
 
 class JobAnswer(BaseModel):
-    """A job; times `..._at` are seconds since 1970."""
+    """A job; times `..._at` are seconds since 1970; `video_id` is the same for all jobs about one video."""
 
     id: str
     name: str
+    video_id: str
     anomalies: list[str]
     threshold: float
     stride: int | None
@@ -91,6 +93,7 @@ class JobAnswer(BaseModel):
         return cls(
             id=job.id,
             name=job.name,
+            video_id=hashlib.sha256(job.path.encode()).hexdigest()[:16],
             anomalies=list(job.anomalies),
             threshold=job.threshold,
             stride=job.stride,
@@ -141,9 +144,10 @@ class EventAnswer(BaseModel):
 
 
 class EventsAnswer(BaseModel):
-    """The events of a job at a threshold."""
+    """The events of a job at a threshold, and how many masks there are."""
 
     threshold: float
+    masks: int
     events: list[EventAnswer]
 
 

@@ -100,7 +100,7 @@ def _add_pages(app: FastAPI, service: Service, door: Door) -> None:
             )
         return answer
 
-    @app.delete("/api/session", status_code=204)
+    @app.delete("/api/session", status_code=204, openapi_extra=FREE)
     def end_session() -> Response:
         """Have the browser forget its token."""
         answer = Response(status_code=204)

@@ -80,7 +80,8 @@ def _add_found(router: APIRouter, service: Service) -> None:
         """The events at any threshold, without a new run."""
         job = service.job(id)
         found = service.detection(job)
-        return EventsAnswer(threshold=threshold or job.threshold, events=_events(found, threshold))
+        level = threshold or job.threshold
+        return EventsAnswer(threshold=level, events=_events(found, level), masks=len(found.masks_over(level)))
 
     @router.get("/masks")
     def get_masks(

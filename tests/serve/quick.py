@@ -104,6 +104,11 @@ def unhurried() -> QuickAnalyst:
     return QuickAnalyst(pause_s=0.1)
 
 
+def stand_in(model: str, device: str) -> QuickAnalyst:
+    """Takes the place of `load_detector`."""
+    return quick()
+
+
 def no_model() -> QuickAnalyst:
     raise InputError("no such model: toy; give a folder")
 

@@ -92,6 +92,7 @@ def _listening(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen()  # whoever comes early waits a moment
     except OSError as error:
         listening.close()
         raise InputError(f"cannot listen at {host}, port {port} ({reason(error)}); choose another --port") from error

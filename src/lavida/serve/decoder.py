@@ -12,6 +12,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from lavida.errors import InputError
+from lavida.serve.orphans import end_with_the_server
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -71,6 +72,7 @@ class Decoder:
 def _bound(memory: int) -> None:
     """What the process begins with."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's
+    end_with_the_server()
     from lavida.serve import films  # heavy, and before the bound: libraries reserve more than they use
     from lavida.video.stream import refuse_pointers
 

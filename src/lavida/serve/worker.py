@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import signal
-import threading
 import time
 from collections.abc import Callable, Sequence
-from multiprocessing import connection, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from lavida.errors import InputError, first_line, one_line
+from lavida.serve.orphans import end_with_the_server
 from lavida.serve.places import result_folder
 from lavida.serve.store import Job, Scores, Store
 
@@ -155,7 +153,7 @@ def work(
         told: gets None once the model is there, or a line that says why it is not.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, who ends this process
-    _end_with_the_server()
+    end_with_the_server()
     from lavida.video.stream import refuse_pointers
 
     refuse_pointers()
@@ -170,17 +168,3 @@ def work(
     while True:
         if not worker.step():
             time.sleep(POLL_S)
-
-
-def _end_with_the_server() -> None:
-    """However the server ends, this process does not outlive it: another one would work on the same jobs."""
-    server = parent_process()
-    if server is None:
-        return
-    sentinel = server.sentinel
-
-    def wait() -> None:
-        connection.wait([sentinel])
-        os._exit(1)
-
-    threading.Thread(target=wait, name="lavida-server-watch", daemon=True).start()

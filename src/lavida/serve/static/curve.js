@@ -77,8 +77,11 @@ export class Curve {
     this.axes(pen, (name) => style.getPropertyValue(name).trim());
     for (const other of this.others) this.line(pen, other.times, other.scores, style.getPropertyValue("--quiet").trim(), 1.5, [5, 4]);
     const count = this.rows[0]?.length ?? 0;
-    for (let k = count - 1; k >= 0 && count > 1; k--) this.line(pen, this.times, this.rows.map((row) => row[k]), colour(k), 1.5);
-    this.line(pen, this.times, this.scores, count > 1 ? style.color : colour(0), 2);
+    pen.globalAlpha = count > 1 ? 0.3 : 1;  // of several words the highest lies on it
+    this.line(pen, this.times, this.scores, count > 1 ? style.color : colour(0), count > 1 ? 5 : 2);
+    pen.globalAlpha = 1;
+    for (let k = count - 1; k >= 0 && count > 1; k--) this.line(pen, this.times, this.rows.map((row) => row[k]), colour(k), 1.8);
+    canvas.dataset.points = this.times.length;
     this.speak();
   }
 

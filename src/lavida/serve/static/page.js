@@ -118,8 +118,10 @@ async function attempt(place, button, what) {
 async function begun(job) {
   await list();
   show(job);
-  if (matchMedia("(max-width: 760px)").matches) $("job").scrollIntoView();
+  if (isNarrow()) $("job").scrollIntoView();
 }
+
+const isNarrow = () => matchMedia("(max-width: 760px)").matches;
 
 // the list of jobs
 
@@ -315,6 +317,7 @@ async function begin() {
   $("source").append(...folder.videos.map((video) => make("option", { value: video.path, textContent: video.path })));
   const linked = jobs.find((job) => job.id === location.hash.slice(1));
   if (linked) show(linked);
+  if (linked && isNarrow()) $("job").scrollIntoView();
   const again = () => list().catch(() => {}).finally(() => setTimeout(again, LIST_MS));
   setTimeout(again, LIST_MS);
 }

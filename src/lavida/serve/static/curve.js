@@ -129,6 +129,7 @@ export class Curve {
     pen.strokeStyle = pen.fillStyle = colour;
     pen.lineWidth = width;
     pen.setLineDash(dashes);
+    pen.lineJoin = "round";
     pen.beginPath();
     let column = -1, high = 0, low = 1;  // of more samples than pixels the highest and the lowest are drawn
     times.forEach((time, i) => {

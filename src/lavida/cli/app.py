@@ -12,6 +12,7 @@ from lavida.cli.ablate import ablate, ablate_trained
 from lavida.cli.data import data
 from lavida.cli.detect import demo_clip, detect, events
 from lavida.cli.evaluate import evaluate, heldout, report
+from lavida.cli.export import export
 from lavida.cli.figure import figure
 from lavida.cli.models import models
 from lavida.cli.scan import scan
@@ -29,6 +30,7 @@ _UsageError: Any = typer.BadParameter.__base__
 app = typer.Typer(name="lavida", add_completion=False, pretty_exceptions_enable=False)
 app.command()(detect)
 app.command()(events)
+app.command()(export)
 app.command()(scan)
 app.command()(watch)
 app.command()(calibrate)

@@ -130,6 +130,7 @@ class Detector:
         pixel_maps: bool = False,
         fps: float = FOLDER_FPS,
         progress: Callable[[int], object] | None = None,
+        scored: Callable[[ScoredClip], object] | None = None,
     ) -> Detection:
         """Find when and where the described anomalies happen. A path is decoded in a thread while the model works.
 
@@ -143,6 +144,7 @@ class Detector:
             pixel_maps: Also keep the logits of every analysed frame at display size (grows with the video).
             fps: Frames a second of arrays, lists and folders; a video and an iterable know their times.
             progress: Called with the number of frames read so far.
+            scored: Called with each clip as soon as it has its scores; what it raises ends the detection.
 
         Raises:
             InputError: The source, the categories or a setting cannot be used.
@@ -176,6 +178,8 @@ class Detector:
             for clip in self._scored(log, opened, anomalies, clock=clock):
                 with clock.stage("masks"):
                     builder.add(clip)
+                if scored is not None:
+                    scored(clip)
             stride = stride or steady_stride(builder.sampled)
             return builder.finish(log, self._run_record(opened, anomalies, stride, threshold, clock, len(log.times)))
 

@@ -12,9 +12,11 @@ from lavida.cli.ablate import ablate, ablate_trained
 from lavida.cli.data import data
 from lavida.cli.detect import demo_clip, detect, events
 from lavida.cli.evaluate import evaluate, heldout, report
+from lavida.cli.export import export
 from lavida.cli.figure import figure
 from lavida.cli.models import models
 from lavida.cli.scan import scan
+from lavida.cli.serve import serve
 from lavida.cli.train import train
 from lavida.cli.watch import calibrate, watch
 from lavida.errors import InputError, disk_error
@@ -28,6 +30,7 @@ _UsageError: Any = typer.BadParameter.__base__
 app = typer.Typer(name="lavida", add_completion=False, pretty_exceptions_enable=False)
 app.command()(detect)
 app.command()(events)
+app.command()(export)
 app.command()(scan)
 app.command()(watch)
 app.command()(calibrate)
@@ -41,6 +44,7 @@ app.command()(report)
 app.command("demo-clip", hidden=True)(demo_clip)
 app.add_typer(data, name="data")
 app.add_typer(models, name="models")
+app.add_typer(serve, name="serve")
 
 
 @app.callback(invoke_without_command=True)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from fractions import Fraction
+from collections.abc import Callable
 from itertools import dropwhile, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
 
 from lavida.errors import InputError, reason
 from lavida.export.drawing import Label, MaskLayer, colours, draw_score_bar
+from lavida.export.film import encoder, ticks_of
 from lavida.video.decode import decoded_ahead
 from lavida.video.source import Source
 
@@ -22,9 +20,6 @@ if TYPE_CHECKING:
     from lavida.detection import Detection, Mask
 
 MAX_WIDTH, MAX_HEIGHT = 1280, 8192  # of a folder of long scans; H.264 has no more than 16,384
-_BT601 = 6  # H.264's number for the matrix
-TICKS_A_SECOND = 90_000
-CLOCK = Fraction(1, TICKS_A_SECOND)
 
 
 def write_overlay(
@@ -50,7 +45,9 @@ def write_overlay(
     try:
         with (
             decoded_ahead(source or detection.source or detection.info.path) as footage,
-            _encoder(path, size=size, fps=detection.info.fps, ticks=_ticks(detection)) as encode,
+            encoder(
+                path, size=size, fps=detection.info.fps, ticks=ticks_of(detection.times, end_s=detection.end_s)
+            ) as encode,
         ):
             # a stretch of a source begins later than the file
             frames = dropwhile(lambda frame: frame.time_s < detection.times[0], footage.read(stride=1, size=size))
@@ -116,63 +113,3 @@ def _event_categories(detection: Detection) -> list[str | None]:
         first, stop = np.searchsorted(detection.times, [event.start_s, event.end_s])
         at[first:stop] = [event.category] * int(stop - first)
     return at
-
-
-def _ticks(detection: Detection) -> list[int]:
-    """When each frame is shown, in ticks of the overlay's clock from its start, and the end of the last one.
-
-    Frames that share a time are shown one tick after the other: players want one picture at a time.
-    """
-    shown = np.append(detection.times, detection.end_s) - detection.times[0]
-    ticks: list[int] = []
-    for tick in np.round(shown * TICKS_A_SECOND).astype(np.int64).tolist():
-        ticks.append(max(tick, ticks[-1] + 1) if ticks else tick)
-    return ticks
-
-
-@contextmanager
-def _encoder(
-    path: Path, *, size: tuple[int, int], fps: float, ticks: list[int]
-) -> Iterator[Callable[[np.ndarray], None]]:
-    rate = max(Fraction(fps).limit_denominator(1001), Fraction(1, 1001))  # a time lapse may be far slower
-    lasts = dict(zip(ticks, np.diff(ticks).tolist(), strict=False))
-    waiting = iter(ticks)
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        stream = _add_stream(container, rate)
-        stream.height, stream.width = size
-        stream.pix_fmt = "yuv420p"
-        stream.codec_context.time_base = CLOCK
-        # said aloud, for players guess another matrix for large videos and show other colours
-        stream.codec_context.colorspace, stream.codec_context.color_range = _BT601, ColorRange.MPEG
-
-        held: list[av.Packet] = []
-        starts: list[int] = []
-
-        def mux(packets: list[av.Packet]) -> None:
-            for packet in packets:
-                # the muxer would let the last one last no longer than the one before it
-                tick = Fraction(packet.time_base) / CLOCK
-                packet.duration = round(lasts[round((packet.pts or 0) * tick)] / tick)
-                container.mux(held)
-                held[:] = [packet]
-                starts.append(packet.dts or 0)
-
-        def encode(image: np.ndarray) -> None:
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG)
-            frame.pts, frame.time_base = next(waiting), CLOCK
-            mux(stream.encode(frame))
-
-        yield encode
-        mux(stream.encode())
-        for packet in held:  # what is stored last, not shown last, decides how long the whole is
-            whole = round((ticks[-1] - ticks[0]) * CLOCK / packet.time_base)
-            packet.duration = max(packet.duration or 0, whole - (starts[-1] - starts[0]))
-        container.mux(held)
-
-
-def _add_stream(container: av.container.OutputContainer, rate: Fraction) -> av.VideoStream:
-    try:
-        return container.add_stream("libx264", rate=rate, options={"crf": "23", "preset": "veryfast"})
-    except av.codec.codec.UnknownCodecError:  # an FFmpeg built without it
-        return container.add_stream("mpeg4", rate=rate, options={"qscale": "4"})

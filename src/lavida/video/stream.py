@@ -29,6 +29,17 @@ UNLIKELY_RATE, HIGHEST_RATE = 240.0, 2000.0  # announced, to be looked into; mea
 TELEVISION = 25.0  # where nothing tells
 _AGREES = 1.5  # an announced rate with a measured one, by a factor of at most
 _BREAK = 8  # usual steps: a pause, not a frame
+# formats that name other files or addresses, which FFmpeg would open, too
+POINTERS = frozenset(
+    "hls dash concat concatf imf image2 lavfi libopenmpt rtp rtsp sap sdp tty vapoursynth webm_dash_manifest".split()
+)
+_options: dict[str, str] = {}  # of all that is opened in this process
+
+
+def refuse_pointers() -> None:
+    """From now on this process opens no file that points to others: a stranger's could read what is the server's."""
+    whole = ",".join(sorted(av.formats_available - POINTERS))
+    _options.update(format_whitelist=whole, protocol_whitelist="file")
 
 
 @contextmanager
@@ -40,7 +51,7 @@ def opened(path: Path) -> Iterator[Reading]:
     """
     try:
         # "file:" keeps FFmpeg from taking a name such as "a:b.mp4" for a network protocol.
-        container = av.open(f"file:{path}", metadata_errors="ignore")
+        container = av.open(f"file:{path}", options=dict(_options), metadata_errors="ignore")
     except PermissionError as error:
         raise InputError(f"no permission to read: {path}; change its permissions or copy it") from error
     except (av.error.FFmpegError, ValueError) as error:

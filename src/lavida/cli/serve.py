@@ -1,0 +1,113 @@
+"""`lavida serve`: a page and an API; `lavida serve token`: who may use it."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lavida.cli.options import DeviceOption, ModelOption
+from lavida.errors import InputError, reason, writing_to
+from lavida.terminal import print_message, print_result
+
+DATA = Path("lavida-serve")
+TokenFile = Annotated[Path | None, typer.Option(help="Who may use it: a file that lavida serve token writes.")]
+
+serve = typer.Typer(help="A page and an API: drop a video, type words, see when and where.", add_completion=False)
+
+
+@serve.callback(invoke_without_command=True)
+def serve_pages(
+    context: typer.Context,
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; others than this machine's need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Its port.", min=1, max=65535)] = 8000,
+    data: Annotated[Path, typer.Option(help="Folder for videos, results and the queue.")] = DATA,
+    folder: Annotated[Path | None, typer.Option(help="Videos below it can be chosen, too.")] = None,
+    token_file: TokenFile = None,
+    database: Annotated[str | None, typer.Option(help="URL of a database instead of SQLite in --data.")] = None,
+    model: ModelOption = "nano",
+    device: DeviceOption = "auto",
+) -> None:
+    """Serve a page and an API on which videos are looked at."""
+    if context.invoked_subcommand is not None:
+        return
+    try:
+        import fastapi
+        import python_multipart
+        import uvicorn
+    except ImportError as error:
+        raise InputError("FastAPI, uvicorn or python-multipart is missing: pip install 'lavida[serve]'") from error
+    assert fastapi
+    assert python_multipart
+    from lavida.files import locked
+    from lavida.serve.app import create_app
+    from lavida.serve.keeper import Keeper
+    from lavida.serve.places import PARTIAL
+    from lavida.serve.settings import ServeSettings
+    from lavida.serve.store import Store
+    from lavida.serve.tokens import read_tokens
+    from lavida.serve.worker import load_detector
+
+    settings = ServeSettings(
+        data=data.resolve(), folder=folder, host=host, port=port, database=database, model=model, device=device
+    )
+    tokens = None if token_file is None else read_tokens(token_file)
+    if tokens is None and not settings.is_local:
+        raise InputError(f"whoever reaches {host} could use it: give --token-file (lavida serve token makes one)")
+    if folder is not None and not folder.is_dir():
+        raise InputError(f"no such folder: {folder}; give one with videos")
+    if model != "nano":
+        from lavida.detector import model_folder
+
+        model_folder(model)  # refused here rather than in the log of another process
+    partial_folder = settings.data / PARTIAL
+    with writing_to(data):
+        partial_folder.mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = str(partial_folder)  # uploads in the making lie on the disk that they are meant for
+    with locked(settings.data / "serve.lock", wait=False) as alone:
+        if not alone:
+            raise InputError(f"another lavida serve works in {data}; stop it, or give another --data")
+        listening = _listening(host, port)
+        store = Store(settings.data, database=database)
+        keeper = Keeper(settings, store, partial(load_detector, model, device))
+        app = create_app(settings, store, tokens=tokens, keeper=keeper)
+        logging.getLogger("lavida").addHandler(logging.StreamHandler())
+        shown = f"[{host}]" if ":" in host else host
+        print_message(f"open http://{shown}:{port}/ (Ctrl-C ends it)")
+        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3, server_header=False)
+        uvicorn.Server(config).run(sockets=[listening])
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """The socket, opened before anything else is started: a port that is taken is one line."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+        listening.listen()  # whoever comes early waits a moment
+    except OSError as error:
+        listening.close()
+        raise InputError(f"cannot listen at {host}, port {port} ({reason(error)}); choose another --port") from error
+    return listening
+
+
+@serve.command()
+def token(
+    token_file: Annotated[Path, typer.Option(help="The file that --token-file of lavida serve reads.")] = Path(
+        "lavida-tokens.txt"
+    ),
+    name: Annotated[str, typer.Option(help="Whose it is, for those who read the file.")] = "",
+) -> None:
+    """Make a token: print it once, and add its SHA-256 to the file."""
+    from lavida.serve.tokens import make_token
+
+    print_result(make_token(token_file, name=name))
+    print_message(f"its hash is in {token_file}; remove that line to take it back; start again to have it known")

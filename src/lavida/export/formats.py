@@ -1,0 +1,217 @@
+"""A detection in the formats of other tools: COCO, CVAT, Label Studio, CSV, WebVTT."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+from pycocotools import mask as coco_rle
+
+from lavida.detection import Detection, Event, Mask, shortest
+from lavida.errors import unknown
+from lavida.files import atomic_file, atomic_folder
+from lavida.video.decode import open_source
+from lavida.video.excerpt import Excerpt
+
+COCO_FILE, PICTURES = "coco.json", "images"
+JPEG_QUALITY = 92
+EVENT_COLUMNS = "start_s end_s peak_s peak_score category x y width height".split()
+
+
+def write_export(detection: Detection, kind: str, out: Path, *, frames: bool = False) -> None:
+    """Write what `detection` found, at its threshold, for another tool.
+
+    Args:
+        detection: the result.
+        kind: one of `FORMATS`.
+        out: the file to write; with `frames` the folder, for `coco.json` and its pictures.
+        frames: of COCO, also write the analysed frames.
+
+    Raises:
+        InputError: an unknown kind, a place that cannot be written, or a video that cannot be read again.
+    """
+    if kind not in FORMATS:
+        raise unknown("format", kind, FORMATS)
+    if not frames:
+        with atomic_file(out) as partial:
+            partial.write_text(FORMATS[kind](detection), encoding="utf-8", newline="")
+        return
+    with atomic_folder(out, replaces=COCO_FILE) as folder:
+        (folder / COCO_FILE).write_text(FORMATS[kind](detection), encoding="utf-8")
+        (folder / PICTURES).mkdir()
+        for frame in Excerpt(detection.source or open_source(detection.info.path), detection.sampled).read():
+            if frame.image is not None:
+                path = folder / PICTURES / _picture(detection, frame.index)
+                cv2.imwrite(str(path), frame.image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+
+
+def coco(detection: Detection) -> str:
+    """COCO's object detection: an image for every analysed frame, masks with boxes, areas and scores."""
+    info, numbers = detection.info, {name: i for i, name in enumerate(detection.categories, start=1)}
+    images = [
+        {
+            "id": int(frame),
+            "file_name": f"{PICTURES}/{_picture(detection, frame)}",
+            "width": info.width,
+            "height": info.height,
+            "time_s": float(detection.times[frame]),
+            "score": shortest(score),
+        }
+        for frame, score in zip(detection.sampled, detection.sampled_scores, strict=True)
+    ]
+    annotations = [
+        {
+            "id": number,
+            "image_id": mask.frame,
+            "category_id": numbers[mask.category],
+            "segmentation": mask.rle,
+            "bbox": list(mask.box or (0.0, 0.0, 0.0, 0.0)),
+            "area": float(coco_rle.area(mask.rle)),
+            "iscrowd": 0,
+            "score": mask.score,
+        }
+        for number, mask in enumerate(sorted(detection.masks, key=lambda mask: mask.frame), start=1)
+    ]
+    categories = [{"id": number, "name": name} for name, number in numbers.items()]
+    whole: dict[str, Any] = {"info": {"description": info.path.name}, "licenses": [], "images": images}
+    return json.dumps(whole | {"annotations": annotations, "categories": categories}, allow_nan=False)
+
+
+def cvat(detection: Detection) -> str:
+    """CVAT for video 1.1: a track for each stretch of analysed frames in which a category has a mask."""
+    info = detection.info
+    root = ElementTree.Element("annotations")
+    ElementTree.SubElement(root, "version").text = "1.1"
+    task = ElementTree.SubElement(ElementTree.SubElement(root, "meta"), "task")
+    for name, value in (("size", len(detection.times)), ("mode", "interpolation"), ("start_frame", 0)):
+        ElementTree.SubElement(task, name).text = str(value)
+    ElementTree.SubElement(task, "stop_frame").text = str(len(detection.times) - 1)
+    labels = ElementTree.SubElement(task, "labels")
+    for category in detection.categories:
+        label = ElementTree.SubElement(labels, "label")
+        ElementTree.SubElement(label, "name").text = category
+        ElementTree.SubElement(label, "type").text = "mask"
+    size = ElementTree.SubElement(task, "original_size")
+    ElementTree.SubElement(size, "width").text = str(info.width)
+    ElementTree.SubElement(size, "height").text = str(info.height)
+    for number, track in enumerate(_tracks(detection)):
+        node = ElementTree.SubElement(root, "track", id=str(number), label=track[0].category, source="auto")
+        for mask in track:
+            _add_mask(node, mask, frame=mask.frame, outside="0")
+        after = int(np.searchsorted(detection.sampled, track[-1].frame, side="right"))
+        if after < len(detection.sampled):  # there it is gone
+            _add_mask(node, track[-1], frame=int(detection.sampled[after]), outside="1")
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def label_studio(detection: Detection) -> str:
+    """Label Studio: one task with predictions, `videorectangle` of masks and `timelinelabels` of events."""
+    info, frames = detection.info, len(detection.times)
+    results: list[dict[str, Any]] = []
+    for number, track in enumerate(_tracks(detection)):
+        sequence = [_percent(mask, detection) for mask in track if mask.box is not None]
+        if sequence:
+            sequence[-1]["enabled"] = False  # it does not go on behind the last one
+            value: dict[str, Any] = {"framesCount": frames, "duration": detection.end_s, "sequence": sequence}
+            value["labels"] = [track[0].category]
+            at: dict[str, Any] = {"id": f"box-{number}", "from_name": "box", "to_name": "video"}
+            results.append(at | {"type": "videorectangle", "value": value})
+    for number, event in enumerate(detection.events()):
+        first, last = _frames_of(event, detection)
+        span = {"ranges": [{"start": first + 1, "end": last + 1}], "timelinelabels": [event.category]}
+        at = {"id": f"event-{number}", "from_name": "event", "to_name": "video"}
+        results.append(at | {"type": "timelinelabels", "value": span, "score": event.peak_score})
+    prediction: dict[str, Any] = {"model_version": str(detection.run.get("model", "lavida")), "result": results}
+    prediction["score"] = shortest(detection.scores.max())
+    return json.dumps([{"data": {"video": info.path.name}, "predictions": [prediction]}], allow_nan=False, indent=1)
+
+
+def events_csv(detection: Detection) -> str:
+    """One row for each event; the box is that of the peak, empty where there is none."""
+    text = io.StringIO()
+    rows = csv.writer(text)
+    rows.writerow(EVENT_COLUMNS)
+    for event in detection.events():
+        box = event.box or ("", "", "", "")
+        rows.writerow([event.start_s, event.end_s, event.peak_s, event.peak_score, event.category, *box])
+    return text.getvalue()
+
+
+def vtt(detection: Detection) -> str:
+    """WebVTT: events as subtitles or chapters, to the millisecond."""
+    cues = ["WEBVTT"]
+    for number, event in enumerate(detection.events(), start=1):
+        # of the three characters that mean something in a cue
+        words = event.category.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        cues.append(f"{number}\n{_stamp(event.start_s)} --> {_stamp(event.end_s)}\n{words} ({event.peak_score:.2f})")
+    return "\n\n".join(cues) + "\n"
+
+
+FORMATS: dict[str, Callable[[Detection], str]] = {
+    "coco": coco,
+    "cvat": cvat,
+    "label-studio": label_studio,
+    "csv": events_csv,
+    "vtt": vtt,
+}
+
+
+def _picture(detection: Detection, frame: int) -> str:
+    return f"{detection.info.stem}-{frame:07d}.jpg"
+
+
+def _tracks(detection: Detection) -> Iterator[list[Mask]]:
+    """Masks of one category in analysed frames that follow each other."""
+    place = {int(frame): i for i, frame in enumerate(detection.sampled)}
+    ordered = sorted(detection.masks, key=lambda mask: (detection.categories.index(mask.category), mask.frame))
+    numbered = enumerate(ordered)
+    for _, stretch in groupby(numbered, key=lambda each: (each[1].category, place[each[1].frame] - each[0])):
+        yield [mask for _, mask in stretch]
+
+
+def _add_mask(track: ElementTree.Element, mask: Mask, *, frame: int, outside: str) -> None:
+    told = {"frame": str(frame), "outside": outside, "keyframe": "1"}
+    ElementTree.SubElement(track, "mask", told | _rows_of(mask))
+
+
+def _rows_of(mask: Mask) -> dict[str, str]:
+    """A mask as CVAT has it: run lengths row by row within its box, the background first."""
+    left, top, width, height = (int(side) for side in mask.box or (0, 0, 1, 1))
+    values = mask.pixels[top : top + height, left : left + width].reshape(-1)
+    edges = np.flatnonzero(np.diff(values)) + 1
+    runs = np.diff([0, *edges.tolist(), len(values)]).tolist()
+    counts = [0, *runs] if values[0] else runs
+    box = {"left": left, "top": top, "width": width, "height": height, "z_order": 0}
+    said = {name: str(value) for name, value in box.items()}
+    return {"occluded": "0", "rle": ", ".join(map(str, counts))} | said
+
+
+def _percent(mask: Mask, detection: Detection) -> dict[str, Any]:
+    """A key frame of Label Studio: sides in percent of the frame's, frames counted from 1."""
+    assert mask.box is not None
+    (x, y, width, height), info = mask.box, detection.info
+    sides = {"x": 100 * x / info.width, "y": 100 * y / info.height}
+    sides |= {"width": 100 * width / info.width, "height": 100 * height / info.height}
+    time_s = float(detection.times[mask.frame])
+    return {"frame": mask.frame + 1, "time": time_s, "enabled": True, "rotation": 0} | sides
+
+
+def _frames_of(event: Event, detection: Detection) -> tuple[int, int]:
+    """The first and the last frame of an event."""
+    first, stop = np.searchsorted(detection.times, [event.start_s, event.end_s]).tolist()
+    return first, max(first, stop - 1)
+
+
+def _stamp(seconds: float) -> str:
+    whole = round(seconds * 1000)
+    minutes, rest = divmod(whole, 60_000)
+    return f"{minutes // 60:02d}:{minutes % 60:02d}:{rest // 1000:02d}.{rest % 1000:03d}"

@@ -1,0 +1,1 @@
+"""Serve: a page and an API, jobs in a queue, one process that works on them."""

@@ -1,0 +1,60 @@
+"""Whatever goes wrong becomes one line of JSON, `{"message": ...}`, and never a traceback."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response
+
+from lavida.errors import InputError, one_line
+from lavida.serve.answers import Fault
+from lavida.serve.guard import Refused
+
+_MEANING = {
+    400: "The request cannot be read.",
+    401: "A token is needed, or is wrong.",
+    403: "Another page asks.",
+    404: "There is no such thing.",
+    409: "Not yet.",
+    413: "Too much is sent.",
+    415: "Another kind of body is needed.",
+    421: "The server is not called so.",
+    422: "What is wrong with what was given.",
+    429: "Too much at once.",
+    507: "The disk is full.",
+}
+FAULTS: dict[int | str, dict[str, Any]] = {
+    status: {"model": Fault, "description": meaning} for status, meaning in _MEANING.items()
+}
+
+
+def said(errors: Sequence[Mapping[str, Any]]) -> str:
+    """What pydantic found, as one line: the first of it, and where."""
+    first = errors[0]
+    place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return one_line(f"{place}: {message}" if place else message)[:500]
+
+
+def add_faults(app: FastAPI) -> None:
+    """Have the application answer so."""
+
+    @app.exception_handler(Refused)
+    async def refused(request: Request, error: Refused) -> Response:
+        return error.answer()
+
+    @app.exception_handler(InputError)
+    async def mendable(request: Request, error: InputError) -> Response:
+        return JSONResponse({"message": str(error)}, 422)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(request: Request, error: RequestValidationError) -> Response:
+        return JSONResponse({"message": said(error.errors())}, 422)
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        return JSONResponse({"message": one_line(error.detail)}, error.status_code, error.headers)

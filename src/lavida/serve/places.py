@@ -1,0 +1,94 @@
+"""Where things lie below the server's folder, and which files it may read beside it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from lavida.errors import InputError
+from lavida.files import natural_order
+from lavida.video.suffixes import VIDEO_SUFFIXES
+
+UPLOADS, JOBS, PARTIAL = "uploads", "jobs", "partial"
+MOST_LISTED, MOST_VISITED, DEEPEST = 1000, 50_000, 12
+NAME_LENGTH = 120
+
+
+def upload_place(data: Path, id: str, name: str) -> Path:
+    """Where an uploaded video lies: nothing of its name but a plain suffix, which some formats are known by."""
+    suffix = Path(name).suffix.lower()
+    return data / UPLOADS / f"{id}{suffix if suffix in VIDEO_SUFFIXES else '.video'}"
+
+
+def job_folder(data: Path, id: str) -> Path:
+    """All that belongs to a job but its video."""
+    return data / JOBS / id
+
+
+def result_folder(data: Path, id: str) -> Path:
+    """The result folder of a job, as `lavida detect` writes it."""
+    return job_folder(data, id) / "result"
+
+
+def shown_name(name: str) -> str:
+    """What a client calls a file, as one short line without a path."""
+    last = re.split(r"[/\\]", name)[-1]
+    plain = "".join(letter if letter.isprintable() else " " for letter in last)
+    return " ".join(plain.split())[-NAME_LENGTH:] or "video"
+
+
+def within(folder: Path | None, given: str) -> Path:
+    """The video at a path below the allowed folder.
+
+    Raises:
+        InputError: there is no such folder or file, or it lies elsewhere, be it by a link.
+    """
+    if folder is None:
+        raise InputError("no folder of videos is open: start the server with --folder, or upload the video")
+    root = folder.resolve()
+    try:
+        path = (root / given).resolve()
+        found = path.is_relative_to(root) and path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a zero
+        found = False
+    if not found:
+        raise InputError(f"no such video in the folder: {shown_name(given)}; choose one of the list")
+    return path
+
+
+def listed(folder: Path) -> list[tuple[str, int]]:
+    """Videos below a folder by their names, in natural order: relative path, bytes; links are not followed."""
+    found = sorted(_videos(folder.resolve()), key=lambda entry: natural_order(entry[0]))
+    return found[:MOST_LISTED]
+
+
+def _videos(root: Path) -> Iterator[tuple[str, int]]:
+    visited = 0
+    for place, folders, files in os.walk(root):
+        inside = Path(place).relative_to(root)
+        folders[:] = [] if len(inside.parts) >= DEEPEST else sorted(f for f in folders if not f.startswith("."))
+        for name in sorted(files, key=natural_order):
+            visited += 1
+            if visited > MOST_VISITED:
+                return
+            path = Path(place, name)
+            if name.startswith(".") or path.suffix.lower() not in VIDEO_SUFFIXES or path.is_symlink():
+                continue
+            try:
+                yield (inside / name).as_posix(), path.stat().st_size
+            except OSError:  # gone meanwhile
+                continue
+
+
+def used(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    total = 0
+    for place, _, files in os.walk(folder):
+        for name in files:
+            try:
+                total += os.lstat(os.path.join(place, name)).st_size
+            except OSError:
+                continue
+    return total

@@ -1,0 +1,214 @@
+"""What the routes share: jobs with their files, results in memory, room for more, films in the making."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from threading import Lock
+from typing import Literal
+
+import numpy as np
+
+from lavida.detection import Detection
+from lavida.errors import InputError
+from lavida.serve import films
+from lavida.serve.answers import JobAnswer
+from lavida.serve.decoder import Decoder
+from lavida.serve.guard import Refused
+from lavida.serve.keeper import Keeper
+from lavida.serve.places import job_folder, result_folder, used
+from lavida.serve.settings import ServeSettings
+from lavida.serve.store import Job, Store
+
+REMEMBERED = 6  # results
+SOON_S, LATER_S = 10, 60  # when to try again
+COPY = "copy.mp4"
+
+
+class Service:
+    """A server's parts.
+
+    Args:
+        settings: of the server.
+        store: its jobs.
+        keeper: of the worker; None: jobs are worked on elsewhere.
+        decoder: makes what decodes.
+    """
+
+    def __init__(
+        self, settings: ServeSettings, store: Store, *, keeper: Keeper | None, decoder: type[Decoder] = Decoder
+    ) -> None:
+        self.settings, self.store, self.keeper = settings, store, keeper
+        limits = settings.limits
+        self.looks = decoder(memory=limits.memory, within_s=limits.look_s)
+        self.films = decoder(memory=limits.memory, within_s=limits.film_s)
+        self._making: dict[Path, asyncio.Task[None]] = {}
+        self._faults: dict[Path, str] = {}
+        self._results: OrderedDict[str, Detection] = OrderedDict()
+        self._lock = Lock()
+
+    def job(self, id: str) -> Job:
+        """A job; a wrong id is answered with 404."""
+        job = self.store.get(id)
+        if job is None:
+            raise Refused(404, f"no such job: {id[:40]}")
+        return job
+
+    def told(self, job: Job) -> JobAnswer:
+        """A job as the API tells it."""
+        ahead = self.store.ahead(job) if job.state == "queued" else 0
+        return JobAnswer.of(job, ahead=ahead, video=self._video_state(job))
+
+    def _video_state(self, job: Job) -> Literal["ready", "made", "failed", "wanted"]:
+        place = self.copy_place(job)
+        if job.plays or place.is_file():
+            return "ready"
+        if place in self._faults:
+            return "failed"
+        return "made" if place in self._making else "wanted"
+
+    def check_room(self, size: int) -> None:
+        """Refuse a job, with so many bytes of upload, for which there is no room."""
+        limits, data = self.settings.limits, self.settings.data
+        if self.store.count("queued", "running") >= limits.waiting:
+            raise Refused(429, f"{limits.waiting} jobs are waiting; try again later", retry_after=SOON_S)
+        if self.store.count() >= limits.kept:
+            raise Refused(429, f"{limits.kept} jobs are kept; remove some", retry_after=LATER_S)
+        if shutil.disk_usage(data).free - size < limits.free or used(data) + size > limits.disk:
+            raise Refused(507, "the server's disk is full; remove some jobs", retry_after=LATER_S)
+
+    def detection(self, job: Job) -> Detection:
+        """The result of a job that is done; before, the request is answered with 409."""
+        if job.state != "done":
+            wait = SOON_S if job.state in ("queued", "running") else None
+            raise Refused(409, f"there is no result: the job is {job.state}", retry_after=wait)
+        with self._lock:
+            if job.id not in self._results:
+                self._results[job.id] = Detection.load(result_folder(self.settings.data, job.id))
+                while len(self._results) > REMEMBERED:
+                    self._results.popitem(last=False)
+            self._results.move_to_end(job.id)
+            return self._results[job.id]
+
+    def at(self, job: Job, threshold: float | None) -> Detection:
+        """The result at another threshold."""
+        found = self.detection(job)
+        return found if threshold is None else replace(found, threshold=threshold, masks=[])
+
+    def moment(self, job: Job, *, frame: int | None, time_s: float | None) -> tuple[int, float]:
+        """Number and time of the frame asked for, or of the one shown at a time; of those scored while a job runs.
+
+        Raises:
+            Refused: there is no such frame.
+        """
+        if job.state == "done":
+            times = self.detection(job).times
+            frames = np.arange(len(times))
+        else:
+            clips = self.store.scores(job.id)
+            frames = np.array([number for clip in clips for number in clip["frames"]], np.int64)
+            times = np.array([moment for clip in clips for moment in clip["times"]])
+        if frame is not None and time_s is None:
+            place = int(np.searchsorted(frames, frame))
+        elif time_s is not None and frame is None:
+            place = int(np.searchsorted(times, time_s, side="right")) - 1
+        else:
+            raise Refused(422, "give either frame or time_s")
+        if not 0 <= place < len(frames) or (frame is not None and frames[place] != frame):
+            raise Refused(404, "there is no such frame, or it has not been reached yet")
+        return int(frames[place]), float(times[place])
+
+    def copy_place(self, job: Job) -> Path:
+        """Where the copy of a job's video is that browsers play."""
+        return job_folder(self.settings.data, job.id) / COPY
+
+    def playable(self, job: Job) -> Path | None:
+        """A file of the job's video whose stamps are its times, if there is one yet."""
+        if job.plays:
+            return Path(job.path)
+        place = self.copy_place(job)
+        return place if place.is_file() else None
+
+    async def picture(self, job: Job, frame: int, time_s: float, width: int | None) -> bytes:
+        """One frame as a JPEG."""
+        place = self.playable(job)
+        path = place or self._there(job)
+        return await self.looks.ask(
+            films.picture, str(path), frame=frame, time_s=time_s, seeks=place is not None, width=width
+        )
+
+    async def copied(self, job: Job) -> Path:
+        """The copy of a job's video, made if it is not there."""
+        longest_s = self.settings.limits.length_s
+        place = self.copy_place(job)
+        make = partial(self.films.ask, films.copy, str(self._there(job)), str(place), longest_s)
+        return await self._made(place, job, make)
+
+    async def overlaid(self, job: Job, threshold: float | None) -> Path:
+        """The overlay of a result at a threshold, made if it is not there; only the latest one is kept."""
+        self.detection(job)
+        level, folder = f"{threshold or job.threshold:.3f}", job_folder(self.settings.data, job.id)
+        place, result = folder / f"overlay-{level}.mp4", result_folder(self.settings.data, job.id)
+        make = partial(self.films.ask, films.overlay, str(self._there(job)), str(result), float(level), str(place))
+        path = await self._made(place, job, make)
+        for other in folder.glob("overlay-*.mp4"):
+            if other != path and other not in self._making:
+                other.unlink(missing_ok=True)
+        return path
+
+    def _there(self, job: Job) -> Path:
+        path = Path(job.path)
+        if not path.is_file():
+            raise InputError(f"the video is gone: {job.name}; upload it again")
+        return path
+
+    async def _made(self, place: Path, job: Job, make: Callable[[], Awaitable[None]]) -> Path:
+        """The file at a place, made once however many ask for it, and whether or not they wait for it."""
+        if place.is_file():
+            return place
+        if place not in self._making:
+            self.check_disk()
+            self._faults.pop(place, None)
+            self._making[place] = asyncio.create_task(self._make(place, make))
+        await asyncio.shield(self._making[place])
+        if place in self._faults:
+            raise InputError(self._faults[place])
+        if self.store.get(job.id) is None:  # removed meanwhile
+            shutil.rmtree(place.parent, ignore_errors=True)
+            raise Refused(404, "the job has been removed")
+        return place
+
+    async def _make(self, place: Path, make: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await make()
+        except InputError as error:
+            self._faults[place] = str(error)
+        finally:
+            del self._making[place]
+
+    def check_disk(self) -> None:
+        """Refuse to write where hardly anything is free."""
+        if shutil.disk_usage(self.settings.data).free < self.settings.limits.free:
+            raise Refused(507, "the server's disk is full; remove some jobs", retry_after=LATER_S)
+
+    def remove(self, job: Job) -> None:
+        """Forget a job and remove its files; its video, too, if it was uploaded and no other job is about it."""
+        self.store.remove(job.id)
+        with self._lock:
+            self._results.pop(job.id, None)
+        shutil.rmtree(job_folder(self.settings.data, job.id), ignore_errors=True)
+        if job.uploaded and self.store.uses(job.path) == 0:
+            Path(job.path).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """End the processes."""
+        for part in (self.looks, self.films):
+            part.close()
+        if self.keeper is not None:
+            self.keeper.stop()
+        self.store.close()

@@ -1,0 +1,325 @@
+// The page: what is asked for, which job is shown, and how far it is.
+
+import { ask, clock, make, onSignIn, upload, words } from "./api.js";
+import { Curve, colour } from "./curve.js";
+import { Found } from "./found.js";
+import { Stage } from "./stage.js";
+
+const LOOK_MS = 400, LIST_MS = 1500;
+const $ = (id) => document.getElementById(id);
+const STATES = { queued: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled" };
+
+let jobs = [], shown = null, chosenFile = null, next = 0, frames = [], askedVideo = false, told = null;
+
+const curve = new Curve($("curve"), {
+  chosen: (place) => stage.jump(frames[place], curve.times[place]),
+  said: (place) => `${curve.times[place].toFixed(2)} seconds, score ${curve.scores[place].toFixed(2)}`,
+});
+const stage = new Stage({
+  video: $("video"), still: $("still"), canvas: $("masks"),
+  shown: (time) => {
+    curve.now = time;
+    curve.place = curve.times.length ? curve.nearest(time) : 0;
+    const score = curve.times.length ? `, score ${curve.scores[curve.place].toFixed(2)}` : "";
+    $("moment").textContent = `${clock(time)}${score}`;
+    curve.draw();
+    found.mark(time);
+  },
+});
+const found = new Found({
+  jump: (frame, time) => stage.jump(frame, time),
+  now: () => stage.time,
+  told: (events) => { curve.events = events; curve.draw(); },
+});
+
+// signing in, where the server asks for a token
+
+let signingIn = null;
+onSignIn(() => (signingIn ??= new Promise((resolve) => {
+  $("sign-in").showModal();
+  $("sign-in-form").onsubmit = async (event) => {
+    event.preventDefault();
+    try {
+      await ask("/api/session", { method: "POST", json: { token: $("token").value } });
+      $("sign-in").close();
+      signingIn = null;
+      resolve();
+    } catch (error) {
+      $("sign-in-fault").textContent = error.message;
+    }
+  };
+})));
+$("sign-in").addEventListener("cancel", (event) => event.preventDefault());
+
+// a new job
+
+function choose(file) {
+  chosenFile = file ?? null;
+  $("chosen").textContent = file ? `${file.name}, ${(file.size / 2 ** 20).toFixed(1)} MB` : "";
+  if (file) $("source").value = "";
+}
+
+$("file").addEventListener("change", () => choose($("file").files[0]));
+$("source").addEventListener("change", () => { if ($("source").value) { $("file").value = ""; choose(null); } });
+for (const kind of ["dragover", "dragleave", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    event.preventDefault();
+    $("drop").classList.toggle("over", kind === "dragover");
+    if (kind === "drop" && event.dataTransfer.files.length) { choose(event.dataTransfer.files[0]); $("words").focus(); }
+  });
+}
+
+$("words").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("new").requestSubmit();
+});
+
+$("new").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const source = $("source").value, anomalies = words($("words").value);
+  attempt($("new-fault"), event.submitter, async () => {
+    if (!anomalies.length) throw new Error("Say in words what counts as abnormal.");
+    if (!chosenFile && !source) throw new Error("Choose a video first.");
+    if (source) return begun(await ask("/api/jobs", { method: "POST", json: { source, anomalies } }));
+    const form = new FormData();
+    for (const word of anomalies) form.append("anomalies", word);
+    form.append("file", chosenFile);
+    $("sent").hidden = false;
+    try {
+      await ask("/api/jobs");  // asks for a token before much is sent
+      await begun(await upload(form, (share) => { $("sent").value = share; }));
+    } finally {
+      $("sent").hidden = true;
+    }
+  });
+});
+
+$("again").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const anomalies = words($("again-words").value);
+  attempt($("again-fault"), event.submitter, async () => {
+    if (!anomalies.length) throw new Error("Say in words what counts as abnormal.");
+    await begun(await ask("/api/jobs", { method: "POST", json: { same_as: shown.id, anomalies } }));
+    $("again-words").value = "";
+  });
+});
+
+async function attempt(place, button, what) {
+  place.textContent = "";
+  if (button) button.disabled = true;
+  try {
+    await what();
+  } catch (error) {
+    place.textContent = error.message;
+  } finally {
+    if (button) button.disabled = false;
+  }
+}
+
+async function begun(job) {
+  await list();
+  show(job);
+  if (isNarrow()) $("job").scrollIntoView();
+}
+
+const isNarrow = () => matchMedia("(max-width: 760px)").matches;
+
+// the list of jobs
+
+async function list() {
+  jobs = (await ask("/api/jobs")).jobs;
+  $("no-jobs").hidden = jobs.length > 0;
+  const before = new Map([...$("jobs").children].map((item) => [item.dataset.id, item]));
+  const items = jobs.map((job) => filled(before.get(job.id) ?? entry(job), job));
+  for (const [id, item] of before) if (!jobs.some((job) => job.id === id)) item.remove();
+  items.forEach((item, i) => { if ($("jobs").children[i] !== item) $("jobs").insertBefore(item, $("jobs").children[i] ?? null); });
+  siblings();
+}
+
+function entry(job) {
+  const parts = ["name", "state", "said"].map((kind) => make("span", { className: kind }));
+  const button = make("button", { type: "button", onclick: () => show(jobs.find((each) => each.id === job.id)) }, ...parts);
+  const item = make("li", {}, button);
+  item.dataset.id = job.id;
+  return item;
+}
+
+function filled(item, job) {
+  const [name, state, said] = item.querySelectorAll("span"), button = item.firstChild;
+  name.textContent = job.name;
+  state.textContent = job.state === "running" && job.progress ? `${Math.round(job.progress * 100)} %` : STATES[job.state];
+  said.textContent = job.anomalies.join(", ");
+  button.setAttribute("aria-current", String(job.id === shown?.id));
+  return item;
+}
+
+// the job that is shown
+
+function show(job) {
+  shown = job;
+  [next, frames, askedVideo, told] = [0, [], false, null];
+  history.replaceState(null, "", `#${job.id}`);
+  $("empty").hidden = true;
+  $("shown").hidden = false;
+  $("job-title").textContent = job.name;
+  $("job-words").textContent = job.anomalies.join(", ");
+  $("moment").textContent = "";
+  curve.clear();
+  threshold(job.threshold);
+  $("legend").replaceChildren(...(job.anomalies.length > 1 ? job.anomalies.map((name, i) => key(name, colour(i))) : []));
+  stage.open(job);
+  stage.frames = frames;
+  found.open(job);
+  siblings();
+  for (const item of $("jobs").children) item.firstChild.setAttribute("aria-current", String(item.dataset.id === job.id));
+  curve.draw();
+  look();
+}
+
+function key(name, stroke) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 13 5");
+  svg.setAttribute("aria-hidden", "true");
+  const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  for (const [attribute, value] of [["d", "M0 2.5h13"], ["stroke", stroke], ["stroke-width", "3"]]) line.setAttribute(attribute, value);
+  svg.append(line);
+  return make("li", {}, svg, name);
+}
+
+let looking = null;
+
+// asks for what is new of the job that is shown, until it has ended
+async function look() {
+  clearTimeout(looking);
+  const job = shown;
+  if (!job) return;
+  try {
+    const got = await ask(`/api/jobs/${job.id}/scores?after=${next}`);
+    const now = await ask(`/api/jobs/${job.id}`);
+    if (job.id !== shown.id) return;
+    if (now.state === "running" && now.frames === 0 && frames.length) return show(now);  // begun again
+    next = got.next;
+    for (const [mine, theirs] of [[frames, got.frames], [curve.times, got.times], [curve.scores, got.scores],
+      [curve.rows, got.category_scores]]) for (const each of theirs) mine.push(each);
+    stage.times = curve.times;
+    tell(now, told !== now.state);
+    told = now.state;
+    if (got.frames.length) {
+      if (!stage.wanted) stage.jump(frames[0], curve.times[0]);
+      curve.draw();
+    }
+    const ended = !["queued", "running"].includes(now.state);
+    if (!ended || now.video === "made") looking = setTimeout(look, LOOK_MS);
+  } catch (error) {
+    if (error.status === 404 && job.id === shown?.id) return gone();
+    looking = setTimeout(look, 4 * LOOK_MS);
+  }
+}
+
+function tell(job, changed) {
+  shown = stage.job = job;
+  const { state, progress } = job;
+  curve.length = Math.max(curve.length, state === "done" ? 0 : (job.expected_frames ?? 0) / job.fps);
+  if (state === "done") curve.length = job.frames / job.fps;
+  const said = {
+    queued: job.ahead ? `Waiting; ${job.ahead} before it` : "Waiting for the model",
+    running: progress === null ? `Running; ${job.frames} frames` : `Running; ${Math.round(progress * 100)} %`,
+    done: "", failed: `Failed: ${job.message}`, cancelled: "Cancelled",
+  }[state];
+  if ($("job-state").textContent !== said) $("job-state").textContent = said;
+  $("job-progress").hidden = !["queued", "running"].includes(state);
+  if (progress === null || state === "queued") $("job-progress").removeAttribute("value"); else $("job-progress").value = progress;
+  $("cancel").hidden = !["queued", "running"].includes(state);
+  stage.play(job);
+  if (job.video === "wanted" && !["queued", "running"].includes(state) && !askedVideo) {
+    askedVideo = true;  // the copy is made while single frames are shown
+    job.video = "made";
+    fetch(`/api/jobs/${job.id}/video`, { headers: { Range: "bytes=0-0" } }).catch(() => {});
+    looking = setTimeout(look, LOOK_MS);
+  }
+  $("stage-note").textContent = { ready: "", failed: "Your browser cannot play this video; single frames are shown.",
+    made: "A copy that your browser plays is being made; single frames until then.",
+    wanted: "Your browser cannot play this video; single frames are shown." }[job.video];
+  if (changed && state === "done") found.load();
+  if (changed) list().catch(() => {});
+}
+
+function gone() {
+  shown = null;
+  stage.close();
+  $("shown").hidden = true;
+  $("empty").hidden = false;
+  history.replaceState(null, "", location.pathname);
+  list().catch(() => {});
+}
+
+$("cancel").addEventListener("click", () => attempt($("again-fault"), $("cancel"), async () => {
+  await ask(`/api/jobs/${shown.id}/cancel`, { method: "POST" });
+  await look();
+}));
+$("remove").addEventListener("click", () => attempt($("again-fault"), $("remove"), async () => {
+  if (!confirm(`Remove ${shown.name} with all that was found in it?`)) return;
+  await ask(`/api/jobs/${shown.id}`, { method: "DELETE" });
+  gone();
+}));
+
+// threshold, masks, other words
+
+function threshold(value) {
+  $("threshold").value = value;
+  $("threshold-value").textContent = Number(value).toFixed(2);
+  curve.threshold = stage.threshold = found.threshold = Number(value);
+}
+
+$("threshold").addEventListener("input", () => {
+  threshold($("threshold").value);
+  curve.draw();
+  stage.draw();
+  found.load();
+});
+$("show-masks").addEventListener("change", () => { stage.masksOn = $("show-masks").checked; stage.draw(); });
+
+function siblings() {
+  const others = shown ? jobs.filter((job) => job.video_id === shown.video_id && job.id !== shown.id && job.frames) : [];
+  const place = $("siblings"), now = others.map((job) => job.id).join();
+  if (place.dataset.jobs === `${shown?.id}:${now}`) return;
+  place.dataset.jobs = `${shown?.id}:${now}`;
+  place.hidden = !others.length;
+  curve.others = [];
+  place.replaceChildren(place.firstElementChild, ...others.map((job) => {
+    const box = make("input", { type: "checkbox" });
+    box.addEventListener("change", async () => {
+      curve.others = curve.others.filter((other) => other.id !== job.id);
+      if (box.checked) curve.others.push({ id: job.id, ...(await ask(`/api/jobs/${job.id}/scores`)) });
+      curve.draw();
+    });
+    return make("label", { className: "check" }, box, job.anomalies.join(", "));
+  }));
+}
+
+// the start
+
+async function health() {
+  try {
+    const now = await ask("/api/health");
+    $("health").textContent = { starting: "The model is being loaded …", ready: "Ready", down: "The model cannot be loaded; see the server’s log" }[now.worker];
+    setTimeout(health, now.worker === "ready" ? 15000 : 1000);
+  } catch {
+    $("health").textContent = "The server does not answer";
+    setTimeout(health, 3000);
+  }
+}
+
+async function begin() {
+  health();
+  await list();
+  const folder = await ask("/api/folder");
+  $("folder").hidden = !folder.open;
+  $("source").append(...folder.videos.map((video) => make("option", { value: video.path, textContent: video.path })));
+  const linked = jobs.find((job) => job.id === location.hash.slice(1));
+  if (linked) show(linked);
+  if (linked && isNarrow()) $("job").scrollIntoView();
+  const again = () => list().catch(() => {}).finally(() => setTimeout(again, LIST_MS));
+  setTimeout(again, LIST_MS);
+}
+
+begin().catch((error) => { $("new-fault").textContent = error.message; });

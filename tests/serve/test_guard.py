@@ -1,0 +1,176 @@
+"""Who may ask, from which page, and what no answer says."""
+
+import json
+
+import pytest
+
+from lavida.cli.app import run
+from lavida.errors import InputError
+from lavida.serve.settings import Limits
+from lavida.serve.tokens import hashed, is_known, make_token, read_tokens
+from serve.conftest import ADDRESS, TOKEN, Served
+
+HEADER = {"Authorization": f"Bearer {TOKEN}"}
+
+
+def every_route(document: dict) -> list[tuple[str, str, bool]]:
+    """Method, path and whether it needs a token, of the whole OpenAPI document."""
+    found = [
+        (method.upper(), path.replace("{id}", "0" * 32).replace("{name}", "run.json"), route.get("security") != [])
+        for path, methods in document["paths"].items()
+        for method, route in methods.items()
+    ]
+    assert len(found) > 15
+    return found
+
+
+def test_every_route_of_the_document_is_refused_without_a_token(serving):
+    served = serving(tokens=True)
+    assert served.client.get("/openapi.json").status_code == 401
+    routes = every_route(served.client.get("/openapi.json", headers=HEADER).json())
+    assert [(method, path) for method, path, needs in routes if not needs] == [
+        ("GET", "/api/health"),
+        ("POST", "/api/session"),
+        ("DELETE", "/api/session"),
+    ]
+    for method, path, needs in routes:
+        if needs:
+            for wrong in ({}, {"Authorization": "Bearer x"}, {"Authorization": f"Basic {TOKEN}"}, {"Cookie": "a=b"}):
+                answer = served.client.request(method, path, headers=wrong)
+                assert answer.status_code in (401, 429), (method, path, wrong)
+                assert set(answer.json()) == {"message"}
+
+
+def test_with_a_token_the_same_routes_answer(serving):
+    served = serving(tokens=True)
+    for method, path, _ in every_route(served.client.get("/openapi.json", headers=HEADER).json()):
+        answer = served.client.request(method, path, headers=HEADER)
+        assert answer.status_code not in (401, 403, 429, 500), (method, path)
+
+
+def test_the_page_keeps_its_token_in_a_cookie_that_scripts_cannot_read(serving):
+    served = serving(tokens=True)
+    assert served.get("/api/health")["needs_token"]
+    assert served.client.post("/api/session", json={"token": "x"}).status_code == 401
+    answer = served.client.post("/api/session", json={"token": TOKEN}, headers={"Origin": ADDRESS})
+    assert answer.status_code == 204
+    assert "HttpOnly" in answer.headers["Set-Cookie"]
+    assert "SameSite=strict" in answer.headers["Set-Cookie"]
+    assert served.get("/api/jobs") == {"jobs": []}
+    changed = served.client.post("/api/jobs/x/cancel", headers={"Origin": ADDRESS})
+    assert changed.status_code == 404  # it got through
+    assert served.client.post("/api/jobs/x/cancel").status_code == 403  # a cookie, and nobody says from which page
+    served.client.delete("/api/session", headers={"Origin": ADDRESS})
+    assert served.client.get("/api/jobs").status_code == 401
+
+
+def test_who_tries_many_tokens_has_to_wait(serving):
+    served = serving(tokens=True, limits=Limits(wrong_tokens=3))
+    tries = [served.client.post("/api/session", json={"token": str(n)}) for n in range(5)]
+    assert [each.status_code for each in tries] == [401, 401, 401, 429, 429]
+    assert tries[-1].headers["Retry-After"] == "60"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 404),
+        ({"Origin": ADDRESS, "Sec-Fetch-Site": "same-origin"}, 404),
+        ({"Origin": "http://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:9000"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Host": "evil.example:8000"}, 421),
+        ({"Host": "127.0.0.1.evil.example"}, 421),
+        ({"Host": ""}, 421),
+    ],
+)
+def test_other_pages_change_nothing_here(served: Served, headers, status):
+    answer = served.client.post("/api/jobs/x/cancel", headers=headers)
+    assert answer.status_code == status
+    assert set(answer.json()) == {"message"}
+
+
+def test_other_pages_read_nothing_here_but_may_link(served: Served):
+    assert served.client.get("/api/jobs", headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
+    link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert served.client.get("/", headers=link).status_code == 200
+    assert served.client.get("/api/jobs", headers=link).status_code == 403
+
+
+def test_every_answer_forbids_other_origins(served: Served):
+    for path in ("/", "/docs", "/static/page.js", "/api/jobs", "/api/jobs/x", "/nothing"):
+        answer = served.client.get(path)
+        policy = answer.headers["Content-Security-Policy"]
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+        assert "http" not in policy
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert "Access-Control-Allow-Origin" not in answer.headers
+
+
+def test_a_defect_is_one_line_without_a_traceback(served: Served, monkeypatch):
+    monkeypatch.setattr(served.store, "jobs", lambda: 1 / 0)
+    answer = served.client.get("/api/jobs")
+    assert (answer.status_code, answer.json()) == (500, {"message": "a defect of lavida; the server's log has more"})
+
+
+def test_a_token_is_made_once_and_only_its_hash_is_kept(tmp_path, capsys):
+    file = tmp_path / "tokens.txt"
+    assert run(["serve", "token", "--token-file", str(file), "--name", "my phone"]) == 0
+    token = capsys.readouterr().out.strip()
+    make_token(file, name="")
+    first, second = file.read_text().splitlines()
+    assert first == f"{hashed(token)} my phone"
+    assert token not in file.read_text()
+    assert file.stat().st_mode & 0o077 == 0
+    known = read_tokens(file)
+    assert known == (hashed(token), second)
+    assert is_known(token, known)
+    assert not is_known(f"{token}x", known)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [("", "no token in"), ("# none\n", "no token in"), ("secret\n", "line 1 of .* is no SHA-256"), (None, "read")],
+)
+def test_a_broken_token_file_is_one_line(tmp_path, content, said):
+    file = tmp_path / "tokens.txt"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(InputError, match=said) as error:
+        read_tokens(file)
+    assert "secret" not in str(error.value)
+
+
+def test_other_machines_need_a_token(tmp_path, capsys):
+    for host in ("0.0.0.0", "::", "192.168.1.5"):
+        assert run(["serve", "--host", host, "--data", str(tmp_path / "data")]) == 2
+        assert "could use it: give --token-file" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--folder", "no"], "no such folder: no"),
+        (["--token-file", "no"], "the token file cannot be read: no"),
+        (["--database", "postgresql://me:geheim@127.0.0.1:9/x"], "cannot keep jobs: "),
+        (["--database", "nothing"], "its address is not understood"),
+        (["--model", "no/such", "--port", "1"], "no/such"),
+    ],
+)
+def test_what_no_start_mends_is_one_line(tmp_path, capsys, arguments, said):
+    assert run(["serve", "--data", str(tmp_path / "data"), "--port", "8765", *arguments]) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.err.count("\n") == 1
+    assert "geheim" not in captured.err
+
+
+def test_the_document_can_be_read_by_anything(served: Served):
+    document = served.client.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.")
+    create = document["paths"]["/api/jobs"]["post"]["requestBody"]["content"]
+    assert set(create) == {"multipart/form-data", "application/json"}
+    assert "http://" not in json.dumps(document["paths"])

@@ -1,0 +1,177 @@
+"""What was found: events, masks, frames, films, files and labels of a job."""
+
+import json
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from lavida.detection import Detection, Mask
+from serve.conftest import Served
+from serve.quick import LEVELS, bright, video
+
+AVI = {"codec": "mpeg4"}
+
+
+@pytest.fixture
+def job(served: Served) -> str:
+    return served.done("fire", "smoke")["id"]
+
+
+def kept(served: Served, job: str) -> Detection:
+    return Detection.load(served.settings.data / "jobs" / job / "result")
+
+
+@pytest.mark.parametrize("threshold", [None, 0.3, 0.7, 0.95])
+def test_events_and_masks_at_any_threshold_are_those_of_the_detection(served: Served, job, threshold):
+    found, asked = kept(served, job), {} if threshold is None else {"threshold": threshold}
+    told = served.get(f"/api/jobs/{job}/events", **asked)
+    expected = found.events(threshold)
+    assert len(expected) == {None: 2, 0.3: 2, 0.7: 1, 0.95: 0}[threshold]
+    assert [{k: v for k, v in event.items() if k != "peak_frame"} for event in told["events"]] == [
+        event.to_json() for event in expected
+    ]
+    assert [found.times[event["peak_frame"]] for event in told["events"]] == [event.peak_s for event in expected]
+    masks = served.get(f"/api/jobs/{job}/masks", **asked)["masks"]
+    assert [mask["frame"] for mask in masks] == [mask.frame for mask in found.masks_over(threshold or 0.5)]
+    result = served.get(f"/api/jobs/{job}/result", **asked)
+    assert (len(result["events"]), result["frames"], result["analysed_frames"]) == (len(expected), 100, 21)
+    assert {"frames.parquet", "timeline.png", "overlay.mp4"} <= set(result["files"])
+
+
+def test_masks_come_as_rings_as_run_lengths_and_as_a_picture(served: Served, job):
+    stretch = {"from_s": 1.0, "to_s": 1.3}
+    ring, later = served.get(f"/api/jobs/{job}/masks", **stretch)["masks"]
+    assert (ring["frame"], ring["time_s"], later["frame"], ring["category"]) == (25, 1.0, 30, "fire")
+    coded = served.get(f"/api/jobs/{job}/masks", **stretch, **{"as": "rle"})["masks"][0]
+    pixels = Mask.from_json(coded).pixels
+    canvas = np.zeros((64, 96), np.uint8)
+    cv2.fillPoly(canvas, [np.array(each).reshape(-1, 2) for each in ring["rings"]], 1)
+    assert (canvas == pixels).all()
+    assert pixels.sum() == 16 * 22
+    for query in ({"frame": 27}, {"time_s": 1.19}):  # those of the analysed frame before it
+        answer = served.client.get(f"/api/jobs/{job}/mask.png", params=query)
+        painted = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_UNCHANGED)
+        assert ((painted[:, :, 3] > 0) == pixels).all()
+    assert not cv2.imdecode(
+        np.frombuffer(served.client.get(f"/api/jobs/{job}/mask.png", params={"frame": 0}).content, np.uint8), -1
+    ).any()
+
+
+def test_a_frame_is_the_one_that_is_shown_then(served: Served, job):
+    def level(**query) -> float:
+        return bright(served.client.get(f"/api/jobs/{job}/frame", params=query).content)
+
+    for number in (0, 24, 25, 49, 50, 99):
+        assert level(frame=number) == pytest.approx(LEVELS[number], abs=3), number
+        assert level(time_s=number / 25 + 0.001) == pytest.approx(LEVELS[number], abs=3), number
+    small = served.client.get(f"/api/jobs/{job}/frame", params={"frame": 3, "width": 48}).content
+    assert cv2.imdecode(np.frombuffer(small, np.uint8), cv2.IMREAD_COLOR).shape == (32, 48, 3)
+    for query, status in (({"frame": 100}, 404), ({}, 422), ({"frame": 1, "time_s": 1}, 422), ({"frame": -1}, 422)):
+        assert served.client.get(f"/api/jobs/{job}/frame", params=query).status_code == status
+
+
+def test_frames_that_have_been_scored_can_be_seen_while_the_job_runs(served: Served):
+    job = served.asked("a")["id"]
+    running = served.store.claim()
+    scores = {"frames": [0, 30], "times": [0.0, 1.2], "scores": [0.1, 0.9], "category_scores": [[0.1], [0.9]]}
+    assert running is not None
+    assert served.store.report(running, 0, scores)
+    picture = served.client.get(f"/api/jobs/{job}/frame", params={"frame": 30})
+    assert bright(picture.content) == pytest.approx(230, abs=3)
+    assert served.client.get(f"/api/jobs/{job}/frame", params={"frame": 31}).status_code == 404
+    early = served.client.get(f"/api/jobs/{job}/events")
+    assert (early.status_code, early.headers["Retry-After"]) == (409, "10")
+
+
+def test_what_browsers_play_is_given_as_it_is_in_ranges(served: Served, job):
+    whole = served.client.get(f"/api/jobs/{job}/video")
+    assert (whole.headers["Content-Type"], whole.content) == ("video/mp4", served.clip.read_bytes())
+    part = served.client.get(f"/api/jobs/{job}/video", headers={"Range": "bytes=100-199"})
+    assert (part.status_code, part.content) == (206, served.clip.read_bytes()[100:200])
+
+
+STEPS = [*range(0, 50), *range(52, 152, 2)]  # the second half at half the rate
+
+
+@pytest.mark.parametrize(
+    ("name", "how"),
+    [
+        ("a.avi", AVI),
+        ("a.mkv", {}),
+        ("a.mp4", {"codec": "libx265"}),
+        ("a.mp4", {"stamps": STEPS}),
+        ("a.mp4", {"stamps": range(5, 105)}),
+        ("a.dav", None),
+    ],
+    ids=["avi", "matroska", "hevc", "varying", "late", "called dav"],
+)
+def test_what_they_do_not_play_is_copied_with_the_same_times(served: Served, tmp_path, name, how):
+    path = tmp_path / name
+    if how is None:
+        path.write_bytes(video(tmp_path / "a.ts").read_bytes())
+    else:
+        try:
+            video(path, **how)
+        except av.error.FFmpegError:
+            pytest.skip(f"this FFmpeg writes no {how}")
+    job = served.done("fire", path=path)
+    assert (job["state"], job["video"]) == ("done", "wanted")
+    before = served.client.get(f"/api/jobs/{job['id']}/frame", params={"frame": 60})  # before there is a copy
+    copy = tmp_path / "copy.mp4"
+    copy.write_bytes(served.client.get(f"/api/jobs/{job['id']}/video").content)
+    assert served.get(f"/api/jobs/{job['id']}")["video"] == "ready"
+    with av.open(str(copy)) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        shown = [(frame.time, float(frame.to_ndarray(format="gray").mean())) for frame in container.decode(stream)]
+    times = kept(served, job["id"]).times
+    assert [time for time, _ in shown] == pytest.approx(times.tolist(), abs=1e-4)
+    assert [level for _, level in shown] == pytest.approx(LEVELS, abs=4)
+    after = served.client.get(f"/api/jobs/{job['id']}/frame", params={"frame": 60})
+    assert bright(before.content) == pytest.approx(LEVELS[60], abs=4)
+    assert bright(after.content) == pytest.approx(LEVELS[60], abs=4)
+
+
+def test_files_and_the_overlay_can_be_taken_home(served: Served, job):
+    def file(name: str, **query):
+        answer = served.client.get(f"/api/jobs/{job}/files/{name}", params=query)
+        assert answer.status_code == 200, answer.text
+        assert f'filename="street-{name}"' in answer.headers["Content-Disposition"]
+        return answer
+
+    found = kept(served, job)
+    assert file("events.json", threshold=0.7).json() == [event.to_json() for event in found.events(0.7)]
+    assert file("masks.json", threshold=0.3).json() == [mask.to_json() for mask in found.masks_over(0.3)]
+    assert file("frames.parquet").content[:4] == b"PAR1"
+    assert file("run.json").json()["frames"] == 100
+    for name in ("labels.json", "no.json", "..%2F..%2Flavida-serve.sqlite"):
+        assert served.client.get(f"/api/jobs/{job}/files/{name}").status_code in (404, 422)
+    for threshold in (None, 0.7):
+        query = {} if threshold is None else {"threshold": threshold}
+        overlay = served.client.get(f"/api/jobs/{job}/overlay.mp4", params=query)
+        assert (overlay.status_code, overlay.content[4:8]) == (200, b"ftyp")
+    kept_ones = (served.settings.data / "jobs" / job).glob("*.mp4")
+    assert [path.name for path in kept_ones] == ["overlay-0.700.mp4"]
+
+
+def test_verdicts_are_kept_as_labels(served: Served, job):
+    assert served.get(f"/api/jobs/{job}/labels") == {"labels": []}
+    event = served.get(f"/api/jobs/{job}/events")["events"][0]
+    said = {key: event[key] for key in ("start_s", "end_s", "category", "peak_score")} | {"threshold": 0.5}
+    missed = {"start_s": 0.2, "end_s": 0.4, "category": "dog", "verdict": "missed"}
+    labels = {"labels": [said | {"verdict": "false"}, missed]}
+    assert served.client.put(f"/api/jobs/{job}/labels", json=labels).status_code == 200
+    told = served.get(f"/api/jobs/{job}/labels")["labels"]
+    assert [{k: v for k, v in label.items() if v is not None} for label in told] == labels["labels"]
+    written = json.loads(served.client.get(f"/api/jobs/{job}/files/labels.json").content)
+    assert written == told
+    for wrong, message in (
+        ({"end_s": 0.1}, "labels: an end must be after its start"),
+        ({"verdict": "maybe"}, "labels.0.verdict: Input should be 'true', 'false' or 'missed'"),
+        ({"start_s": -1}, "labels.0.start_s: Input should be greater than or equal to 0"),
+    ):
+        refused = served.client.put(f"/api/jobs/{job}/labels", json={"labels": [missed | wrong]})
+        assert (refused.status_code, refused.json()["message"]) == (422, message)
+    assert served.get(f"/api/jobs/{job}/labels")["labels"] == told

@@ -44,6 +44,25 @@ class LavidaOutput:
 
 
 @dataclass(frozen=True, slots=True)
+class TextFeatures:
+    """What the text encoder says of up to K categories of each of B prompts.
+
+    Attributes:
+        f_c: `[B,K,D_t]`, zeros for padding.
+        valid: Bool `[B,K]`, False for padding.
+        f_noun: `[B,K,D_t]`, of the nouns alone; None without `config.qualifiers`.
+        f_qualifier: `[B,K,Q,D_t]`, of what qualifies them, zeros for padding; None where nothing does.
+        present: Bool `[B,K,Q]`, False for padding; None with `f_qualifier`.
+    """
+
+    f_c: torch.Tensor
+    valid: torch.Tensor
+    f_noun: torch.Tensor | None = None
+    f_qualifier: torch.Tensor | None = None
+    present: torch.Tensor | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Parts:
     """`mllm` for Eq. 5, `sam2` for f_v and the mask decoder, `text` for f_c."""
 
@@ -192,14 +211,18 @@ class LavidaNetwork(PreTrainedModel):
             categories: For each of the B its anomaly descriptions.
         """
         f_v = features.repeated(len(categories)) if features.clips == 1 else features
-        batch, length = f_v.clips, len(f_v.coarsest) // f_v.clips
-        f_c, category_mask = self._category_features(categories)  # [B, K, D_t], [B, K]
+        return self.decode_features(f_v, f_sem, self.text_features(categories))
+
+    def decode_features(self, f_v: VisionFeatures, f_sem: torch.Tensor, texts: TextFeatures) -> LavidaOutput:
+        """`decode` behind the text encoder, for as many clips as prompts: tensors alone."""
+        batch, length = f_v.clips, f_v.coarsest.shape[0] // f_v.clips
+        f_c, category_mask = texts.f_c, texts.valid
         coarse = f_v.coarsest.unflatten(0, (batch, length))
         f_a = self.frame_semantics(f_c, coarse)  # [B, T, K, D_a]
 
         evidence = nouns = category_logits = strongest = None
         if self.config.alignment:
-            evidence, nouns = self._evidence(f_v, f_c, categories)  # [B, T, K, H/8, W/8]
+            evidence, nouns = self._evidence(f_v, texts)  # [B, T, K, H/8, W/8]
             category_logits = presence(evidence)  # [B, T, K]
             f_a = f_a + self.presence_to_semantics(category_logits[..., None])
             absent = ~category_mask[:, None, :, None, None]
@@ -275,25 +298,30 @@ class LavidaNetwork(PreTrainedModel):
         counts = torch.tensor([len(f) for f in features], device=padded.device)
         return padded, torch.arange(padded.shape[1], device=padded.device) < counts[:, None]
 
-    def _evidence(
-        self, f_v: VisionFeatures, f_c: torch.Tensor, categories: Sequence[Sequence[str]]
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """The evidence of each category, and of its noun alone where the model tells them apart."""
-        shape = (f_v.clips, len(f_v.coarsest) // f_v.clips)
-        class_logits = None if f_v.class_logits is None else f_v.class_logits.unflatten(0, shape)
-        level = f_v.levels[1].unflatten(0, shape)
-        if f_v.cues is None:
-            return self.alignment(level, f_c, class_logits), None
+    def text_features(self, categories: Sequence[Sequence[str]]) -> TextFeatures:
+        """What the text encoder says of the categories of B prompts."""
+        f_c, valid = self._category_features(categories)
+        if not self.config.qualifiers:
+            return TextFeatures(f_c, valid)
         phrases = [[split_phrase(text) for text in some] for some in categories]
         f_noun, _ = self._category_features([[phrase.noun for phrase in some] for some in phrases])
-        nouns = self.alignment(level, f_noun, class_logits)  # [B, T, K, H/8, W/8]
         f_qualifier, present = self._qualifier_features(phrases, like=f_noun)
-        if not present.any():
+        return TextFeatures(f_c, valid, f_noun, *((f_qualifier, present) if present.any() else (None, None)))
+
+    def _evidence(self, f_v: VisionFeatures, texts: TextFeatures) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """The evidence of each category, and of its noun alone where the model tells them apart."""
+        shape = (f_v.clips, f_v.coarsest.shape[0] // f_v.clips)
+        class_logits = None if f_v.class_logits is None else f_v.class_logits.unflatten(0, shape)
+        level = f_v.levels[1].unflatten(0, shape)
+        if f_v.cues is None or texts.f_noun is None:
+            return self.alignment(level, texts.f_c, class_logits), None
+        nouns = self.alignment(level, texts.f_noun, class_logits)  # [B, T, K, H/8, W/8]
+        if texts.f_qualifier is None or texts.present is None:
             return nouns, nouns
-        qualifiers = self.qualifiers(level, f_v.cues.unflatten(0, shape), nouns, f_qualifier, f_noun)
+        qualifiers = self.qualifiers(level, f_v.cues.unflatten(0, shape), nouns, texts.f_qualifier, texts.f_noun)
         # what denies the whole text must not deny the thing
-        more = present.any(-1)[:, None, :, None, None]
-        return qualified(torch.where(more, nouns.detach(), nouns), qualifiers, present), nouns
+        more = texts.present.any(-1)[:, None, :, None, None]
+        return qualified(torch.where(more, nouns.detach(), nouns), qualifiers, texts.present), nouns
 
     def _qualifier_features(
         self, phrases: Sequence[Sequence[Phrase]], *, like: torch.Tensor

@@ -108,4 +108,4 @@ def _coordinates(like: torch.Tensor) -> torch.Tensor:
     """x and y of each position in -1..1, `[N,2,h,w]`."""
     height, width = like.shape[-2:]
     y, x = (torch.arange(n, device=like.device, dtype=like.dtype).add(0.5).mul(2 / n).sub(1) for n in (height, width))
-    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)]).expand(len(like), -1, -1, -1)
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)]).expand(like.shape[0], -1, -1, -1)

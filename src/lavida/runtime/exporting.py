@@ -1,0 +1,180 @@
+"""`lavida models export`: the graphs of a saved model, what is needed beside them, and a comparison of both."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from lavida import __version__
+from lavida.checkpoints.pretrained import TEXT_TOKENIZER, TOKENIZER, LavidaModel, fingerprint
+from lavida.errors import InputError, first_line
+from lavida.model.compression import reference_count
+from lavida.model.mllm.qwen import Qwen2VL
+from lavida.model.text import MAX_TOKENS
+from lavida.runtime.compression_graph import NEAREST, SPARE
+from lavida.runtime.graphs import DecoderGraph, LanguageGraph, TextGraph, VisionGraph
+from lavida.runtime.manifest import GRAPHS, MANIFEST
+
+OPSET = 20
+
+
+def export_model(model: LavidaModel, source: Path, out: Path) -> None:
+    """Write the graphs, tokenizers and manifest of a model into the folder `out`, which is there.
+
+    Args:
+        model: In float32, loaded from `source`.
+        source: Its folder, for its SHA-256.
+        out: Gets one `.onnx` a graph.
+
+    Raises:
+        InputError: A part of the model cannot be exported; it is named.
+    """
+    check_exportable(model)
+    model = model.eval().requires_grad_(False)
+    signatures = {}
+    for name, graph, inputs, outputs in parts(model):
+        signatures[name] = {"inputs": list(inputs), "outputs": outputs}
+        _export(graph.eval(), inputs, outputs, out / f"{name}.onnx")
+    for folder in (TOKENIZER, TEXT_TOKENIZER):
+        (out / folder).mkdir()
+        shutil.copyfile(source / folder / "tokenizer.json", out / folder / "tokenizer.json")
+    manifest = {"format": 1, "lavida": __version__, "torch": torch.__version__, "opset": OPSET, "precision": "float32"}
+    manifest |= {"source_sha256": fingerprint(source), "graphs": signatures, "model": description(model)}
+    (out / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def check_exportable(model: LavidaModel) -> None:
+    """Raises InputError with the part that stands in the way."""
+    config = model.config
+    family = model.semantics.family
+    refused = {
+        f"the multimodal language model ({family.model_type})": config.use_f_sem and type(family) is not Qwen2VL,
+        "static_patch_drop": config.static_patch_drop is not None,
+        f"mllm_dtype {config.mllm_dtype}": config.mllm_dtype != "float32",
+        "use_f_sem false": not config.use_f_sem,
+        "the vision encoder (Hiera)": config.sam2_config.vision_config.backbone_config.model_type
+        != "efficientnet_lite",
+    }
+    for part, stands in refused.items():
+        if stands:
+            raise InputError(f"this model cannot be exported yet: {part} stands in the way; use --runtime torch")
+
+
+def description(model: LavidaModel) -> dict[str, Any]:
+    """What the runtime has to know of a model beside its graphs."""
+    config, family = model.config, model.semantics.family
+    names = ("clip_length", "frame_side", "frame_multiple", "motion", "qualifiers", "compression_ratio")
+    names += ("calibration_bias", "calibration_temperature", "tokens_per_pair")
+    return {
+        **{name: getattr(config, name) for name in names},
+        "text_tokens": MAX_TOKENS,
+        "least_kept": NEAREST,
+        "least_tokens": config.compression_k + SPARE + 1,
+        "family": {
+            "name": family.model_type,
+            "chat": asdict(family.chat),
+            "mean": list(family.mean),
+            "std": list(family.std),
+            "patch": family.patch,
+            "merge": family.merge,
+            "temporal": family.temporal,
+            "markup": ["<|vision_start|>", "<|vision_end|>"],
+        },
+    }
+
+
+Inputs = dict[str, tuple[torch.Tensor, dict[int, Any]]]  # by name: an example, and the sizes that are free
+
+
+def parts(model: LavidaModel) -> Iterator[tuple[str, nn.Module, Inputs, list[str]]]:
+    """Name, module, inputs and names of the outputs of each graph."""
+    config = model.config
+    vision, outputs = vision_inputs(config.motion)
+    classes = model.sam2.config.vision_config.backbone_config.model_type == "efficientnet_lite"
+    outputs += (["class_logits"] if classes else []) + (["cues"] if config.qualifiers else [])
+    graph = VisionGraph(model)
+    yield GRAPHS.vision, graph, vision, outputs
+    with torch.no_grad():
+        seen = dict(zip(outputs, graph(*(example for example, _ in vision.values())), strict=True))
+    decoder = decoder_inputs(model, seen)
+    scores = ["frame_logits", "pixel_logits", "pixel_maps"]
+    scores += ["category_logits", "evidence"] if config.alignment else []
+    yield GRAPHS.decoder, DecoderGraph(model, inputs=list(decoder)), decoder, scores
+    ids = torch.ones(2, 5, dtype=torch.long)
+    free = {0: "texts", 1: "length"}
+    yield GRAPHS.text, TextGraph(model.text), {"input_ids": (ids, free), "attention_mask": (ids, free)}, ["features"]
+    ratio = config.compression_ratio
+    language = LanguageGraph(
+        model.semantics.mllm, k=config.compression_k, compressed=ratio < 1, keep_positions=config.keep_positions
+    )
+    yield GRAPHS.language, language, language_inputs(model), ["f_sem"]
+
+
+def vision_inputs(motion: bool) -> tuple[Inputs, list[str]]:
+    """Sides are multiples of 32: the coarsest stride."""
+    inputs: Inputs = {
+        "frames": (torch.randint(0, 255, (2, 3, 96, 160), dtype=torch.uint8), {0: "frames", 2: "height", 3: "width"})
+    }
+    if motion:
+        inputs["motion"] = (torch.ones(2, 4, 24, 40), {0: "frames", 2: "motion_height", 3: "motion_width"})
+    return inputs, ["fine", "middle", "coarse"]
+
+
+def decoder_inputs(model: LavidaModel, seen: dict[str, torch.Tensor]) -> Inputs:
+    """What the vision graph gave and the features of the prompt."""
+    inputs: Inputs = {
+        name: (maps.clone(), {0: "frames", 2: f"{name}_rows", 3: f"{name}_cols"}) for name, maps in seen.items()
+    }
+    dim = model.text.dim
+    inputs["f_sem"] = (torch.randn(model.semantics.hidden_size), {})
+    inputs["f_c"] = (torch.randn(3, dim), {0: "categories"})
+    if model.config.qualifiers:
+        inputs["f_noun"] = (torch.randn(3, dim), {0: "categories"})
+        inputs["f_qualifier"] = (torch.randn(3, 2, dim), {0: "categories", 1: "qualifiers"})
+        inputs["present"] = (torch.ones(3, 2, dtype=torch.bool), {0: "categories", 1: "qualifiers"})
+    return inputs
+
+
+def language_inputs(model: LavidaModel) -> Inputs:
+    """Of a clip of 2 groups of frames with 4 x 6 cells."""
+    family, merge = model.semantics.family, model.semantics.family.merge
+    width = 3 * family.temporal * family.patch**2
+    tokens, before, after = 48, 5, 20
+    kept = reference_count(tokens, model.config.compression_ratio)
+    return {
+        "patches": (torch.randn(2, 24 * merge**2, width), {0: "groups", 1: "patches"}),
+        "cells": (torch.randint(0, 8, (24 * merge**2, 2)), {0: "patches"}),
+        "slots": (torch.arange(kept), {0: "kept"}),
+        "before": (torch.arange(before), {0: "before"}),
+        "after": (torch.arange(after), {0: "after"}),
+        "positions": (torch.arange(before + tokens + after).expand(3, -1).clone(), {1: "all"}),
+    }
+
+
+def _export(graph: nn.Module, inputs: Inputs, outputs: list[str], path: Path) -> None:
+    examples = tuple(example for example, _ in inputs.values())
+    free = {name: sizes for name, (_, sizes) in inputs.items() if sizes}
+    try:
+        # not the exporter by torch.export (dynamo=True): with free sides it takes minutes and specialises what is not
+        torch.onnx.export(
+            graph,
+            examples,
+            path,
+            dynamo=False,
+            input_names=list(inputs),
+            output_names=outputs,
+            dynamic_axes=free,
+            opset_version=OPSET,
+        )
+    except InputError:
+        raise
+    except Exception as error:  # the exporter raises many types
+        raise InputError(
+            f"this model cannot be exported: its {path.stem} stands in the way ({first_line(error)}); "
+            "use --runtime torch"
+        ) from error

@@ -1,0 +1,61 @@
+"""The manifest of an exported model: what is in the folder, and what the runtime must know of the model."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lavida.errors import InputError, reason
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+
+
+class _Graphs(NamedTuple):
+    vision: str = "vision"
+    decoder: str = "decoder"
+    text: str = "text"
+    language: str = "language"
+
+
+GRAPHS = _Graphs()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A folder that `lavida models export` wrote.
+
+    Attributes:
+        folder: Where it is.
+        content: All of `manifest.json`.
+    """
+
+    folder: Path
+    content: dict[str, Any]
+
+    @property
+    def model(self) -> dict[str, Any]:
+        return self.content["model"]
+
+    def inputs(self, graph: str) -> list[str]:
+        return self.content["graphs"][graph]["inputs"]
+
+    def outputs(self, graph: str) -> list[str]:
+        return self.content["graphs"][graph]["outputs"]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """Raises InputError for a folder that is none, is damaged or was written by a newer lavida."""
+        path = folder / MANIFEST
+        mend = "export it again with: lavida models export MODEL --out DIR"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            version, model, graphs = content["format"], content["model"], content["graphs"]
+            whole = isinstance(model["family"], dict) and all(graphs[name]["outputs"] for name in GRAPHS)
+        except FileNotFoundError as error:
+            raise InputError(f"no exported model: {folder} has no {MANIFEST}; {mend}") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"damaged export: {path} cannot be read ({reason(error)}); {mend}") from error
+        if version != FORMAT or not whole:
+            raise InputError(f"the export in {folder} has format {version}, not {FORMAT}; {mend}")
+        return cls(folder, content)

@@ -92,9 +92,7 @@ def _same_padded(conv: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
     It pads by one more after than before where the sum is odd. A row of zeros in front of the kernel makes both even.
     """
     kernel, stride = conv.kernel_size[0], conv.stride[0]
-    if (
-        exporting()
-    ):  # sides are multiples of every stride; graphs know no kernels that grow, but runtimes fuse the padding
+    if exporting():  # sides are multiples of every stride; a graph has no kernels that grow
         before, after = max(kernel - stride, 0) // 2, (max(kernel - stride, 0) + 1) // 2
         return F.conv2d(F.pad(x, (before, after) * 2), conv.weight, conv.bias, conv.stride, groups=conv.groups)
     height, width = (max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[-2:])

@@ -7,7 +7,7 @@ moving scenes are asked for their two motion words. Pixel AUC and AP over all pi
 """
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +22,8 @@ from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, Question, evenly_spread
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.model.decoder import Decoded, smooth
-from lavida.terminal import progress_bar
+from lavida.terminal import progress_bars
+from lavida.timing import Progress
 
 SIGMAS = (1.0, 2.0, 4.0)
 SIDE = 160  # pixels: labels are counted at about this size
@@ -74,9 +75,9 @@ def main() -> None:
         questions[each.row] = HeldoutQuestions(dataset, vocabulary=Vocabulary.builtin(), asked=asked)
     questions |= {row: MovingScenes(options.root, row, scenes=options.scenes) for row in ROWS}
     results = {}
-    for row, asked in questions.items():
-        with progress_bar(row, total=len(asked)) as advance:
-            results[row] = measure(detector, _counted(asked, advance))
+    with progress_bars() as progress:
+        for row, asked in questions.items():
+            results[row] = measure(detector, _counted(row, asked, progress))
     print("| map | mean AUC | mean AP | " + " | ".join(f"{row} AUC" for row in results) + " |")
     print("|---|---|---|" + "---|" * len(results))
     for name in next(iter(results.values())):
@@ -84,10 +85,10 @@ def main() -> None:
         print("| " + " | ".join([name, *(f"{x:.4f}" for x in (np.mean(aucs), np.mean(aps), *aucs))]) + " |")
 
 
-def _counted(questions: Iterable[Question], advance) -> Iterable[Question]:
-    for question in questions:
+def _counted(row: str, questions: Collection[Question], progress: Progress) -> Iterable[Question]:
+    for done, question in enumerate(questions, start=1):
         yield question
-        advance()
+        progress(row, done, len(questions))
 
 
 if __name__ == "__main__":

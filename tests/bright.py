@@ -22,7 +22,12 @@ class BrightModel(nn.Module):
     def __init__(self, *, tells_categories: bool = True, broken: bool = False) -> None:
         super().__init__()
         self.config = SimpleNamespace(
-            clip_length=CLIP_LENGTH, frame_side=64, frame_multiple=16, motion=False, expected_maps=False
+            clip_length=CLIP_LENGTH,
+            frame_side=64,
+            frame_multiple=16,
+            motion=False,
+            expected_maps=False,
+            clean_masks=False,
         )
         self.tells_categories, self.broken = tells_categories, broken
 

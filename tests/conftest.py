@@ -16,7 +16,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # before torch: as many processes as co
 def kit() -> Path:
     """The development data kit: `$LAVIDA_KIT`, or `shared/data` beside the checkout. Skips when it is absent."""
     beside = Path(__file__).resolve().parents[1].parent / "shared" / "data"
-    root = Path(os.environ.get("LAVIDA_KIT", beside))
+    root = Path(os.environ.get("LAVIDA_KIT") or beside)
     if not (root / "README.md").is_file():
         pytest.skip("the data kit is not here (set LAVIDA_KIT to its folder)")
     return root

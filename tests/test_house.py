@@ -137,6 +137,98 @@ def test_every_name_of_the_glossary_is_in_the_file_that_it_says():
     assert lost == []
 
 
+def architecture() -> str:
+    return (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+
+
+def block(text: str, start: str) -> list[str]:
+    """The lines of the fenced block that begins with the line `start`."""
+    return text.split(f"{start}\n", 1)[1].split("```", 1)[0].splitlines()
+
+
+def tree(lines: list[str]) -> dict[str, str]:
+    """What is said of each file and folder of a drawn tree, by path: two spaces a level, one a line."""
+    found: dict[str, str] = {}
+    above: list[str] = []
+    for line in filter(str.strip, lines):
+        name, said = line.split(maxsplit=1)
+        above = [*above[: (len(line) - len(line.lstrip())) // 2 - 1], name]
+        found["".join(above)] = said
+    return found
+
+
+def test_the_tree_of_the_architecture_has_each_file_and_no_other():
+    files = {path.relative_to(CODE).as_posix() for path in CODE.rglob("*.py") if path.stat().st_size}
+    drawn = tree(block(architecture(), "src/lavida/"))
+    assert {path for path in drawn if not (CODE / path).exists()} == set()
+    assert {path for path in drawn if path.endswith(".py")} == files
+
+
+def test_what_the_tree_of_the_readme_names_is_there():
+    drawn = tree(block((ROOT / "README.md").read_text(encoding="utf-8").split("## The code", 1)[1], "src/lavida/"))
+    assert len(drawn) > 30
+    named = {path: re.findall(r"[\w/]+(?:\.py|/)", said) for path, said in drawn.items()}
+    paths = [*drawn, *(path[: path.rfind("/") + 1] + name for path, names in named.items() for name in names)]
+    assert [path for path in paths if not (CODE / path).exists()] == []
+
+
+@pytest.mark.parametrize(("title", "most"), [("One training step", 10), ("One detection", 8)])
+def test_a_way_through_the_code_is_short_and_what_is_said_to_be_on_it_is_there(title, most):
+    section = architecture().split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+    steps = re.findall(r"^\d+\. ((?:.+\n)(?: {3,}.+\n)*)", section, re.MULTILINE)
+    assert 5 < len(steps) <= most
+    lost = []
+    for step in steps:
+        file, *names = re.findall(r"`([^`]+)`", step)
+        text = (CODE / file).read_text(encoding="utf-8")
+        assert names, step
+        lost += [f"{name}: {file}" for name in names if not re.search(rf"\b{name.split('.')[-1]}\b", text)]
+    assert lost == []
+
+
+def test_each_answer_of_the_architecture_names_files_that_hold_what_it_says():
+    rows = [line for line in architecture().split("## Where is", 1)[1].splitlines() if ".py`" in line]
+    assert len(rows) > 8
+    lost = []
+    for row in rows:
+        text = ""
+        for each in re.findall(r"`([\w./]+)`", row):
+            if each.endswith(".py"):
+                text = (CODE / each).read_text(encoding="utf-8")
+            elif not re.search(rf"\b{each.split('.')[-1]}\b", text):
+                lost.append(f"{each}: {row}")
+    assert lost == []
+
+
+def test_imports_between_rooms_follow_the_arrows_of_the_drawing():
+    arrows = re.findall(r"(\w+)(?:\[.*?\])? --> (\w+)", "\n".join(block(architecture(), "flowchart TD")))
+    assert len(arrows) > 15
+    below: dict[str, set[str]] = {}
+    for _ in arrows:  # as often as the longest way could need
+        for upper, lower in arrows:
+            below.setdefault(upper, set()).update({lower}, below.get(lower, set()))
+    rooms = {
+        **dict.fromkeys(("builder", "device"), "detector"),
+        "export": "detection",
+        "events": "detection",
+        "__main__": "cli",
+    }
+    drawn = {name for arrow in arrows for name in arrow}
+
+    def room(module: str) -> str:
+        first = f"{module}.".split(".")[1]
+        first = rooms.get(first, first)
+        return first if first in drawn else "ground"
+
+    against = {
+        f"{name} -> {other}"
+        for name, imported in graph().items()
+        for other in imported
+        if room(name) != room(other) and room(other) not in below.get(room(name), set())
+    }
+    assert against == {"lavida.evaluation.tables -> lavida.paper"}
+
+
 def test_the_constraints_are_names_and_versions_and_hold_everything_that_is_asked_for():
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.]+", line)] == []

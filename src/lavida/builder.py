@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.detection import Detection, Mask, nearest
 from lavida.errors import InputError
+from lavida.masks import cleaned
 from lavida.model.lavida import LavidaOutput
 from lavida.video.clips import Clip
 from lavida.video.source import Frame, Source
@@ -63,12 +64,27 @@ class ScoredClip:
         Each goes to the category with the most evidence there, or all to the surest where the model cannot tell
         them apart.
         """
-        abnormal = (self._shown(self.output.pixel_logits[0, t]) >= MASK_LOGIT).cpu().numpy()  # [H, W]
+        logits = self._shown(self.output.pixel_logits[0, t]).cpu().numpy()  # [H, W]
+        abnormal = logits >= MASK_LOGIT
+        clean = cleaned if self.model.config.clean_masks else lambda mask, _: mask
         evidence = self.output.evidence
         if evidence is None or self.category_scores.shape[1] == 1:
-            return {int(self.category_scores[t].argmax()): abnormal}
+            return {int(self.category_scores[t].argmax()): clean(abnormal, logits)}
         owner = nearest(evidence[0, t].argmax(0).to(torch.uint8).cpu().numpy(), abnormal.shape)
-        return {index: abnormal & (owner == index) for index in np.unique(owner).tolist()}
+        # what is filled is not another category's
+        masks = {index: abnormal & (owner == index) for index in np.unique(owner).tolist()}
+        return {index: clean(mask, logits) & (mask | ~abnormal) for index, mask in masks.items()}
+
+    def masks_over(self, floor: float, t: int, categories: Sequence[str]) -> list[Mask]:
+        """The masks of frame `t` if its score reaches the floor, of the categories that do; specks are left out."""
+        scores = self.category_scores[t]
+        if self.scores[t] < floor or scores.max() < floor:
+            return []
+        return [
+            Mask.from_pixels(pixels, frame=int(self.indices[t]), category=categories[index], score=float(scores[index]))
+            for index, pixels in self.masks(t).items()
+            if scores[index] >= floor and pixels.mean() >= LEAST_MASK_SHARE
+        ]
 
     def _shown(self, small: torch.Tensor) -> torch.Tensor:
         return F.interpolate(small[None, None].float(), size=self.size, mode="bilinear", align_corners=False)[0, 0]
@@ -106,18 +122,10 @@ class DetectionBuilder:
         self.sampled.frombytes(clip.indices.tobytes())
         self._scores.frombytes(clip.scores.tobytes())
         self._category_scores.frombytes(clip.category_scores.tobytes())
-        for t, score in enumerate(clip.scores):
+        for t in range(len(clip.scores)):
             if self._maps is not None:
                 self._maps.append(clip.pixel_map(t))
-            if score >= self._floor and clip.category_scores[t].max() >= self._floor:
-                self._add_masks(clip, t)
-
-    def _add_masks(self, clip: ScoredClip, t: int) -> None:
-        frame, scores = int(clip.indices[t]), clip.category_scores[t]
-        for index, pixels in clip.masks(t).items():
-            if scores[index] >= self._floor and pixels.mean() >= LEAST_MASK_SHARE:
-                category, score = self._categories[index], float(scores[index])
-                self._candidates.append(Mask.from_pixels(pixels, frame=frame, category=category, score=score))
+            self._candidates += clip.masks_over(self._floor, t, self._categories)
 
     def finish(self, log: FrameLog, run: dict[str, Any]) -> Detection:
         """The whole result; `log` has seen every frame, `run` tells how it came about but for the numbers of frames."""

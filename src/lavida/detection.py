@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,24 +13,19 @@ import numpy as np
 from pycocotools import mask as coco_rle
 
 from lavida.errors import InputError
+from lavida.events import MERGE_GAP_S as MERGE_GAP_S
+from lavida.events import Event as Event
+from lavida.events import EventSettings, ScoredFrame, cut
+from lavida.events import check_threshold as check_threshold
+from lavida.events import shortest as shortest
 
 if TYPE_CHECKING:
     import supervision
 
-    from lavida.export.result import EventRecord, MaskRecord, SegmentationRecord
+    from lavida.export.result import MaskRecord, SegmentationRecord
     from lavida.video.source import Source, SourceInfo
 
 LAST_STEPS = 6  # frames at the end that tell how long the last one lasts
-# An event begins at the threshold but ends only below this share of it: one threshold for both would cut an
-# event to pieces whenever the score trembles around it.
-RELEASE_SHARE = 0.7
-# People read two alarms less than half a second apart as one.
-MERGE_GAP_S = 0.5
-# An event that rests on fewer analysed frames than this, and lasts less than this, may be one bad prediction.
-BRIEF_ANALYSED_FRAMES = 2
-BRIEF_S = 0.25
-# A brief event survives when its peak covers this share of the way from the threshold to certainty.
-BRIEF_CERTAINTY = 0.5
 
 
 @dataclass(frozen=True)
@@ -77,29 +72,6 @@ class Mask:
         """A mask as it stands in `masks.json`."""
         (height, width), counts = record["segmentation"]["size"], record["segmentation"]["counts"]
         return cls(record["frame"], record["category"], record["score"], (height, width), counts)
-
-
-@dataclass(frozen=True)
-class Event:
-    """One abnormal stretch of a video; times in seconds."""
-
-    start_s: float  # of the first frame
-    end_s: float  # exclusive: of the frame after the last one, or the end of the video
-    peak_s: float  # of the highest score (an analysed frame, the first of equals)
-    peak_score: float
-    category: str  # with the highest mean score over the event
-    box: tuple[float, float, float, float] | None  # x, y, w, h, displayed pixels: of the mask nearest `peak_s`
-
-    def to_json(self) -> EventRecord:
-        """The event as it stands in `events.json`."""
-        return {
-            "start_s": self.start_s,
-            "end_s": self.end_s,
-            "peak_s": self.peak_s,
-            "peak_score": self.peak_score,
-            "category": self.category,
-            "box": None if self.box is None else list(self.box),
-        }
 
 
 @dataclass(eq=False, kw_only=True)
@@ -236,50 +208,19 @@ class Detection:
             []
         """
         threshold = self.threshold if threshold is None else threshold
-        check_threshold(threshold)
-        if (min_length_s or 0) < 0 or merge_gap_s < 0:
-            raise InputError("the least length and the gap of events are seconds: give 0 or more")
-        ends = np.append(self.times[1:], self.end_s)
-        runs = _hysteresis(self.scores, threshold=threshold)
+        settings = EventSettings(threshold=threshold, min_length_s=min_length_s, merge_gap_s=merge_gap_s)
         masks = self.masks if threshold == self.threshold else self.masks_over(threshold)
-        events: list[Event] = []
-        for span in _merged(runs, starts=self.times, ends=ends, gap_s=merge_gap_s):
-            lasts = ends[span.stop - 1] - self.times[span.start]
-            if min_length_s is None and self._is_doubtful(span, lasts, threshold):
-                continue
-            if min_length_s is None or lasts >= min_length_s:
-                events.append(self._event(span, ends, masks))
-        return events
+        return cut(self._scored_frames(masks), self.categories, settings, end_s=self.end_s)
 
-    def _analysed_in(self, span: slice) -> np.ndarray:
-        first, stop = np.searchsorted(self.sampled, [span.start, span.stop])
-        return self.sampled[first:stop]
-
-    def _is_doubtful(self, span: slice, lasts: float, threshold: float) -> bool:
-        if len(self.sampled) < BRIEF_ANALYSED_FRAMES:
-            return False  # a single picture has no quiet neighbour that speaks against it
-        brief = len(self._analysed_in(span)) < BRIEF_ANALYSED_FRAMES and lasts < BRIEF_S
-        certain = min(1.0, threshold + BRIEF_CERTAINTY * (1 - threshold))
-        return brief and bool(self.scores[span].max() < certain)
-
-    def _event(self, span: slice, ends: np.ndarray, masks: list[Mask]) -> Event:
-        analysed = self._analysed_in(span)
-        # frames that share a time stamp can leave a run without an analysed frame
-        candidates = analysed if len(analysed) else np.arange(span.start, span.stop)
-        peak = int(candidates[self.scores[candidates].argmax()])
-        peak_s = float(self.times[peak])
-        category = self.categories[int(self.category_scores[span].mean(axis=0, dtype=np.float64).argmax())]
-        inside = [mask for mask in masks if span.start <= mask.frame < span.stop]
-        # of several masks in one frame: the event's own category first, then the surest
-        inside.sort(key=lambda m: (abs(self.times[m.frame] - peak_s), m.category != category, -m.score))
-        return Event(
-            start_s=float(self.times[span.start]),
-            end_s=float(ends[span.stop - 1]),
-            peak_s=peak_s,
-            peak_score=shortest(self.scores[peak]),
-            category=category,
-            box=next((box for mask in inside if (box := mask.box) is not None), None),
-        )
+    def _scored_frames(self, masks: list[Mask]) -> Iterator[ScoredFrame]:
+        analysed = np.zeros(len(self.times), bool)
+        analysed[self.sampled] = True
+        by_frame: dict[int, list[Mask]] = {}
+        for mask in masks:
+            by_frame.setdefault(mask.frame, []).append(mask)
+        columns = zip(self.times.tolist(), self.scores.tolist(), self.category_scores, analysed.tolist(), strict=True)
+        for index, (time_s, score, category_scores, is_analysed) in enumerate(columns):
+            yield ScoredFrame(time_s, score, category_scores, is_analysed, by_frame.get(index, ()))
 
     def to_supervision(self, frame: int) -> supervision.Detections:
         """The masks of frame number `frame` for the tools of `supervision`: those of the last analysed one up to it.
@@ -360,35 +301,7 @@ class Detection:
         return read_result(Path(folder))
 
 
-def shortest(score: float | np.floating[Any]) -> float:
-    """The float that is written as a float32 is: 0.87, not 0.8700000047683716."""
-    return float(str(np.float32(score)))
-
-
-def check_threshold(threshold: float) -> None:
-    """Raises InputError unless it lies between 0 and 1."""
-    if not 0 < threshold < 1:
-        raise InputError(f"threshold {threshold} is out of range: choose a value between 0 and 1")
-
-
 def nearest(image: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     """`[H, W]` brought to `size` (h, w), no values mixed: row i takes row floor(i * H / h), columns likewise."""
     rows, columns = (np.arange(new) * old // new for new, old in zip(size, image.shape, strict=True))
     return image[rows[:, None], columns]  # [h, w]
-
-
-def _hysteresis(scores: np.ndarray, *, threshold: float) -> list[slice]:
-    over = np.concatenate([[False], scores >= RELEASE_SHARE * threshold, [False]])
-    edges = np.flatnonzero(over[1:] != over[:-1])
-    runs = (slice(int(first), int(stop)) for first, stop in edges.reshape(-1, 2))
-    return [run for run in runs if scores[run].max() >= threshold]
-
-
-def _merged(spans: list[slice], *, starts: np.ndarray, ends: np.ndarray, gap_s: float) -> list[slice]:
-    merged: list[slice] = []
-    for span in spans:
-        if merged and starts[span.start] - ends[merged[-1].stop - 1] < gap_s:
-            merged[-1] = slice(merged[-1].start, span.stop)
-        else:
-            merged.append(span)
-    return merged

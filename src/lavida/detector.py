@@ -220,16 +220,37 @@ class Detector:
         template = None if templates is None else iter(templates)
         size = (source.info.height, source.info.width)
         for clip in clips(frames, length=self.model.config.clip_length):
-            with clock.stage("model"), torch.inference_mode():
-                output = self._forward(clip, anomalies, None if template is None else next(template))
-                scored = ScoredClip.of(clip, output, model=self.model, categories=anomalies, size=size)
+            with clock.stage("model"):
+                scored = self._scored_clip(clip, anomalies, None if template is None else next(template), size)
             yield scored
 
-    def _size(self, source: Source) -> tuple[int, int]:
+    def score(
+        self, frames: Iterable[Frame], anomalies: Sequence[str], *, size: tuple[int, int]
+    ) -> Iterator[ScoredClip]:
+        """Score frames that were read elsewhere, clip by clip.
+
+        Args:
+            frames: of one source, in order, with images of `analysed_size` and, for a model that sees motion, pairs.
+            anomalies: what counts as abnormal, checked by `check_categories`.
+            size: height and width of the displayed frame, for masks.
+        """
+        for clip in clips(with_motion(frames), length=self.model.config.clip_length):
+            yield self._scored_clip(clip, anomalies, None, size)
+
+    def _scored_clip(
+        self, clip: Clip, anomalies: Sequence[str], template: int | None, size: tuple[int, int]
+    ) -> ScoredClip:
+        with torch.inference_mode():
+            output = self._forward(clip, anomalies, template)
+            return ScoredClip.of(clip, output, model=self.model, categories=anomalies, size=size)
+
+    def analysed_size(self, width: int, height: int) -> tuple[int, int]:
+        """Height and width at which a source of this size in displayed pixels is analysed."""
         config = self.model.config
-        return analysis_size(
-            source.info.width, source.info.height, long_side=config.frame_side, multiple=config.frame_multiple
-        )
+        return analysis_size(width, height, long_side=config.frame_side, multiple=config.frame_multiple)
+
+    def _size(self, source: Source) -> tuple[int, int]:
+        return self.analysed_size(source.info.width, source.info.height)
 
     def _forward(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> LavidaOutput:
         answer = self.model if self._prepared is None else self._prepared

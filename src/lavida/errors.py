@@ -53,6 +53,3 @@ def writing_to(place: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise disk_error(error, place) from error
-
-
-mendable = writing_to  # its former name

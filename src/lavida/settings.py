@@ -10,12 +10,16 @@ check_settings(Optimiser(steps=0))  # InputError: steps: 0; choose 1 or more
 """
 
 import types
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import wraps
 from numbers import Integral, Real
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from lavida.errors import InputError
+
+T = TypeVar("T")
 
 _LIMITS = "limits"  # key of a field's metadata
 _TYPES = {  # type of a hint -> what its values are, and the words for it
@@ -57,6 +61,25 @@ class Limits:
 def setting(default: Any, **limits: Any) -> Any:
     """A field of a dataclass with a default and `Limits`."""
     return field(default=default, metadata={_LIMITS: Limits(**limits)})
+
+
+def renamed(**names: str) -> Callable[[type[T]], type[T]]:
+    """Let a class take earlier names of its arguments for one version, with a DeprecationWarning: earlier -> name."""
+
+    def changed(kind: type[T]) -> type[T]:
+        constructor = kind.__init__
+
+        @wraps(constructor)
+        def construct(self: T, *given: Any, **named: Any) -> None:
+            for old in names.keys() & named.keys():
+                warnings.warn(f"{old} is now called {names[old]}", DeprecationWarning, stacklevel=2)
+                named.setdefault(names[old], named.pop(old))
+            constructor(self, *given, **named)
+
+        setattr(kind, "__init__", construct)  # noqa: B010 - of a class, which mypy does not let assign
+        return kind
+
+    return changed
 
 
 def check_settings(settings: Any, *, where: str = "") -> None:

@@ -40,20 +40,25 @@ def print_message(message: str) -> None:
         _drop(sys.stderr)
 
 
-class _Messages(logging.Handler):
-    """Prints what the library logs as lines of the command."""
+class _Lines(logging.Handler):
+    """Gives what is logged to `say`, a line for each record."""
+
+    def __init__(self, say: Callable[[str], object]) -> None:
+        super().__init__(logging.INFO)
+        self._say = say
 
     def emit(self, record: logging.LogRecord) -> None:
-        print_message(self.format(record))
+        self._say(self.format(record))
 
 
 @contextmanager
-def printed_log() -> Iterator[None]:
-    """While the block runs, what `lavida` logs from INFO on is printed on stderr, each record as one line."""
-    logger, handler = logging.getLogger("lavida"), _Messages(logging.INFO)
+def said_log(name: str, say: Callable[[str], object]) -> Iterator[None]:
+    """While the block runs, `say` gets what the logger of that name and those below it log from INFO on."""
+    logger, handler = logging.getLogger(name), _Lines(say)
     level = logger.level
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    if logger.getEffectiveLevel() > logging.INFO:
+        logger.setLevel(logging.INFO)
     try:
         yield
     finally:
@@ -115,18 +120,3 @@ def progress_bars(*, shown: bool = True) -> Iterator[Callable[..., None]]:
 
     with bars:
         yield tell
-
-
-@contextmanager
-def progress_bar(title: str, *, total: int | None) -> Iterator[Callable[..., None]]:
-    """A single bar of `progress_bars`; gives what takes `(count, note)`: how many more steps are done."""
-    with progress_bars() as tell:
-        done = 0
-
-        def advance(count: int = 1, note: str = "") -> None:
-            nonlocal done
-            done += count
-            tell(title, done, total, note)
-
-        tell(title, 0, total)
-        yield advance

@@ -146,7 +146,8 @@ def test_a_training_reads_the_pack(camvid):
     text = "data: {root: ., max_side: 32, size: [32, 32], sets: [{name: camvid, folder: camvid}]}\ntrain: {steps: 1}\n"
     Path("recipe.yaml").write_text(text)
     assert run(["data", "pack", "recipe.yaml", "--out", "kit.pack"]) == 0
-    recipe = load_recipe("recipe.yaml", ["data.root=kit.pack", "sampler.even_words=false", "sampler.further=0.5"])
+    changes = ["data.root=kit.pack", "sampler.even_words=false", "sampler.negatives_only_share=0.5"]
+    recipe = load_recipe("recipe.yaml", changes)
     drawn = ExposureStream(recipe.data, recipe.sampler)(1, np.random.default_rng(0))
     assert drawn.frames.shape == (1, 32, 32, 3) and drawn.dataset == "camvid"
     with pytest.raises(InputError, match="max_side=32, the recipe has 640"):

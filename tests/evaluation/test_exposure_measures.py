@@ -89,9 +89,9 @@ def test_the_tables_show_the_baselines_and_the_removed_categories(capsys):
         "reliability": {"expected_calibration_error": 0.031},
     }
     rows, removed = exposure_tables(result)
-    Console(width=90).print(rows, removed)
+    Console(width=110).print(rows, removed)
     shown = capsys.readouterr().out
     line = next(line for line in shown.splitlines() if "davis clips" in line)
-    assert line.split() == ["davis", "clips", "8", "0.910", "0.520", "-", "0.400", "0.750"]
+    assert line.split() == ["davis", "clips", "8", "0.910", "0.520", "-", "0.400", "-", "-", "0.750"]
     assert "0.031" in shown and ["zebra", "3", "4", "0.660"] in [line.split() for line in shown.splitlines()]
     assert len(exposure_tables(result | {"removed": {}})) == 1

@@ -95,11 +95,11 @@ def test_many_views_are_gray(share):
 
 def test_a_sample_that_tells_left_from_right_is_never_mirrored():
     left = {"the man on the left": box(0, 24, 0, 10), "a tree": box(0, 24, 22, 32)}
-    for view in views(scene(left), scale=(0.4, 1.0), without=0):
+    for view in views(scene(left), scale=(0.4, 1.0), drop_share=0):
         columns = [np.nonzero(view.masks[name][0].any(0))[0].mean() for name in left if name in view.masks]
         assert len(columns) < 2 or columns[0] < columns[1]
     mirrored = 0
-    for view in views(scene({"man": box(0, 24, 0, 10), "a tree": box(0, 24, 22, 32)}), scale=(0.4, 1.0), without=0):
+    for view in views(scene({"man": box(0, 24, 0, 10), "a tree": box(0, 24, 22, 32)}), scale=(0.4, 1.0), drop_share=0):
         columns = [np.nonzero(view.masks[name][0].any(0))[0].mean() for name in ("man", "a tree")]
         mirrored += columns[0] > columns[1]
     assert mirrored > 10

@@ -104,15 +104,15 @@ def test_every_text_of_another_sample_can_be_irrelevant_where_the_sample_alone_i
     sample = scene({"left zebra": HERE}, dataset="mevis", expressions=said, left=frozenset({"lost wug"}))
     others = ("a runner", "the big one", "a zebra drinking", "puppy")
     own = (*others, "left zebra", *said["left zebra"], "lost wug")
-    asked = set(drawn(sample, own, count=60, absent="unlisted", ask_left=0.0))
+    asked = set(drawn(sample, own, count=60, absent="unlisted", ask_out_of_view=0.0))
     assert asked == set(others)
-    assert set(drawn(sample, own, count=60, ask_left=0.0)) == {"puppy"}  # people may be there without a label
+    assert set(drawn(sample, own, count=60, ask_out_of_view=0.0)) == {"puppy"}  # people may be there without a label
 
 
 def test_a_lost_name_is_asked_for_as_often_as_wanted():
     sample = scene({"zebra": HERE}, dataset="refcoco", left=frozenset({"a wug"}))
     for share in (0.0, 0.2, 1.0):
-        names = drawn(sample, ("puppy",), count=400, max_categories=1, ask_left=share)
+        names = drawn(sample, ("puppy",), count=400, max_categories=1, ask_out_of_view=share)
         assert names.count("a wug") / 400 == pytest.approx(share, abs=0.06)
 
 

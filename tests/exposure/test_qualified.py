@@ -1,12 +1,15 @@
 """What masks prove and disprove of a thing, on pictures made here."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from lavida.exposure.qualified import any_qualified, draw_qualified, draw_unproven, is_thing, put
+from lavida.exposure.qualified import any_qualified, draw_probes, draw_qualified, draw_unproven, is_thing, put
 from lavida.exposure.qualifier_words import UNPROVEN, plural
 from lavida.exposure.qualifiers import KINDS, Qualifier, colour_shares
 from lavida.exposure.sample import SegmentationSample, Thing
+from lavida.exposure.views import reframe
 from lavida.model.phrase import split_phrase
 
 H, W = 100, 120
@@ -213,3 +216,46 @@ def test_things_are_nouns_that_can_be_counted():
     assert plural("person") == "people"
     assert put("two", "person", np.random.default_rng(1)).split()[-1] in ("people", "together")
     assert set(KINDS) == {"colour", "place", "size", "number", "relation", "motion", "pose"}
+
+
+def test_probes_put_true_and_false_words_of_a_kind_beside_each_other():
+    mask = box((10, 30, 60, 90))
+    qualifier = Qualifier(sample({"car": mask}, colours=[(mask, (200, 20, 25))]), lambda _: False)
+    rng = np.random.default_rng(0)
+    probes = draw_probes(qualifier, ["car"], most=12, unproven=0.2, say=lambda name: name, rng=rng)
+    assert 6 < len(probes) <= 12 and sum(probe.kind == "unproven" for probe in probes) == 2
+    colours = [probe for probe in probes if probe.kind == "colour"]
+    assert any("red" in probe.text for probe in colours if probe.mask is not None)
+    assert all("red" not in probe.text for probe in colours if probe.mask is None)
+    assert all((probe.noun == mask).all() for probe in probes)
+    assert draw_probes(qualifier, [], most=4, unproven=0.5, say=lambda name: name, rng=rng) == ()
+
+
+def test_people_are_in_the_colour_of_their_clothes():
+    person, coat = box((40, 10, 80, 95)), box((42, 30, 78, 60))
+    dressed = sample({"person": person, "coat": coat}, colours=[(coat, (200, 20, 25))], dataset="clothing_ccp")
+    true, false = said(dressed, "person", "colour")
+    assert true == {"in a red coat", "in red clothes"}
+    assert {"in a blue coat", "in green clothes"} <= false
+    assert split_phrase(put("in a red coat", "person", np.random.default_rng(0))).qualifiers == ("in a red coat",)
+    undressed = replace(dressed, dataset="coco128")
+    assert said(undressed, "person", "colour") == (set(), set())
+
+
+def test_a_known_count_is_believed_before_what_is_connected():
+    two = sample({"person": box((10, 10, 50, 90))})
+    assert said(replace(two, counts={"person": 2}), "person", "number")[0] == {"two"}
+    assert said(two, "person", "number") == (set(), set())
+
+
+def test_a_count_holds_while_the_view_shows_the_class_whole_and_once():
+    whole = replace(sample({"car": box((5, 20, 15, 30))}), counts={"car": 2})
+    seen = cut = 0
+    for seed in range(60):
+        view = reframe(whole, size=(H, W), rng=np.random.default_rng(seed), scale=(0.5, 2.0), drop_share=0)
+        if "car" in view.counts:
+            assert view.counts == {"car": 2} and view.masks["car"].any()
+            seen += 1
+        else:
+            cut += 1
+    assert seen > 15 and cut > 5

@@ -96,10 +96,10 @@ def test_a_share_of_the_irrelevant_names_are_further_words():
         return np.mean([name in NAMES[6:] for name in names]), set(names)
 
     assert further()[0] == 0
-    share, names = further(further=NAMES, further_share=0.3)
+    share, names = further(negatives_only=NAMES, negatives_only_share=0.3)
     assert share == pytest.approx(0.3, abs=0.06) and names.isdisjoint(PRESENT)
     seen = {"w7": PRESENT["w1"]}
-    assert "w7" not in further(scene(seen), further=NAMES, further_share=0.9)[1]
+    assert "w7" not in further(scene(seen), negatives_only=NAMES, negatives_only_share=0.9)[1]
 
 
 def test_never_irrelevant_what_may_be_there():
@@ -134,7 +134,7 @@ def test_observed_labels_follow_the_object_and_letter_labels_follow_the_equation
     mask[1] = False
     sample = scene({"w0": mask})
     observed = {tuple(e.frame_labels) for e in draw(50, sample)}
-    letter = {tuple(e.frame_labels) for e in draw(50, sample, labels="letter")}
+    letter = {tuple(e.frame_labels) for e in draw(50, sample, labels="literal")}
     assert observed == {(1, 0, 1), (0, 0, 0)} and letter == {(1, 1, 1), (0, 0, 0)}
 
 
@@ -202,12 +202,20 @@ def test_a_name_that_no_sample_shows_can_be_kept_out():
         {"absent": "maybe"},
         {"class_share": 1.5},
         {"several": -0.1},
-        {"ask_left": 2},
+        {"ask_out_of_view": 2},
     ],
 )
 def test_bad_settings_are_named(bad):
     with pytest.raises(InputError):
         draw(1, **bad)
+
+
+def test_earlier_names_of_settings_work_and_are_told():
+    given = {"vocabulary": toy_vocabulary(), "ask_left": 0.75, "further": NAMES, "further_share": 0.3}
+    with pytest.warns(DeprecationWarning, match="is now called") as told:
+        sampler = AnomalyExposureSampler(**given, labels="letter")
+    assert (sampler.ask_out_of_view, sampler.negatives_only_share, sampler.labels) == (0.75, 0.3, "literal")
+    assert len(told) == 4 and {each.filename for each in told} == {__file__}
 
 
 def test_no_irrelevant_name_is_an_input_error():

@@ -3,6 +3,7 @@
 import errno
 import gc
 import json
+import logging
 import os
 import weakref
 from pathlib import Path
@@ -20,7 +21,7 @@ from video import make
 from lavida.detection import Detection
 from lavida.detector import Detector
 from lavida.errors import InputError
-from lavida.scan import Video
+from lavida.scan import Video, scan
 from lavida.scan.dataset import DataSet
 from lavida.scan.state import State
 from lavida.scan.store import Store
@@ -320,3 +321,16 @@ def test_results_are_not_held(tmp_path, scan_to, monkeypatch):
     monkeypatch.setattr(DataSet, "write_video", counting)
     scan_to(tmp_path / "many")
     assert len(alive) == 5 and max(alive) <= 2
+
+
+# --- what is deprecated
+
+
+def test_lines_for_people_may_still_be_taken_as_in_the_version_before(footage, looks, tmp_path):
+    (footage / "broken.mp4").write_bytes(b"no video")
+    lines, logger = [], logging.getLogger("lavida.scan")
+    before = logger.level, logger.handlers[:]
+    with pytest.warns(DeprecationWarning, match=r"scan\(say=\)"):
+        scan([str(footage)], ["light"], out=str(tmp_path / "out"), stride=3, settle=0, say=lines.append)
+    assert lines[0].startswith("4 videos, 0 of them finished") and any("failed: broken.mp4" in line for line in lines)
+    assert (logger.level, logger.handlers) == before

@@ -31,3 +31,16 @@ def test_a_model_without_alignment_gets_none():
     model.config.alignment = False
     with pytest.raises(InputError, match="qualifiers need a model with alignment"):
         model.add_qualifiers()
+
+
+def test_probes_have_maps_and_the_qualifiers_learn_from_them():
+    model = build_model(Recipe(model={"preset": "nano", "start": str(EMBEDDED), "qualifiers": True})).train()
+    probes = [["red car", "car on the left", "dog"]]
+    output = model(FRAMES, [["car"]], probes=probes)
+    assert output.probe_evidence.shape == (1, 1, 3, *output.evidence.shape[-2:])
+    asked = model(FRAMES, probes).evidence  # a probe's map is what it would be as a category
+    model.alignment.drop = 0.0
+    assert torch.allclose(model(FRAMES, [["car"]], probes=probes).probe_evidence, model(FRAMES, probes).evidence)
+    assert asked.shape == output.probe_evidence.shape
+    output.probe_evidence[:, :, :2].sum().backward()
+    assert all(weight.grad.any() for weight in model.qualifiers.text.parameters())

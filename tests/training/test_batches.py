@@ -112,5 +112,5 @@ def test_frames_keep_their_colours_and_order():
 def test_a_batch_moves_with_all_its_tensors():
     moved = collate([exposure()], [2]).to(torch.device("meta"))
     tensors = [value for value in vars(moved).values() if isinstance(value, torch.Tensor)]
-    assert len(tensors) == 7 and all(tensor.is_meta for tensor in tensors)
+    assert len(tensors) == 11 and all(tensor.is_meta for tensor in tensors)
     assert moved.templates == [2]

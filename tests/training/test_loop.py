@@ -140,13 +140,16 @@ def test_a_checkpoint_holds_what_is_trained_and_nothing_else(uninterrupted):
 
 
 def test_a_run_of_an_earlier_version_goes_on(uninterrupted, tmp_path):
-    """Its checkpoints held every weight, and its recipe lacked the keys that are new."""
+    """Its checkpoints held every weight, its recipe lacked the keys that are new, and had earlier names of others."""
     shutil.copytree(uninterrupted, tmp_path / "run")
     recipe, checkpoint = tmp_path / "run" / "recipe.yaml", tmp_path / "run" / "checkpoint-4"
     shutil.rmtree(tmp_path / "run" / "checkpoint-6")
     settings = OmegaConf.load(recipe)
     for key in ("accumulate", "lora", "schedule", "embeddings", "freeze", "evaluate_every"):
         settings.train.pop(key)
+    settings.data.without = settings.data.pop("drop_share")
+    settings.sampler.further = settings.sampler.pop("negatives_only_share")
+    settings.sampler.ask_left = settings.sampler.pop("ask_out_of_view")
     OmegaConf.save(settings, recipe)
     model = toy_model(toy_recipe(""))
     model.load_state_dict(load_file(checkpoint / "trained.safetensors"), strict=False)

@@ -7,11 +7,15 @@ from toys import exposure
 
 from lavida.model.losses import LossWeights
 from lavida.training.data import Batch, collate
-from lavida.training.objective import presence_loss, training_loss
+from lavida.training.objective import presence_loss, shown_and_not, training_loss
 from lavida.training.recipe import AlignmentWeights
 
 PLAIN = {"alignment": False, "classifier_evidence": False, "residual_evidence": False}
 WEIGHTS, ALIGNMENT = LossWeights(text=0.2, seg=0.7), AlignmentWeights(evidence=3.0, presence=1.5)
+
+
+def shown(batch: Batch):
+    return shown_and_not(batch.category_masks, batch.category_valid)
 
 
 def run(model, batch: Batch):
@@ -114,7 +118,7 @@ def test_padding_categories_do_not_count():
     output = model(first.frames, [first.categories[0]])
     wide = torch.full((1, 1, 5), 9.0)
     wide[..., :2] = output.category_logits
-    torch.testing.assert_close(presence_loss(wide, first), presence_loss(output.category_logits, alone))
+    torch.testing.assert_close(presence_loss(wide, *shown(first)), presence_loss(output.category_logits, *shown(alone)))
 
 
 def test_presence_weighs_true_and_irrelevant_categories_alike():
@@ -133,13 +137,13 @@ def test_presence_weighs_true_and_irrelevant_categories_alike():
                 p = 1 / (1 + math.exp(-float(logits[b, t, k])))
                 (true if (b, k) == (0, 1) else irrelevant).append(-math.log(p if (b, k) == (0, 1) else 1 - p))
     expected = 0.5 * sum(true) / len(true) + 0.5 * sum(irrelevant) / len(irrelevant)
-    assert presence_loss(logits, batch).item() == pytest.approx(expected, rel=1e-5)
+    assert presence_loss(logits, *shown(batch)).item() == pytest.approx(expected, rel=1e-5)
 
 
 def test_presence_is_asked_of_each_frame():
     sample = exposure(2, categories=CATEGORIES[:1], true=0)
     sample.pixel_labels[1] = False  # the same array as its category mask: gone in the second frame
     batch = collate([sample], [0])
-    right = presence_loss(torch.tensor([[[5.0], [-5.0]]]), batch)
-    wrong = presence_loss(torch.tensor([[[5.0], [5.0]]]), batch)
+    right = presence_loss(torch.tensor([[[5.0], [-5.0]]]), *shown(batch))
+    wrong = presence_loss(torch.tensor([[[5.0], [5.0]]]), *shown(batch))
     assert right < 0.01 and wrong > 2

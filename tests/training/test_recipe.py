@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from lavida.errors import InputError
-from lavida.training.recipe import load_recipe
+from lavida.training.recipe import DataRecipe, SamplerRecipe, load_recipe
 
 RECIPE = """
 data:
@@ -120,3 +120,43 @@ def test_the_shipped_recipes_are_valid():
 @pytest.mark.parametrize("size", ["[240,320]", "[0,320]", "[256,-32]"])
 def test_frames_that_no_backbone_takes_are_refused(recipe, size):
     assert "data.size" in refusal(recipe, f"data.size={size}")
+
+
+# --- earlier names
+
+FORMER = """
+sampler: {further: 0.2, ask_left: 0.25, labels: letter}
+"""
+
+
+def test_earlier_names_of_keys_and_values_work_and_are_told(recipe):
+    recipe.write_text(RECIPE + FORMER)
+    with pytest.warns(DeprecationWarning, match="is now called") as told:
+        loaded = load_recipe(recipe, ["data.without=0.5", "sampler.ask_left=0.75"])
+    assert loaded.data.drop_share == 0.5
+    assert (loaded.sampler.negatives_only_share, loaded.sampler.ask_out_of_view) == (0.2, 0.75)
+    assert loaded.sampler.labels == "literal"
+    said = {str(each.message).split(" in a recipe is now called ")[0] for each in told}
+    assert said == {"data.without", "sampler.further", "sampler.ask_left", "sampler.labels: letter"}
+
+
+@pytest.mark.filterwarnings("error::DeprecationWarning")
+def test_names_of_today_are_no_earlier_ones(recipe):
+    loaded = load_recipe(recipe, ["data.drop_share=0.5", "sampler.labels=literal"])
+    assert (loaded.data.drop_share, loaded.sampler.labels) == (0.5, "literal")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_is_wrong_under_an_earlier_name_is_named(recipe):
+    assert "data.drop_share" in refusal(recipe, "data.without=2")
+    recipe.write_text(RECIPE + FORMER)
+    assert "sampler.negatives_only_share" in refusal(recipe, "sampler.further=lots")
+    recipe.write_text(RECIPE + "sampler: {further: 0.2, negatives_only_share: 0.3}")
+    assert "sampler.further is the earlier name of sampler.negatives_only_share" in refusal(recipe)
+
+
+def test_sections_made_by_a_program_take_earlier_names_too():
+    with pytest.warns(DeprecationWarning, match="without is now called drop_share"):
+        assert DataRecipe(without=0.5).drop_share == 0.5
+    with pytest.warns(DeprecationWarning, match="ask_left is now called ask_out_of_view"):
+        assert SamplerRecipe(ask_left=0.5).ask_out_of_view == 0.5

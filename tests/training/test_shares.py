@@ -10,20 +10,27 @@ from accelerate import Accelerator
 from torch import Tensor
 from toys import exposure
 
+from lavida.exposure.sample import Asked
 from lavida.model.losses import LossWeights
 from lavida.training.data import Batch, collate
 from lavida.training.objective import step_shares, training_loss
 from lavida.training.recipe import AlignmentWeights
 
 WEIGHTS = {"weights": LossWeights(), "alignment": AlignmentWeights(evidence=3.0, presence=1.5)}
+COLOURS = ("blue", "green", "white")
 LENGTH, HIDDEN = 2, 1  # frames of a clip; the one that the object leaves
 
 
-def clip(seed: int, *, leaves: bool = False, labels: str = "letter"):
+def clip(seed: int, *, leaves: bool = False, labels: str = "literal"):
     """An anomalous clip; `leaves`: its object is out of sight in frame `HIDDEN`."""
     sample = exposure(LENGTH, seed=seed, true=0)
     if leaves:
         sample.pixel_labels[HIDDEN] = False  # the same array as its category mask
+    probes = (
+        Asked("red car", sample.pixel_labels),
+        *(Asked(f"{colour} car", None) for colour in COLOURS[: 1 + seed % 2 * 2]),
+    )
+    sample = replace(sample, noun_masks={0: sample.pixel_labels}, probes=probes)
     shown = sample.pixel_labels.any((1, 2)) if labels == "observed" else np.ones(LENGTH)
     return replace(sample, frame_labels=shown.astype(np.float32))
 
@@ -40,6 +47,8 @@ def answers(samples: list) -> dict[str, Tensor]:
         "text": (clips,),
         "evidence": batch.category_masks.shape,
         "categories": batch.category_masks.shape[:3],
+        "nouns": batch.noun_masks.shape,
+        "probes": batch.probe_masks.shape,
     }
     return {name: torch.randn(shape, generator=random).requires_grad_() for name, shape in shapes.items()}
 
@@ -53,6 +62,8 @@ def output(said: dict[str, Tensor], clips: slice = slice(None)) -> SimpleNamespa
         text_loss=said["text"][clips].mean(),
         evidence=said["evidence"][clips],
         category_logits=said["categories"][clips],
+        noun_evidence=said["nouns"][clips],
+        probe_evidence=said["probes"][clips],
     )
 
 
@@ -76,16 +87,16 @@ def test_a_frame_without_the_object_moves_the_frame_score_alone():
 
 
 def test_masks_learn_the_same_from_either_kind_of_frame_labels():
-    letter, observed = (
-        [clip(1, labels=labels), clip(2, leaves=True, labels=labels)] for labels in ("letter", "observed")
+    literal, observed = (
+        [clip(1, labels=labels), clip(2, leaves=True, labels=labels)] for labels in ("literal", "observed")
     )
-    said = answers(letter)
-    terms, expected = (whole(samples, said)[1] for samples in (letter, observed))
+    said = answers(literal)
+    terms, expected = (whole(samples, said)[1] for samples in (literal, observed))
     different = {name for name in terms if terms[name].item() != expected[name].item()}
     assert different == {"object"}
 
 
-@pytest.mark.parametrize("labels", ["letter", "observed"])
+@pytest.mark.parametrize("labels", ["literal", "observed"])
 def test_the_mean_over_the_parts_is_the_whole_step(fresh_accelerator, labels):
     samples = [clip(1, labels=labels), clip(2, leaves=True, labels=labels), clip(3, labels=labels)]
     said = answers(samples)

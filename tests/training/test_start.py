@@ -1,4 +1,6 @@
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -188,3 +190,11 @@ def test_the_papers_recipe_trains_on_small_checkpoints(tmp_path, capsys, monkeyp
     assert len(log(tmp_path / "run")) == 2
     assert (tmp_path / "run" / "model" / "adapter" / "adapter_config.json").is_file()
     assert load(tmp_path / "run" / "model", device="cpu").model.config.mllm_dtype == "bfloat16"
+
+
+@pytest.mark.slow
+def test_a_training_does_not_wait_for_what_only_measuring_and_drawing_need():
+    script = "import sys, lavida.training.loop; print(sorted(sys.modules))"
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert "'lavida.training.loop'" in printed
+    assert not [name for name in ("sklearn", "pandas", "matplotlib.figure", "pyarrow") if f"'{name}'" in printed]

@@ -17,7 +17,7 @@ ANIMALS, THINGS, TEXTS, MOVERS = (f"toy_sets:{kind}" for kind in ("Animals", "Th
 
 
 def stream(*sets: SetRecipe, sampler: dict | None = None, **data) -> ExposureStream:
-    data = {"size": (24, 32), "without": 0.0, "zoom": (0.9, 1.0), "clip_length": 3} | data
+    data = {"size": (24, 32), "drop_share": 0.0, "zoom": (0.9, 1.0), "clip_length": 3} | data
     recipe = Recipe(
         data=DataRecipe(root=".", sets=[*sets], **data),
         sampler=SamplerRecipe(**({"even_words": False, "phrases": False} | (sampler or {}))),
@@ -125,7 +125,7 @@ def everything(batch: Batch) -> list:
 @pytest.mark.parametrize("settings", [{"sampler": {"phrases": True}}, {"moving": 0.5}])
 def test_a_seed_fixes_every_field_for_any_number_of_workers(settings):
     sets = part(MOVERS), part(THINGS, clips=True), part(TEXTS, max_categories=4)
-    first, again = (stream(*sets, without=0.3, **settings) for _ in range(2))
+    first, again = (stream(*sets, drop_share=0.3, **settings) for _ in range(2))
     runs = []
     for source, workers in ((first, 0), (first, 1), (again, 2)):
         options = {"batch_size": 6, "clip_length": 3, "clip_share": 0.5, "templates": len(TEMPLATES)}

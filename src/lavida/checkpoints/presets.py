@@ -106,6 +106,7 @@ NANO = {
     "classifier_evidence": True,
     "residual_evidence": True,
     "expected_maps": True,
+    "clean_masks": True,
     "motion": True,
 }
 

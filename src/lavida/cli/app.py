@@ -16,8 +16,9 @@ from lavida.cli.figure import figure
 from lavida.cli.models import models
 from lavida.cli.scan import scan
 from lavida.cli.train import train
+from lavida.cli.watch import calibrate, watch
 from lavida.errors import InputError, disk_error
-from lavida.terminal import print_message, print_result, printed_log, settle_stdout
+from lavida.terminal import print_message, print_result, said_log, settle_stdout
 
 DONE, USER_ERROR, INTERRUPTED = 0, 2, 130
 _MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
@@ -28,6 +29,8 @@ app = typer.Typer(name="lavida", add_completion=False, pretty_exceptions_enable=
 app.command()(detect)
 app.command()(events)
 app.command()(scan)
+app.command()(watch)
+app.command()(calibrate)
 app.command()(train)
 app.command("eval")(evaluate)
 app.command()(heldout)
@@ -66,7 +69,7 @@ def main() -> None:
 def run(arguments: list[str]) -> int:
     """Run with these arguments and return the exit code: 0 done, 2 the user can mend it, 130 Ctrl-C."""
     try:
-        with printed_log():
+        with said_log("lavida", print_message):
             code = app(arguments, prog_name="lavida", standalone_mode=False) or DONE
         settle_stdout()
     except InputError as error:

@@ -11,7 +11,7 @@ import typer
 
 from lavida.cli.options import print_help
 from lavida.errors import InputError, unknown
-from lavida.terminal import print_result, progress_bar, progress_bars
+from lavida.terminal import print_result, progress_bars
 
 if TYPE_CHECKING:
     from lavida.exposure.check import CheckedDataset, CheckReport
@@ -97,14 +97,15 @@ def pack(
     sets = [PackedSet(each.name, each.folder, each.split, each.clips) for each in given.sets]
     if heldout:
         sets += [replace(each, split="heldout") for each in sets]
-    done = pack_sets(
-        sets,
-        root=Path(given.root),
-        out=out,
-        max_side=given.max_side,
-        most_bytes=int(megabytes * 1e6),
-        bar=lambda total: progress_bar("packing", total=total),
-    )
+    with progress_bars() as progress:
+        done = pack_sets(
+            sets,
+            root=Path(given.root),
+            out=out,
+            max_side=given.max_side,
+            most_bytes=int(megabytes * 1e6),
+            progress=progress,
+        )
     print_result(f"{done.samples} samples packed in {out}: {done.size / 1e6:.1f} MB, quality {done.quality}")
 
 
@@ -115,12 +116,9 @@ def _check_dataset(name: str, root: Path, splits: Sequence[str], *, samples: int
     from lavida.exposure.datasets import load
 
     sheet = ContactSheet()
-    report = check(
-        {split: load(name, root, split) for split in splits},
-        samples=samples,
-        look=sheet.add,
-        bar=lambda total: progress_bar(f"{name}: looking at files", total=total),
-    )
+    opened = {split: load(name, root, split) for split in splits}
+    with progress_bars() as progress:
+        report = check(opened, samples=samples, look=sheet.add, progress=progress)
     rows = ((c.split, c.unit, c.found, c.expected, "differs" if c.differs else "") for c in report.counts)
     _print_table(("split", "unit", "found", "expected", ""), rows)
     _print_findings(report)

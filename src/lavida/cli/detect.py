@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lavida.cli.options import AnomalyOption, DeviceOption, JsonOption, ModelOption, StrideOption, ThresholdOption
+from lavida.cli.options import (
+    AnomalyOption,
+    DeviceOption,
+    JsonOption,
+    ModelOption,
+    ProfileOption,
+    StrideOption,
+    ThresholdOption,
+)
 from lavida.errors import InputError, one_line
 from lavida.terminal import print_message, print_result, progress_bars
 
@@ -29,6 +37,7 @@ def detect(
     out: Annotated[Path, typer.Option(help="Folder for the results, one folder a source.")] = Path("lavida-out"),
     stride: StrideOption = None,
     threshold: ThresholdOption = None,
+    profile: ProfileOption = None,
     device: DeviceOption = "auto",
     as_json: JsonOption = False,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write overlay.mp4.")] = True,
@@ -42,8 +51,11 @@ def detect(
         check_categories(anomalies)
         threshold = DEFAULT_THRESHOLD if threshold is None else threshold
         check_settings(stride=stride, threshold=threshold)
+        scaled = None if profile is None else _profiled(profile, anomalies, threshold)
         detector = load(model, device=device)
         ask = partial(detector.detect, anomalies=anomalies, stride=stride, threshold=threshold)
+        if scaled is not None:
+            ask = partial(scaled, ask)
     except InputError as error:  # concerns every source
         print_message(str(error))
         errors, sources = [{"source": source, "message": str(error)} for source in sources], []
@@ -63,6 +75,20 @@ def detect(
     if as_json:
         print_result(json.dumps({"results": results, "errors": errors}, allow_nan=False))
     return 2 if errors else 0
+
+
+def _profiled(path: Path, anomalies: Sequence[str], threshold: float) -> Callable[..., Detection]:
+    """What asks a detector for scores and puts them on the scales of a profile; the threshold is one of those."""
+    from lavida.detector import check_categories
+    from lavida.live.profile import Profile
+
+    learnt = Profile.load(path)
+    floor = learnt.floor(check_categories(anomalies))
+
+    def ask(detect: Callable[..., Detection], *source: Any, **asked: Any) -> Detection:
+        return learnt.detection(detect(*source, **asked | {"threshold": floor}), threshold=threshold)
+
+    return ask
 
 
 def _detect_one(ask: Callable[..., Detection], path: str, folder: Path, *, overlay: bool) -> Detection:

@@ -107,6 +107,9 @@ def heldout(
     out: OutOption,
     model: ModelOption = "nano",
     motion: MotionOption = True,
+    qualified: Annotated[
+        bool, typer.Option("--qualified", help="Also ask pairs of a true and a false qualifier, and unproven verbs.")
+    ] = False,
     device: DeviceOption = "auto",
 ) -> None:
     """Measure a model on the held-out parts of the exposure data sets."""
@@ -116,7 +119,7 @@ def heldout(
 
     detector = _detector(model, device=device, motion=motion)
     with progress_bars() as progress:
-        result = evaluate_exposure(detector, root=root, out=out, progress=progress)
+        result = evaluate_exposure(detector, root=root, out=out, qualified=qualified, progress=progress)
     Console().print(*exposure_tables(result))
 
 

@@ -16,6 +16,7 @@ StrideOption = Annotated[
     int | None, typer.Option(help="Analyse every N-th frame and the last; default: at least 5 a second.")
 ]
 ThresholdOption = Annotated[float | None, typer.Option(help="Score from which a frame is abnormal, 0 to 1.")]
+ProfileOption = Annotated[Path | None, typer.Option(help="What lavida calibrate has learnt of this camera.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 WorkersOption = Annotated[
     int | None, typer.Option(help="Processes that work; default: 1, with --ray what the cluster has room for.")

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score
 
 from lavida.errors import InputError
 
@@ -54,6 +53,8 @@ class FrameMetrics:
         labels = np.concatenate(self._labels) if self._labels else np.zeros(0, dtype=np.uint8)
         if len(np.unique(labels)) < 2:
             return {"frame_auc_micro": None, "frame_auc_macro": None, "frame_ap": None}
+        from sklearn.metrics import roc_auc_score  # here and below: slow to import, and of no use to a training
+
         scores, labels = _padded(np.concatenate(self._scores), labels, self._auc_padding)
         return {
             "frame_auc_micro": float(roc_auc_score(labels, scores)),
@@ -62,12 +63,16 @@ class FrameMetrics:
         }
 
     def _ap(self, scores: NDArray[np.float64], labels: NDArray[np.uint8]) -> float:
+        from sklearn.metrics import auc, average_precision_score, precision_recall_curve
+
         if self._average_precision == "step-wise":
             return float(average_precision_score(labels, scores))
         precision, recall, _ = precision_recall_curve(labels, scores)
         return float(auc(recall, precision))
 
     def _macro(self) -> float | None:
+        from sklearn.metrics import roc_auc_score
+
         padded = [_padded(s, y, self._macro_padding) for s, y in zip(self._scores, self._labels, strict=True)]
         per_video = [roc_auc_score(labels, scores) for scores, labels in padded if len(np.unique(labels)) == 2]
         return float(np.mean(per_video)) if per_video else None

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import roc_auc_score
 
 from lavida.errors import InputError, writing_to
 from lavida.evaluation.measure import VideoMeasure
@@ -136,6 +135,8 @@ class ScoredVideo:
     @property
     def auc(self) -> float | None:
         """Frame AUC of this video alone; None where all its frames are of one class."""
+        from sklearn.metrics import roc_auc_score  # slow to import
+
         return float(roc_auc_score(self.labels, self.scores)) if len(np.unique(self.labels)) == 2 else None
 
 

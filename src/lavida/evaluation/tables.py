@@ -22,6 +22,8 @@ _HELD_OUT = {
     "auc_words": "words\nalone",
     "auc_untrained": "no\ntraining",
     "mask_iou": "mask\nIoU",
+    "boundary_f": "outline\nF",
+    "parts": "parts of\na mask",
     "category_accuracy": "right\ncategory",
 }
 
@@ -105,17 +107,39 @@ def exposure_tables(result: Mapping[str, Any]) -> list[Table]:
         "exposure test on held-out pictures and clips",
         caption,
         ["set", "prompts", *_HELD_OUT.values()],
-        [[name, row["prompts"], *(row[key] for key in _HELD_OUT)] for name, row in result["sets"].items()],
+        [[name, row["prompts"], *(row.get(key) for key in _HELD_OUT)] for name, row in result["sets"].items()],
     )
+    tables = [sets, *(_qualified_tables(result["qualified"]) if "qualified" in result else [])]
     if not result["removed"]:
-        return [sets]
+        return tables
     removed = _plain_table(
         "categories removed from training",
         "Frame AUC of the prompts that name the category: where it is there against where it is not.",
         ["category", "there", "not there", "frame AUC"],
         [[name, row["present"], row["absent"], row["auc"]] for name, row in result["removed"].items()],
     )
-    return [sets, removed]
+    return [*tables, removed]
+
+
+def _qualified_tables(measured: Mapping[str, Any]) -> list[Table]:
+    """Pairs of a true and a false qualifier by kind, and verbs that nothing proves."""
+    headings = ["kind", "pairs", "AUC", "right order", "true found", "false alarms"]
+    keys = ("pairs", "auc", "order", "found", "alarms")
+    titles = {"made": "a true against a false qualifier, made from masks", "by_hand": "the same, written by hand"}
+    tables = [
+        _plain_table(
+            title,
+            "AUC pooled over the texts of a kind; found and alarms: over the default threshold.",
+            headings,
+            [[kind, *(row[key] for key in keys)] for kind, row in measured[part].items()],
+        )
+        for part, title in titles.items()
+    ]
+    unproven = measured["unproven"]
+    rows = [["any unproven verb", unproven["alarms"]], ["the thing alone", unproven["noun"]]]
+    rows += [["a true qualifier", unproven["proven"]], *unproven["texts"].items()]
+    caption = f"Share of {unproven['samples']} pictures and clips that show the thing."
+    return [*tables, _plain_table("over the default threshold", caption, ["text", "share"], rows)]
 
 
 def _plain_table(title: str, caption: str, headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:

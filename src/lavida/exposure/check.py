@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,8 +12,9 @@ from PIL import Image
 
 from lavida.checking import Count
 from lavida.errors import InputError
-from lavida.exposure.inspection import BLOCK, THREADS, Opened, ProgressBar, inspect, is_picture
+from lavida.exposure.inspection import BLOCK, THREADS, Opened, inspect, is_picture
 from lavida.exposure.sample import SegmentationDataset, SegmentationSample
+from lavida.timing import Progress, untold
 from lavida.video.pixels import Header, header_of
 
 TAIL = 1024  # where the end marker of a JPEG is looked for
@@ -111,7 +111,7 @@ def check(
     *,
     samples: int = 0,
     look: Callable[[str, SegmentationSample], object] = lambda split, sample: None,
-    bar: ProgressBar = lambda total: nullcontext(lambda count: None),
+    progress: Progress = untold,
 ) -> CheckReport:
     """Compare counts, open every file, look into the labels and read a few samples.
 
@@ -119,8 +119,7 @@ def check(
         datasets: split -> the same data set with that split; at least one.
         samples: how many samples to read, spread evenly over the splits.
         look: is given the split and the sample of each that could be read, in order.
-        bar: is given the number of files and, while they are opened, is told of each block how many it had; then the
-            same for the label files that are read.
+        progress: is told of the files that have been opened, then of the label files that have been read.
 
     Raises:
         InputError: the data set does not say what it consists of.
@@ -128,9 +127,11 @@ def check(
     name, checked = _checked(datasets)
     counts = tuple(count for split, dataset in checked.items() for count in _counts(split, dataset))
     paths = list(dict.fromkeys(path for dataset in checked.values() for path in dataset.files()))
-    missing, unreadable, headers = _open_all(paths, bar)
+    missing, unreadable, headers = _open_all(
+        paths, lambda done: progress(f"{name}: looking at files", done, len(paths))
+    )
     spoiled = frozenset((*missing, *(Path(flaw.where) for flaw in unreadable)))
-    remarks = dict.fromkeys(inspect(datasets, Opened(headers, spoiled), bar=bar))  # splits may say the same
+    remarks = dict.fromkeys(inspect(datasets, Opened(headers, spoiled), progress=progress))  # splits may say the same
     looked, refused = 0, []
     for split, index in _spread({split: len(dataset) for split, dataset in checked.items()}, samples):
         looked += 1
@@ -175,11 +176,13 @@ def _counts(split: str, dataset: CheckedDataset) -> Iterator[Count]:
         yield Count(split, unit, found.get(unit, 0), expected.get(unit))
 
 
-def _open_all(paths: list[Path], bar: ProgressBar) -> tuple[tuple[Path, ...], tuple[Flaw, ...], Mapping[Path, Header]]:
+def _open_all(
+    paths: list[Path], opened: Callable[[int], object]
+) -> tuple[tuple[Path, ...], tuple[Flaw, ...], Mapping[Path, Header]]:
     """Missing files and unreadable ones, both in the order of `paths`, and the headers of the other pictures."""
     missing, unreadable, headers = [], [], {}
-    remaining = iter(paths)
-    with bar(len(paths)) as advance, ThreadPoolExecutor(max_workers=THREADS) as threads:
+    remaining, done = iter(paths), 0
+    with ThreadPoolExecutor(max_workers=THREADS) as threads:
         while block := list(islice(remaining, BLOCK)):
             for path, (why, header) in zip(block, threads.map(_opened, block), strict=True):
                 if why == MISSING:
@@ -188,7 +191,8 @@ def _open_all(paths: list[Path], bar: ProgressBar) -> tuple[tuple[Path, ...], tu
                     unreadable.append(Flaw(str(path), why))
                 elif header is not None:
                     headers[path] = header
-            advance(len(block))
+            done += len(block)
+            opened(done)
     return tuple(missing), tuple(unreadable), headers
 
 

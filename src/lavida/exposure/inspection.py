@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -14,6 +13,7 @@ from lavida.errors import InputError
 from lavida.exposure.datasets.reading import GrayLevels, Remark, spread, wrong_size
 from lavida.exposure.datasets.yolo_layout import PICTURES
 from lavida.exposure.sample import SegmentationDataset
+from lavida.timing import Progress
 from lavida.video.pixels import ON_ITS_SIDE, Header
 
 THREADS = min(8, 2 * (os.cpu_count() or 1))
@@ -21,7 +21,6 @@ BLOCK = 256  # files in flight: enough for slow disks, few enough to keep the ba
 MOST_LABEL_IMAGES = 1000  # of a split that are decoded, for their values; label texts are all read
 MOST_NAMES = 12  # in a line
 
-ProgressBar = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 Pair = tuple[Path, ...]  # a picture, and its label file where it has one
 
 
@@ -43,13 +42,13 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() in PICTURES or path.suffix.lower() in Image.registered_extensions()
 
 
-def inspect(datasets: Mapping[str, SegmentationDataset], opened: Opened, *, bar: ProgressBar) -> Iterator[Remark]:
+def inspect(datasets: Mapping[str, SegmentationDataset], opened: Opened, *, progress: Progress) -> Iterator[Remark]:
     """Everything that is wrong or good to know, in no order of weight.
 
     Args:
         datasets: split -> the data set.
         opened: of all its files.
-        bar: is given the number of label files that are read and, meanwhile, is told how many more have been.
+        progress: is told of the label files that have been read.
     """
     pairs = {split: list(each.pairs()) for split, each in datasets.items() if hasattr(each, "pairs")}
     every = list(chain.from_iterable(pairs.values())) or [(path,) for path in opened.headers]
@@ -69,7 +68,14 @@ def inspect(datasets: Mapping[str, SegmentationDataset], opened: Opened, *, bar:
     if not read:
         return
     count = sum(len(labels) for _, labels in read.values())
-    with bar(count) as advance, ThreadPoolExecutor(max_workers=THREADS) as threads:
+    done = 0
+
+    def advance(more: int) -> None:
+        nonlocal done
+        done += more
+        progress("reading labels", done, count)
+
+    with ThreadPoolExecutor(max_workers=THREADS) as threads:
         for split, (words, labels) in read.items():
             vocabulary = datasets[split].vocabulary
             yield from _contents(split, vocabulary, words, labels, threads, advance, of=len(pairs[split]))

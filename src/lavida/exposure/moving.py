@@ -130,6 +130,7 @@ def set_in_motion(
         ignore=ignore,
         before=np.stack(before),
         seconds=np.full(length, gap),
+        counts={},
         things=tuple(
             Thing(frozenset(actor.cutout.mover.names), mask, *actor.facts)
             for actor, mask in zip(actors, seen, strict=True)

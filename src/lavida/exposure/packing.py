@@ -9,8 +9,8 @@ import io
 import json
 import zipfile
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,14 +24,13 @@ from lavida.exposure.datasets.packed import FORMAT, INDEX, LABELS, NO_LABEL, PIC
 from lavida.exposure.mixture import shrink
 from lavida.exposure.sample import SegmentationDataset, SegmentationSample
 from lavida.files import atomic_file
+from lavida.timing import Progress, untold
 
 MOST_BYTES = 60_000_000
 QUALITIES = range(20, 91)  # of the pictures; the highest that leaves room is taken
 TRIED = 40  # every so many pictures tell how large all will be
 MARGIN = 0.96  # of the room, for what those pictures do not tell
 OVERHEAD = 300  # bytes of a sample in the headers of the file
-
-Bar = Callable[[int], AbstractContextManager[Callable[[int], object]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def pack(
     out: Path,
     max_side: int,
     most_bytes: int = MOST_BYTES,
-    bar: Bar = lambda total: nullcontext(lambda count: None),
+    progress: Progress = untold,
 ) -> PackSummary:
     """Write the sets into one file at the best quality that fits.
 
@@ -70,16 +69,16 @@ def pack(
         out: file to write.
         max_side: longer pictures are reduced to this many pixels.
         most_bytes: size of the file.
-        bar: is given the number of samples and told how many more have been packed.
+        progress: is told of every sample that has been packed.
 
     Raises:
         InputError: a set is not there or damaged, the file cannot be written, or does not fit at any quality.
     """
     opened = [(each, _open(each, root)) for each in dict.fromkeys(sets)]
     quality = _quality(opened, max_side=max_side, most_bytes=most_bytes)
-    count = sum(len(dataset) for _, dataset in opened)
+    done, count = 0, sum(len(dataset) for _, dataset in opened)
     entries: list[dict[str, Any]] = []
-    with atomic_file(out) as path, bar(count) as advance:
+    with atomic_file(out) as path:
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as file:
             for number, (each, dataset) in enumerate(opened):
                 samples = []
@@ -88,7 +87,8 @@ def pack(
                     file.writestr(entry_name(number, index, PICTURE), _picture(sample[0].frames[0], quality))
                     file.writestr(entry_name(number, index, LABELS), _labels(labels))
                     samples.append(entry)
-                    advance(1)
+                    done += 1
+                    progress("packing", done, count)
                 head = {"name": each.name, "folder": each.folder, "split": each.split, "clips": each.clips}
                 entries.append(
                     {
@@ -159,6 +159,8 @@ def _described(
         entry[NO_LABEL] = False
     if sample.expressions:
         entry["expressions"] = {name: list(texts) for name, texts in sample.expressions.items()}
+    if sample.counts:
+        entry["counts"] = dict(sample.counts)
     for name in ("left", "partial"):
         if names := getattr(sample, name):
             entry[name] = sorted(names)

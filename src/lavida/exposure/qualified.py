@@ -11,20 +11,13 @@ import numpy as np
 
 from lavida.exposure import qualifier_words as words
 from lavida.exposure.qualifiers import KINDS, Qualifier
+from lavida.exposure.sample import Asked
 from lavida.model.phrase import split_phrase
 
 MOST_BESIDE = 3  # false qualifiers of the same kind and thing beside a true one
 ABSENT = 0.25  # of the denied: an absent thing with any qualifier
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """A category: its text, where it is, and of one with a qualifier where its noun is, if known, and the kind."""
-
-    text: str
-    mask: np.ndarray | None
-    noun: np.ndarray | None = None
-    kind: str = ""
+MOST_PROBED = 3  # things of a sample
+PROBES_OF_A_KIND = 2  # true ones and false ones, of each thing
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +159,48 @@ def draw_unproven(
         return None
     nowhere = np.zeros(qualifier.sample.frames.shape[:3], bool)
     return Qualified(pattern.format(n=say(name)), name, "unproven", pattern, nowhere)
+
+
+def draw_probes(
+    qualifier: Qualifier,
+    names: Sequence[str],
+    *,
+    most: int,
+    unproven: float,
+    say: Callable[[str], str],
+    rng: np.random.Generator,
+) -> tuple[Asked, ...]:
+    """Up to `most` qualified texts on the same few things, true and false ones of each kind side by side.
+
+    Args:
+        qualifier: of the sample.
+        names: visible classes.
+        most: texts.
+        unproven: part of them whose qualifier nothing proves.
+        say: a class in words.
+        rng: source of every choice.
+    """
+    if not most:
+        return ()
+    probed = [names[i] for i in rng.permutation(len(names))[:MOST_PROBED]]
+    rows: list[Asked] = []
+    for name in probed:
+        noun = qualifier.sample.masks[name]
+        for kind in KINDS:
+            verdicts = qualifier.verdicts(name, kind)
+            true = [verdict for verdict in verdicts if verdict[1] is not None]
+            false = [verdict for verdict in verdicts if verdict[1] is None]
+            if not true and rng.random() < 0.5:  # words that are only ever denied would come to mean no
+                continue
+            for some in (true, false):
+                chosen = rng.permutation(len(some))[:PROBES_OF_A_KIND]
+                rows += [Asked(put(some[i][0], say(name), rng), some[i][1], noun, kind) for i in chosen]
+    rows = [rows[i] for i in rng.permutation(len(rows))]
+    for _ in range(round(unproven * most) if probed else 0):
+        drawn = draw_unproven(qualifier, probed, say=say, rng=rng)
+        if drawn is not None:
+            rows.insert(0, Asked(drawn.text, None, qualifier.sample.masks[drawn.name], drawn.kind))
+    return tuple(rows[:most])
 
 
 def any_qualified(noun: str, rng: np.random.Generator) -> str:

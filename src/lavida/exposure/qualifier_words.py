@@ -85,6 +85,7 @@ WORN = frozenset(
         "vest",
     }
 )
+GARMENTS = ("jacket", "shirt", "coat", "sweater", "dress", "pants", "tights", "shorts", "skirt", "hat", "scarf")
 GROUNDS = frozenset(
     {
         "road",

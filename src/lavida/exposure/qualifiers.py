@@ -19,6 +19,7 @@ UNCLEAR = 0.12  # part of a class's pixels that may belong to instances which ar
 MOST_INSTANCES = 60
 TRUE, FALSE, OPEN = 1, -1, 0
 SINGLE = frozenset({"humans", "clothing_ccp"})  # sets in which all that is connected is one person
+DRESSED = frozenset({"clothing_ccp"})  # sets in which what people wear is labelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,27 +106,52 @@ def _instances(mask: np.ndarray, frames: np.ndarray) -> Iterator[Instance]:
             inner = inner if np.count_nonzero(inner) >= 12 else part
             chosen = frames[t, y : y + h, x : x + w][inner]
             box = (x / width, y / height, (x + w) / width, (y + h) / height)
-            yield Instance(t, own, box, pixels / (height * width), chosen[:: max(1, len(chosen) // 400)])
+            yield Instance(t, own, box, pixels / (height * width), _some(chosen))
+
+
+def _some(pixels: np.ndarray) -> np.ndarray:
+    """Some 400 of the pixels `[N,3]`, evenly spread: enough to tell a colour."""
+    return pixels[:: max(1, len(pixels) // 400)]
 
 
 def _colour(qualifier: Qualifier, name: str) -> Iterator[Verdict]:
-    if name not in words.COLOURED:
+    if name in words.PEOPLE:
+        yield from _clothes(qualifier, name)
+    elif name in words.COLOURED:
+        shares = {id(each): colour_shares(each.pixels) for each in qualifier.instances(name)}
+
+        def judge(colour: str) -> Judge:
+            return lambda each: has_colour(shares[id(each)], colour)
+
+        yield from qualifier.judged(name, {colour: judge(colour) for colour in words.NEIGHBOURS})
+
+
+def _clothes(qualifier: Qualifier, name: str) -> Iterator[Verdict]:
+    """The colour of each garment of the one person of a picture whose clothes are labelled, and of all of them."""
+    sample = qualifier.sample
+    if sample.dataset not in DRESSED or len(sample.frames) > 1 or len(qualifier.instances(name)) != 1:
         return
-    shares = {id(each): colour_shares(each.pixels) for each in qualifier.instances(name)}
+    worn = {garment: sample.masks[garment] for garment in words.GARMENTS if garment in sample.masks}
+    worn = {garment: mask for garment, mask in worn.items() if mask.mean() >= LEAST}
+    if not worn:
+        return
+    every = {"clothes": np.logical_or.reduce(list(worn.values()))}
+    for garment, mask in (worn | every).items():
+        shares = colour_shares(_some(sample.frames[mask]))
+        article = "" if garment.endswith("s") and garment != "dress" else "a "
+        for colour in words.NEIGHBOURS:
+            verdict = has_colour(shares, colour)
+            if verdict != OPEN:
+                yield f"in {article}{colour} {garment}", sample.masks[name] if verdict == TRUE else None
 
-    def judge(colour: str) -> Judge:
-        near = {colour, *words.NEIGHBOURS[colour]}
 
-        def says(each: Instance) -> int:
-            seen = shares[id(each)]
-            if seen[colour] >= 0.55:
-                return TRUE
-            clear = max(seen.values()) >= 0.55 and max(seen, key=seen.__getitem__) not in near
-            return FALSE if seen[colour] < 0.03 and (clear or sum(seen[other] for other in near) < 0.25) else OPEN
-
-        return says
-
-    yield from qualifier.judged(name, {colour: judge(colour) for colour in words.NEIGHBOURS})
+def has_colour(shares: Mapping[str, float], colour: str) -> int:
+    """TRUE, FALSE or OPEN from `colour_shares`."""
+    near = {colour, *words.NEIGHBOURS[colour]}
+    if shares[colour] >= 0.55:
+        return TRUE
+    clear = max(shares.values()) >= 0.55 and max(shares, key=shares.__getitem__) not in near
+    return FALSE if shares[colour] < 0.03 and (clear or sum(shares[other] for other in near) < 0.25) else OPEN
 
 
 def colour_shares(pixels: np.ndarray) -> dict[str, float]:
@@ -215,6 +241,8 @@ def _count(qualifier: Qualifier, name: str) -> int | None:
         everything = np.logical_or.reduce([thing.mask for thing in own]) if own else None
         known = everything is not None and not (sample.masks[name] & ~everything).any()
         return len(seen) if known and seen and all(_is_seen(thing.mask) for thing in seen) else None
+    if name in sample.counts:
+        return sample.counts[name]
     if name not in words.COUNTABLE or len(sample.frames) > 1:
         return None
     found = qualifier.instances(name)

@@ -44,6 +44,7 @@ class SegmentationSample:
         partial: classes of which there may be more than the masks show: a view without the labelled ones has not
             surely lost them.
         things: the actors of a made scene.
+        counts: how many of a class there are, where that is known.
     """
 
     frames: np.ndarray
@@ -58,11 +59,22 @@ class SegmentationSample:
     motion: np.ndarray | None = None
     partial: frozenset[str] = frozenset()
     things: tuple[Thing, ...] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def scene(self) -> str:
         """The part of the key before the first slash; empty where there is none."""
         return self.key.rpartition("/")[0].partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A category: its text, where it is, and of one with a qualifier where its noun is, if known, and the kind."""
+
+    text: str
+    mask: np.ndarray | None
+    noun: np.ndarray | None = None
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,7 @@ class ExposedSample:
         motion: as in `SegmentationSample`.
         noun_masks: index of each category with a qualifier whose noun's place is known -> bool [T, H, W], that place.
         kinds: index of each category with a qualifier -> its kind.
+        probes: further texts with qualifiers, from which only the maps of categories learn.
     """
 
     frames: np.ndarray
@@ -94,6 +107,7 @@ class ExposedSample:
     motion: np.ndarray | None = None
     noun_masks: Mapping[int, np.ndarray] = field(default_factory=dict)
     kinds: Mapping[int, str] = field(default_factory=dict)
+    probes: tuple[Asked, ...] = ()
 
 
 class SegmentationDataset(Protocol):

@@ -1,5 +1,6 @@
 """Anomaly exposure sampler: turns a segmentation sample into an anomaly sample (Eq. 1, 2)."""
 
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import InitVar, dataclass, field, fields
@@ -10,16 +11,17 @@ import numpy as np
 from lavida.errors import InputError
 from lavida.exposure.mixture import Mixture
 from lavida.exposure.names import NamePool, NameTable, OwnNames, mixed
-from lavida.exposure.qualified import Asked, Shares, is_bare, is_thing, qualify
+from lavida.exposure.qualified import Shares, draw_probes, is_bare, is_thing, qualify
 from lavida.exposure.qualifiers import Qualifier
-from lavida.exposure.sample import ExposedSample, SegmentationSample
+from lavida.exposure.sample import Asked, ExposedSample, SegmentationSample
 from lavida.exposure.views import augment
 from lavida.exposure.vocabulary import Picture, Vocabulary
-from lavida.settings import check_settings, setting
+from lavida.settings import check_settings, renamed, setting
 
 MOST_TRUE = 3  # where a sample has several true categories
 OWN_NAMES = 0.5  # part of the irrelevant names that is preferred from the sample's own data set
 REPHRASED = 0.5
+UNPROVEN_PROBES = 0.15  # part of the probes whose qualifier nothing proves
 VIEW = (72, 96)  # for `even_weights` only what is in the view matters, so small pictures do
 # what an exposure takes over from its sample as it is
 CARRIED = sorted({field.name for field in fields(SegmentationSample)} & {field.name for field in fields(ExposedSample)})
@@ -42,22 +44,23 @@ def _all_positive(limits: Mapping[str, int]) -> bool:
     return all(most >= 1 for most in limits.values())
 
 
+@renamed(further="negatives_only", further_share="negatives_only_share", ask_left="ask_out_of_view")
 @dataclass(kw_only=True, eq=False, repr=False)
 class AnomalyExposureSampler:
     """Draws the categories c_i and the labels y_i of a sample.
 
-    Eq. 1 and 2 are `irrelevant="own"`, `absent="unlisted"`, `class_share=None`, `several=0`, `ask_left=0`,
-    `labels="letter"`, `phrases=False`, no further names and no weights. What is true is then any visible object by any
-    of its names. Four things have no switch: names are drawn from the distinct ones of a data set, not from its
-    samples; a normal sample has K_E names, since K_E - 1 may be none; two irrelevant names never mean nearly the same;
-    and a normal sample for which its own data set has no name gets one of another set.
+    Eq. 1 and 2 are `irrelevant="own"`, `absent="unlisted"`, `class_share=None`, `several=0`, `ask_out_of_view=0`,
+    `labels="literal"`, `phrases=False`, no names for negatives only and no weights. What is true is then any
+    visible object by any of its names. Four things have no switch: names are drawn from the distinct ones of a data
+    set, not from its samples; a normal sample has K_E names, since K_E - 1 may be none; two irrelevant names never
+    mean nearly the same; and a normal sample for which its own data set has no name gets one of another set.
 
     Args:
         vocabulary: phrases and conflicts of the names.
         names: names that fill up the irrelevant categories; all of the vocabulary by default. In training
             give those of the mixture: a name that is only ever irrelevant teaches that its word means no.
-        further: names of other things, which are only ever irrelevant.
-        further_share: part of the irrelevant names that is preferred from `further`.
+        negatives_only: names of other things, which are only ever irrelevant.
+        negatives_only_share: part of the irrelevant names that is preferred from `negatives_only`.
         irrelevant: `mixture` takes irrelevant names from `names` and from the sample's own data set, `own` from
             the latter alone (Eq. 1), unless a normal sample would then have no category at all.
         absent: which names may be irrelevant. `sure`: those that can be true of nothing in the picture, as far as the
@@ -69,8 +72,8 @@ class AnomalyExposureSampler:
         limits: data set name -> a lower `max_categories` of its own; a higher one has no effect.
         probability: p of Eq. 2.
         several: part of the anomalous samples that get two or three true categories, where so many stand apart.
-        ask_left: how likely a class that the view has lost (`left`) is asked for before all other names.
-        labels: `observed` sets y^f to 1 only in frames that show a true category; `letter` in all, as Eq. 2.
+        ask_out_of_view: how likely a class that the view has lost (`left`) is asked for before all other names.
+        labels: `observed` sets y^f to 1 only in frames that show a true category; `literal` in all, as Eq. 2.
         min_area: part of a frame that a class must exceed in some frame to become a true category.
         phrases: whether names are at random replaced by a phrase of the vocabulary with the same meaning. The
             sample's own expressions of what is true are drawn in any case.
@@ -79,14 +82,15 @@ class AnomalyExposureSampler:
             (`exposure.qualifiers`), where one is proven: only the things that it fits are anomalous then.
         denied: part of the irrelevant names that give way to a visible thing with a false qualifier.
         unproven: part of those whose qualifier nothing proves.
+        probes: how many further texts with qualifiers each sample gets (`ExposedSample.probes`).
         weights: how much each name is wanted as irrelevant, and its inverse as true; 1 where a name is not
             given, and without any the draws are uniform (Eq. 1). See `even_weights`.
     """
 
     vocabulary: Vocabulary
     names: InitVar[Sequence[str] | None] = None
-    further: InitVar[Sequence[str]] = ()
-    further_share: float = setting(0.0, least=0, below=1)
+    negatives_only: InitVar[Sequence[str]] = ()
+    negatives_only_share: float = setting(0.0, least=0, below=1)
     irrelevant: str = setting("mixture", choices=("mixture", "own"))
     absent: str = setting("sure", choices=("sure", "unlisted"))
     class_share: float | None = setting(0.5, least=0, most=1)
@@ -94,24 +98,28 @@ class AnomalyExposureSampler:
     limits: Mapping[str, int] | None = setting(None, rule=(_all_positive, "max_categories of 1 or more for each set"))
     probability: float = setting(0.5, least=0, most=1)
     several: float = setting(0.3, least=0, most=1)
-    ask_left: float = setting(0.5, least=0, most=1)
-    labels: str = setting("observed", choices=("observed", "letter"))
+    ask_out_of_view: float = setting(0.5, least=0, most=1)
+    labels: str = setting("observed", choices=("observed", "literal"))
     min_area: float = 0.0
     phrases: bool = True
     removed: frozenset[str] = frozenset()
     qualified: float = setting(0.0, least=0, most=1)
     denied: float = setting(0.0, least=0, most=1)
     unproven: float = setting(0.3, least=0, most=1)
+    probes: int = setting(0, least=0)
     weights: InitVar[Mapping[str, float] | None] = None
     _ways: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False)
 
     def __post_init__(
-        self, names: Sequence[str] | None, further: Sequence[str], weights: Mapping[str, float] | None
+        self, names: Sequence[str] | None, negatives_only: Sequence[str], weights: Mapping[str, float] | None
     ) -> None:
+        if self.labels == "letter":
+            warnings.warn('labels="letter" is now called "literal"', DeprecationWarning, stacklevel=4)
+            self.labels = "literal"
         check_settings(self)
         self._table = NameTable({} if weights is None else weights)
         self._names = self._table.places(self.vocabulary.names if names is None else names)
-        self._further = NamePool(self._table, np.setdiff1d(self._table.places(further), self._names))
+        self._negatives_only = NamePool(self._table, np.setdiff1d(self._table.places(negatives_only), self._names))
 
     def reweigh(self, weights: Mapping[str, float]) -> None:
         """Change the weights of some names."""
@@ -151,20 +159,24 @@ class AnomalyExposureSampler:
         choice = self.choose(segmented, own, rng)
         asked = [Asked(text, segmented.masks[name]) for name, text in self._said(choice.true, segmented, rng)]
         asked += [Asked(text, None) for _, text in self._said(choice.irrelevant, segmented, rng, sure=False)]
-        if self.qualified or self.denied:
+        probes: tuple[Asked, ...] = ()
+        if self.qualified or self.denied or self.probes:
             picture = self._picture(segmented)
+            qualifier = Qualifier(segmented, lambda name: not picture.may_show(name))
             visible = [name for name, mask in segmented.masks.items() if self._is_visible(mask) and is_thing(name)]
             things = [name if is_thing(name) and name in self.vocabulary else "" for name in choice.irrelevant]
+            say = self._noun(rng)
             asked = qualify(
                 asked,
-                Qualifier(segmented, lambda name: not picture.may_show(name)),
+                qualifier,
                 Shares(self.qualified, self.denied, self.unproven),
                 true=len(choice.true),
                 visible=visible,
                 irrelevant=things,
-                say=self._noun(rng),
+                say=say,
                 rng=rng,
             )
+            probes = draw_probes(qualifier, visible, most=self.probes, unproven=UNPROVEN_PROBES, say=say, rng=rng)
         asked = [asked[i] for i in rng.permutation(len(asked))]
         masks = {place: each.mask for place, each in enumerate(asked) if each.mask is not None}
         pixels = np.logical_or.reduce([np.zeros(segmented.frames.shape[:3], bool), *masks.values()])
@@ -176,6 +188,7 @@ class AnomalyExposureSampler:
             category_masks=masks,
             noun_masks={place: each.noun for place, each in enumerate(asked) if each.noun is not None},
             kinds={place: each.kind for place, each in enumerate(asked) if each.kind},
+            probes=probes,
         )
 
     def _said(
@@ -233,7 +246,7 @@ class AnomalyExposureSampler:
         lost = [name for name in sorted(segmented.left) if picture.has_lost(name)]
         listed = {*segmented.masks, *segmented.left, *chain.from_iterable(segmented.expressions.values())}
         chosen: list[str] = []
-        self._take((name for name in lost if rng.random() < self.ask_left), chosen, count)
+        self._take((name for name in lost if rng.random() < self.ask_out_of_view), chosen, count)
 
         def may_show(name: str) -> bool:
             if name in own.motion_words:
@@ -249,8 +262,8 @@ class AnomalyExposureSampler:
         names, others = absent(*own.own), absent(*own.others)
         if self.irrelevant == "mixture":
             names = mixed(names, others, share=OWN_NAMES, rng=rng)
-        if self.further_share:
-            names = mixed(absent(self._further), names, share=self.further_share, rng=rng)
+        if self.negatives_only_share:
+            names = mixed(absent(self._negatives_only), names, share=self.negatives_only_share, rng=rng)
         self._take(names, chosen, count)
         if alone:
             self._take(chain(lost, others), chosen, 1)
@@ -302,7 +315,7 @@ class AnomalyExposureSampler:
 
     def _frame_labels(self, pixels: np.ndarray, *, anomalous: bool) -> np.ndarray:
         """y^f of Eq. 2, float32 [T]."""
-        if self.labels == "letter":
+        if self.labels == "literal":
             return np.full(len(pixels), anomalous, dtype=np.float32)
         return np.asarray(pixels.any(axis=(1, 2)), dtype=np.float32)
 

@@ -12,9 +12,9 @@ from lavida.exposure.mentions import says_where
 from lavida.exposure.sample import SegmentationSample
 
 SLIVER = 0.001  # part of the picture under which a class is neither taught nor denied
-WITHOUT = 0.25  # part of the views that are chosen to lose a class: the same scene without the object
-WITHOUT_ZOOM = (1.2, 4.0)
-WITHOUT_TRIES = 8
+DROP_SHARE = 0.25  # part of the views that are chosen to lose a class: the same scene without the object
+DROP_ZOOM = (1.2, 4.0)
+DROP_TRIES = 8
 EDGE = 0.02  # part of the view beyond its border in which a class still counts as near
 
 
@@ -24,10 +24,10 @@ def augment(
     size: int | tuple[int, int],
     rng: np.random.Generator,
     scale: tuple[float, float] = (0.35, 2.0),
-    without: float = WITHOUT,
+    drop_share: float = DROP_SHARE,
 ) -> SegmentationSample:
     """A random view of a sample with a random look: `reframe`, then `degrade`."""
-    return degrade(reframe(segmented, size=size, rng=rng, scale=scale, without=without), rng=rng)
+    return degrade(reframe(segmented, size=size, rng=rng, scale=scale, drop_share=drop_share), rng=rng)
 
 
 def reframe(
@@ -36,7 +36,7 @@ def reframe(
     size: int | tuple[int, int],
     rng: np.random.Generator,
     scale: tuple[float, float] = (0.35, 2.0),
-    without: float = WITHOUT,
+    drop_share: float = DROP_SHARE,
 ) -> SegmentationSample:
     """A random view of a sample; the same for all frames of a clip.
 
@@ -50,11 +50,11 @@ def reframe(
         scale: range of the zoom; 1 fills the result with the largest view of its aspect, less leaves a border
             (gray and ignored above and below, the same or mirrored at the sides), more shows a part. Half of
             the views are at most 1.
-        without: part of the views that zoom in until a class of the sample is out of sight, where that is possible.
+        drop_share: part of the views that zoom in until a class of the sample is out of sight, where that is possible.
     """
     height, width = (size, size) if isinstance(size, int) else size
     view = _View.draw(segmented.frames.shape[1:3], (height, width), scale, rng)
-    if rng.random() < without:
+    if rng.random() < drop_share:
         view = _view_without(segmented, (height, width), rng) or view
     if _tells_left_from_right(segmented):
         view = view.unmirrored()
@@ -72,7 +72,12 @@ def reframe(
     if outside is not None:
         ignore = np.repeat(outside[None], len(frames), 0) if ignore is None else ignore | outside
     left = segmented.left | (frozenset(segmented.masks) - frozenset(masks))
-    return replace(segmented, frames=frames, masks=masks, ignore=ignore, left=left)
+    counts = {
+        name: count
+        for name, count in segmented.counts.items()
+        if name in masks and view.shows_once(segmented.masks[name])
+    }
+    return replace(segmented, frames=frames, masks=masks, ignore=ignore, left=left, counts=counts)
 
 
 def _tells_left_from_right(segmented: SegmentationSample) -> bool:
@@ -84,8 +89,8 @@ def _tells_left_from_right(segmented: SegmentationSample) -> bool:
 def _view_without(segmented: SegmentationSample, size: tuple[int, int], rng: np.random.Generator) -> _View | None:
     """A view in which some class of the sample is out of sight; None if a few tries find none."""
     shown = [mask for name, mask in segmented.masks.items() if mask.any() and name not in segmented.partial]
-    for _ in range(WITHOUT_TRIES):
-        view = _View.draw(segmented.frames.shape[1:3], size, WITHOUT_ZOOM, rng)
+    for _ in range(DROP_TRIES):
+        view = _View.draw(segmented.frames.shape[1:3], size, DROP_ZOOM, rng)
         if not all(view.shows(mask) for mask in shown):
             return view
     return None
@@ -160,6 +165,12 @@ class _View:
         """Whether anything of a mask [T, H, W] is in or just beside the view."""
         (top, bottom), (left, right) = self.rows.span(EDGE), self.columns.span(EDGE)
         return bool(mask[:, top:bottom, left:right].any())
+
+    def shows_once(self, mask: np.ndarray) -> bool:
+        """Whether all of a mask [T, H, W] is in the view, and not once more in its mirrored sides."""
+        (top, bottom), (left, right) = self.rows.span(), self.columns.span()
+        whole = np.count_nonzero(mask[:, top:bottom, left:right]) == np.count_nonzero(mask)
+        return whole and not (self.mirrored and bool(self.columns.beyond().any()))
 
     def outside(self) -> np.ndarray | None:
         """bool [H, W]: what lies beyond the picture and carries no label; None if nothing does."""

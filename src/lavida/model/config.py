@@ -63,6 +63,7 @@ class LavidaConfig(PreTrainedConfig):
     alignment_dim: int = 128
     classifier_evidence: bool = False  # the backbone's own ImageNet classifier as open-vocabulary evidence
     residual_evidence: bool = False  # frame and pixel logits = Eq. 9 + evidence, instead of Eq. 9 alone
+    clean_masks: bool = False  # masks lose specks and holes (`lavida.masks`)
     expected_maps: bool = False  # pixel maps are the mean of the three masks, smoothed, instead of the best one
     qualifiers: bool = False  # a thing and what qualifies it have maps of their own (model/qualifiers.py)
     motion: bool = False  # what moves between neighbouring frames, added to f_v (model/motion.py)

@@ -32,6 +32,7 @@ class LavidaOutput:
         decoded: The decoder's three masks, IoU and object logits for B*T frames, for the objective.
         text_loss: L_txt, None unless asked for.
         noun_evidence: `evidence` of each noun alone, whatever qualifies it; None without `config.qualifiers`.
+        probe_evidence: `[B,T,P,H/8,W/8]`, `evidence` of further texts; None unless asked for.
     """
 
     frame_logits: torch.Tensor
@@ -41,6 +42,7 @@ class LavidaOutput:
     decoded: Decoded
     text_loss: torch.Tensor | None
     noun_evidence: torch.Tensor | None = None
+    probe_evidence: torch.Tensor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +176,7 @@ class LavidaNetwork(PreTrainedModel):
         motion: torch.Tensor | None = None,
         template: Sequence[int] | None = None,
         with_text_loss: bool = False,
+        probes: Sequence[Sequence[str]] | None = None,
     ) -> LavidaOutput:
         """Score B clips, each with its own categories.
 
@@ -183,11 +186,14 @@ class LavidaNetwork(PreTrainedModel):
             motion: `[B,T,4,H/4,W/4]`, what moves in each frame (`video.motion.motion_field`); None: unknown.
             template: For each clip an index into `prompt.TEMPLATES`; the paper's by default.
             with_text_loss: Also compute L_txt.
+            probes: P texts for each clip whose maps alone are wanted, which is cheap; needs alignment.
         """
         f_sem, text_loss = self.clip_semantics(
             frames, categories, template=template, with_text_loss=with_text_loss
         )  # [B, D_llm]
-        return replace(self.decode(self.encode(frames, motion), f_sem, categories), text_loss=text_loss)
+        features = self.encode(frames, motion)
+        probed = self._evidence(features, self.text_features(probes))[0] if probes else None
+        return replace(self.decode(features, f_sem, categories), text_loss=text_loss, probe_evidence=probed)
 
     def encode(self, frames: torch.Tensor, motion: torch.Tensor | None = None) -> VisionFeatures:
         """Compute f_v of B clips (Eq. 6), the most costly part, which no prompt changes: encode once, decode often.
@@ -306,7 +312,9 @@ class LavidaNetwork(PreTrainedModel):
         phrases = [[split_phrase(text) for text in some] for some in categories]
         f_noun, _ = self._category_features([[phrase.noun for phrase in some] for some in phrases])
         f_qualifier, present = self._qualifier_features(phrases, like=f_noun)
-        return TextFeatures(f_c, valid, f_noun, *((f_qualifier, present) if present.any() else (None, None)))
+        if not present.any() and not self.training:  # in training every weight takes part, for data-parallel steps
+            return TextFeatures(f_c, valid, f_noun)
+        return TextFeatures(f_c, valid, f_noun, f_qualifier, present)
 
     def _evidence(self, f_v: VisionFeatures, texts: TextFeatures) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The evidence of each category, and of its noun alone where the model tells them apart."""

@@ -7,8 +7,9 @@ import math
 import os
 import platform
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from lavida.scan.dataset import DataSet
 from lavida.scan.resume import CrashLedger, claim, unfinished
 from lavida.scan.videos import Listing, Video, left_out_in_words, list_videos
 from lavida.scan.worker import Deferred, Scored, StartScanWorker
+from lavida.terminal import said_log
 from lavida.timing import Progress, peak_memory_mb, untold
 
 _log = logging.getLogger(__name__)
@@ -64,6 +66,7 @@ def scan(
     overwrite: bool = False,
     settle: float = SETTLE_S,
     progress: Progress = untold,
+    say: Callable[[str], object] | None = None,
 ) -> ScanReport:
     """Score any number of videos into one Parquet data set; memory does not grow with their number.
 
@@ -84,11 +87,15 @@ def scan(
         settle: seconds: a video that changed more lately is growing and left for the next run; 0: none is, but those
             that change while they are scored.
         progress: is told of every video that is done; what else is worth knowing is logged.
+        say: takes each line of the log; deprecated, as `logging` does that.
 
     Raises:
         InputError: nothing to scan, a setting out of range, results of another scan in `out`, or it cannot be written.
     """
     started = time.perf_counter()
+    if say is not None:
+        told = "lavida logs what it has to say: add a handler to logging.getLogger('lavida')"
+        warnings.warn(f"scan(say=) is deprecated; {told}", DeprecationWarning, stacklevel=2)
     categories = check_categories(anomalies)
     check_settings(stride=stride, threshold=threshold)
     if not (math.isfinite(settle) and settle >= 0):
@@ -103,7 +110,7 @@ def scan(
     identity: dict[str, Any] = {"root": printable(listing.root), "model": named, "model_sha256": fingerprint(folder)}
     identity |= {"categories": list(categories), "settings": {"stride": stride, "threshold": threshold}}
     start = StartScanWorker(data.store.address, named, categories, stride, threshold, device=device, settle=settle)
-    with data.store.claimed():
+    with data.store.claimed(), nullcontext() if say is None else said_log("lavida.scan", say):
         claim(data, identity, overwrite=overwrite)
         work = _Scan(data, listing, identity, ledger=None if on_ray else CrashLedger(data.store))
         with work.recorded(started):

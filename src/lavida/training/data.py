@@ -28,6 +28,7 @@ from lavida.model.prompt import TEMPLATES
 from lavida.training.recipe import DataRecipe, OptimiserRecipe, SamplerRecipe, SetRecipe
 
 MASK_STRIDE, EVIDENCE_STRIDE = 4, 8
+PADDING = "thing"  # the text of a probe that does not count
 
 
 class ExposureSource(Protocol):
@@ -44,7 +45,8 @@ class ExposureStream:
     """Draws single images and, from the sets that have them, clips of `data.clip_length` frames."""
 
     def __init__(self, data: DataRecipe, sampler: SamplerRecipe):
-        self._size, self._zoom, self._without = (*data.size,), (*data.zoom,), data.without  # a recipe may hold lists
+        self._size, self._zoom = (*data.size,), (*data.zoom,)  # a recipe may hold lists
+        self._drop_share = data.drop_share
         self._images = self._mixture(data, length=1)
         self._moving = data.moving
         self._bank = CutoutBank(self._images, removed=data.removed) if data.moving > 0 else None
@@ -55,8 +57,8 @@ class ExposureStream:
             vocabulary=Vocabulary.builtin(),
             # only names that some mask in the mixture shows: one that is always irrelevant would come to mean "no"
             names=self._images.names,
-            further=removal.kept(n for n in Vocabulary.builtin().classes if n not in MOTION_NAMES),
-            further_share=sampler.further,
+            negatives_only=removal.kept(n for n in Vocabulary.builtin().classes if n not in MOTION_NAMES),
+            negatives_only_share=sampler.negatives_only_share,
             irrelevant=sampler.names,
             absent=sampler.absent,
             class_share=sampler.class_share,
@@ -64,13 +66,14 @@ class ExposureStream:
             limits=_limits(zip(data.sets, self._images.datasets, strict=True)),
             probability=sampler.probability,
             several=sampler.several,
-            ask_left=sampler.ask_left,
+            ask_out_of_view=sampler.ask_out_of_view,
             labels=sampler.labels,
             phrases=sampler.phrases,
             removed=removal.names,
             qualified=sampler.qualified,
             denied=sampler.denied,
             unproven=sampler.unproven,
+            probes=sampler.probes,
         )
         if sampler.even_words:
             even_weights(self._sampler, self._images, scale=self._zoom)
@@ -87,7 +90,7 @@ class ExposureStream:
         """One exposure of `length` frames: 1 or `data.clip_length`."""
         moving = self._bank is not None and rng.random() < self._moving
         mixture = self._images if length == 1 or moving else self._clips
-        view = reframe(mixture.draw(rng), size=self._size, scale=self._zoom, without=self._without, rng=rng)
+        view = reframe(mixture.draw(rng), size=self._size, scale=self._zoom, drop_share=self._drop_share, rng=rng)
         if self._bank is not None and moving:
             view = mixture.removal.apply(set_in_motion(view, self._bank, length=length, rng=rng))
         elif self._bank is not None:
@@ -159,6 +162,9 @@ class Batch:
     evidence_valid: torch.Tensor  # bool [B,T,H/8,W/8]
     noun_masks: torch.Tensor  # `category_masks` of the nouns of qualified categories
     noun_valid: torch.Tensor  # bool [B,K]: there is a qualifier, and where the noun is is known
+    probes: list[list[str]]  # P further texts for each clip, from which only the maps of categories learn; or empty
+    probe_masks: torch.Tensor  # `category_masks` of the probes
+    probe_valid: torch.Tensor  # bool [B,P], False for padding
     motion: torch.Tensor | None = None  # float [B,T,4,H/4,W/4], zero where unknown; None where no sample has any
 
     def to(self, device: torch.device) -> "Batch":
@@ -254,7 +260,8 @@ def _raised(parts: list[Batch] | InputError) -> list[Batch]:
 
 def collate(exposures: list[ExposedSample], templates: list[int]) -> Batch:
     """Stack exposures of one frame size and clip length."""
-    most = max(len(e.categories) for e in exposures)
+    most, probed = max(len(e.categories) for e in exposures), max(len(e.probes) for e in exposures)
+    probes = [{p: each.mask for p, each in enumerate(e.probes) if each.mask is not None} for e in exposures]
     valid = [np.ones(e.pixel_labels.shape, bool) if e.ignore is None else ~e.ignore for e in exposures]
     return Batch(
         frames=torch.stack([torch.from_numpy(e.frames).permute(0, 3, 1, 2) for e in exposures]),
@@ -268,6 +275,9 @@ def collate(exposures: list[ExposedSample], templates: list[int]) -> Batch:
         evidence_valid=torch.stack([_shrink(v, EVIDENCE_STRIDE) > 0.5 for v in valid]),
         noun_masks=torch.stack([_small_masks(e.noun_masks, e, most) for e in exposures]),
         noun_valid=torch.tensor([[k in e.noun_masks for k in range(most)] for e in exposures]),
+        probes=[[p.text for p in e.probes] + [PADDING] * (probed - len(e.probes)) for e in exposures] if probed else [],
+        probe_masks=torch.stack([_small_masks(masks, e, probed) for masks, e in zip(probes, exposures, strict=True)]),
+        probe_valid=torch.tensor([[p < len(e.probes) for p in range(probed)] for e in exposures], dtype=torch.bool),
         motion=_motion(exposures),
     )
 

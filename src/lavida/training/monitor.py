@@ -1,7 +1,7 @@
 """What a person sees of a training: losses, held-out AUC, pictures; and the best model so far.
 
 The AUC comes from a small exposure test on held-out pictures of the recipe's own data sets. It asks only pictures that
-calibration may learn from (`lavida/evaluation/exposure/sets.py`), so that the choice of the best checkpoint leaves the
+calibration may learn from (`evaluation/held_out/questions.py`), so that the choice of the best checkpoint leaves the
 other half for the number that is reported.
 """
 
@@ -17,11 +17,10 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from PIL import Image, ImageDraw
-from sklearn.metrics import roc_auc_score
 from torch import nn
 
 from lavida.detector import Detector
-from lavida.evaluation.held_out.answers import ask, forward, found_mask
+from lavida.evaluation.held_out.answers import area, ask, forward, found_mask
 from lavida.evaluation.held_out.questions import MOST_PICTURES
 from lavida.export.drawing import font
 from lavida.exposure.datasets import load
@@ -155,8 +154,7 @@ def _auc(detector: Detector, questions: HeldoutQuestions) -> float | None:
     asked = ((question.sample, _prompts(detector, question)) for question in questions)
     answers = [answer for sample, prompts in asked for answer in ask(detector, sample, prompts, calibrates=True)]
     positive, logits = [a.positive for a in answers], [a.logit for a in answers]
-    defined = 0 < sum(positive) < len(positive) and all(map(math.isfinite, logits))
-    return float(roc_auc_score(positive, logits)) if defined else None
+    return area(positive, logits) if all(map(math.isfinite, logits)) else None
 
 
 def _positive(detector: Detector, questions: HeldoutQuestions) -> Iterator[tuple[Question, Query, str]]:
@@ -173,7 +171,7 @@ def _example(detector: Detector, question: Question, prompt: Query, present: str
     return HeldOutExample(
         frame=frame,
         truth=truth,
-        found=found_mask(output, (0, 0), truth.shape),
+        found=found_mask(output, (0, 0), truth.shape, clean=detector.model.config.clean_masks),
         categories=prompt.categories,
         present=present,
         logit=float(output.frame_logits[0, 0]),

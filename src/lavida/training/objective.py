@@ -12,12 +12,15 @@ import torch
 from accelerate import Accelerator
 from torch.nn import functional as F
 
+from lavida.model.alignment import presence
 from lavida.model.lavida import LavidaOutput
 from lavida.model.losses import LossWeights, alignment_loss, objective, segmentation_loss, shows_object
 from lavida.training.data import Batch
 from lavida.training.recipe import AlignmentWeights
 
-MASKS, FRAMES, CLIPS, CATEGORIES, SHOWN, NOT_SHOWN, NOUNS = range(7)  # what the terms of the objective are means over
+MASKS, FRAMES, CLIPS, CATEGORIES, SHOWN, NOT_SHOWN, NOUNS, PROBES, PROBES_SHOWN, PROBES_NOT_SHOWN = range(
+    10
+)  # what the terms of the objective are means over
 MEAN_OVER = {
     "mask": MASKS,
     "dice": MASKS,
@@ -26,13 +29,14 @@ MEAN_OVER = {
     "text": CLIPS,  # every answer has the same length
     "evidence": CATEGORIES,
     "nouns": NOUNS,
+    "probes": PROBES,
 }
-WHOLE = (1.0,) * 7
+WHOLE = (1.0,) * 10
 
 
 def step_shares(parts: Sequence[Batch], accelerator: Accelerator) -> list[list[float]]:
     """For each part of this process the factors of its terms, in the order of `MASKS`, `FRAMES`, ..."""
-    counts = torch.stack([_counts(part) for part in parts])  # [parts here, 7]
+    counts = torch.stack([_counts(part) for part in parts])  # [parts here, 10]
     whole = accelerator.reduce(counts.sum(0).to(accelerator.device), "sum").cpu()
     number = len(parts) * accelerator.num_processes
     return (counts * number / whole.clamp(min=1)).tolist()
@@ -68,32 +72,49 @@ def training_loss(
         terms["nouns"] = alignment_loss(
             output.noun_evidence, batch.noun_masks, category_valid=batch.noun_valid, valid=batch.evidence_valid
         )
+    if output.probe_evidence is not None:
+        terms["probes"] = alignment_loss(
+            output.probe_evidence, batch.probe_masks, category_valid=batch.probe_valid, valid=batch.evidence_valid
+        )
     terms = {name: term * shares[MEAN_OVER[name]] for name, term in terms.items()}
     loss = objective(terms["text"], terms, weights)  # Eq. 10
     if output.evidence is not None:
-        terms["presence"] = presence_loss(output.category_logits, batch, shares=shares)
+        shown = shown_and_not(batch.category_masks, batch.category_valid)
+        terms["presence"] = presence_loss(output.category_logits, *shown, shares=(shares[SHOWN], shares[NOT_SHOWN]))
         loss = loss + alignment.evidence * terms["evidence"] + alignment.presence * terms["presence"]
     if output.noun_evidence is not None:
         loss = loss + alignment.nouns * terms["nouns"]
+    if output.probe_evidence is not None:
+        shown = shown_and_not(batch.probe_masks, batch.probe_valid)
+        terms["probe_presence"] = presence_loss(
+            presence(output.probe_evidence), *shown, shares=(shares[PROBES_SHOWN], shares[PROBES_NOT_SHOWN])
+        )
+        loss = loss + alignment.evidence * terms["probes"] + alignment.presence * terms["probe_presence"]
     return loss, {name: term.detach() for name, term in terms.items()}
 
 
-def presence_loss(category_logits: torch.Tensor, batch: Batch, *, shares: Sequence[float] = WHOLE) -> torch.Tensor:
-    """Is category k in frame t? Binary cross-entropy over the categories that are not padding.
+def presence_loss(
+    category_logits: torch.Tensor,
+    shown: torch.Tensor,
+    not_shown: torch.Tensor,
+    *,
+    shares: tuple[float, float] = (1.0, 1.0),
+) -> torch.Tensor:
+    """Is category k in frame t? Binary cross-entropy over the categories that are not padding, all `[B,T,K]`.
 
     The few true categories and the many irrelevant ones of a batch share the loss half and half, so that the
     zero point of a category does not depend on how many others were named.
     """
-    shown, not_shown = _shown_and_not(batch)
     losses = F.binary_cross_entropy_with_logits(category_logits.float(), shown.float(), reduction="none")
     true, irrelevant = ((losses * group).sum() / group.sum().clamp(min=1) for group in (shown, not_shown))
-    return 0.5 * (shares[SHOWN] * true + shares[NOT_SHOWN] * irrelevant)
+    return 0.5 * (shares[0] * true + shares[1] * irrelevant)
 
 
 def _counts(batch: Batch) -> torch.Tensor:
-    """`[7]`: how many of each kind a part holds."""
+    """`[10]`: how many of each kind a part holds."""
     known = batch.evidence_valid.flatten(1).any(-1, keepdim=True)  # [B, 1]
-    shown, not_shown = _shown_and_not(batch)
+    shown, not_shown = shown_and_not(batch.category_masks, batch.category_valid)
+    probes_shown, probes_not_shown = shown_and_not(batch.probe_masks, batch.probe_valid)
     counts = {
         MASKS: shows_object(batch.pixel_labels, batch.frame_labels, batch.pixel_valid).sum(),
         FRAMES: batch.frame_labels.numel(),
@@ -102,12 +123,15 @@ def _counts(batch: Batch) -> torch.Tensor:
         SHOWN: shown.sum(),
         NOT_SHOWN: not_shown.sum(),
         NOUNS: (batch.noun_valid & known).sum(),
+        PROBES: (batch.probe_valid & known).sum(),
+        PROBES_SHOWN: probes_shown.sum(),
+        PROBES_NOT_SHOWN: probes_not_shown.sum(),
     }
     return torch.tensor([float(counts[kind]) for kind in range(len(counts))])
 
 
-def _shown_and_not(batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+def shown_and_not(masks: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """bool `[B,T,K]` each: category k can be seen in frame t; it cannot. Padding is neither."""
-    present = batch.category_masks.amax((-2, -1)) > 0
-    named = batch.category_valid[:, None].expand_as(present)
+    present = masks.amax((-2, -1)) > 0
+    named = valid[:, None].expand_as(present)
     return present & named, ~present & named

@@ -1,17 +1,18 @@
 """A training recipe: the YAML file of `lavida train`, checked against these classes."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from lavida.errors import InputError, one_line
 from lavida.model.losses import LossWeights
-from lavida.settings import check_settings, setting
+from lavida.settings import check_settings, renamed, setting
 
 PRECISIONS = {"bf16": "bf16", "float32": "no"}  # our names (in YAML, "no" is false) and Accelerate's
 FRAME_MULTIPLE = 32  # of the coarsest map of any backbone
@@ -19,6 +20,14 @@ DIVISIBLE = (
     lambda size: all(side >= 1 and side % FRAME_MULTIPLE == 0 for side in size),
     f"a height and a width that {FRAME_MULTIPLE} divides",
 )
+
+# earlier names, which work for one version
+RENAMED = {
+    "data.without": "data.drop_share",
+    "sampler.further": "sampler.negatives_only_share",
+    "sampler.ask_left": "sampler.ask_out_of_view",
+}
+RENAMED_VALUES = {("sampler.labels", "letter"): "literal"}
 
 
 @dataclass
@@ -34,6 +43,7 @@ class SetRecipe:
     max_categories: int | None = setting(None, least=1)
 
 
+@renamed(without="drop_share")
 @dataclass
 class DataRecipe:
     """What is trained on, and how its pictures are varied."""
@@ -43,7 +53,7 @@ class DataRecipe:
     size: tuple[int, int] = setting((256, 320), rule=DIVISIBLE)  # height, width of a training frame
     zoom: tuple[float, float] = (0.5, 2.0)  # of a random view; 1 is the largest view of that shape
     # part of the views chosen to lose a class: the same scene without the object
-    without: float = setting(0.25, least=0, most=1)
+    drop_share: float = setting(0.25, least=0, most=1)
     # share of the samples in which cut-out objects move through the picture
     moving: float = setting(0.0, least=0, most=1)
     clip_length: int = setting(4, least=1)
@@ -53,6 +63,7 @@ class DataRecipe:
     removed: list[str] = field(default_factory=list)  # categories that training never uses, to be asked at test
 
 
+@renamed(further="negatives_only_share", ask_left="ask_out_of_view")
 @dataclass
 class SamplerRecipe:
     """Eq. 1 and 2."""
@@ -65,15 +76,17 @@ class SamplerRecipe:
     # of irrelevant names from class names, not free texts; null: one pool of both
     class_share: float | None = setting(0.5, least=0, most=1)
     # share of the irrelevant names that come from words which no mask of the mixture shows
-    further: float = setting(0.0, least=0, below=1)
+    negatives_only_share: float = setting(0.0, least=0, below=1)
     probability: float = setting(0.5, least=0, most=1)
     several: float = setting(0.3, least=0, most=1)  # share of the anomalous samples with more than one true category
-    ask_left: float = setting(0.5, least=0, most=1)  # how likely a class that the view has lost is asked for
-    labels: str = setting("observed", choices=("observed", "letter"))  # or "letter": Eq. 2 as written
+    ask_out_of_view: float = setting(0.5, least=0, most=1)  # how likely a class that the view has lost is asked for
+    labels: str = setting("observed", choices=("observed", "literal"))  # or "literal": Eq. 2 as written
     phrases: bool = True  # say classes in other words of the vocabulary, too
     qualified: float = setting(0.0, least=0, most=1)  # share of the true names that get a true qualifier
     denied: float = setting(0.0, least=0, most=1)  # share of the irrelevant names: a visible thing, a false qualifier
     unproven: float = setting(0.3, least=0, most=1)  # share of those whose qualifier nothing proves
+    # further texts with qualifiers for each sample, from which only the maps of categories learn
+    probes: int = setting(0, least=0)
     even_words: bool = True  # draw names such that the words alone say little about the label
 
 
@@ -149,10 +162,10 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     if not path.is_file():
         raise InputError(f"no such recipe: {path}; try configs/nano.yaml")
     try:
-        merged = OmegaConf.merge(
-            OmegaConf.structured(Recipe), OmegaConf.load(path), OmegaConf.from_dotlist(list(overrides))
+        given = OmegaConf.load(path), OmegaConf.from_dotlist(list(overrides))
+        recipe = OmegaConf.to_object(
+            OmegaConf.merge(OmegaConf.structured(Recipe), *(with_new_names(each, where=path) for each in given))
         )
-        recipe = OmegaConf.to_object(merged)
     except OmegaConfBaseException as error:
         raise InputError(f"{path}: {error.full_key or 'recipe'}: {str(error).splitlines()[0]}") from error
     except TypeError as error:  # such as data.sets.0.weight=2
@@ -162,3 +175,39 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     assert isinstance(recipe, Recipe)
     check_settings(recipe, where=f"{path}: ")
     return recipe
+
+
+def with_new_names(given: DictConfig | ListConfig, *, where: Path, quiet: bool = False) -> DictConfig | ListConfig:
+    """What a recipe says, in place of earlier names of keys and values those of today.
+
+    Args:
+        given: as YAML has it, not yet checked; changed in place.
+        where: the file, for a message.
+        quiet: no DeprecationWarning, for what nobody can mend (the recipe of an earlier run).
+
+    Raises:
+        InputError: a setting is given by both of its names.
+    """
+
+    def warn(old: str, new: str) -> None:
+        if not quiet:
+            warnings.warn(f"{old} in a recipe is now called {new}", DeprecationWarning, stacklevel=5)
+
+    for old, new in RENAMED.items():
+        section, before, after = _section(given, old), old.rpartition(".")[2], new.rpartition(".")[2]
+        if section is not None and before in section:
+            if after in section:
+                raise InputError(f"{where}: {old} is the earlier name of {new}: give one of them")
+            warn(old, new)
+            section[after] = section.pop(before)
+    for (key, value), new in RENAMED_VALUES.items():
+        section, name = _section(given, key), key.rpartition(".")[2]
+        if section is not None and section.get(name) == value:
+            warn(f"{key}: {value}", new)
+            section[name] = new
+    return given
+
+
+def _section(given: DictConfig | ListConfig, key: str) -> DictConfig | None:
+    found = given.get(key.partition(".")[0]) if isinstance(given, DictConfig) else None
+    return found if isinstance(found, DictConfig) else None

@@ -22,7 +22,7 @@ from torch import nn
 from lavida.checkpoints.pretrained import disk_errors
 from lavida.errors import InputError, first_line, writing_to
 from lavida.files import atomic_file
-from lavida.training.recipe import Recipe
+from lavida.training.recipe import Recipe, with_new_names
 
 RECIPE, LOSSES, EVALUATIONS = "recipe.yaml", "losses.jsonl", "evaluations.jsonl"
 MODEL, BEST = "model", "best"
@@ -203,7 +203,9 @@ def _forget_after(step: int, path: Path) -> None:
 def _recorded(path: Path) -> dict[str, Any]:
     """The recipe of an earlier run; keys that it did not know have their defaults."""
     try:
-        merged = OmegaConf.merge(OmegaConf.structured(Recipe), OmegaConf.load(path))
+        merged = OmegaConf.merge(
+            OmegaConf.structured(Recipe), with_new_names(OmegaConf.load(path), where=path, quiet=True)
+        )
         return json.loads(json.dumps(OmegaConf.to_container(merged)))
     except OmegaConfBaseException as error:
         raise InputError(

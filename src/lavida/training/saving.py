@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from lavida.checkpoints.hub import CONFIG
@@ -56,6 +55,8 @@ def fit(sets: list[list[Answer]]) -> tuple[float, float]:
     Every set weighs the same, whatever its size, and so do positives and negatives in it. A model that ranks no
     better than chance cannot be calibrated and keeps its logits: temperature 1, bias 0.
     """
+    from sklearn.linear_model import LogisticRegression  # slow to import
+
     logits, labels, weights = [], [], []
     for answers in sets:
         used = [a for a in answers if a.calibrates]

@@ -60,7 +60,12 @@ class TrainingStep:
         with accelerator.accumulate(self.model), attention(accelerator.device):
             with autocast(accelerator.device, opt.precision):
                 output = self.model(
-                    part.frames, part.categories, motion=part.motion, template=part.templates, with_text_loss=True
+                    part.frames,
+                    part.categories,
+                    motion=part.motion,
+                    template=part.templates,
+                    with_text_loss=True,
+                    **({"probes": part.probes} if part.probes else {}),
                 )
             loss, terms = training_loss(output, part, weights=self.weights, alignment=self.alignment, shares=shares)
             accelerator.backward(loss)

@@ -127,10 +127,10 @@ def test_what_is_far_from_all_that_is_labelled_is_unknown_unless_nobody_else_is_
     may_be = [Vocabulary.builtin().picture(each.masks, each.dataset, scene=each.scene) for each in (street, wall)]
     assert [picture.may_show("hat") for picture in may_be] == [True, False]
     assert street.partial == {"person"} and not wall.partial
-    views = [reframe(street, size=32, rng=np.random.default_rng(n), scale=(3, 4), without=1) for n in range(20)]
+    views = [reframe(street, size=32, rng=np.random.default_rng(n), scale=(3, 4), drop_share=1) for n in range(20)]
     lost = [view for view in views if not view.masks["person"].any()]
     assert lost and not any("person" in view.left for view in views)  # there may be a bystander
-    of_wall = [reframe(wall, size=32, rng=np.random.default_rng(n), scale=(3, 4), without=1) for n in range(20)]
+    of_wall = [reframe(wall, size=32, rng=np.random.default_rng(n), scale=(3, 4), drop_share=1) for n in range(20)]
     assert any("person" in view.left for view in of_wall)
     assert not may_be[1].may_show("group of people") and may_be[1].may_show("umbrella")
 

@@ -8,16 +8,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.metrics import roc_auc_score
 from torch.nn import functional as F
 
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.detector import Detector
 from lavida.errors import InputError
+from lavida.evaluation.held_out.outlines import boundary_f, parts
 from lavida.evaluation.held_out.questions import WordsAlone
 from lavida.exposure.heldout import Query, Question
 from lavida.exposure.moving import own_neighbours, with_motion
 from lavida.exposure.sample import SegmentationSample
+from lavida.masks import cleaned
 from lavida.model.alignment import ClassifierEvidence, presence
 from lavida.model.lavida import LavidaOutput
 from lavida.timing import Progress, untold
@@ -39,6 +40,8 @@ class Answer:
     category_logits: tuple[float, ...] = ()  # of each name; empty where the model cannot tell categories apart
     untrained: float | None = None  # what the backbone's own classifier says without training; None without one
     index: int = 0  # of the sample in its set
+    boundary: float | None = None  # F of the mask's outline; None where `iou` is, or where pixels have no label
+    parts: int | None = None  # connected parts of the mask, likewise
 
 
 class Questions(Protocol):
@@ -64,7 +67,16 @@ def ask(
             f"the scores of {detector.name} are not numbers: its weights are damaged; save or train it again"
         )
     return [
-        _answer(output, (i, t), sample, query, calibrates=calibrates, untrained=said, valid=valid)
+        _answer(
+            output,
+            (i, t),
+            sample,
+            query,
+            calibrates=calibrates,
+            untrained=said,
+            valid=valid,
+            clean=detector.model.config.clean_masks,
+        )
         for i, (query, said) in enumerate(zip(queries, untrained, strict=True))
         for t in range(len(sample.frames))
     ]
@@ -113,11 +125,12 @@ def forward(
         return output, [untrained_scores(model, features.class_logits, names) for names in categories]
 
 
-def found_mask(output: LavidaOutput, at: tuple[int, int], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """The model's mask `at` a query and frame of the output: bool `[H,W]` of the given size."""
+def found_mask(output: LavidaOutput, at: tuple[int, int], size: tuple[int, int], *, clean: bool) -> NDArray[np.bool_]:
+    """The model's mask `at` a query and frame of the output: bool `[H,W]` of that size; `clean`: `lavida.masks`."""
     i, t = at
     maps = F.interpolate(output.pixel_logits[i : i + 1, t : t + 1].float(), size=size, mode="bilinear")
-    return (maps[0, 0] > 0).cpu().numpy()
+    logits = maps[0, 0].cpu().numpy()
+    return cleaned(logits > 0, logits) if clean else logits > 0
 
 
 def untrained_scores(
@@ -158,6 +171,7 @@ def _answer(
     calibrates: bool,
     untrained: torch.Tensor | None,
     valid: bool,
+    clean: bool,
 ) -> Answer:
     """The answer `at` this place of the output, query and frame; `untrained` `[T]` is of the same query."""
     i, t = at
@@ -166,12 +180,14 @@ def _answer(
         logits = tuple(output.category_logits[i, t, : len(query.categories)].tolist())  # the rest is padding
     actual = None if query.positive is None else sample.masks[query.positive][t]
     visible = actual is not None and bool(actual.any())
-    iou = named = None
+    iou = named = boundary = of_parts = None
     if actual is not None and visible:
-        predicted = found_mask(output, at, actual.shape)
+        predicted = found_mask(output, at, actual.shape, clean=clean)
         known = ~sample.ignore[t] if valid and sample.ignore is not None else np.ones_like(actual)
         if (actual & known).any():  # else only a region is known
             iou = float((predicted & actual & known).sum() / ((predicted | actual) & known).sum())
+        if known.all():
+            boundary, of_parts = boundary_f(predicted, actual), parts(predicted)
         if logits:
             named = query.categories[int(np.argmax(logits))] == query.positive
     return Answer(
@@ -186,6 +202,8 @@ def _answer(
         category_logits=logits,
         untrained=None if untrained is None else float(untrained[t]),
         index=query.index,
+        boundary=boundary,
+        parts=of_parts,
     )
 
 
@@ -200,6 +218,8 @@ def row_measures(answers: Sequence[Answer], words: WordsAlone | None) -> dict[st
         "auc_words": None if words is None else area(positive, words.scores(a.categories for a in answers)),
         "auc_untrained": area(positive, untrained) if len(untrained) == len(answers) else None,
         "mask_iou": mean_of_known(a.iou for a in answers),
+        "boundary_f": mean_of_known(a.boundary for a in answers),
+        "parts": mean_of_known(None if a.parts is None else float(a.parts) for a in answers),
         "category_accuracy": mean_of_known(a.named for a in answers),
     }
 
@@ -243,6 +263,8 @@ def _by_name(logits: Iterable[tuple[str, bool, float]], *, names: Iterable[str] 
 
 def area(positive: Sequence[bool], scores: Sequence[float] | NDArray[np.floating]) -> float | None:
     """ROC AUC; None while there is only one kind."""
+    from sklearn.metrics import roc_auc_score  # slow to import
+
     return float(roc_auc_score(positive, scores)) if len(set(positive)) == 2 else None
 
 

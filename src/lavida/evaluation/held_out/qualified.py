@@ -31,6 +31,7 @@ from lavida.exposure.views import reframe
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.timing import Progress, untold
 
+CLIPS = HeldOut("davis clips", "davis", "davis2016", CLIP_LENGTH)
 PAIRS = 160  # made ones of each kind
 MOST_DRAWS = 3000
 SHARE_OF_SCENES = 0.5  # of the draws; the rest are still pictures
@@ -38,11 +39,11 @@ SHOWING = 12  # pictures and clips for each noun of `UNPROVEN`
 # what nothing proves, by noun; tests/evaluation/test_qualified.py checks that no training asks for these verbs
 UNPROVEN: dict[str, tuple[str, ...]] = {
     "person": (
-        "stealing a purse", "fighting", "falling asleep", "throwing a stone", "eating", "vandalising property",
+        "robbing a bank", "fighting", "falling asleep", "kicking a door", "eating", "vandalising property",
         "shooting", "loitering", "fainting", "clapping", "selling drugs", "typing", "stretching", "swearing",
     ),
     "car": ("burning", "reversing", "being washed", "blocking the entrance"),
-    "dog": ("howling", "sleeping"),
+    "dog": ("howling", "scratching itself"),
 }  # fmt: skip
 
 
@@ -92,7 +93,7 @@ def made_pairs(root: Path, sets: Sequence[HeldOut], *, most: int = PAIRS) -> Ite
             break
         rng = np.random.default_rng((number, 13))
         if rng.random() < SHARE_OF_SCENES:
-            view = reframe(streets.draw(rng), size=SIZE, rng=rng, scale=ZOOM, without=0)
+            view = reframe(streets.draw(rng), size=SIZE, rng=rng, scale=ZOOM, drop_share=0)
             sample = set_in_motion(view, bank, length=1, rng=rng)
         elif {"motion", "pose"}.issuperset(wanted):
             continue  # a still picture proves neither
@@ -134,7 +135,7 @@ def _things(sample: SegmentationSample) -> list[str]:
 def pairs_by_hand(root: Path) -> Iterator[Asked]:
     """The pairs of `qualified_by_hand.json` with their pictures, or clips of DAVIS."""
     rows = by_hand()
-    for each in (*PICTURES[:-1], HeldOut("davis clips", "davis", "davis2016", CLIP_LENGTH)):
+    for each in (*PICTURES[:-1], CLIPS):
         texts: dict[str, list[Pair]] = defaultdict(list)
         for row in rows:
             if row["set"] == each.dataset:
@@ -193,11 +194,10 @@ def unproven_measures(
         `texts`: text -> share of the samples; `alarms`: over all texts and samples; `noun`: the share in which the
         bare thing is found; `proven`: and the thing with a true qualifier, where one is proven; `samples`.
     """
-    clips = HeldOut("davis clips", "davis", "davis2016", CLIP_LENGTH)
     texts: dict[str, list[bool]] = defaultdict(list)
     nouns: list[bool] = []
     proven: list[bool] = []
-    samples = [(noun, *each) for noun in UNPROVEN for each in _showing(noun, root, [*sets, clips])]
+    samples = [(noun, *each) for noun in UNPROVEN for each in _showing(noun, root, [*sets, CLIPS])]
     for done, (noun, sample, qualified) in enumerate(samples, start=1):
         said = [f"{noun} {verb}" for verb in UNPROVEN[noun]]
         over = _over(detector, text_logits(detector, sample, [*said, noun, *qualified])).tolist()

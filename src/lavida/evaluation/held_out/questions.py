@@ -8,12 +8,10 @@ import inspect
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.feature_extraction.text import CountVectorizer
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import Pipeline, make_pipeline
 
 from lavida.exposure.cutouts import CutoutBank
 from lavida.exposure.datasets import DATASETS, load
@@ -23,6 +21,9 @@ from lavida.exposure.moving import DRIVING, FAST, PARKED, set_in_motion
 from lavida.exposure.sample import SegmentationDataset, SegmentationSample
 from lavida.exposure.views import reframe
 from lavida.exposure.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 MOST_PICTURES = 250  # a set; DAVIS val has about 700 frames of 20 sequences
 MOST_CLIPS = 60
@@ -138,7 +139,7 @@ class MovingScenes:
     def __iter__(self) -> Iterator[Question]:
         for index in range(self._scenes):
             rng = np.random.default_rng((index, len(self._word)))
-            view = reframe(self._streets.draw(rng), size=SIZE, rng=rng, scale=ZOOM, without=0)
+            view = reframe(self._streets.draw(rng), size=SIZE, rng=rng, scale=ZOOM, drop_share=0)
             scene = set_in_motion(view, self._bank, length=1, rng=rng)
             queries = () if self._doubtful(scene) else (self._query(scene, index, rng),)
             yield Question(scene, index, queries, ())
@@ -163,12 +164,16 @@ class WordsAlone:
     Learns from queries about training samples, drawn by the rule of the test.
     """
 
-    def __init__(self, model: Pipeline) -> None:
+    def __init__(self, model: "Pipeline") -> None:
         self._model = model
 
     @classmethod
     def learn(cls, queries: Sequence[Query]) -> "WordsAlone | None":
         """None where the queries are not of both kinds, so that there is nothing to learn."""
+        from sklearn.feature_extraction.text import CountVectorizer  # slow to import
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.pipeline import make_pipeline
+
         labels = [query.positive is not None for query in queries]
         if len(set(labels)) < 2:
             return None

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from matplotlib.figure import Figure
 
 from lavida import __version__
 from lavida.detector import Detector
@@ -22,6 +21,7 @@ from lavida.evaluation.held_out.answers import (
     row_measures,
 )
 from lavida.evaluation.held_out.further import COCO, CocoQuestions, further_questions, further_sets, intervals
+from lavida.evaluation.held_out.qualified import qualified_measures
 from lavida.evaluation.held_out.questions import (
     CLIP_LENGTH,
     MOST_CLIPS,
@@ -76,13 +76,15 @@ def evaluate_exposure(
     out: Path,
     pictures: Sequence[HeldOut] = PICTURES,
     clip_length: int = CLIP_LENGTH,
+    qualified: bool = False,
     progress: Progress = untold,
 ) -> dict[str, Any]:
     """Run the held-out test and write `out/metrics.json`, `out/scores/<set>.npz` and `out/reliability.png`.
 
     `root` holds the picture sets of the data kit and any data sets of videos (see `clip_sets`). An earlier result is
     replaced when all is done. What `metrics.json` holds is returned: `sets` (the rows of the table), `intervals` (of
-    the row of all of COCO), `removed` and `categories` (by name), `reliability`, `settings`.
+    the row of all of COCO), `removed` and `categories` (by name), `reliability`, `settings`; with `qualified` also
+    that (`qualified_measures`).
 
     Raises:
         InputError: a data set is not there or damaged, or `out` cannot be written.
@@ -120,6 +122,8 @@ def evaluate_exposure(
                 "seconds": round(time.perf_counter() - started, 1),
             },
         }
+        if qualified:
+            result["qualified"] = qualified_measures(detector, root, progress=progress)
         folder.publish(result)
     draw_reliability(reliability, Path(out) / "reliability.png")
     return result
@@ -191,6 +195,8 @@ def reliability_curve(probabilities: np.ndarray, positive: np.ndarray) -> dict[s
 
 def draw_reliability(curve: dict[str, Any], path: Path) -> None:
     """The reliability curve: mean score of a bin against the share of positives in it, with the number of prompts."""
+    from matplotlib.figure import Figure  # slow to import
+
     figure = Figure(figsize=(4.5, 4.5), layout="constrained")
     axes = figure.add_subplot(xlabel="score", ylabel="share of prompts with a named category in the picture")
     axes.plot([0, 1], [0, 1], color="0.7", linestyle="--", label="perfect")

@@ -30,6 +30,7 @@ class Coco128(YoloPolygons):
     """
 
     name = "coco128"
+    counted = True
     layout = "images/train2017/*.jpg, labels/train2017/*.txt"
     expected = {"train": {"images": 85}, "heldout": {"images": 43}}
 

@@ -153,6 +153,7 @@ class PackedDataset:
             expressions={name: tuple(texts) for name, texts in first.get("expressions", {}).items()},
             left=frozenset(first.get("left", ())),
             partial=frozenset(first.get("partial", ())),
+            counts=first.get("counts", {}) if self._length == 1 else {},
         )
 
     def counts(self) -> dict[str, int]:

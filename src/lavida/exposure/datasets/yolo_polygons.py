@@ -1,6 +1,7 @@
 """Sets of photos with polygons in YOLO's text format, as annotation tools export them."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
@@ -50,6 +51,7 @@ class YoloPolygons:
     name: ClassVar[str] = "yolo_polygons"
     layout: ClassVar[str] = "data.yaml (or classes.txt), images/<train|val>/*, labels/<train|val>/*.txt"
     expected: ClassVar[Mapping[str, Mapping[str, int]]] = {}  # as many as there are
+    counted: ClassVar[bool] = False  # whether every thing has a line of its own
     vocabulary: tuple[str, ...]
 
     def __init__(self, root: str | Path, split: str) -> None:
@@ -93,7 +95,8 @@ class YoloPolygons:
         image = read_rgb(image_path, levels=self.levels)
         height, width = image.shape[:2]
         canvases: dict[str, Image.Image] = {}
-        for name, corners in self._polygons(label_path):
+        polygons = list(self._polygons(label_path))
+        for name, corners in polygons:
             canvas = canvases.setdefault(name, Image.new("1", (width, height)))
             ImageDraw.Draw(canvas).polygon([(x * width, y * height) for x, y in corners], fill=1)
         return SegmentationSample(
@@ -102,6 +105,7 @@ class YoloPolygons:
             ignore=None,
             dataset=self.name,
             key=key,
+            counts=dict(Counter(name for name, _ in polygons)) if self.counted else {},
         )
 
     def counts(self) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""Live: streams watched for days, events told as they happen."""

@@ -1,0 +1,101 @@
+"""Addresses of streams: which kind they are, what FFmpeg is asked for, and how they are shown without passwords."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+from urllib.parse import urlsplit
+
+from lavida.errors import InputError, unknown
+
+NETWORK = ("rtsp", "rtsps", "http", "https")
+CAMERA = "v4l2"
+_HIDDEN = "***"
+# everything up to the last "@": what follows a password that was not encoded is hidden rather than shown
+_LOGIN = re.compile(r"(?<=://)[^\s'\"]*@")
+_SECRET = re.compile(r"(?i)([?&;][\w.-]*(?:pass|pwd|token|key|secret|auth|sig|credential)[\w.-]*=)[^&;#\s'\"]*")
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_DEVICE = re.compile(r"/dev/video\d+|/dev/v4l/.+")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a stream comes from.
+
+    Attributes:
+        kind: a file is played at real speed and ends; the others are opened again for ever.
+        url: what FFmpeg opens; never to be shown.
+        shown: the same without passwords.
+        name: a short one, for the stream.
+        format: of FFmpeg, where it cannot find it out.
+        options: for FFmpeg.
+    """
+
+    kind: Literal["file", "network", "camera"]
+    url: str = field(repr=False)
+    shown: str
+    name: str
+    format: str | None = None
+    options: dict[str, str] = field(default_factory=dict, repr=False)
+
+
+def parse(text: str) -> Address:
+    """The address that `text` stands for: a URL, `/dev/video0`, `v4l2:/dev/video0`, or the path of a file.
+
+    Raises:
+        InputError: what no retry mends: no such file, an unknown scheme, a URL without a host.
+    """
+    text = text.strip()
+    shown = masked(text)
+    device = text.removeprefix(f"{CAMERA}://").removeprefix(f"{CAMERA}:")
+    if device != text or _DEVICE.fullmatch(text):
+        if not device.startswith("/"):
+            raise InputError(f"no device: {shown}; give its path, for example v4l2:/dev/video0")
+        return Address("camera", device, device, Path(device).name, format=CAMERA)
+    if (found := _SCHEME.match(text)) is None:
+        return _file(text)
+    scheme = found[1].lower()
+    if scheme == "file":
+        return _file(text[len(found[0]) :])
+    if scheme not in NETWORK:
+        raise unknown("scheme", f"{scheme} of {shown}", (*NETWORK, CAMERA, "or a file"))
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:  # its text may hold the password
+        raise InputError(f"not an address: {shown}; check its host and port") from error
+    if not host:
+        raise InputError(f"no host: {shown}; give one, for example rtsp://camera.local/stream")
+    options = {"rtsp_transport": "tcp"} if scheme.startswith("rtsp") else {}  # over UDP, lost packets smear the picture
+    name = "-".join([host, *filter(None, parts.path.split("/"))])
+    return Address("network", text, shown, re.sub(r"[^\w.-]+", "-", name), options=options)
+
+
+def _file(text: str) -> Address:
+    path = Path(text)
+    if not text or not path.exists():
+        raise InputError(f"no such file: {text or 'the path is empty'}; give a video file, a URL or a device")
+    return Address("file", text, text, path.stem or path.name)
+
+
+def parse_all(texts: Sequence[str]) -> dict[str, Address]:
+    """The addresses by the names of their streams: a repeated name gets `-2`, `-3`, ... behind it.
+
+    Raises:
+        InputError: as `parse`.
+    """
+    named: dict[str, Address] = {}
+    for address in map(parse, texts):
+        name, number = address.name, 2
+        while name in named:
+            name, number = f"{address.name}-{number}", number + 1
+        named[name] = address
+    return named
+
+
+def masked(text: object) -> str:
+    """Any text without the passwords in the addresses in it: logins, and what queries call a token, key or password."""
+    return _SECRET.sub(rf"\g<1>{_HIDDEN}", _LOGIN.sub(f"{_HIDDEN}@", str(text)))

@@ -1,0 +1,140 @@
+"""What `lavida calibrate` has learnt of one camera: for each word a zero point and a threshold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lavida.detection import Detection, Mask
+from lavida.errors import InputError, first_line, reason
+from lavida.events import shortest
+from lavida.files import atomic_file
+from lavida.live.scorer import ClipScores
+
+MIDDLE = 0.5  # where a word's own threshold comes to lie
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """The scale of one word's scores: `zero` becomes 0, `threshold` 0.5, 1 stays 1, what lies between is linear.
+
+    Raises:
+        InputError: the two do not lie in this order between 0 and 1.
+    """
+
+    text: str
+    zero: float
+    threshold: float
+
+    def __post_init__(self) -> None:
+        numbers = all(isinstance(each, int | float) for each in (self.zero, self.threshold))
+        if not numbers or not 0 <= self.zero < self.threshold < 1:
+            raise InputError(f"'{self.text}': 0 <= zero < threshold < 1 is needed, not {self.zero}, {self.threshold}")
+
+    def scaled(self, scores: np.ndarray) -> np.ndarray:
+        """Scores of any shape on the word's scale, float32."""
+        return np.interp(scores, [self.zero, self.threshold, 1.0], [0.0, MIDDLE, 1.0]).astype(np.float32)
+
+    def scaled_one(self, score: float) -> float:
+        """One score on the word's scale."""
+        return shortest(self.scaled(np.array([score], np.float32))[0])
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A camera's scales, and how they came about.
+
+    Attributes:
+        words: one for each text.
+        cool_down_s: the alarms were counted with this cool-down.
+        false_alarms_per_hour: the wish.
+        bound_per_hour: upper confidence bound of all words' false alarms together.
+        confidence: of the bound.
+        hours: of normal footage.
+        model: whose scores they are.
+    """
+
+    words: tuple[Word, ...]
+    cool_down_s: float
+    false_alarms_per_hour: float
+    bound_per_hour: float
+    confidence: float
+    hours: float
+    model: str
+
+    def chosen(self, categories: Sequence[str]) -> list[Word]:
+        """The words of these texts. Raises InputError for one that the profile does not know."""
+        known = {word.text: word for word in self.words}
+        for text in categories:
+            if text not in known:
+                raise InputError(
+                    f"the profile does not know '{text}': calibrate with it, or choose of {', '.join(known)}"
+                )
+        return [known[text] for text in categories]
+
+    def floor(self, categories: Sequence[str]) -> float:
+        """The lowest of the thresholds, on the model's own scale."""
+        return min(word.threshold for word in self.chosen(categories))
+
+    def applied(self, clip: ClipScores, categories: Sequence[str], *, threshold: float) -> ClipScores:
+        """The scores of a clip on the scales of its words; a frame's score is that of its highest word."""
+        per_category = self._scaled(clip.category_scores, categories)
+        masks = [self._masks(each, categories, least=threshold) for each in clip.masks]
+        return ClipScores(per_category.max(axis=1), per_category, masks)
+
+    def detection(self, found: Detection, *, threshold: float) -> Detection:
+        """A detection on the scales of its words; see `applied`."""
+        per_category = self._scaled(found.sampled_category_scores, found.categories)
+        return replace(
+            found,
+            sampled_scores=per_category.max(axis=1),
+            sampled_category_scores=per_category,
+            threshold=threshold,
+            masks=[],
+            candidates=self._masks(found.candidates, found.categories, least=0.0),
+            run=found.run | {"settings": found.run["settings"] | {"threshold": threshold, "profile": self.to_json()}},
+        )
+
+    def _scaled(self, scores: np.ndarray, categories: Sequence[str]) -> np.ndarray:
+        columns = zip(self.chosen(categories), scores.T, strict=True)
+        return np.stack([word.scaled(column) for word, column in columns], axis=1)
+
+    def _masks(self, masks: Sequence[Mask], categories: Sequence[str], *, least: float) -> list[Mask]:
+        words = {word.text: word for word in self.chosen(categories)}
+        scaled = [replace(mask, score=words[mask.category].scaled_one(mask.score)) for mask in masks]
+        return [mask for mask in scaled if mask.score >= least]
+
+    def to_json(self) -> dict[str, Any]:
+        """The profile as it stands in its file."""
+        return asdict(self) | {"words": [asdict(word) for word in self.words]}
+
+    def save(self, path: Path) -> None:
+        """Write it as YAML. Raises InputError if that is not possible."""
+        from omegaconf import OmegaConf
+
+        with atomic_file(path) as partial:
+            partial.write_text(OmegaConf.to_yaml(OmegaConf.create(self.to_json())), encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Profile:
+        """What `save` wrote. Raises InputError for anything else."""
+        from omegaconf import OmegaConf
+
+        try:
+            content: Any = OmegaConf.to_container(OmegaConf.create(path.read_text(encoding="utf-8")))
+            names = {each.name for each in fields(cls)}
+            words = tuple(Word(str(each["text"]), each["zero"], each["threshold"]) for each in content["words"])
+            if not words or set(content) != names:
+                raise KeyError(", ".join(sorted(names ^ set(content))) or "words")
+            numbers = {name: float(content[name]) for name in names - {"words", "model"}}
+            return cls(words=words, model=str(content["model"]), **numbers)
+        except InputError as error:
+            raise InputError(f"a broken profile: {path}; {error}; calibrate again") from error
+        except OSError as error:
+            raise InputError(f"the profile cannot be read: {path}; {reason(error)}; check its path") from error
+        except Exception as error:  # of YAML, or of what stands where something else should
+            raise InputError(f"not a profile: {path}; {first_line(error)}; write one with lavida calibrate") from error

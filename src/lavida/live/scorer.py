@@ -1,0 +1,89 @@
+"""What scores frames for `watch`: the detector, or anything that answers as it does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from lavida.detection import Mask
+from lavida.video.motion import PAIR_SHRINK
+from lavida.video.source import Frame, Pair
+
+if TYPE_CHECKING:
+    from lavida.detector import Detector
+
+
+@dataclass(frozen=True, slots=True)
+class ClipScores:
+    """What is said of T frames of one stream, K categories."""
+
+    scores: np.ndarray  # float32 [T] in [0, 1]
+    category_scores: np.ndarray  # float32 [T, K]
+    masks: Sequence[Sequence[Mask]]  # of each frame, at display size
+
+
+class Scorer(Protocol):
+    """Scores clips of any stream; one for all streams.
+
+    Attributes:
+        clip_length: how many frames it likes to see at once; it takes fewer.
+        motion: whether frames should come with a pair.
+    """
+
+    @property
+    def clip_length(self) -> int: ...
+
+    @property
+    def motion(self) -> bool: ...
+
+    def analysed_size(self, width: int, height: int) -> tuple[int, int]:
+        """The height and width of the images that it wants of a stream displayed at this size."""
+        ...
+
+    def score(
+        self, frames: Sequence[Frame], categories: Sequence[str], *, size: tuple[int, int], floor: float
+    ) -> ClipScores:
+        """Score 1 to `clip_length` frames with images.
+
+        Args:
+            frames: of one stream, in order.
+            categories: K texts.
+            size: height and width of masks.
+            floor: frames and categories below this score get no masks.
+        """
+        ...
+
+
+class DetectorScorer:
+    """The `Scorer` that asks a detector."""
+
+    def __init__(self, detector: Detector) -> None:
+        self._detector = detector
+        self.clip_length: int = detector.model.config.clip_length
+        self.motion: bool = detector.motion
+
+    def analysed_size(self, width: int, height: int) -> tuple[int, int]:
+        """See `Scorer`."""
+        return self._detector.analysed_size(width, height)
+
+    def score(
+        self, frames: Sequence[Frame], categories: Sequence[str], *, size: tuple[int, int], floor: float
+    ) -> ClipScores:
+        """See `Scorer`."""
+        (clip,) = self._detector.score(frames, categories, size=size)
+        masks = [clip.masks_over(floor, t, categories) for t in range(len(frames))]
+        return ClipScores(clip.scores, clip.category_scores, masks)
+
+    def warm_up(self, categories: Sequence[str]) -> None:
+        """Score an empty clip, so that the first one of a stream is not late."""
+        size = self.analysed_size(1280, 720)
+        blank, small = (
+            np.zeros((*size, 3), np.uint8),
+            np.zeros((size[0] // PAIR_SHRINK, size[1] // PAIR_SHRINK), np.uint8),
+        )
+        pair = Pair(small, small, 0.04) if self.motion else None
+        frames = [Frame(index, 0.2 * index, blank, pair) for index in range(self.clip_length)]
+        self.score(frames, categories, size=size, floor=1.0)

@@ -1,0 +1,207 @@
+"""One opening of a stream: its frames until it ends or breaks off."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import av
+from av.video.reformatter import VideoReformatter
+
+from lavida.errors import reason
+from lavida.live.address import Address, masked
+from lavida.live.clock import LiveClock
+from lavida.video.decode import open_source
+from lavida.video.picture import Look, look_of
+from lavida.video.sampling import FrameSampling, Timed, frames_of
+from lavida.video.source import Frame
+from lavida.video.stream import TELEVISION, UNLIKELY_RATE, Reading, assumes_a_rate
+
+OPEN_S, READ_S = 8.0, 5.0  # without an answer, without a packet
+NO_PICTURE_S = 8.0  # packets, but nothing that can be decoded
+BEHIND_S, CAUGHT_UP_S = 2.0, 0.5  # decoding is so late that pictures are skipped; that they no longer are
+
+Size = tuple[int, int]  # height, width
+
+
+class StreamBroken(Exception):
+    """A stream ended, stopped, refused or changed; its text is for people and holds no password."""
+
+
+class StreamChanged(StreamBroken):
+    """It goes on in another size, and can be opened again at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of the frames of a stream.
+
+    Attributes:
+        size: height and width of the images, for a displayed width and height.
+        pairs: whether those that are analysed come with a pair.
+        stopped: whether the reading should end.
+    """
+
+    size: Callable[[int, int], Size]
+    pairs: bool
+    stopped: Callable[[], bool]
+
+    def pair_size(self, size: Size) -> Size | None:
+        from lavida.video.motion import PAIR_SHRINK
+
+        return (size[0] // PAIR_SHRINK, size[1] // PAIR_SHRINK) if self.pairs else None
+
+
+class Opened(Protocol):
+    """Called once with the displayed height and width, and with what is read, as soon as a session has a picture."""
+
+    def __call__(self, size: Size, shown: str) -> None: ...
+
+
+Session = Callable[[Address, Wanted, LiveClock, Opened], Iterator[Frame]]
+
+
+def session_of(address: Address) -> Session:
+    """How an address is read."""
+    return file_frames if address.kind == "file" else network_frames
+
+
+def file_frames(address: Address, wanted: Wanted, clock: LiveClock, opened: Opened) -> Iterator[Frame]:
+    """The frames of a file or folder, each when its time has come, as `lavida detect` takes them.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    source = open_source(Path(address.url))
+    info = source.info
+    size = wanted.size(info.width, info.height)
+    opened((info.height, info.width), f"{info.width}x{info.height}")
+    start = time.monotonic()
+    for frame in source.read(size=size, pair_size=wanted.pair_size(size)):
+        if not _wait_until(start + frame.time_s, wanted):
+            return
+        yield frame
+
+
+def network_frames(address: Address, wanted: Wanted, clock: LiveClock, opened: Opened) -> Iterator[Frame]:
+    """The frames of what sends by itself; those that are analysed, at most 0.2 s apart, with an image.
+
+    Raises:
+        StreamBroken: whatever happens, but for `wanted.stopped`.
+    """
+    try:
+        container = av.open(
+            address.url,
+            format=address.format,
+            options=address.options,
+            timeout=(OPEN_S, READ_S),
+            metadata_errors="ignore",
+        )
+    except (av.error.FFmpegError, ValueError) as error:
+        raise StreamBroken(_said("cannot be opened", error)) from None  # the error's own text holds the address
+    with container:
+        streams = container.streams.video
+        if not streams or streams[0].codec_context is None:
+            raise StreamBroken("sends no pictures" if not streams else "sends an unknown codec")
+        reading = Reading(container, streams[0], len(streams))
+        reading.stream.thread_type = "SLICE"  # threads by frames would hold some of them back
+        yield from _Pictures(reading, address, wanted, clock, opened).frames()
+
+
+class _Pictures:
+    """From the packets of one session to frames."""
+
+    def __init__(self, reading: Reading, address: Address, wanted: Wanted, clock: LiveClock, opened: Opened) -> None:
+        self._reading, self._wanted, self._clock, self._opened = reading, wanted, clock, opened
+        self._stamped = not assumes_a_rate(reading.container.format.name)
+        self._paced = reading.kind in ("hls", "applehttp")  # comes in pieces, each faster than it plays
+        self._look: Look | None = None
+        rate = float(reading.stream.average_rate or reading.stream.guessed_rate or 0)
+        self._fps = rate if 0 < rate <= UNLIKELY_RATE else TELEVISION
+
+    def frames(self) -> Iterator[Frame]:
+        scaler, pair_scaler = VideoReformatter(), VideoReformatter()
+        timed = self._timed()
+        first = next(timed, None)
+        if first is None or self._look is None:
+            if self._wanted.stopped():
+                return
+            raise StreamBroken("closed before the first picture")
+        look = self._look
+        size = self._wanted.size(look.width, look.height)
+        pair_size = self._wanted.pair_size(size)
+        self._opened((look.height, look.width), f"{self._codec}, {look.width}x{look.height}")
+
+        def all_timed() -> Iterator[Timed[av.VideoFrame]]:
+            yield first
+            yield from timed
+
+        yield from frames_of(
+            all_timed(),
+            FrameSampling(None, fps=self._fps),
+            rgb=lambda picture: look.shown(picture, size, scaler),
+            gray=None if pair_size is None else lambda picture: look.shown(picture, pair_size, pair_scaler, gray=True),
+        )
+
+    @property
+    def _codec(self) -> str:
+        return self._reading.stream.codec_context.name
+
+    def _timed(self) -> Iterator[Timed[av.VideoFrame]]:
+        clock, begun, seen = self._clock, time.monotonic(), time.monotonic()
+        first_stamp: float | None = None
+        clock.begin()
+        for packet in self._packets():
+            for frame in self._reading.decoded(packet):
+                now = seen = time.monotonic()
+                if self._look is None:
+                    self._look, begun = look_of(self._reading.stream, frame, packet, crop=None, contrast=None), now
+                elif (frame.width, frame.height) != self._look.stored:
+                    raise StreamChanged(f"changed its size to {frame.width}x{frame.height}")
+                stamp = self._reading.stamp_of(frame) if self._stamped else None
+                first_stamp = stamp if first_stamp is None else first_stamp
+                if stamp is not None and first_stamp is not None:
+                    self._keep_up(late_s=(now - begun) - (stamp - first_stamp))
+                    if self._paced and not _wait_until(begun + stamp - first_stamp, self._wanted):
+                        return
+                yield Timed(frame, clock.time_s(stamp, now=now))
+            if time.monotonic() - seen > NO_PICTURE_S:
+                raise StreamBroken(f"sends nothing that can be decoded ({self._codec})")
+
+    def _packets(self) -> Iterator[av.Packet]:
+        try:
+            for packet in self._reading.container.demux(self._reading.stream):
+                if self._wanted.stopped():
+                    return
+                yield packet
+        except av.error.FFmpegError as error:
+            raise StreamBroken(_said("broke off", error)) from None
+        if not self._wanted.stopped():
+            raise StreamBroken("closed by the other side")
+
+    def _keep_up(self, *, late_s: float) -> None:
+        """Where decoding falls behind, decode only pictures that stand alone until it has caught up."""
+        context = self._reading.stream.codec_context
+        if late_s > BEHIND_S and context.skip_frame != "NONKEY":
+            context.skip_frame = "NONKEY"
+        elif late_s < CAUGHT_UP_S and context.skip_frame == "NONKEY":
+            context.skip_frame = "DEFAULT"
+
+
+def _wait_until(moment: float, wanted: Wanted) -> bool:
+    """Sleep until a moment of the steady clock; False if the reading should end before."""
+    while (left := moment - time.monotonic()) > 0:
+        if wanted.stopped():
+            return False
+        time.sleep(min(left, 0.2))
+    return not wanted.stopped()
+
+
+def _said(what: str, error: Exception) -> str:
+    said = masked(reason(error))
+    if isinstance(error, av.error.ExitError | av.error.TimeoutError) or "Immediate exit" in said:
+        said = "no answer in time"
+    return f"{what}: {said}"

@@ -1,0 +1,64 @@
+import pytest
+
+from lavida.errors import InputError
+from lavida.live.address import masked, parse, parse_all
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("rtsp://admin:pa55@cam/1", "rtsp://***@cam/1"),
+        ("rtsp://admin:p@ss:w0rd@cam:554/1", "rtsp://***@cam:554/1"),
+        ("rtsp://admin:p/ss@cam/1", "rtsp://***@cam/1"),
+        ("rtsp://cam/1", "rtsp://cam/1"),
+        ("http://cam/video?user=me&password=secret&size=2", "http://cam/video?user=me&password=***&size=2"),
+        ("http://cam/video?access_token=abc#x", "http://cam/video?access_token=***#x"),
+        ("http://cam/video?ApiKey=abc;Auth=def", "http://cam/video?ApiKey=***;Auth=***"),
+        ("no answer: 'rtsp://a:b@c/d' and 'https://e:f@g/h'", "no answer: 'rtsp://***@c/d' and 'https://***@g/h'"),
+        ("a@b of street.mp4", "a@b of street.mp4"),
+    ],
+)
+def test_passwords_are_masked_wherever_they_stand(text, shown):
+    assert masked(text) == shown
+
+
+def test_an_address_never_shows_its_password():
+    address = parse("rtsp://admin:geheim@camera.local:554/stream/1")
+    assert address.kind == "network"
+    assert address.url.startswith("rtsp://admin:geheim@")
+    assert "geheim" not in repr(address) + str(address) + address.shown + address.name
+    assert address.name == "camera.local-stream-1"
+
+
+@pytest.mark.parametrize("text", ["/dev/video0", "v4l2:/dev/video0", "v4l2:///dev/video0"])
+def test_a_webcam_is_read_by_its_device(text):
+    address = parse(text)
+    assert (address.kind, address.url, address.format, address.name) == ("camera", "/dev/video0", "v4l2", "video0")
+
+
+def test_a_file_is_one_with_a_path_or_as_a_url(tmp_path):
+    path = tmp_path / "street.mp4"
+    path.touch()
+    assert {parse(str(path)).url, parse(f"file://{path}").url} == {str(path)}
+    assert parse(str(path)).name == "street"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ftp://me:geheim@host/a.mp4", "unknown scheme ftp of ftp://\\*\\*\\*@host/a.mp4: choose rtsp, rtsps, http"),
+        ("no.mp4", "no such file: no.mp4"),
+        ("", "no such file: the path is empty"),
+        ("rtsp://:geheim@/1", "no host: rtsp://\\*\\*\\*@/1"),
+        ("rtsp://me:geheim@host:port/1", "not an address: rtsp://\\*\\*\\*@host:port/1"),
+        ("v4l2:0", "no device: v4l2:0; give its path"),
+    ],
+)
+def test_what_no_retry_mends_is_refused(text, said):
+    with pytest.raises(InputError, match=said) as error:
+        parse(text)
+    assert "geheim" not in str(error.value)
+
+
+def test_streams_have_names_of_their_own():
+    assert list(parse_all(["rtsp://a/1", "rtsp://a/1", "http://b/"])) == ["a-1", "a-1-2", "b"]

@@ -1,0 +1,167 @@
+"""A camera on the network that is cut off, freezes, changes and comes back."""
+
+import json
+import socket
+import threading
+import time
+
+import pytest
+
+from lavida.events import EventSettings
+from lavida.live.address import parse_all
+from lavida.live.check import check_streams
+from lavida.live.clock import LiveClock
+from lavida.live.watch import WatchSettings, watch
+from live.sending import Camera
+from live.streams import CATEGORIES, BrightScorer
+
+
+class Watching:
+    """A watch in a thread, and what it has told so far."""
+
+    def __init__(self, *urls: str, **scorer) -> None:
+        self.records: list[dict] = []
+        self.times: list[float] = []
+        self._stopped = threading.Event()
+        asked = WatchSettings(categories=CATEGORIES, events=EventSettings(threshold=0.5))
+        run = {"scorer": BrightScorer(**scorer), "settings": asked, "tell": self._tell, "stopped": self._stopped}
+        self._thread = threading.Thread(target=watch, args=(parse_all(urls),), kwargs=run)
+
+    def _tell(self, record: dict) -> None:
+        self.records.append(record)
+        self.times.append(time.monotonic())
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error) -> None:
+        self._stopped.set()
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+    def until(self, wanted, *, within: float, after: int = 0) -> dict:
+        """The first record from number `after` on for which `wanted` is true."""
+        deadline = time.monotonic() + within
+        while time.monotonic() < deadline:
+            for record in self.records[after:]:
+                if wanted(record):
+                    return record
+            time.sleep(0.02)
+        raise AssertionError(f"not within {within} s: {self.records[-3:]}")
+
+
+def is_state(state: str):
+    return lambda record: record["type"] == "health" and record["state"] == state
+
+
+def is_score(record: dict) -> bool:
+    return record["type"] == "score"
+
+
+def is_phase(phase: str):
+    return lambda record: record["type"] == "event" and record["phase"] == phase
+
+
+@pytest.fixture
+def camera():
+    camera = Camera()
+    yield camera
+    camera.close()
+
+
+def test_an_event_is_told_while_it_goes_on(camera):
+    with Watching(camera.url) as seen:
+        seen.until(is_score, within=10)
+        camera.level = 250
+        start = seen.until(is_phase("start"), within=5)
+        assert not [record for record in seen.records if is_phase("end")(record)]
+        camera.level = 20
+        end = seen.until(is_phase("end"), within=5)
+    assert start["id"] == end["id"]
+    delays = sorted(record["delay_s"] for record in seen.records if is_score(record))
+    assert delays[int(0.95 * len(delays))] < 0.8 + 1  # a clip of four frames lasts 0.8 s
+
+
+def test_a_camera_that_closes_is_opened_again_and_the_event_before_is_closed(camera):
+    with Watching(camera.url) as seen:
+        camera.level = 250
+        seen.until(is_phase("start"), within=10)
+        camera.mode = "close"
+        assert "opened again in 0.5 s" in seen.until(is_state("retrying"), within=10)["message"]
+        end = seen.until(is_phase("end"), within=5)
+        camera.mode, camera.level, known, back = "send", 20, len(seen.records), time.monotonic()
+        score = seen.until(is_score, within=10, after=known)
+        assert time.monotonic() - back < 10
+    assert score["time_s"] > end["end_s"]  # stream time goes on
+    frames = [record["frame"] for record in seen.records if is_score(record)]
+    assert frames == sorted(set(frames))
+
+
+def test_a_camera_that_freezes_is_noticed_within_ten_seconds(camera):
+    with Watching(camera.url) as seen:
+        seen.until(is_score, within=10)
+        camera.mode, frozen = "freeze", time.monotonic()
+        assert "no answer in time" in seen.until(is_state("retrying"), within=10)["message"]
+        assert time.monotonic() - frozen < 10
+        camera.mode, known = "send", len(seen.records)
+        seen.until(is_score, within=10, after=known)
+
+
+def test_a_change_of_size_goes_on_without_a_wait(camera):
+    with Watching(camera.url) as seen:
+        seen.until(is_score, within=10)
+        camera.size = (128, 96)
+        assert "changed its size to 128x96" in seen.until(is_state("retrying"), within=10)["message"]
+        known = len(seen.records)
+        seen.until(lambda record: is_state("running")(record) and "128x96" in record["message"], within=10)
+        seen.until(is_score, within=10, after=known)
+
+
+def test_a_camera_that_is_not_there_yet_is_waited_for():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with Watching(f"http://me:geheim@127.0.0.1:{port}/cam.ts") as seen:
+        assert "refused" in seen.until(is_state("retrying"), within=5)["message"]
+        camera = Camera(port=port)
+        seen.until(is_score, within=10)
+        camera.close()
+
+
+def test_a_wrong_password_is_a_state_of_health(camera):
+    with Watching(camera.url.replace("geheim", "falsch")) as seen:
+        message = seen.until(is_state("retrying"), within=5)["message"]
+    assert "401" in message
+    assert "falsch" not in json.dumps(seen.records)
+
+
+def test_a_dead_stream_does_not_disturb_the_others_and_no_password_is_told(camera, caplog):
+    with Watching(camera.url, "rtsp://me:geheim@127.0.0.1:9/1") as seen:
+        seen.until(is_score, within=10)
+        time.sleep(3)
+    told = json.dumps(seen.records) + caplog.text
+    assert "geheim" not in told
+    assert "versteckt" not in told
+    scores = [record for record in seen.records if is_score(record)]
+    assert len(scores) >= 10
+    assert {record["stream"] for record in scores} == {"127.0.0.1-cam.ts"}
+
+
+def test_check_says_for_each_stream_why_it_gives_no_picture(camera):
+    faults = check_streams(parse_all([camera.url, "rtsp://me:geheim@127.0.0.1:9/1"]))
+    assert faults["127.0.0.1-cam.ts"] is None
+    assert "refused" in faults["127.0.0.1-1"]
+    assert "geheim" not in str(faults)
+
+
+def test_stream_time_follows_stamps_within_a_session_and_the_wall_between_them():
+    clock = LiveClock()
+    clock.begin()
+    assert [clock.time_s(5.0, now=100.0), clock.time_s(5.1, now=100.4)] == [0.0, 0.1]
+    clock.begin()
+    assert clock.time_s(0.0, now=160.0) == 60.0
+    assert clock.time_s(0.04, now=160.1) == 60.04
+    assert clock.time_s(5000.0, now=161.0) == 61.0  # a jump of the camera's clock is not believed
+    assert clock.time_s(None, now=162.0) == 62.0
+    assert clock.time_s(4000.0, now=161.5) == 62.0  # never back

@@ -1,0 +1,84 @@
+"""How the share of analysed frames follows the load."""
+
+import itertools
+import threading
+
+import numpy as np
+
+from lavida.live.address import Address
+from lavida.live.clock import LiveClock
+from lavida.live.stream import Pace, Stream
+from lavida.video.source import Frame
+
+
+def test_the_share_falls_while_work_comes_late_and_rises_again():
+    pace, shares = Pace(), []
+    for second in range(20):
+        pace.served(2.0 if second < 5 else 0.0, now=100.0 + 1.1 * second)
+        shares.append(pace.share)
+    assert shares[0] == 1
+    assert shares[5] < 0.3
+    assert shares[5:] == sorted(shares[5:])
+    assert shares[-1] > 2 * shares[5]
+    for second in range(40):
+        pace.served(0.0, now=200.0 + 1.1 * second)
+    assert pace.share == 1
+
+
+def test_it_never_falls_to_nothing():
+    pace = Pace()
+    for second in range(100):
+        pace.served(60.0, now=100.0 + 1.1 * second)
+    assert 0 < pace.share == Pace.LEAST
+
+
+def streamed(count: int, *, most: int, share: float = 1.0) -> Stream:
+    """A stream whose frames have all come before anybody took one."""
+    pace = Pace()
+    pace.share = share
+
+    def session(address, wanted, clock: LiveClock, opened):
+        opened((48, 64), "made")
+        for index in range(count):
+            image = np.zeros((4, 4, 3), np.uint8) if index % 2 == 0 else None
+            yield Frame(index, index / 10, image)
+
+    address = Address("file", "made", "made", "made")
+    stream = Stream(
+        "made",
+        address,
+        pace=pace,
+        bell=threading.Condition(),
+        most_pending=most,
+        size=lambda width, height: (4, 4),
+        pairs=False,
+        session=session,
+    )
+    stream.start()
+    stream.join(5)
+    return stream
+
+
+def test_newer_frames_push_out_older_ones_which_are_counted_and_known_by_their_times():
+    stream = streamed(20, most=3)
+    assert stream.counts.dropped == 7
+    frames = stream.take(8)
+    assert [live.frame.index for live in frames] == [14, 16, 18]
+    assert frames[0].between == tuple(index / 10 for index in range(14))
+    assert frames[1].between == (1.5,)
+    assert stream.over
+
+
+def test_what_is_skipped_is_counted():
+    stream = streamed(20, most=10)
+    stream.skip(4)
+    assert stream.counts.dropped == 6
+    assert [live.frame.index for live in stream.take(8)] == [12, 14, 16, 18]
+
+
+def test_a_lower_share_leaves_out_frames_evenly():
+    stream = streamed(200, most=100, share=0.5)
+    taken = [live.frame.index for live in stream.take(100)]
+    assert len(taken) == 50
+    assert {after - before for before, after in itertools.pairwise(taken)} == {4}
+    assert stream.counts.thinned == 50

@@ -1,0 +1,157 @@
+"""What is kept of events, and how it reaches others."""
+
+import hmac
+import json
+import sqlite3
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+from lavida.detection import Mask
+from lavida.errors import InputError
+from lavida.live.stream import LiveFrame
+from lavida.live.watch import Moment
+from lavida.video.source import Frame
+from live.hook import Inbox
+
+pytest.importorskip("sqlalchemy")
+from lavida.live.store import Store
+from lavida.live.webhook import Courier, Receiver, signature
+
+
+def record(phase: str, event: str = "a1", **fields) -> dict:
+    known = {"type": "event", "phase": phase, "id": event, "stream": "gate", "start_s": 1.0, "end_s": None}
+    known |= {"peak_s": 1.2, "peak_score": 0.9, "category": "fire", "box": [1, 2, 3, 4]}
+    known |= {"start_wall": "2026-01-01T00:00:00.000Z", "end_wall": None, "wall": "2026-01-01T00:00:01.000Z"}
+    return known | fields
+
+
+def moment(time_s: float = 1.2) -> Moment:
+    pixels = np.zeros((48, 64), bool)
+    pixels[:24, :32] = True
+    frame = Frame(3, time_s, np.full((96, 128, 3), 100, np.uint8))
+    masks = [Mask.from_pixels(pixels, frame=3, category="fire", score=0.9)]
+    return Moment(LiveFrame(frame, (48, 64), (), 0.0, 0.0, False), masks)
+
+
+@pytest.fixture
+def inbox():
+    box = Inbox(refuses=2)
+    yield box
+    box.close()
+
+
+def until(done, *, within: float = 10.0) -> None:
+    deadline = time.monotonic() + within
+    while not done():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_an_event_is_kept_with_its_newest_state_and_its_pictures(tmp_path):
+    store = Store(tmp_path / "data")
+    store.keep(record("start"), moment())
+    store.keep(record("end", end_s=5.0), None)
+    (kept,) = store.events()
+    store.close()
+    assert (kept["phase"], kept["end_s"], kept["category"]) == ("end", 5.0, "fire")
+    plain, drawn = (cv2.imread(str(tmp_path / "data" / kept[name])) for name in ("snapshot", "snapshot_mask"))
+    assert plain.shape == drawn.shape == (96, 128, 3)
+    assert plain[20, 20].tolist() == pytest.approx([100] * 3, abs=3)
+    assert drawn[20, 20][2] > 150 > drawn[80, 100][2]  # red where the mask is, and nowhere else
+
+
+def test_the_picture_is_that_of_the_peak_once_it_is_known(tmp_path):
+    store = Store(tmp_path)
+    store.keep(record("start"), moment())
+    first = (tmp_path / "snapshots" / "a1.jpg").stat().st_mtime_ns
+    store.keep(record("update", peak_s=9.0), moment(8.0))
+    assert (tmp_path / "snapshots" / "a1.jpg").stat().st_mtime_ns == first
+    store.keep(record("update", peak_s=9.0), moment(9.0))
+    assert (tmp_path / "snapshots" / "a1.jpg").stat().st_mtime_ns > first
+
+
+def test_an_event_that_was_open_at_a_kill_is_closed_with_what_was_stored(tmp_path):
+    Store(tmp_path, receivers={"x": ("start", "end")}).keep(record("start"), None)  # and nothing more
+    again = Store(tmp_path, receivers={"x": ("start", "end")})
+    (kept,) = again.events()
+    assert (kept["phase"], kept["end_s"], kept["interrupted"]) == ("end", 1.2, True)
+    assert again.waiting() == 2
+    assert Store(tmp_path, receivers={"x": ("start", "end")}).waiting() == 2  # closed once
+
+
+def test_what_is_sent_is_signed_and_tried_again_under_the_same_key(tmp_path, inbox, caplog):
+    receiver = Receiver.of({"url": inbox.url, "secret": "s3cret"})
+    store = Store(tmp_path, receivers={receiver.name: receiver.phases})
+    courier = Courier(store, receiver, first_wait_s=0.05)
+    courier.start()
+    store.keep(record("start"), moment())
+    store.keep(record("update"), None)
+    store.keep(record("end", end_s=5.0), None)
+    until(lambda: len(inbox.got) == 2)
+    courier.stop()
+    assert inbox.tries == ["a1-start"] * 3 + ["a1-end"]  # in order, and nothing is sent twice
+    assert store.waiting() == 0
+    headers, body = inbox.got[0]["headers"], inbox.got[0]["body"]
+    assert json.loads(body)["snapshot"] == "snapshots/a1.jpg"
+    expected = hmac.new(b"s3cret", headers["X-Lavida-Timestamp"].encode() + b"." + body, "sha256").hexdigest()
+    assert headers["X-Lavida-Signature"] == f"sha256={expected}" == f"sha256={signature('s3cret', *_signed(inbox))}"
+    assert "geheim" not in caplog.text + receiver.name + repr(receiver)
+    assert "s3cret" not in caplog.text + repr(receiver)
+
+
+def _signed(inbox) -> tuple[str, bytes]:
+    return inbox.got[0]["headers"]["X-Lavida-Timestamp"], inbox.got[0]["body"]
+
+
+def test_what_could_not_be_sent_is_sent_after_the_next_start(tmp_path):
+    receiver = Receiver.of({"url": "http://127.0.0.1:9/hook"})
+    store = Store(tmp_path, receivers={receiver.name: receiver.phases})
+    courier = Courier(store, receiver, first_wait_s=0.05)
+    courier.start()
+    begun = time.monotonic()
+    for number in range(20):
+        store.keep(record("end", event=f"e{number:02}", end_s=2.0), None)
+    assert time.monotonic() - begun < 5  # a dead receiver holds nobody up
+    courier.stop()
+    store.close()
+    inbox = Inbox(every=3)
+    with sqlite3.connect(tmp_path / "lavida.sqlite") as database:  # the receiver has moved
+        moved = Receiver.of({"url": inbox.url})
+        database.execute("UPDATE outbox SET receiver = ?, due = 0", [moved.name])
+    again = Store(tmp_path, receivers={moved.name: moved.phases})
+    courier = Courier(again, moved, first_wait_s=0.01)
+    courier.start()
+    until(lambda: again.waiting() == 0)
+    courier.stop()
+    inbox.close()
+    assert [each["headers"]["Idempotency-Key"] for each in inbox.got] == [f"e{number:02}-end" for number in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, "url is not http or https: None"),
+        ({"url": "ftp://x/y"}, "url is not http or https"),
+        ({"url": "http://me:geheim@x/y"}, "a login in a webhook's url is not sent: http://***@x/y"),
+        ({"url": "http://x", "secret": ""}, "secret is no text"),
+        ({"url": "http://x", "phases": ["begin"]}, "choose of start, end"),
+        ({"url": "http://x", "sekret": "a"}, "unknown setting of a webhook sekret"),
+    ],
+)
+def test_a_receiver_that_means_nothing_is_refused(settings, said):
+    with pytest.raises(InputError) as error:
+        Receiver.of(settings)
+    assert said in str(error.value)
+    assert "geheim" not in str(error.value)
+
+
+def test_a_place_that_cannot_be_written_is_one_line(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="cannot write: .*file"):
+        Store(tmp_path / "file")
+    (tmp_path / "lavida.sqlite").write_text("no database, but long enough to be looked at" * 100)
+    with pytest.raises(InputError, match="cannot keep events: .*lavida.sqlite"):
+        Store(tmp_path)

@@ -1,0 +1,72 @@
+"""Masks without specks and holes."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from lavida.builder import ScoredClip
+from lavida.detector import EMBEDDED
+from lavida.masks import cleaned
+
+
+def drawn(*boxes: tuple[int, int, int, int], size=(60, 80)) -> np.ndarray:
+    mask = np.zeros(size, bool)
+    for x0, y0, x1, y1 in boxes:
+        mask[y0:y1, x0:x1] = True
+    return mask
+
+
+def test_specks_go_and_holes_are_filled():
+    thing, speck = drawn((10, 10, 40, 50)), drawn((60, 5, 63, 8))
+    hole = drawn((20, 20, 26, 26))
+    mask = (thing | speck) & ~hole
+    logits = np.where(mask, 2.0, -2.0)
+    logits[speck] = 1.0
+    assert (cleaned(mask, logits) == thing).all()
+
+
+def test_a_second_thing_stays_if_it_is_large_or_sure():
+    thing, second, third = drawn((5, 5, 35, 45)), drawn((45, 5, 65, 25)), drawn((45, 40, 52, 47))
+    mask = thing | second | third
+    logits = np.where(thing, 5.0, -1.0)
+    logits[second] = 0.5  # a third of the largest: unsure, but no speck
+    logits[third] = 4.5
+    assert (cleaned(mask, logits) == mask).all()
+    logits[third] = 3.0
+    assert (cleaned(mask, logits) == thing | second).all()
+
+
+def test_a_gap_at_the_border_and_a_large_one_are_no_holes():
+    bay = drawn((10, 0, 40, 40)) & ~drawn((20, 0, 25, 5))
+    ring = drawn((10, 10, 50, 50)) & ~drawn((15, 15, 45, 45))
+    for mask in (bay, ring):
+        assert (cleaned(mask, np.where(mask, 1.0, -1.0)) == mask).all()
+
+
+def test_nothing_and_everything_stay():
+    for mask in (np.zeros((8, 9), bool), np.ones((8, 9), bool)):
+        assert (cleaned(mask, mask - 0.5) == mask).all()
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_the_masks_of_a_detection_are_clean_where_the_model_says_so(clean: bool):
+    thing, speck, other = drawn((10, 10, 40, 50)), drawn((60, 5, 63, 8)), drawn((20, 20, 26, 26))
+    logits = torch.from_numpy(np.where(thing | speck, 2.0, -2.0)).float()
+    evidence = torch.zeros(1, 1, 2, 60, 80)
+    evidence[0, 0, 1][torch.from_numpy(other)] = 1.0  # the second category lies in a hole of the first
+    scores = np.ones((1, 2), np.float32)
+    clip = ScoredClip(
+        np.zeros(1, np.int64), np.zeros(1), scores[0, :1], scores[0, :1], scores,
+        SimpleNamespace(pixel_logits=logits[None, None], evidence=evidence),
+        SimpleNamespace(config=SimpleNamespace(clean_masks=clean)), (60, 80),
+    )  # fmt: skip
+    masks = clip.masks(0)
+    assert (masks[1] == other).all()
+    assert (masks[0] == (thing & ~other if clean else (thing | speck) & ~other)).all()
+
+
+def test_the_embedded_model_says_so():
+    assert json.loads((EMBEDDED / "config.json").read_text())["clean_masks"] is True

@@ -42,7 +42,7 @@ class ClassifierEvidence(nn.Module):
             seen = synonyms[:, None] @ posterior  # [B, T, K, h*w]
             known = nearest[:, None].expand_as(seen)
         features = torch.stack([8 * expected, 4 * seen, 2 * known - 1], -1)
-        return self.to_logit(features)[..., 0].unflatten(3, (class_logits.shape[-2], class_logits.shape[-1]))
+        return self.to_logit(features)[..., 0].unflatten(3, class_logits.shape[-2:])
 
 
 class Alignment(nn.Module):

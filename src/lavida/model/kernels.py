@@ -29,7 +29,7 @@ def exporting() -> bool:
 
 def at_least_one(count: int | Tensor) -> int:
     """`max(1, count)` for a number that in a graph is a tensor."""
-    return max(1, count) if isinstance(count, int) else count.clamp(min=1)  # type: ignore[return-value]
+    return max(1, count) if isinstance(count, int) else count.clamp(min=1)
 
 
 def kth_smallest(values: Tensor, k: int) -> Tensor:
@@ -37,6 +37,13 @@ def kth_smallest(values: Tensor, k: int) -> Tensor:
     if exporting():  # graphs have no other selection
         return values.topk(k, dim=-1, largest=False).values[..., -1]
     return values.kthvalue(k, -1).values
+
+
+def one_minus_exp(values: Tensor) -> Tensor:
+    """`1 - exp(values)`, exact near 0."""
+    if exporting():  # graphs have no expm1
+        return torch.tanh(-values / 2) * (1 + values.exp())
+    return -torch.expm1(values)
 
 
 def matmul_transposed(rows: Tensor, columns: Tensor) -> Tensor:

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lavida.model.kernels import one_minus_exp
+
 STATISTICS = 9
 PEAK = 5  # positions to each side and between that a peak of the noun's map overlooks: things closer count as one
 
@@ -71,7 +73,7 @@ def qualified(noun: torch.Tensor, qualifiers: torch.Tensor, present: torch.Tenso
     """
     log_probability = F.logsigmoid(qualifiers.float()).masked_fill(~present[:, None, :, :, None, None], 0).sum(3)
     log_probability = log_probability + F.logsigmoid(noun.float())
-    both = log_probability - torch.log(-torch.expm1(log_probability.clamp(max=-1e-6)))  # [B, T, K, h, w]
+    both = log_probability - torch.log(one_minus_exp(log_probability.clamp(max=-1e-6)))  # [B, T, K, h, w]
     return torch.where(present.any(-1)[:, None, :, None, None], both, noun.float())
 
 

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from transformers import Sam2Model
 from transformers.models.sam2.modeling_sam2 import Sam2VisionNeck
 
-from lavida.model.kernels import exporting, kth_smallest
+from lavida.model.kernels import at_least_one, exporting, kth_smallest
 
 FEATURES = 7
 CUES = 13
@@ -133,7 +133,7 @@ def vision_cues(frames: torch.Tensor, motion: torch.Tensor | None) -> torch.Tens
 
 def _around(maps: torch.Tensor) -> torch.Tensor:
     """The mean over about a quarter of the picture around each place of `[N,C,h,w]`."""
-    reach = max(1, maps.shape[-2] // 8)
+    reach = at_least_one(maps.shape[-2] // 8)
     if exporting():  # a graph's pooling has one size for good
         down, across = (_band(n, reach, maps) for n in maps.shape[-2:])
         return down @ maps @ across.T

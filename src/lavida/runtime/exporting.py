@@ -2,7 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -156,21 +157,38 @@ def language_inputs(model: LavidaModel) -> Inputs:
     }
 
 
+@contextmanager
+def _sizes_stay_free() -> Iterator[None]:
+    """Tracing writes the sizes that `Tensor.unflatten` computes into the graph as constants; `reshape` leaves them."""
+    original = torch.Tensor.unflatten
+
+    def unflatten(tensor: torch.Tensor, dim: int, sizes: Sequence[int]) -> torch.Tensor:
+        dim %= tensor.ndim
+        return tensor.reshape(*tensor.shape[:dim], *sizes, *tensor.shape[dim + 1 :])
+
+    torch.Tensor.unflatten = unflatten
+    try:
+        yield
+    finally:
+        torch.Tensor.unflatten = original
+
+
 def _export(graph: nn.Module, inputs: Inputs, outputs: list[str], path: Path) -> None:
     examples = tuple(example for example, _ in inputs.values())
     free = {name: sizes for name, (_, sizes) in inputs.items() if sizes}
     try:
-        # not the exporter by torch.export (dynamo=True): with free sides it takes minutes and specialises what is not
-        torch.onnx.export(
-            graph,
-            examples,
-            path,
-            dynamo=False,
-            input_names=list(inputs),
-            output_names=outputs,
-            dynamic_axes=free,
-            opset_version=OPSET,
-        )
+        with _sizes_stay_free():
+            # not the exporter by torch.export (dynamo=True): with free sides it takes minutes and specialises what is not
+            torch.onnx.export(
+                graph,
+                examples,
+                path,
+                dynamo=False,
+                input_names=list(inputs),
+                output_names=outputs,
+                dynamic_axes=free,
+                opset_version=OPSET,
+            )
     except InputError:
         raise
     except Exception as error:  # the exporter raises many types

@@ -1,56 +1,47 @@
 """An exported model that is asked about clips: the forward pass over its four graphs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lavida.answer import Answer, Floats
 from lavida.errors import InputError
 from lavida.model.phrase import split_phrase
 from lavida.runtime.manifest import GRAPHS, Manifest
 from lavida.runtime.preparation import cells, fit_grid, patches, positions, prompt, read_tokenizer, text_batch
-from lavida.runtime.session import PACKAGES, open_session
+from lavida.runtime.session import PACKAGES, choose_runtime, open_session
 
 Array = NDArray[Any]
 PIXELS_AT_ONCE = 2 * 704 * 384  # as `model.predictor`: more frames would only take memory
 MOST_REMEMBERED = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What the model says of T frames and K categories; logits, float32.
-
-    Attributes:
-        frame_logits: `[T]`, not calibrated.
-        pixel_logits: `[T, H/4, W/4]`.
-        pixel_maps: `[T, H/4, W/4]`, by which pixels of different frames are compared.
-        category_logits: `[T, K]`; None for a model without alignment.
-        evidence: `[T, K, H/8, W/8]`; None for a model without alignment.
-    """
-
-    frame_logits: Array
-    pixel_logits: Array
-    pixel_maps: Array
-    category_logits: Array | None = None
-    evidence: Array | None = None
-
-
 class ExportedModel:
     """The graphs of a folder that `lavida models export` wrote, in ONNX Runtime or OpenVINO.
 
-    Raises InputError for a damaged folder or a runtime that is not installed.
+    Args:
+        folder: Where it is.
+        runtime: `onnx`, `openvino` or `auto`: the first of them that is installed.
+        precision: `float32`, or for OpenVINO `bf16`.
+
+    Raises:
+        InputError: The folder is damaged, or the runtime is not installed.
     """
 
-    def __init__(self, folder: Path, *, runtime: str) -> None:
-        if runtime not in PACKAGES:
-            raise InputError(f"unknown runtime {runtime}: choose {', '.join(PACKAGES)}")
+    def __init__(self, folder: Path, *, runtime: str = "auto", precision: str = "float32") -> None:
         self.manifest = Manifest.read(folder)
-        self.runtime = runtime
+        self.runtime, self.precision = choose_runtime(runtime), precision
+        self.package = PACKAGES[self.runtime]
+        self.version = version(self.package)
         self.settings = self.manifest.model
-        self._sessions = {name: open_session(folder / f"{name}.onnx", runtime) for name in GRAPHS}
+        self._sessions = {
+            name: open_session(folder / f"{name}.onnx", self.runtime, precision=precision) for name in GRAPHS
+        }
         self._tokenizer = read_tokenizer(folder / "tokenizer")
         self._text_tokenizer = read_tokenizer(folder / "text_tokenizer")
         self._features: dict[str, Array] = {}
@@ -66,6 +57,34 @@ class ExportedModel:
             motion: `[T, 4, H/4, W/4]` (`video.motion.motion_field`); None: unknown.
             template: Index into `TEMPLATES`.
         """
+        found = self.outputs(frames, categories, motion=motion, template=template)
+        frame_logits, by_category = found["frame_logits"], np.zeros((len(frames), len(categories)), np.float32)
+        evidence = found.get("evidence")
+        if evidence is not None:  # the strongest category has the frame's own score, others as much less as they are
+            by_category = found["category_logits"] - found["category_logits"].max(-1, keepdims=True)
+        calibrated = self._calibrated(frame_logits)
+        return Answer(
+            frame_logits=calibrated,
+            scores=sigmoid(calibrated),
+            category_scores=sigmoid(self._calibrated(frame_logits[:, None] + by_category)),
+            pixel_logits=found["pixel_logits"],
+            pixel_maps=lambda: found["pixel_maps"],
+            strongest=None if evidence is None else partial(_strongest, evidence),
+            clean_masks=self.settings["clean_masks"],
+        )
+
+    def _calibrated(self, logits: Floats) -> Floats:
+        bias, temperature = (np.float32(self.settings[f"calibration_{name}"]) for name in ("bias", "temperature"))
+        return (logits - bias) / temperature
+
+    def outputs(
+        self, frames: Array, categories: Sequence[str], *, motion: Array | None = None, template: int = 0
+    ) -> dict[str, Floats]:
+        """What the decoder says of the T frames of a clip, by the names of its outputs; logits, not calibrated.
+
+        `frame_logits` `[T]`, `pixel_logits` and `pixel_maps` `[T, H/4, W/4]`, and with alignment `category_logits`
+        `[T, K]` and `evidence` `[T, K, H/8, W/8]`. Arguments as in `answer`.
+        """
         texts = {"f_sem": self.f_sem(frames, categories, template=template), **self._text_inputs(categories)}
         step = max(1, PIXELS_AT_ONCE // (frames.shape[2] * frames.shape[3]))
         parts = []
@@ -73,7 +92,7 @@ class ExportedModel:
             some = slice(start, start + step)
             seen = self.encode(frames[some], None if motion is None else motion[some])
             parts.append(self._run(GRAPHS.decoder, seen | texts))
-        return Answer(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def encode(self, frames: Array, motion: Array | None) -> dict[str, Array]:
         """f_v of frames (Eq. 6)."""
@@ -133,3 +152,13 @@ class ExportedModel:
     def _run(self, graph: str, inputs: dict[str, Array]) -> dict[str, Array]:
         wanted = {name: inputs[name] for name in self.manifest.inputs(graph)}
         return dict(zip(self.manifest.outputs(graph), self._sessions[graph].run(wanted), strict=True))
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """Without overflow at either end."""
+    small = np.exp(-np.abs(logits))
+    return np.where(logits >= 0, 1, small) / (1 + small)
+
+
+def _strongest(evidence: Floats, t: int) -> NDArray[np.uint8]:
+    return evidence[t].argmax(0).astype(np.uint8)

@@ -34,11 +34,16 @@ class Manifest:
     content: dict[str, Any]
 
     @property
+    def size(self) -> int:
+        """Bytes of all graphs."""
+        return sum(graph["bytes"] for graph in self.content["graphs"].values())
+
+    @property
     def model(self) -> dict[str, Any]:
         return self.content["model"]
 
     def inputs(self, graph: str) -> list[str]:
-        return self.content["graphs"][graph]["inputs"]
+        return list(self.content["graphs"][graph]["inputs"])
 
     def outputs(self, graph: str) -> list[str]:
         return self.content["graphs"][graph]["outputs"]
@@ -51,11 +56,18 @@ class Manifest:
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             version, model, graphs = content["format"], content["model"], content["graphs"]
-            whole = isinstance(model["family"], dict) and all(graphs[name]["outputs"] for name in GRAPHS)
+            short = [name for name in GRAPHS if not _whole(folder, graphs[name])]
         except FileNotFoundError as error:
             raise InputError(f"no exported model: {folder} has no {MANIFEST}; {mend}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"damaged export: {path} cannot be read ({reason(error)}); {mend}") from error
-        if version != FORMAT or not whole:
+        if version != FORMAT or not isinstance(model, dict):
             raise InputError(f"the export in {folder} has format {version}, not {FORMAT}; {mend}")
+        if short:
+            raise InputError(f"damaged export: {folder / graphs[short[0]]['file']} is missing or cut short; {mend}")
         return cls(folder, content)
+
+
+def _whole(folder: Path, graph: dict[str, Any]) -> bool:
+    path = folder / graph["file"]
+    return path.is_file() and path.stat().st_size == graph["bytes"] and bool(graph["inputs"]) and bool(graph["outputs"])

@@ -90,8 +90,10 @@ def prompt(
     before = markup(chat["before_video"] + start)
     after = markup(end + chat["after_video"] + opening) + encode_categories(tokenizer, categories)
     after += markup(closing + chat["before_answer"])
-    answer = markup(chat["answer_start"] + ANSWER)
-    after += answer[: answer.index(tokenizer.token_to_id(SEG_TOKEN)) + 1]
+    answer, seg = markup(chat["answer_start"] + ANSWER), tokenizer.token_to_id(SEG_TOKEN)
+    if seg is None or seg not in answer:
+        raise InputError(f"damaged export: its tokenizer does not know {SEG_TOKEN}; export it again")
+    after += answer[: answer.index(seg) + 1]
     return np.array(before, np.int64), np.array(after, np.int64)
 
 

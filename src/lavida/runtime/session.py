@@ -38,12 +38,16 @@ class OnnxSession:
 
 
 class OpenVinoSession:
-    """In OpenVINO, on the CPU, in float32."""
+    """In OpenVINO, on the CPU."""
 
-    def __init__(self, path: Path, threads: int) -> None:
+    def __init__(self, path: Path, threads: int, precision: str) -> None:
         import openvino
 
-        settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+        settings = {
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": {"float32": "f32"}.get(precision, precision),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
         self._compiled = openvino.Core().compile_model(path, "CPU", settings)
         self._request = self._compiled.create_infer_request()
 
@@ -52,18 +56,27 @@ class OpenVinoSession:
         return [np.array(found[output]) for output in self._compiled.outputs]  # the request's own are overwritten
 
 
-KINDS = {"onnx": OnnxSession, "openvino": OpenVinoSession}
+def installed() -> list[str]:
+    """The runtimes that can be used here."""
+    return [runtime for runtime, package in PACKAGES.items() if find_spec(package)]
 
 
-def open_session(path: Path, runtime: str) -> Session:
-    """Raises InputError if the runtime is not installed or the graph cannot be read."""
-    package = PACKAGES[runtime]
+def choose_runtime(name: str) -> str:
+    """`auto` takes the first of `PACKAGES` that is installed. Raises InputError if it or none is installed."""
+    if name == "auto":
+        if not installed():
+            raise InputError("an exported model needs onnxruntime or openvino: pip install 'lavida[onnx]'")
+        return installed()[0]
+    package = PACKAGES[name]
     if find_spec(package) is None:
-        raise InputError(f"--runtime {runtime} needs {package}, which is not installed: pip install {package}")
-    if not path.is_file():
-        raise InputError(f"damaged export: {path} is missing; export it again")
+        raise InputError(f"--runtime {name} needs {package}, which is not installed: pip install 'lavida[{name}]'")
+    return name
+
+
+def open_session(path: Path, runtime: str, *, precision: str) -> Session:
+    """Raises InputError if the graph cannot be read."""
     try:
-        return KINDS[runtime](path, threads())
+        return OnnxSession(path, threads()) if runtime == "onnx" else OpenVinoSession(path, threads(), precision)
     except Exception as error:  # neither has one type for a damaged file
         raise InputError(f"damaged export: {path} cannot be read ({first_line(error)}); export it again") from error
 

@@ -1,10 +1,11 @@
-"""`lavida models export`: the graphs of a saved model, what is needed beside them, and a comparison of both."""
+"""The graphs of a saved model and what the runtime needs beside them, written."""
 
 import json
-import shutil
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ import torch
 from torch import nn
 
 from lavida import __version__
-from lavida.checkpoints.pretrained import TEXT_TOKENIZER, TOKENIZER, LavidaModel, fingerprint
+from lavida.checkpoints.pretrained import TEXT_TOKENIZER, TOKENIZER, LavidaModel
 from lavida.errors import InputError, first_line
+from lavida.files import fingerprint
+from lavida.graphs.compression import NEAREST, SPARE
+from lavida.graphs.parts import DecoderGraph, LanguageGraph, TextGraph, VisionGraph
 from lavida.model.compression import reference_count
 from lavida.model.mllm.qwen import Qwen2VL
 from lavida.model.text import MAX_TOKENS
-from lavida.runtime.compression_graph import NEAREST, SPARE
-from lavida.runtime.graphs import DecoderGraph, LanguageGraph, TextGraph, VisionGraph
-from lavida.runtime.manifest import GRAPHS, MANIFEST
+from lavida.runtime.manifest import FORMAT, GRAPHS, MANIFEST
 
 OPSET = 20
 
@@ -35,42 +37,78 @@ def export_model(model: LavidaModel, source: Path, out: Path) -> None:
     Raises:
         InputError: A part of the model cannot be exported; it is named.
     """
-    check_exportable(model)
+    check_installed()
+    family = exportable_family(model)
     model = model.eval().requires_grad_(False)
-    signatures = {}
-    for name, graph, inputs, outputs in parts(model):
-        signatures[name] = {"inputs": list(inputs), "outputs": outputs}
-        _export(graph.eval(), inputs, outputs, out / f"{name}.onnx")
-    for folder in (TOKENIZER, TEXT_TOKENIZER):
+    graphs = {}
+    for name, graph, inputs, outputs in parts(model, family):
+        path = out / f"{name}.onnx"
+        _export(graph.eval(), inputs, outputs, path)
+        graphs[name] = {
+            "file": path.name,
+            "bytes": path.stat().st_size,
+            "inputs": {key: _shape(example, free) for key, (example, free) in inputs.items()},
+            "outputs": outputs,
+        }
+    for folder, tokenizer in ((TOKENIZER, model.semantics.tokenizer), (TEXT_TOKENIZER, model.text.tokenizer)):
         (out / folder).mkdir()
-        shutil.copyfile(source / folder / "tokenizer.json", out / folder / "tokenizer.json")
-    manifest = {"format": 1, "lavida": __version__, "torch": torch.__version__, "opset": OPSET, "precision": "float32"}
-    manifest |= {"source_sha256": fingerprint(source), "graphs": signatures, "model": description(model)}
+        tokenizer.backend_tokenizer.save(str(out / folder / "tokenizer.json"))
+    manifest = {
+        "format": FORMAT,
+        "lavida": __version__,
+        "torch": torch.__version__,
+        "opset": OPSET,
+        "precision": "float32",
+        "source_sha256": fingerprint(source),
+        "tokenizers": [TOKENIZER, TEXT_TOKENIZER],
+        "graphs": graphs,
+        "model": description(model, family),
+    }
     (out / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
 
 
-def check_exportable(model: LavidaModel) -> None:
-    """Raises InputError with the part that stands in the way."""
-    config = model.config
-    family = model.semantics.family
+def check_installed() -> None:
+    """Raises InputError without the package that PyTorch's exporter needs."""
+    if find_spec("onnx") is None:
+        raise InputError("an export needs onnx, which is not installed: pip install 'lavida[export]'")
+
+
+def exportable_family(model: LavidaModel) -> Qwen2VL:
+    """The family of the language model. Raises InputError with the part that stands in the way of an export."""
+    config, family = model.config, model.semantics.family
+    vision = config.sam2_config.vision_config.backbone_config.model_type
     refused = {
-        f"the multimodal language model ({family.model_type})": config.use_f_sem and type(family) is not Qwen2VL,
-        "static_patch_drop": config.static_patch_drop is not None,
-        f"mllm_dtype {config.mllm_dtype}": config.mllm_dtype != "float32",
         "use_f_sem false": not config.use_f_sem,
-        "the vision encoder (Hiera)": config.sam2_config.vision_config.backbone_config.model_type
-        != "efficientnet_lite",
+        f"its language model ({family.model_type})": type(family) is not Qwen2VL,
+        "static_patch_drop": config.static_patch_drop is not None,
+        f"its language model in {config.mllm_dtype}": config.mllm_dtype != "float32",
+        f"its vision encoder ({vision})": vision != "efficientnet_lite",
     }
     for part, stands in refused.items():
         if stands:
-            raise InputError(f"this model cannot be exported yet: {part} stands in the way; use --runtime torch")
+            raise InputError(f"this model cannot be exported yet: {part} stands in the way; PyTorch runs it as it is")
+    assert isinstance(family, Qwen2VL)
+    return family
 
 
-def description(model: LavidaModel) -> dict[str, Any]:
+def _shape(example: torch.Tensor, free: Mapping[int, str]) -> dict[str, Any]:
+    """As the manifest has it: what is free has a name."""
+    sizes = [free.get(axis, size) for axis, size in enumerate(example.shape)]
+    return {"dtype": str(example.dtype).removeprefix("torch."), "shape": sizes}
+
+
+def description(model: LavidaModel, family: Qwen2VL) -> dict[str, Any]:
     """What the runtime has to know of a model beside its graphs."""
-    config, family = model.config, model.semantics.family
-    names = ("clip_length", "frame_side", "frame_multiple", "motion", "qualifiers", "compression_ratio")
-    names += ("calibration_bias", "calibration_temperature", "tokens_per_pair")
+    config = model.config
+    names: tuple[str, ...] = (
+        "clip_length",
+        "frame_side",
+        "frame_multiple",
+        "motion",
+        "qualifiers",
+        "compression_ratio",
+    )
+    names = (*names, "calibration_bias", "calibration_temperature", "tokens_per_pair", "clean_masks")
     return {
         **{name: getattr(config, name) for name in names},
         "text_tokens": MAX_TOKENS,
@@ -89,15 +127,14 @@ def description(model: LavidaModel) -> dict[str, Any]:
     }
 
 
-Inputs = dict[str, tuple[torch.Tensor, dict[int, Any]]]  # by name: an example, and the sizes that are free
+Inputs = dict[str, tuple[torch.Tensor, dict[int, str]]]  # by name: an example, and the sizes that are free
 
 
-def parts(model: LavidaModel) -> Iterator[tuple[str, nn.Module, Inputs, list[str]]]:
+def parts(model: LavidaModel, family: Qwen2VL) -> Iterator[tuple[str, nn.Module, Inputs, list[str]]]:
     """Name, module, inputs and names of the outputs of each graph."""
     config = model.config
     vision, outputs = vision_inputs(config.motion)
-    classes = model.sam2.config.vision_config.backbone_config.model_type == "efficientnet_lite"
-    outputs += (["class_logits"] if classes else []) + (["cues"] if config.qualifiers else [])
+    outputs += ["class_logits", *(["cues"] if config.qualifiers else [])]
     graph = VisionGraph(model)
     yield GRAPHS.vision, graph, vision, outputs
     with torch.no_grad():
@@ -113,7 +150,7 @@ def parts(model: LavidaModel) -> Iterator[tuple[str, nn.Module, Inputs, list[str
     language = LanguageGraph(
         model.semantics.mllm, k=config.compression_k, compressed=ratio < 1, keep_positions=config.keep_positions
     )
-    yield GRAPHS.language, language, language_inputs(model), ["f_sem"]
+    yield GRAPHS.language, language, language_inputs(model, family), ["f_sem"]
 
 
 def vision_inputs(motion: bool) -> tuple[Inputs, list[str]]:
@@ -141,9 +178,9 @@ def decoder_inputs(model: LavidaModel, seen: dict[str, torch.Tensor]) -> Inputs:
     return inputs
 
 
-def language_inputs(model: LavidaModel) -> Inputs:
+def language_inputs(model: LavidaModel, family: Qwen2VL) -> Inputs:
     """Of a clip of 2 groups of frames with 4 x 6 cells."""
-    family, merge = model.semantics.family, model.semantics.family.merge
+    merge = family.merge
     width = 3 * family.temporal * family.patch**2
     tokens, before, after = 48, 5, 20
     kept = reference_count(tokens, model.config.compression_ratio)
@@ -177,8 +214,9 @@ def _export(graph: nn.Module, inputs: Inputs, outputs: list[str], path: Path) ->
     examples = tuple(example for example, _ in inputs.values())
     free = {name: sizes for name, (_, sizes) in inputs.items() if sizes}
     try:
-        with _sizes_stay_free():
-            # not the exporter by torch.export (dynamo=True): with free sides it takes minutes and specialises what is not
+        with _sizes_stay_free(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what tracing fixes; the tests hold that sizes are free
+            # not dynamo=True: with free sides that takes minutes and specialises sizes that are free
             torch.onnx.export(
                 graph,
                 examples,
@@ -194,5 +232,5 @@ def _export(graph: nn.Module, inputs: Inputs, outputs: list[str], path: Path) ->
     except Exception as error:  # the exporter raises many types
         raise InputError(
             f"this model cannot be exported: its {path.stem} stands in the way ({first_line(error)}); "
-            "use --runtime torch"
+            "PyTorch runs it as it is"
         ) from error

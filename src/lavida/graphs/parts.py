@@ -9,10 +9,10 @@ from torch.nn import functional as F
 from transformers import PreTrainedModel
 from transformers.models.qwen2_vl.modeling_qwen2_vl import apply_rotary_pos_emb_vision
 
+from lavida.graphs.compression import compress_graph
 from lavida.model.lavida import LavidaNetwork, TextFeatures
 from lavida.model.text import CategoryEncoder
 from lavida.model.vision import VisionFeatures
-from lavida.runtime.compression_graph import compress_graph
 
 
 class VisionGraph(nn.Module):

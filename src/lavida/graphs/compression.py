@@ -8,16 +8,18 @@ import math
 import torch
 from torch import Tensor
 
+from lavida.model.kernels import at_least_one, at_most
+
 SPARE = 4  # neighbours more than asked for that are measured, since the matmul's ranks are off by its rounding
 EPSILON = 1e-10
-MANY = 2**31 - 1
+MANY = 2**24 - 1  # OpenVINO computes integers as float32 here and there, which holds no larger one exactly
 NEAREST = 3  # references whose distance is measured
 
 
 def compress_graph(tokens: Tensor, slots: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """`[L, D]` to R merged tokens and where they stand in the sequence, int64 `[R]` ascending.
 
-    `slots` is `arange(R)`: its length says how many are kept. L is above `k + SPARE`, R at least `NEAREST`.
+    `slots` is `arange(R)`: its length says how many are kept.
     """
     length, width = tokens.shape
     count = slots.shape[0]
@@ -26,18 +28,21 @@ def compress_graph(tokens: Tensor, slots: Tensor, k: int) -> tuple[Tensor, Tenso
     squared = norms[:, None] + norms - 2 * (centred @ centred.T)  # [L, L], to rank them
     places = torch.arange(length)
     others = squared.masked_fill(places[:, None] == places, torch.inf)
-    near = others.topk(k + SPARE, largest=False).indices
-    density = k / (_measured(tokens, near).topk(k, largest=False).values.sum(1) + EPSILON)  # [L], Eq. 3
+    partners = at_least_one(length - 1)
+    near = others.topk(at_most(k + SPARE, partners), largest=False).indices
+    density = k / (
+        _measured(tokens, near).topk(at_most(k, partners), largest=False).values.sum(1) + EPSILON
+    )  # [L], Eq. 3
     # of equals the lower index, as ONNX's TopK has it
     keep = -(-density.topk(count).indices.float()).topk(count).values
     keep = keep.long()
 
-    candidates = squared[:, keep].topk(NEAREST, largest=False).indices  # [L, C]
+    candidates = squared[:, keep].topk(at_most(NEAREST, count), largest=False).indices  # [L, C]
     exact = _measured(tokens, keep[candidates])
     least = exact.amin(1, keepdim=True)
-    nearest = candidates.masked_fill(exact != least, MANY).amin(1, keepdim=True)  # N_i, the lower of equals
+    own = candidates.masked_fill(exact != least, MANY).amin(1, keepdim=True)  # N_i, the lower of equals
     itself = places[:, None] == keep  # [L, R]
-    mine = itself | (~itself.any(1, keepdim=True) & (nearest == slots))
+    mine = itself | (~itself.any(1, keepdim=True) & (own == slots))
     logits = -(tokens @ tokens[keep].T) / math.sqrt(int(width))  # [L, R]
     attention = logits.masked_fill(~mine, -torch.inf).softmax(0)  # Eq. 4
     return attention.T @ tokens, keep

@@ -16,7 +16,6 @@ from lavida import __version__
 from lavida.checkpoints.pretrained import TEXT_TOKENIZER, TOKENIZER, LavidaModel
 from lavida.errors import InputError, first_line
 from lavida.files import fingerprint
-from lavida.graphs.compression import NEAREST, SPARE
 from lavida.graphs.parts import DecoderGraph, LanguageGraph, TextGraph, VisionGraph
 from lavida.model.compression import reference_count
 from lavida.model.mllm.qwen import Qwen2VL
@@ -47,7 +46,7 @@ def export_model(model: LavidaModel, source: Path, out: Path) -> None:
         graphs[name] = {
             "file": path.name,
             "bytes": path.stat().st_size,
-            "inputs": {key: _shape(example, free) for key, (example, free) in inputs.items()},
+            "inputs": {key: _shape(*inputs[key]) for key in _read(path)},
             "outputs": outputs,
         }
     for folder, tokenizer in ((TOKENIZER, model.semantics.tokenizer), (TEXT_TOKENIZER, model.text.tokenizer)):
@@ -91,6 +90,13 @@ def exportable_family(model: LavidaModel) -> Qwen2VL:
     return family
 
 
+def _read(path: Path) -> list[str]:
+    """The inputs that a graph reads: the exporter leaves out what has no influence."""
+    import onnx
+
+    return [node.name for node in onnx.load(path, load_external_data=False).graph.input]
+
+
 def _shape(example: torch.Tensor, free: Mapping[int, str]) -> dict[str, Any]:
     """As the manifest has it: what is free has a name."""
     sizes = [free.get(axis, size) for axis, size in enumerate(example.shape)]
@@ -112,8 +118,6 @@ def description(model: LavidaModel, family: Qwen2VL) -> dict[str, Any]:
     return {
         **{name: getattr(config, name) for name in names},
         "text_tokens": MAX_TOKENS,
-        "least_kept": NEAREST,
-        "least_tokens": config.compression_k + SPARE + 1,
         "family": {
             "name": family.model_type,
             "chat": asdict(family.chat),

@@ -32,6 +32,11 @@ def at_least_one(count: int | Tensor) -> int:
     return max(1, count) if isinstance(count, int) else count.clamp(min=1)
 
 
+def at_most(most: int, count: int | Tensor) -> int:
+    """`min(most, count)` for a number that in a graph is a tensor."""
+    return min(most, count) if isinstance(count, int) else count.clamp(max=most)
+
+
 def kth_smallest(values: Tensor, k: int) -> Tensor:
     """The k-th smallest along the last axis, k from 1: `[..., N]` to `[...]`."""
     if exporting():  # graphs have no other selection

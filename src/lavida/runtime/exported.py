@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lavida.answer import Answer, Floats
-from lavida.errors import InputError
 from lavida.model.phrase import split_phrase
 from lavida.runtime.manifest import GRAPHS, Manifest
 from lavida.runtime.preparation import cells, fit_grid, patches, positions, prompt, read_tokenizer, text_batch
@@ -111,8 +110,6 @@ class ExportedModel:
         pixels = patches(frames, grid, family)
         count = len(pixels) * grid[0] * grid[1]
         kept = count if ratio >= 1 else max(1, int(ratio * count))
-        if ratio < 1 and (count < self.settings["least_tokens"] or kept < self.settings["least_kept"]):
-            raise InputError(f"frames of {frames.shape[3]}x{frames.shape[2]} are too narrow for an exported model")
         before, after = prompt(self._tokenizer, categories, family, template=template)
         inputs = {
             "patches": pixels,

@@ -118,9 +118,7 @@ def scan(
     named = model if folder == EMBEDDED else str(folder)
     identity: dict[str, Any] = {"root": printable(listing.root), "model": named, "model_sha256": fingerprint(folder)}
     identity |= {"categories": list(categories), "settings": {"stride": stride, "threshold": threshold}}
-    start = StartScanWorker(
-        data.store.address, named, categories, stride, threshold, device=device, runtime=runtime, settle=settle
-    )
+    start = StartScanWorker(data.store.address, named, categories, stride, threshold, device, runtime, settle)
     with data.store.claimed(), nullcontext() if say is None else said_log("lavida.scan", say):
         claim(data, identity, overwrite=overwrite)
         work = _Scan(data, listing, identity, ledger=None if on_ray else CrashLedger(data.store))

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scenes import box, scene
 
-from lavida.exposure.looks import degrade
+from lavida.exposure.looks import degrade, recolour
+from lavida.exposure.qualifiers import colour_shares
+from lavida.exposure.sample import SegmentationSample
 from lavida.exposure.views import augment
 
 SIZE = (48, 64)
@@ -115,3 +117,20 @@ def test_some_views_have_the_same_specks_in_every_frame():
             specked += 1
             assert spots[0].mean() < 0.1 and (spots[0] & spots[1]).sum() > 0.5 * spots[0].sum()
     assert 0.05 < specked / 200 < 0.25
+
+
+def test_a_thing_in_another_colour_is_clearly_of_one_and_all_else_stays():
+    rng = np.random.default_rng(5)
+    frames = rng.integers(90, 150, (1, 60, 80, 3)).astype(np.uint8)
+    mask = np.zeros((1, 60, 80), bool)
+    mask[:, 10:50, 20:60] = True
+    sample = SegmentationSample(frames, {"car": mask, "tree": ~mask}, None, "toy", "0", before=frames)
+    clear = set()
+    for seed in range(24):
+        changed = recolour(sample, names={"car"}, rng=np.random.default_rng(seed))
+        assert (changed.frames[~mask] == frames[~mask]).all()
+        assert (changed.frames == changed.before).all()  # one paint for both
+        shares = colour_shares(changed.frames[0, 14:46, 24:56].reshape(-1, 3))
+        clear |= {colour for colour, share in shares.items() if share > 0.55}
+    assert len(clear) >= 8
+    assert recolour(sample, names={"bus"}, rng=rng) is sample

@@ -1,6 +1,6 @@
 import pytest
 
-from lavida.model.phrase import Phrase, split_phrase
+from lavida.model.phrase import Phrase, named_in, split_phrase
 
 
 @pytest.mark.parametrize(
@@ -13,6 +13,9 @@ from lavida.model.phrase import Phrase, split_phrase
         ("riding a bicycle", "riding a bicycle", ()),
         ("on fire", "on fire", ()),
         ("pair of skis", "pair of skis", ()),
+        ("human being", "human being", ()),
+        ("car being towed", "car", ("being towed",)),
+        ("moped on the sidewalk", "moped", ("on the sidewalk",)),
         ("人が倒れている", "人が倒れている", ()),
         ("red car", "car", ("red",)),
         ("a red car", "car", ("red",)),
@@ -42,3 +45,21 @@ def test_a_text_of_words_that_only_qualify_is_its_own_noun(text):
     phrase = split_phrase(text)
     assert phrase.noun
     assert " ".join((phrase.noun, *phrase.qualifiers)).split() != []
+
+
+@pytest.mark.parametrize(
+    ("qualifier", "named"),
+    [
+        ("with a backpack", "backpack"),
+        ("riding a bicycle", "bicycle"),
+        ("on the left", "left"),
+        ("on the left side of the picture", "left side of the picture"),
+        ("lying on the ground", "ground"),
+        ("far away", "far away"),
+        ("falling asleep", "falling asleep"),
+        ("red", "red"),
+        ("on", "on"),
+    ],
+)
+def test_what_a_qualifier_names_stands_behind_the_words_that_lead_to_it(qualifier, named):
+    assert named_in(qualifier) == named

@@ -1,6 +1,6 @@
 import torch
 
-from lavida.model.qualifiers import QualifierEvidence, pooled, qualified
+from lavida.model.qualifiers import QualifierEvidence, pooled, qualified, relations
 
 
 def test_thing_and_qualifier_are_the_product_of_their_probabilities():
@@ -38,12 +38,25 @@ def test_what_is_pooled_knows_where_how_large_and_how_many():
     noun[0, 0, 0, 2:5, 1:4] = 20.0
     noun[0, 0, 1, 10:13, 12:16] = 20.0
     noun[0, 0, 1, 2:4, 14:16] = 20.0
-    features = pooled(torch.arange(320.0).view(1, 1, 1, 16, 20), noun)[0, 0]  # [2, 1 + 9]
-    assert torch.isclose(features[0, 0], torch.tensor(3 * 20 + 2.0), atol=0.1)  # mean of the pixels under the map
-    area, x, y = features[:, 1], features[:, 2], features[:, 3]
+    mean, statistics = (part[0, 0] for part in pooled(torch.arange(320.0).view(1, 1, 1, 16, 20), noun))
+    assert torch.isclose(mean[0, 0], torch.tensor(3 * 20 + 2.0), atol=0.1)  # mean of the pixels under the map
+    area, x, y = statistics.T[:3]
     assert area[1] > area[0]
     assert x[0] < -0.5 < 0.2 < x[1]
     assert y[0] < -0.4 < y[1]
+
+
+def test_relations_tell_what_is_carried_from_what_is_far_away():
+    noun = torch.full((1, 1, 1, 16, 20), -20.0)
+    noun[..., 4:12, 2:6] = 20.0
+    named = torch.full((1, 1, 1, 4, 16, 20), -20.0)
+    named[0, 0, 0, 0, 6:9, 6:8] = 20.0  # beside it
+    named[0, 0, 0, 1, 6:9, 15:17] = 20.0  # far away
+    named[0, 0, 0, 2, 12:16] = 20.0  # the ground below it; the last is nowhere
+    anywhere, near, _, below, _, _ = relations(noun, named)[0, 0, 0].T
+    assert anywhere.gt(0).tolist() == [True, True, True, False]
+    assert near.gt(0).tolist() == [True, False, True, False]
+    assert below.gt(0).tolist() == [False, False, True, False]
 
 
 def test_the_evidence_has_a_map_for_each_qualifier_and_leaves_the_noun_alone():
@@ -51,7 +64,13 @@ def test_the_evidence_has_a_map_for_each_qualifier_and_leaves_the_noun_alone():
     layer = QualifierEvidence(vision_dim=8, cues=3, text_dim=6, dim=4)
     noun = torch.randn(2, 3, 5, 8, 10, requires_grad=True)
     logits = layer(
-        torch.randn(2, 3, 8, 8, 10), torch.randn(2, 3, 3, 8, 10), noun, torch.randn(2, 5, 2, 6), torch.randn(2, 5, 6)
+        torch.randn(2, 3, 8, 8, 10),
+        torch.randn(2, 3, 3, 8, 10),
+        noun,
+        torch.randn(2, 3, 5, 2, 8, 10),
+        f_noun=torch.randn(2, 5, 6),
+        f_qualifier=torch.randn(2, 5, 2, 6),
+        f_named=torch.randn(2, 5, 2, 6),
     )
     assert logits.shape == (2, 3, 5, 2, 8, 10)
     logits.sum().backward()

@@ -72,7 +72,7 @@ def test_nothing_heavy_is_imported(pair, source, tmp_path):
 
 
 def test_the_commands_take_an_exported_model(pair, source, tmp_path, capsys):
-    _, folder = pair("plain")
+    _, folder = pair("whole")
     asked = ["detect", str(source), "-a", "dog", "--model", str(folder), "--no-overlay", "--json"]
     assert run([*asked, "--runtime", "onnx", "--out", str(tmp_path / "out")]) == 0
     (result,) = json.loads(capsys.readouterr().out)["results"]
@@ -90,7 +90,7 @@ def test_the_commands_take_an_exported_model(pair, source, tmp_path, capsys):
     ],
 )
 def test_what_an_exported_model_cannot_do_is_one_line(pair, options, said):
-    _, folder = pair("plain")
+    _, folder = pair("whole")
     with pytest.raises(InputError, match=said) as raised:
         lavida.load(folder, **options)
     assert "\n" not in str(raised.value)
@@ -102,7 +102,7 @@ def test_a_model_is_exported_before_another_runtime_runs_it(tiny_model_dir):
 
 
 def test_what_needs_the_weights_is_refused(pair):
-    _, folder = pair("plain")
+    _, folder = pair("whole")
     detector = lavida.load(folder)
     with pytest.raises(InputError, match="this needs the model itself"):
         _ = detector.model
@@ -141,7 +141,7 @@ def edit(folder: Path, **changes) -> None:
     ],
 )
 def test_a_damaged_or_foreign_folder_is_one_line(pair, tmp_path, damage, said):
-    _, folder = pair("plain")
+    _, folder = pair("whole")
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     damage(copy)

@@ -1,6 +1,6 @@
 """Looks: other light, colour and camera quality, down to gray, coarse surveillance footage."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from io import BytesIO
 
@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageEnhance, ImageFilter
 
+from lavida.exposure.qualifier_words import COLOURS
 from lavida.exposure.sample import SegmentationSample
 
 SPECK_SHIFT = 4  # OpenCV draws in fractions of a pixel: bits after the point
@@ -26,6 +27,49 @@ def degrade(segmented: SegmentationSample, *, rng: np.random.Generator) -> Segme
 
     before = None if segmented.before is None else each(segmented.before)
     return replace(segmented, frames=each(segmented.frames), before=before)
+
+
+def recolour(segmented: SegmentationSample, *, names: Collection[str], rng: np.random.Generator) -> SegmentationSample:
+    """Another colour for one of the classes `names` that can be seen: its light and shade stay, its hue does not.
+
+    Few things of a picture are clearly red or yellow; a model that is to hear colours must see each of them often.
+    """
+    seen = sorted(name for name, mask in segmented.masks.items() if name in names and mask.any())
+    if not seen:
+        return segmented
+    mask = segmented.masks[seen[int(rng.integers(len(seen)))]]
+    paint = _draw_paint(rng)
+    frames = np.stack([_painted(*each, paint) for each in zip(segmented.frames, mask, strict=True)])
+    before = segmented.before
+    if before is not None:  # what moved between the two was there, or nearly so
+        before = np.stack([_painted(*each, paint) for each in zip(before, mask, strict=True)])
+    return replace(segmented, frames=frames, before=before)
+
+
+def _draw_paint(rng: np.random.Generator) -> tuple[float, float, float, float]:
+    """Mean lightness, its spread, and the two axes of colour, in CIELAB."""
+    hues = list(COLOURS.values())
+    drawn = int(rng.integers(len(hues) + 3))
+    if drawn >= len(hues):
+        lightness, spread = ((12.0, 0.3), (93.0, 0.2), (54.0, 0.3))[drawn - len(hues)]  # black, white, gray
+        return lightness, spread, 0.0, 0.0
+    (first, last), least, (dark, light) = hues[drawn]
+    hue, chroma = np.radians(rng.uniform(first + 4, last - 4)), least * rng.uniform(1.2, 1.8)
+    lightness = rng.uniform(dark + 0.3 * (light - dark), light - 0.3 * (light - dark))
+    return float(lightness), 0.5, float(chroma * np.cos(hue)), float(chroma * np.sin(hue))
+
+
+def _painted(frame: np.ndarray, mask: np.ndarray, paint: tuple[float, float, float, float]) -> np.ndarray:
+    if not mask.any():
+        return frame
+    mean, spread, a, b = paint
+    lab = cv2.cvtColor(frame.astype(np.float32) / 255, cv2.COLOR_RGB2LAB)
+    light = mean + spread * (lab[..., 0] - lab[..., 0][mask].mean())
+    own = np.stack([light.clip(2, 98), np.full_like(light, a), np.full_like(light, b)], -1)
+    own[..., 1:] += 0.15 * (lab[..., 1:] - lab[..., 1:][mask].mean(0))
+    painted = cv2.cvtColor(own.astype(np.float32), cv2.COLOR_LAB2RGB).clip(0, 1) * 255
+    edge = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 0.8)[..., None] * mask[..., None]
+    return np.rint(edge * painted + (1 - edge) * frame).astype(np.uint8)
 
 
 def _draw_look(size: tuple[int, int], rng: np.random.Generator) -> Filter:

@@ -49,15 +49,16 @@ class DecoderGraph(nn.Module):
             (named["fine"], named["middle"], named["coarse"]), named.get("class_logits"), cues=named.get("cues")
         )
         f_c = named["f_c"][None]
+        more = ("f_noun", "f_qualifier", "f_named", "present")
         texts = TextFeatures(
             f_c,
             torch.ones(f_c.shape[:2], dtype=torch.bool),
-            *(named[name][None] if name in named else None for name in ("f_noun", "f_qualifier", "present")),
+            **{name: named[name][None] for name in more if name in named},
         )
         output = self.network.decode_features(f_v, named["f_sem"][None], texts)
         maps = (output.frame_logits, output.pixel_logits, self.network.pixel_maps(output))
-        more = (output.category_logits, output.evidence)
-        return tuple(values[0] for values in (*maps, *more) if values is not None)
+        of_each = (output.category_logits, output.evidence)
+        return tuple(values[0] for values in (*maps, *of_each) if values is not None)
 
 
 class TextGraph(nn.Module):

@@ -177,7 +177,8 @@ def decoder_inputs(model: LavidaModel, seen: dict[str, torch.Tensor]) -> Inputs:
     inputs["f_c"] = (torch.randn(3, dim), {0: "categories"})
     if model.config.qualifiers:
         inputs["f_noun"] = (torch.randn(3, dim), {0: "categories"})
-        inputs["f_qualifier"] = (torch.randn(3, 2, dim), {0: "categories", 1: "qualifiers"})
+        for name in ("f_qualifier", "f_named"):
+            inputs[name] = (torch.randn(3, 2, dim), {0: "categories", 1: "qualifiers"})
         inputs["present"] = (torch.ones(3, 2, dtype=torch.bool), {0: "categories", 1: "qualifiers"})
     return inputs
 

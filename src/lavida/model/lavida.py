@@ -12,7 +12,7 @@ from lavida.model.alignment import Alignment, ClassifierEvidence, presence
 from lavida.model.config import LavidaConfig
 from lavida.model.decoder import Decoded, decode_masks
 from lavida.model.frame_semantics import FrameSemantics
-from lavida.model.phrase import Phrase, split_phrase
+from lavida.model.phrase import split_phrase
 from lavida.model.projector import SemanticProjector, build_projector
 from lavida.model.qualifiers import QualifierEvidence, qualified
 from lavida.model.semantics import Semantics
@@ -54,6 +54,7 @@ class TextFeatures:
         valid: Bool `[B,K]`, False for padding.
         f_noun: `[B,K,D_t]`, of the nouns alone; None without `config.qualifiers`.
         f_qualifier: `[B,K,Q,D_t]`, of what qualifies them, zeros for padding; None where nothing does.
+        f_named: `[B,K,Q,D_t]`, of what each qualifier names; None with `f_qualifier`.
         present: Bool `[B,K,Q]`, False for padding; None with `f_qualifier`.
     """
 
@@ -61,6 +62,7 @@ class TextFeatures:
     valid: torch.Tensor
     f_noun: torch.Tensor | None = None
     f_qualifier: torch.Tensor | None = None
+    f_named: torch.Tensor | None = None
     present: torch.Tensor | None = None
 
 
@@ -311,10 +313,18 @@ class LavidaNetwork(PreTrainedModel):
             return TextFeatures(f_c, valid)
         phrases = [[split_phrase(text) for text in some] for some in categories]
         f_noun, _ = self._category_features([[phrase.noun for phrase in some] for some in phrases])
-        f_qualifier, present = self._qualifier_features(phrases, like=f_noun)
+        most = max(1, *(len(phrase.qualifiers) for some in phrases for phrase in some))
+        features = f_noun.new_zeros(2, *f_noun.shape[:2], most, f_noun.shape[-1])
+        present = torch.zeros(features.shape[1:4], dtype=torch.bool, device=f_noun.device)
+        for b, some in enumerate(phrases):
+            for k, phrase in enumerate(some):
+                if count := len(phrase.qualifiers):
+                    features[0, b, k, :count] = self.text(list(phrase.qualifiers))
+                    features[1, b, k, :count] = self.text(list(phrase.named))
+                    present[b, k, :count] = True
         if not present.any() and not self.training:  # in training every weight takes part, for data-parallel steps
             return TextFeatures(f_c, valid, f_noun)
-        return TextFeatures(f_c, valid, f_noun, f_qualifier, present)
+        return TextFeatures(f_c, valid, f_noun, features[0], features[1], present)
 
     def _evidence(self, f_v: VisionFeatures, texts: TextFeatures) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The evidence of each category, and of its noun alone where the model tells them apart."""
@@ -324,26 +334,21 @@ class LavidaNetwork(PreTrainedModel):
         if f_v.cues is None or texts.f_noun is None:
             return self.alignment(level, texts.f_c, class_logits), None
         nouns = self.alignment(level, texts.f_noun, class_logits)  # [B, T, K, H/8, W/8]
-        if texts.f_qualifier is None or texts.present is None:
+        if texts.f_qualifier is None or texts.f_named is None or texts.present is None:
             return nouns, nouns
-        qualifiers = self.qualifiers(level, f_v.cues.unflatten(0, shape), nouns, texts.f_qualifier, texts.f_noun)
+        named = self.alignment(level, texts.f_named.flatten(1, 2), class_logits).unflatten(2, texts.present.shape[1:])
+        qualifiers = self.qualifiers(
+            level,
+            f_v.cues.unflatten(0, shape),
+            nouns,
+            named,
+            f_noun=texts.f_noun,
+            f_qualifier=texts.f_qualifier,
+            f_named=texts.f_named,
+        )
         # what denies the whole text must not deny the thing
         more = texts.present.any(-1)[:, None, :, None, None]
         return qualified(torch.where(more, nouns.detach(), nouns), qualifiers, texts.present), nouns
-
-    def _qualifier_features(
-        self, phrases: Sequence[Sequence[Phrase]], *, like: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """`[B,K,Q,D_t]`, zeros where there is none, and where there is one, `[B,K,Q]`; `like` is `[B,K,D_t]`."""
-        most = max(1, *(len(phrase.qualifiers) for some in phrases for phrase in some))
-        features = like.new_zeros(*like.shape[:2], most, like.shape[-1])
-        present = torch.zeros(features.shape[:3], dtype=torch.bool, device=like.device)
-        for b, some in enumerate(phrases):
-            for k, phrase in enumerate(some):
-                if phrase.qualifiers:
-                    features[b, k, : len(phrase.qualifiers)] = self.text(list(phrase.qualifiers))
-                    present[b, k, : len(phrase.qualifiers)] = True
-        return features, present
 
     def _init_weights(self, module: nn.Module) -> None:
         """Parts of `transformers` initialise themselves; the rest keeps PyTorch's defaults."""

@@ -17,6 +17,7 @@ _LINKS = frozenset(
     "over past through to toward towards under underneath up upon that who whose which with within without while where "
     "indoors outdoors worn held left far very together being".split()
 )
+_LEADS = (_LINKS | _ARTICLES) - frozenset("close down far left near together up very".split())  # say nothing themselves
 _QUANTITIES = frozenset(
     "crowd crowds flock group groups herd line lot lots number pack pair pile queue row swarm".split()
 )
@@ -48,7 +49,7 @@ _COMPOUND_IN_ING = frozenset(
     "baking bathing boxing climbing cooking cutting dining drinking drying fishing hiking knitting lighting living "
     "parking playing sewing shopping skating skiing sleeping swimming vending washing wedding welding writing".split()
 )
-_NOUNS_IN_ED = frozenset("bed feed red reed seed shed sled weed".split())
+_NOUNS_IN_ED = frozenset("bed biped feed moped newlywed quadruped red reed seed shed sled steed weed".split())
 _FALLEN = frozenset("broken fallen stolen hidden frozen asleep alone upright drunk unconscious upside-down".split())
 
 
@@ -58,6 +59,11 @@ class Phrase:
 
     noun: str
     qualifiers: tuple[str, ...] = ()
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """What each of the qualifiers names, see `named_in`."""
+        return tuple(named_in(qualifier) for qualifier in self.qualifiers)
 
 
 @lru_cache(maxsize=20_000)
@@ -89,6 +95,21 @@ def split_phrase(text: str) -> Phrase:
     return Phrase(" ".join(words[first:end]), tuple(part for part in around if part))
 
 
+@lru_cache(maxsize=20_000)
+def named_in(qualifier: str) -> str:
+    """What a qualifier names, without the words that lead to it; the qualifier itself where nothing leads.
+
+    "with a backpack" -> backpack, "riding a bicycle" -> bicycle, "on the left" -> left, "red" -> red.
+    """
+    words = qualifier.split()
+    rest = 0
+    while rest < len(words) - 1 and (
+        words[rest].lower() in _LEADS or (words[rest].endswith(("ing", "ed")) and words[rest + 1].lower() in _LEADS)
+    ):
+        rest += 1
+    return " ".join(words[rest:])
+
+
 def _qualifies_before(word: str) -> bool:
     """Whether a word in front of others is said of them: "red", "running", "parked", "fast-moving", "2"."""
     if word in _ADJECTIVES or word.isdigit():
@@ -100,6 +121,8 @@ def _qualifies_before(word: str) -> bool:
 
 def _qualifies_behind(word: str, following: str = "") -> bool:
     """Whether a word behind a noun begins what is said of it: "on", "lying", "parked", "of" before "red colour"."""
+    if word == "being":  # a human being
+        return bool(following)
     if word in _LINKS or word in _FALLEN or (word == "of" and following in _ADJECTIVES):
         return True
     if word in _NOUNS_IN_ING or word in _NOUNS_IN_ED:

@@ -3,7 +3,8 @@
 One cosine between a pixel and a pooled sentence reads "red car" as "car" (docs/decisions.md). Here the noun keeps its
 own evidence, and each qualifier of the text (`model.phrase`) gets logits of two kinds: where in the picture it holds,
 from features that know colour, place and motion, and whether it holds of the thing as a whole, from the features
-pooled under the noun's map with its size, place and number. The text is where both are: probabilities multiply.
+pooled under the noun's map with its size, place and number, and from how the map of what the qualifier names ("with a
+backpack") lies to it. The text is where both are: probabilities multiply.
 """
 
 import torch
@@ -12,8 +13,12 @@ from torch.nn import functional as F
 
 from lavida.model.kernels import one_minus_exp
 
-STATISTICS = 9
-PEAK = 5  # positions to each side and between that a peak of the noun's map overlooks: things closer count as one
+PEAKS = (3, 5, 9)  # side of the window in which a peak of the noun's map is the highest: things closer count as one
+SURE = (0.0, 2.0)  # logits from which a peak counts
+STATISTICS = 7 + len(PEAKS) * len(SURE)
+RELATIONS = 6
+NEAR, BELOW = 5, 2  # window of what is beside a thing; how far below it the ground is looked at; positions
+PLACE_SCALE = 3.0  # of coordinates in -1..1
 
 
 class QualifierEvidence(nn.Module):
@@ -28,20 +33,30 @@ class QualifierEvidence(nn.Module):
 
     def __init__(self, *, vision_dim: int, cues: int, text_dim: int, dim: int):
         super().__init__()
+        # layers of their own: beside 128 channels of features, two coordinates in one layer are never heard
+        self.features = nn.Conv2d(vision_dim, dim, 3, padding=1)
+        self.cues = nn.Conv2d(cues + 2, dim, 3, padding=1)
         self.pixel = nn.Sequential(
-            nn.Conv2d(vision_dim + cues + 2, dim, 3, padding=1),
-            nn.GELU(),
-            nn.Conv2d(dim, dim, 3, padding=2, dilation=2),
-            nn.GELU(),
-            nn.Conv2d(dim, dim, 1),
+            nn.GELU(), nn.Conv2d(dim, dim, 3, padding=2, dilation=2), nn.GELU(), nn.Conv2d(dim, dim, 1)
         )
-        self.whole = nn.Sequential(nn.Linear(dim + STATISTICS, dim), nn.GELU(), nn.Linear(dim, dim))
-        self.text = nn.Sequential(nn.Linear(2 * text_dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, 2 * dim))
+        self.mean = nn.Linear(dim, dim)
+        self.statistics = nn.Linear(STATISTICS, dim)
+        self.relations = nn.Linear(RELATIONS, dim)
+        self.whole = nn.Sequential(nn.GELU(), nn.Linear(dim, dim))
+        self.text = nn.Sequential(nn.Linear(3 * text_dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, 2 * dim))
         self.scale = nn.Parameter(torch.tensor(8.0))
         self.bias = nn.Parameter(torch.zeros(()))
 
     def forward(
-        self, level: torch.Tensor, cues: torch.Tensor, noun: torch.Tensor, qualifiers: torch.Tensor, nouns: torch.Tensor
+        self,
+        level: torch.Tensor,
+        cues: torch.Tensor,
+        noun: torch.Tensor,
+        named: torch.Tensor,
+        *,
+        f_noun: torch.Tensor,
+        f_qualifier: torch.Tensor,
+        f_named: torch.Tensor,
     ) -> torch.Tensor:
         """Logits `[B,T,K,Q,h,w]` of up to Q qualifiers of each of K categories.
 
@@ -49,17 +64,24 @@ class QualifierEvidence(nn.Module):
             level: `[B,T,D_v,h,w]`, f_v at stride 8.
             cues: `[B,T,C,h,w]`, what the features may have forgotten.
             noun: `[B,T,K,h,w]`, logits of the nouns; no gradient flows back through them.
-            qualifiers: `[B,K,Q,D_t]`, features of their texts.
-            nouns: `[B,K,D_t]`, those of the nouns: a large dog is small for a truck.
+            named: `[B,T,K,Q,h,w]`, logits of what each qualifier names ("backpack"), likewise.
+            f_noun: `[B,K,D_t]`, features of the nouns: a large dog is small for a truck.
+            f_qualifier: `[B,K,Q,D_t]`, those of the qualifiers.
+            f_named: `[B,K,Q,D_t]`, those of what each of them names.
         """
         shape = level.shape[:2]
-        seen = torch.cat([level.flatten(0, 1), cues.flatten(0, 1), _coordinates(level.flatten(0, 1))], 1)
-        pixels = self.pixel(seen).float().unflatten(0, shape)  # [B, T, D, h, w]
-        texts = torch.cat([qualifiers, nouns[:, :, None].expand_as(qualifiers)], -1)
+        seen = level.flatten(0, 1)
+        features = self.features(F.normalize(seen.float(), dim=1) * seen.shape[1] ** 0.5)
+        besides = self.cues(torch.cat([cues.flatten(0, 1), PLACE_SCALE * _coordinates(seen)], 1))
+        pixels = self.pixel(features + besides).float().unflatten(0, shape)  # [B, T, D, h, w]
+        texts = torch.cat([f_qualifier, f_named, f_noun[:, :, None].expand_as(f_named)], -1) * f_named.shape[-1] ** 0.5
         local, whole = self.text(texts).float().chunk(2, -1)  # [B, K, Q, D] each
         where = torch.einsum("btdhw,bkqd->btkqhw", F.normalize(pixels, dim=2), F.normalize(local, dim=-1))
-        things = self.whole(pooled(pixels, noun.detach().float()))  # [B, T, K, D]
-        of_all = torch.einsum("btkd,bkqd->btkq", F.normalize(things.float(), dim=-1), F.normalize(whole, dim=-1))
+        noun = noun.detach().float()
+        mean, statistics = pooled(pixels, noun)
+        things = (self.mean(mean) + self.statistics(statistics))[:, :, :, None]  # [B, T, K, 1, D]
+        things = self.whole(things + self.relations(relations(noun, named.detach().float())))  # [B, T, K, Q, D]
+        of_all = torch.einsum("btkqd,bkqd->btkq", F.normalize(things.float(), dim=-1), F.normalize(whole, dim=-1))
         return (where + of_all[..., None, None]) * self.scale + self.bias
 
 
@@ -77,11 +99,12 @@ def qualified(noun: torch.Tensor, qualifiers: torch.Tensor, present: torch.Tenso
     return torch.where(present.any(-1)[:, None, :, None, None], both, noun.float())
 
 
-def pooled(pixels: torch.Tensor, noun: torch.Tensor) -> torch.Tensor:
-    """`[B,T,K,D+9]`: the mean of `pixels` `[B,T,D,h,w]` under each noun's map `[B,T,K,h,w]`, and what the map shows.
+def pooled(pixels: torch.Tensor, noun: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The mean of `pixels` `[B,T,D,h,w]` under each noun's map `[B,T,K,h,w]`, and what the map itself shows.
 
-    That is: the logarithm of its area, its middle and spread in both directions, the ratio of the spreads, how sure
-    it is anywhere, the number of its peaks and of sure peaks.
+    Returns:
+        `[B,T,K,D]`, and `[B,T,K,STATISTICS]`: the logarithm of its area, its middle and spread in both directions, the
+        ratio of the spreads, how sure it is anywhere, and how many peaks it has, in windows of several sizes.
     """
     height, width = noun.shape[-2:]
     weight = noun.sigmoid().flatten(3)  # [B, T, K, h*w]
@@ -93,17 +116,52 @@ def pooled(pixels: torch.Tensor, noun: torch.Tensor) -> torch.Tensor:
     spread = (share @ (grid.T**2) - middle**2).clamp(min=1e-8).sqrt()
     ratio = (spread[..., :1] / spread[..., 1:]).log()
     surest = noun.flatten(3).amax(-1, keepdim=True)
-    top = F.max_pool2d(noun.flatten(0, 2)[:, None], PEAK, stride=1, padding=PEAK // 2)[:, 0].view_as(noun)
-    peaks = [((noun == top) & (noun > least)).flatten(3).sum(-1, keepdim=True).float() for least in (0.0, 2.0)]
+    tops = [noun == _highest(noun, window) for window in PEAKS]
+    peaks = [(top & (noun > least)).flatten(3).sum(-1, keepdim=True) for top in tops for least in SURE]
     statistics = [
         torch.log(area / (height * width) + 1e-4) / 4,
         middle,
         2 * spread,
         ratio / 2,
         surest / 8,
-        *(torch.log1p(count) for count in peaks),
+        *(torch.log1p(count.float()) for count in peaks),
     ]
-    return torch.cat([mean, *statistics], -1)
+    return mean, torch.cat(statistics, -1)
+
+
+def relations(noun: torch.Tensor, named: torch.Tensor) -> torch.Tensor:
+    """`[B,T,K,Q,RELATIONS]`: how the map of what a qualifier names lies to the map of its noun.
+
+    Whether it is anywhere, and anywhere near the noun; its mean under, below and beside the noun; the part of it that
+    is covered by the noun.
+
+    Args:
+        noun: logits `[B,T,K,h,w]`.
+        named: logits `[B,T,K,Q,h,w]`.
+    """
+    there = noun.sigmoid()
+    near = _highest(there, NEAR)
+    below = F.pad(there, (0, 0, BELOW, 0))[..., : noun.shape[-2], :]
+    there, near, below = there[:, :, :, None], near[:, :, :, None], below[:, :, :, None]  # [B, T, K, 1, h, w]
+    other = named.sigmoid()
+
+    def mean(values: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return (values * weight).sum((-2, -1)) / weight.sum((-2, -1)).clamp(min=1e-3)
+
+    found = [
+        named.amax((-2, -1)) / 8,
+        2 * (near * other).amax((-2, -1)) - 1,
+        mean(named, there) / 8,
+        2 * mean(other, below * (1 - there)) - 1,
+        2 * mean(other, near * (1 - there)) - 1,
+        2 * mean(there.expand_as(other), other) - 1,
+    ]
+    return torch.stack(found, -1)
+
+
+def _highest(maps: torch.Tensor, window: int) -> torch.Tensor:
+    """`[B,T,K,h,w]`: the highest value around each position."""
+    return F.max_pool2d(maps.flatten(0, 2)[:, None], window, stride=1, padding=window // 2)[:, 0].view_as(maps)
 
 
 def _coordinates(like: torch.Tensor) -> torch.Tensor:

@@ -129,12 +129,14 @@ class ExportedModel:
         inputs["f_noun"] = self.features([phrase.noun for phrase in phrases])
         most = max(1, *(len(phrase.qualifiers) for phrase in phrases))
         count, dim = inputs["f_c"].shape
-        qualifiers, present = np.zeros((count, most, dim), np.float32), np.zeros((count, most), bool)
+        qualifiers, named = (np.zeros((count, most, dim), np.float32) for _ in range(2))
+        present = np.zeros((count, most), bool)
         for i, phrase in enumerate(phrases):
-            if phrase.qualifiers:
-                qualifiers[i, : len(phrase.qualifiers)] = self.features(phrase.qualifiers)
-                present[i, : len(phrase.qualifiers)] = True
-        return inputs | {"f_qualifier": qualifiers, "present": present}
+            if given := len(phrase.qualifiers):
+                qualifiers[i, :given] = self.features(phrase.qualifiers)
+                named[i, :given] = self.features(phrase.named)
+                present[i, :given] = True
+        return inputs | {"f_qualifier": qualifiers, "f_named": named, "present": present}
 
     def features(self, texts: Sequence[str]) -> Array:
         """f_c `[K, D_t]`; each text is encoded once."""

@@ -17,9 +17,10 @@ from lavida.errors import InputError
 from lavida.exposure.cutouts import CutoutBank
 from lavida.exposure.datasets import load, vocabulary_of
 from lavida.exposure.datasets.packed import check_pack, pack_of
-from lavida.exposure.looks import degrade
+from lavida.exposure.looks import degrade, recolour
 from lavida.exposure.mixture import Mixture, Removal
 from lavida.exposure.moving import MOTION_NAMES, MOTION_WEIGHT, neighbours, set_in_motion, with_motion
+from lavida.exposure.qualifier_words import COLOURED, GARMENTS, PEOPLE
 from lavida.exposure.sample import ExposedSample, SegmentationDataset
 from lavida.exposure.sampler import AnomalyExposureSampler, even_weights
 from lavida.exposure.views import reframe
@@ -48,7 +49,7 @@ class ExposureStream:
         self._size, self._zoom = (*data.size,), (*data.zoom,)  # a recipe may hold lists
         self._drop_share = data.drop_share
         self._images = self._mixture(data, length=1)
-        self._moving = data.moving
+        self._moving, self._recoloured = data.moving, data.recoloured
         self._bank = CutoutBank(self._images, removed=data.removed) if data.moving > 0 else None
         self.has_clips = data.clip_length > 1 and any(s.clips for s in data.sets)
         self._clips = self._mixture(data, length=data.clip_length) if self.has_clips else self._images
@@ -95,6 +96,8 @@ class ExposureStream:
             view = mixture.removal.apply(set_in_motion(view, self._bank, length=length, rng=rng))
         elif self._bank is not None:
             view = neighbours(view, rng=rng)
+        if self._recoloured and rng.random() < self._recoloured:
+            view = recolour(view, names=COLOURED - PEOPLE | set(GARMENTS), rng=rng)
         # of a moving scene, ask mostly for what moves
         own = self._moving_names if moving else self._own[mixture][view.dataset]
         return self._sampler.sample(with_motion(degrade(view, rng=rng)), own, rng)

@@ -11,6 +11,7 @@ from lavida.checkpoints.pretrained import LavidaModel
 from lavida.timing import Progress, untold
 from lavida.training.data import ExposureSource, ExposureStream, step_parts
 from lavida.training.monitor import HeldOutTest, Monitor
+from lavida.training.qualifier_stage import learn_qualifiers
 from lavida.training.recipe import Recipe
 from lavida.training.run_folder import BEST, MODEL, RunFolder
 from lavida.training.saving import calibrate_saved, save_model
@@ -76,6 +77,9 @@ def train(
         monitor.after(step + 1, values)
         if (step + 1) % opt.checkpoint_every == 0:
             folder.checkpoint(step + 1, keep=opt.keep_checkpoints)
+    if recipe.qualifiers.samples:
+        plain: LavidaModel = accelerator.unwrap_model(prepared)
+        learn_qualifiers(plain, data, recipe.qualifiers, opt=opt, alignment=recipe.alignment, progress=progress)
     _finish(accelerator, prepared, recipe)
     accelerator.end_training()
     return folder.root / MODEL

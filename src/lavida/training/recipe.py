@@ -56,6 +56,8 @@ class DataRecipe:
     drop_share: float = setting(0.25, least=0, most=1)
     # share of the samples in which cut-out objects move through the picture
     moving: float = setting(0.0, least=0, most=1)
+    # share of the samples in which one thing, or what somebody wears, has another colour
+    recoloured: float = setting(0.0, least=0, most=1)
     clip_length: int = setting(4, least=1)
     # share of the steps that train on clips, with batch_size / clip_length of them
     clip_share: float = setting(0.2, least=0, most=1)
@@ -100,6 +102,16 @@ class AlignmentWeights:
 
 
 @dataclass
+class QualifierRecipe:
+    """A last stage in which the maps of what qualifies a thing are learnt alone, over remembered features."""
+
+    samples: int = setting(0, least=0)  # remembered, about 400 KB each; 0: there is no such stage
+    steps: int = setting(1000, least=1)
+    batch_size: int = setting(24, least=1)
+    learning_rate: float = 2e-3
+
+
+@dataclass
 class LoraRecipe:
     """Low-rank adapters on linear layers of the language model, whose other weights are then frozen."""
 
@@ -113,7 +125,7 @@ class LoraRecipe:
 class OptimiserRecipe:
     """What is trained and how."""
 
-    steps: int = setting(MISSING, least=1)
+    steps: int = setting(MISSING, least=0)  # 0: what is trained is in `qualifiers`
     batch_size: int = setting(16, least=1)  # images a step, all processes and accumulated parts together
     # parts in which a process takes its share of a step: less memory, the same losses
     accumulate: int = setting(1, least=1)
@@ -152,6 +164,7 @@ class Recipe:
     loss: LossWeights = field(default_factory=LossWeights)
     alignment: AlignmentWeights = field(default_factory=AlignmentWeights)
     train: OptimiserRecipe = field(default_factory=OptimiserRecipe)
+    qualifiers: QualifierRecipe = field(default_factory=QualifierRecipe)
     calibrate: bool = True  # on half of the held-out pictures of the data kit below data.root
     out: str = "runs/nano"
 
@@ -174,6 +187,8 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise InputError(f"{path} is not valid YAML: {one_line(error)}") from error
     assert isinstance(recipe, Recipe)
     check_settings(recipe, where=f"{path}: ")
+    if not recipe.train.steps and not recipe.qualifiers.samples:
+        raise InputError(f"{path}: train.steps=0 trains nothing without qualifiers.samples; give 1 or more")
     return recipe
 
 

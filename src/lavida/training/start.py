@@ -93,11 +93,24 @@ def check_training(recipe: Recipe, *, resume: bool, model: bool = True) -> None:
         check_run(out, recipe)
     if model:
         check_model(recipe.model)
+    if recipe.qualifiers.samples:
+        _check_qualifiers(recipe)
     if recipe.calibrate:
         try:
             check_pictures(Path(recipe.data.root))
         except InputError as error:
             raise InputError(f"calibration at the end needs its pictures: {error}; or set calibrate=false") from error
+
+
+def _check_qualifiers(recipe: Recipe) -> None:
+    if not recipe.sampler.probes:
+        raise InputError("qualifiers.samples needs texts to learn from; set sampler.probes, for example 24")
+    if not model_settings(recipe.model, ["qualifiers"])["qualifiers"]:
+        raise InputError("qualifiers.samples needs a model with qualifiers; set model.qualifiers=true")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError(
+            "qualifiers.samples is learnt by one process; leave it out here and train once more with model.start"
+        )
 
 
 def check_data(data: DataRecipe) -> None:

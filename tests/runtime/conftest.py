@@ -34,7 +34,8 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pair]:
 
     @cache
     def made(kind: str) -> Pair:
-        source, folder = (tmp_path_factory.mktemp(kind) / name for name in ("source", "exported"))
+        root = tmp_path_factory.mktemp(kind)
+        source, folder = root / "source", root / "exported"
         tiny_lavida(clip_length=4, tokens_per_pair=12, **KINDS[kind]).save_pretrained(source)
         model = LavidaModel.from_pretrained(source)
         folder.mkdir()

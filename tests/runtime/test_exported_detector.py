@@ -137,7 +137,7 @@ def edit(folder: Path, **changes) -> None:
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json cannot be read"),
         (lambda folder: edit(folder, format=99), "has format 99, not 1"),
         (lambda folder: edit(folder, graphs={}), "manifest.json cannot be read"),
-        (lambda folder: edit(folder, model={}), "manifest.json cannot be read"),
+        (lambda folder: edit(folder, model={}), "manifest.json does not tell clip_length"),
     ],
 )
 def test_a_damaged_or_foreign_folder_is_one_line(pair, tmp_path, damage, said):

@@ -9,6 +9,10 @@ from lavida.errors import InputError, reason
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+SETTINGS = (  # of the model
+    "clip_length frame_side frame_multiple motion qualifiers compression_ratio tokens_per_pair text_tokens "
+    "calibration_bias calibration_temperature clean_masks family"
+).split()
 
 
 class _Graphs(NamedTuple):
@@ -55,14 +59,17 @@ class Manifest:
         mend = "export it again with: lavida models export MODEL --out DIR"
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            version, model, graphs = content["format"], content["model"], content["graphs"]
+            if (version := content["format"]) != FORMAT:
+                raise InputError(f"the export in {folder} has format {version}, not {FORMAT}; {mend}")
+            graphs, model = content["graphs"], content["model"]
+            missing = [name for name in SETTINGS if name not in model]
             short = [name for name in GRAPHS if not _whole(folder, graphs[name])]
         except FileNotFoundError as error:
             raise InputError(f"no exported model: {folder} has no {MANIFEST}; {mend}") from error
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"damaged export: {path} cannot be read ({reason(error)}); {mend}") from error
-        if version != FORMAT or not isinstance(model, dict):
-            raise InputError(f"the export in {folder} has format {version}, not {FORMAT}; {mend}")
+        if missing:
+            raise InputError(f"damaged export: {path} does not tell {missing[0]}; {mend}")
         if short:
             raise InputError(f"damaged export: {folder / graphs[short[0]]['file']} is missing or cut short; {mend}")
         return cls(folder, content)

@@ -66,6 +66,8 @@ class Manifest:
             short = [name for name in GRAPHS if not _whole(folder, graphs[name])]
         except FileNotFoundError as error:
             raise InputError(f"no exported model: {folder} has no {MANIFEST}; {mend}") from error
+        except InputError:
+            raise
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"damaged export: {path} cannot be read ({reason(error)}); {mend}") from error
         if missing:

@@ -252,7 +252,7 @@ def first_frames(path: Path) -> Tensor:
     source = open_source(path)
     size = source.info.height, source.info.width
     read = source.read(stride=default_stride(source.info.fps), size=size)
-    return next(clips(read, length=CLIP_LENGTH)).frames
+    return torch.from_numpy(next(clips(read, length=CLIP_LENGTH)).frames)
 
 
 def analysed_clip(config: LavidaConfig, clip: Tensor) -> Tensor:

@@ -215,7 +215,7 @@ def test_imports_between_rooms_follow_the_arrows_of_the_drawing():
         for upper, lower in arrows:
             below.setdefault(upper, set()).update({lower}, below.get(lower, set()))
     rooms = {
-        **dict.fromkeys(("builder", "device"), "detector"),
+        **dict.fromkeys(("asking", "builder", "device"), "detector"),
         "export": "detection",
         "events": "detection",
         "__main__": "cli",

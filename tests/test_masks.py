@@ -1,12 +1,11 @@
 """Masks without specks and holes."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import torch
 
+from lavida.answer import Answer
 from lavida.builder import ScoredClip
 from lavida.detector import EMBEDDED
 from lavida.masks import cleaned
@@ -53,16 +52,20 @@ def test_nothing_and_everything_stay():
 
 @pytest.mark.parametrize("clean", [True, False])
 def test_the_masks_of_a_detection_are_clean_where_the_model_says_so(clean: bool):
+    # the second category lies in a hole of the first
     thing, speck, other = drawn((10, 10, 40, 50)), drawn((60, 5, 63, 8)), drawn((20, 20, 26, 26))
-    logits = torch.from_numpy(np.where(thing | speck, 2.0, -2.0)).float()
-    evidence = torch.zeros(1, 1, 2, 60, 80)
-    evidence[0, 0, 1][torch.from_numpy(other)] = 1.0  # the second category lies in a hole of the first
+    logits = np.where(thing | speck, 2.0, -2.0).astype(np.float32)
     scores = np.ones((1, 2), np.float32)
-    clip = ScoredClip(
-        np.zeros(1, np.int64), np.zeros(1), scores[0, :1], scores[0, :1], scores,
-        SimpleNamespace(pixel_logits=logits[None, None], evidence=evidence),
-        SimpleNamespace(config=SimpleNamespace(clean_masks=clean)), (60, 80),
-    )  # fmt: skip
+    answer = Answer(
+        scores[0, :1],
+        scores[0, :1],
+        scores,
+        logits[None],
+        lambda: logits[None],
+        lambda t: other.astype(np.uint8),
+        clean,
+    )
+    clip = ScoredClip(np.zeros(1, np.int64), np.zeros(1), answer, (60, 80))
     masks = clip.masks(0)
     assert (masks[1] == other).all()
     assert (masks[0] == (thing & ~other if clean else (thing | speck) & ~other)).all()

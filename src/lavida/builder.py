@@ -8,16 +8,17 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import cv2
 import numpy as np
-import torch
-from torch.nn import functional as F
 
-from lavida.checkpoints.pretrained import LavidaModel
+from lavida import __version__
+from lavida.answer import Answer, Floats
 from lavida.detection import Detection, Mask, nearest
 from lavida.errors import InputError
 from lavida.masks import cleaned
-from lavida.model.lavida import LavidaOutput
+from lavida.timing import StageClock, peak_memory_mb
 from lavida.video.clips import Clip
+from lavida.video.decode import ReadAhead
 from lavida.video.source import Frame, Source
 
 MASK_LOGIT = 0.0  # a pixel is abnormal when that is more likely than not
@@ -31,32 +32,38 @@ class ScoredClip:
 
     indices: np.ndarray  # int64 [T], each frame's index in the video, ascending
     times: np.ndarray  # float64 [T], seconds since the video's first frame
-    frame_logits: np.ndarray  # float32 [T], calibrated; they tell frames apart whose scores are all 1
-    scores: np.ndarray  # float32 [T] in [0, 1], their sigmoid
-    category_scores: np.ndarray  # float32 [T, K] in [0, 1]
-    output: LavidaOutput  # the model's own; holds its masks
-    model: LavidaModel  # whose output it is
+    answer: Answer
     size: tuple[int, int]  # height, width of the displayed frame
 
     @classmethod
-    def of(
-        cls, clip: Clip, output: LavidaOutput, *, model: LavidaModel, categories: Sequence[str], size: tuple[int, int]
-    ) -> ScoredClip:
-        """Read the scores from the model's output. Raises InputError if they are not numbers."""
-        logits = model.calibrated(output.frame_logits[0])  # [T]
-        frame_logits, scores = (values.float().cpu().numpy() for values in (logits, logits.sigmoid()))
-        per_category = model.category_scores(output, count=len(categories))[0].float().cpu().numpy()  # [T, K]
-        if not (np.isfinite(scores).all() and np.isfinite(per_category).all()):
+    def of(cls, clip: Clip, answer: Answer, *, size: tuple[int, int]) -> ScoredClip:
+        """Raises InputError if the scores are not numbers."""
+        if not (np.isfinite(answer.scores).all() and np.isfinite(answer.category_scores).all()):
             raise InputError("the model's scores are not numbers: its weights are damaged; save or train it again")
-        return cls(clip.indices, clip.times, frame_logits, scores, per_category, output, model, size)
+        return cls(clip.indices, clip.times, answer, size)
+
+    @property
+    def frame_logits(self) -> Floats:
+        """`[T]`, calibrated; they tell frames apart whose scores are all 1."""
+        return self.answer.frame_logits
+
+    @property
+    def scores(self) -> Floats:
+        """`[T]` in [0, 1]."""
+        return self.answer.scores
+
+    @property
+    def category_scores(self) -> Floats:
+        """`[T, K]` in [0, 1]."""
+        return self.answer.category_scores
 
     @cached_property
-    def _maps(self) -> torch.Tensor:
-        return self.model.pixel_maps(self.output)[0]  # [T, H/4, W/4]
+    def _maps(self) -> Floats:
+        return self.answer.pixel_maps()  # [T, H/4, W/4]
 
     def pixel_map(self, t: int) -> np.ndarray:
-        """One row of `Detection.pixel_maps`: float16 `[H, W]` on the CPU."""
-        return self._shown(self._maps[t]).half().cpu().numpy()
+        """One row of `Detection.pixel_maps`: float16 `[H, W]`."""
+        return self._shown(self._maps[t]).astype(np.float16)
 
     def masks(self, t: int) -> dict[int, np.ndarray]:
         """The abnormal pixels of frame `t` at display size, bool `[H, W]`, by category.
@@ -64,13 +71,13 @@ class ScoredClip:
         Each goes to the category with the most evidence there, or all to the surest where the model cannot tell
         them apart.
         """
-        logits = self._shown(self.output.pixel_logits[0, t]).cpu().numpy()  # [H, W]
+        logits = self._shown(self.answer.pixel_logits[t])  # [H, W]
         abnormal = logits >= MASK_LOGIT
-        clean = cleaned if self.model.config.clean_masks else lambda mask, _: mask
-        evidence = self.output.evidence
-        if evidence is None or self.category_scores.shape[1] == 1:
+        clean = cleaned if self.answer.clean_masks else lambda mask, _: mask
+        strongest = self.answer.strongest
+        if strongest is None or self.category_scores.shape[1] == 1:
             return {int(self.category_scores[t].argmax()): clean(abnormal, logits)}
-        owner = nearest(evidence[0, t].argmax(0).to(torch.uint8).cpu().numpy(), abnormal.shape)
+        owner = nearest(strongest(t), abnormal.shape)
         # what is filled is not another category's
         masks = {index: abnormal & (owner == index) for index in np.unique(owner).tolist()}
         return {index: clean(mask, logits) & (mask | ~abnormal) for index, mask in masks.items()}
@@ -86,8 +93,8 @@ class ScoredClip:
             if scores[index] >= floor and pixels.mean() >= LEAST_MASK_SHARE
         ]
 
-    def _shown(self, small: torch.Tensor) -> torch.Tensor:
-        return F.interpolate(small[None, None].float(), size=self.size, mode="bilinear", align_corners=False)[0, 0]
+    def _shown(self, small: Floats) -> Floats:
+        return np.asarray(cv2.resize(small, self.size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 class FrameLog:
@@ -127,8 +134,8 @@ class DetectionBuilder:
                 self._maps.append(clip.pixel_map(t))
             self._candidates += clip.masks_over(self._floor, t, self._categories)
 
-    def finish(self, log: FrameLog, run: dict[str, Any]) -> Detection:
-        """The whole result; `log` has seen every frame, `run` tells how it came about but for the numbers of frames."""
+    def finish(self, log: FrameLog, run: dict[str, Any], clock: StageClock) -> Detection:
+        """The whole result; `log` has seen every frame, `run` tells of the model what the record of a run holds."""
         return Detection(
             info=self._source.info,
             categories=self._categories,
@@ -138,7 +145,29 @@ class DetectionBuilder:
             sampled_category_scores=np.array(self._category_scores).reshape(-1, len(self._categories)),
             threshold=self._threshold,
             candidates=self._candidates,
-            run={**run, "frames": len(log.times), "analysed_frames": len(self.sampled)},
+            run=self._record(run, clock, frames=len(log.times)),
             source=getattr(self._source, "source", self._source),  # without what reads it ahead
             pixel_maps=None if self._maps is None else np.stack(self._maps),
         )
+
+    def _record(self, run: dict[str, Any], clock: StageClock, *, frames: int) -> dict[str, Any]:
+        """A `RunRecord`."""
+        source = self._source
+        contrast = source.info.contrast
+        return {
+            **run,
+            "source": str(source.info.path),
+            "categories": list(self._categories),
+            "versions": {"lavida": __version__, **run["versions"]},
+            "width": source.info.width,
+            "height": source.info.height,
+            "fps": source.info.fps,
+            "stage_ms": clock.milliseconds() | (source.clock.milliseconds() if isinstance(source, ReadAhead) else {}),
+            "frames_per_second": round(frames / clock.elapsed(), 2),
+            "peak_memory_mb": peak_memory_mb(),
+            "contrast": None if contrast is None else [contrast.low, contrast.high],
+            "warnings": list(source.warnings),
+            "notes": list(getattr(source, "notes", ())),  # own sources may have none
+            "frames": frames,
+            "analysed_frames": len(self.sampled),
+        }

@@ -1,24 +1,21 @@
 """The detector: source and categories -> Detection, clip by clip, with flat memory."""
 
+from __future__ import annotations
+
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import torch
-
-from lavida import __version__
+from lavida.answer import Answer
 from lavida.builder import DetectionBuilder, FrameLog, ScoredClip
-from lavida.checkpoints.hub import find
-from lavida.checkpoints.pretrained import GIVE, LavidaModel
 from lavida.detection import Detection, check_threshold
-from lavida.device import autocast, choose_device, peak_gpu_memory_mb
 from lavida.errors import InputError
-from lavida.model.kernels import has_fast_bf16
-from lavida.model.lavida import LavidaOutput
-from lavida.model.predictor import Predictor
-from lavida.model.prompt import clean_category
-from lavida.timing import StageClock, peak_memory_mb
+from lavida.model.wording import clean_category
+from lavida.runtime.manifest import MANIFEST
+from lavida.timing import StageClock
 from lavida.video import Footage, Frame, Source
 from lavida.video.clips import Clip, analysis_size, clips
 from lavida.video.decode import ReadAhead, decoded_ahead
@@ -26,8 +23,16 @@ from lavida.video.image_folder import FOLDER_FPS
 from lavida.video.motion import PAIR_SHRINK, with_motion
 from lavida.video.sampling import steady_stride
 
+if TYPE_CHECKING:
+    import torch
+
+    from lavida.checkpoints.pretrained import LavidaModel
+    from lavida.model.predictor import Predictor
+    from lavida.runtime.exported import ExportedModel
+
 DEFAULT_THRESHOLD = 0.5  # scores are calibrated: more likely than not
 MOST_CATEGORIES = 200
+RUNTIMES = ("auto", "torch", "onnx", "openvino")
 EMBEDDED = Path(__file__).parent / "weights" / "nano"
 
 
@@ -35,21 +40,23 @@ def load(
     model: str | Path = "nano",
     *,
     device: str = "auto",
+    runtime: str = "auto",
     revision: str | None = None,
     token: bool | str | None = None,
     cache_dir: str | Path | None = None,
-) -> "Detector":
+) -> Detector:
     """Load a detector.
 
     Args:
-        model: `nano` (embedded), the folder of a saved model, or its hub id.
+        model: `nano` (embedded), the folder of a saved or of an exported model, or a hub id.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        runtime: `torch`, or for an exported model `onnx` or `openvino`; `auto` is what the model is for.
         revision: A branch, tag or commit on the hub; by default its main branch.
         token: For what the hub does not give to everybody; by default the one of `hf auth login`.
         cache_dir: Instead of the hub's usual cache.
 
     Raises:
-        InputError: There is no such model or device.
+        InputError: There is no such model or device, or the runtime cannot run it.
 
     Example:
         >>> import lavida
@@ -57,15 +64,49 @@ def load(
         'nano'
     """
     folder = model_folder(model, revision=revision, token=token, cache_dir=cache_dir)
+    if check_runtime(folder, name=str(model), runtime=runtime, device=device):
+        from lavida.runtime.exported import ExportedModel
+
+        return ExportedDetector(ExportedModel(folder, runtime=runtime), name=str(model))
+    from lavida.checkpoints.pretrained import LavidaModel
+    from lavida.device import choose_device
+
     chosen = choose_device(device)  # before the long part
     detector = Detector(LavidaModel.from_pretrained(folder), name=str(model), device=chosen)
     detector.prepare()
     return detector
 
 
+def check_runtime(folder: Path, *, name: str, runtime: str, device: str) -> bool:
+    """Whether the model in a folder is an exported one. Raises InputError if it cannot run there."""
+    if runtime not in RUNTIMES:
+        raise InputError(f"unknown runtime {runtime}: choose {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]}")
+    if not is_exported(folder):
+        if runtime not in ("auto", "torch"):
+            export = f"lavida models export {name} --out DIR"
+            raise InputError(f"--runtime {runtime} runs exported models, {name} is none: {export}, then --model DIR")
+        return False
+    if runtime == "torch":
+        raise InputError(f"{name} is an exported model, which PyTorch does not run: leave --runtime torch out")
+    if device not in ("auto", "cpu"):
+        raise InputError(f"{name} is an exported model, which runs on the CPU: leave --device {device} out")
+    return True
+
+
+def is_exported(folder: Path) -> bool:
+    """Whether `lavida models export` wrote it, damaged or not."""
+    return os.path.isfile(folder / MANIFEST) and not os.path.isfile(folder / "config.json")  # for odd paths, too
+
+
 def model_folder(model: str | Path, **place: Any) -> Path:
     """Where a model is that `load` takes; `place`: as `find` takes it. Raises InputError if it is nowhere."""
     if str(model) != "nano":
+        folder = Path(os.path.expanduser(model))
+        if is_exported(folder):
+            return folder
+        from lavida.checkpoints.hub import find  # brings PyTorch, as all that is no export does
+        from lavida.checkpoints.pretrained import GIVE
+
         return find(model, give=GIVE, **place)
     if not EMBEDDED.is_dir():
         raise InputError(f"the embedded model is missing: {EMBEDDED}; install lavida again, or give a model's folder")
@@ -84,6 +125,8 @@ class Detector:
     """
 
     def __init__(self, model: LavidaModel, *, name: str, device: torch.device):
+        from lavida.device import autocast  # PyTorch is not imported for exported models
+
         self.model = model.to(device).eval()
         self.name, self.device, self.autocast = name, device, autocast(device)
         self.motion: bool = model.config.motion
@@ -91,7 +134,18 @@ class Detector:
 
     def prepare(self) -> None:
         """Make answers faster (`Predictor`); later changes of the model's weights are then not seen."""
+        from lavida.model.predictor import Predictor
+
         self._prepared = Predictor(self.model, device=self.device)
+
+    @property
+    def clip_length(self) -> int:
+        """T, the most frames of a clip."""
+        return self._config.clip_length
+
+    @property
+    def _config(self) -> Any:
+        return self.model.config
 
     @property
     def knobs(self) -> dict[str, Any]:
@@ -181,7 +235,10 @@ class Detector:
                 if scored is not None:
                     scored(clip)
             stride = stride or steady_stride(builder.sampled)
-            return builder.finish(log, self._run_record(opened, anomalies, stride, threshold, clock, len(log.times)))
+            settings, versions, peak_gpu = self._surroundings()
+            settings = {"stride": stride, "threshold": threshold, "analysed_size": list(self._size(opened))} | settings
+            run = {"model": self.name, "settings": settings, "versions": versions, "peak_gpu_memory_mb": peak_gpu}
+            return builder.finish(log, run, clock)
 
     def stream(
         self,
@@ -223,7 +280,7 @@ class Detector:
     ) -> Iterator[ScoredClip]:
         template = None if templates is None else iter(templates)
         size = (source.info.height, source.info.width)
-        for clip in clips(frames, length=self.model.config.clip_length):
+        for clip in clips(frames, length=self.clip_length):
             with clock.stage("model"):
                 scored = self._scored_clip(clip, anomalies, None if template is None else next(template), size)
             yield scored
@@ -238,66 +295,76 @@ class Detector:
             anomalies: what counts as abnormal, checked by `check_categories`.
             size: height and width of the displayed frame, for masks.
         """
-        for clip in clips(with_motion(frames), length=self.model.config.clip_length):
+        for clip in clips(with_motion(frames), length=self.clip_length):
             yield self._scored_clip(clip, anomalies, None, size)
 
     def _scored_clip(
         self, clip: Clip, anomalies: Sequence[str], template: int | None, size: tuple[int, int]
     ) -> ScoredClip:
-        with torch.inference_mode():
-            output = self._forward(clip, anomalies, template)
-            return ScoredClip.of(clip, output, model=self.model, categories=anomalies, size=size)
+        return ScoredClip.of(clip, self._answer(clip, anomalies, template), size=size)
 
     def analysed_size(self, width: int, height: int) -> tuple[int, int]:
         """Height and width at which a source of this size in displayed pixels is analysed."""
-        config = self.model.config
+        config = self._config
         return analysis_size(width, height, long_side=config.frame_side, multiple=config.frame_multiple)
 
     def _size(self, source: Source) -> tuple[int, int]:
         return self.analysed_size(source.info.width, source.info.height)
 
-    def _forward(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> LavidaOutput:
-        answer = self.model if self._prepared is None else self._prepared
-        asked = {} if template is None else {"template": [template]}
-        try:
-            with self.autocast():
-                motion = None if clip.motion is None else clip.motion[None].to(self.device)
-                return answer(clip.frames[None].to(self.device), [list(anomalies)], motion=motion, **asked)
-        except torch.OutOfMemoryError as error:
-            raise InputError(
-                f"not enough memory on {self.device} for {len(anomalies)} categories: "
-                "give fewer at a time, free the device, or choose --device cpu"
-            ) from error
+    def _answer(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> Answer:
+        from lavida.asking import ask
 
-    def _run_record(
-        self, source: Source, asked: Sequence[str], stride: int | None, threshold: float, clock: StageClock, frames: int
-    ) -> dict[str, Any]:
-        """A `RunRecord` but for what the builder counts."""
-        contrast = source.info.contrast
-        return {
-            "source": str(source.info.path),
-            "model": self.name,
-            "categories": list(asked),
-            "settings": {
-                "stride": stride,
-                "threshold": threshold,
-                "analysed_size": list(self._size(source)),
-                "motion": self.motion,
-                "device": str(self.device),
-                "precision": "bf16" if has_fast_bf16(self.device) else "float32",
-            },
-            "versions": {"lavida": __version__, "torch": torch.__version__},
-            "width": source.info.width,
-            "height": source.info.height,
-            "fps": source.info.fps,
-            "stage_ms": clock.milliseconds() | (source.clock.milliseconds() if isinstance(source, ReadAhead) else {}),
-            "frames_per_second": round(frames / clock.elapsed(), 2),
-            "peak_memory_mb": peak_memory_mb(),
-            "peak_gpu_memory_mb": peak_gpu_memory_mb(self.device),
-            "contrast": None if contrast is None else [contrast.low, contrast.high],
-            "warnings": list(source.warnings),
-            "notes": list(getattr(source, "notes", ())),  # own sources may have none
-        }
+        return ask(
+            self.model,
+            clip,
+            anomalies,
+            prepared=self._prepared,
+            template=template,
+            device=self.device,
+            autocast=self.autocast,
+        )
+
+    def _surroundings(self) -> tuple[dict[str, Any], dict[str, str], float | None]:
+        """Settings and versions for the record of a run, and the peak of a GPU's memory."""
+        import torch
+
+        from lavida.device import peak_gpu_memory_mb
+        from lavida.model.kernels import has_fast_bf16
+
+        precision = "bf16" if has_fast_bf16(self.device) else "float32"
+        settings = {"motion": self.motion, "device": str(self.device), "runtime": "torch", "precision": precision}
+        return settings, {"torch": torch.__version__}, peak_gpu_memory_mb(self.device)
+
+
+class ExportedDetector(Detector):
+    """An exported model, asked without PyTorch; what needs the weights themselves is refused by an InputError."""
+
+    def __init__(self, exported: ExportedModel, *, name: str):
+        self.name, self.device = name, "cpu"
+        self._exported = exported
+        self.motion = exported.settings["motion"]
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name not in ("model", "autocast"):
+            raise AttributeError(name)
+        raise InputError(
+            f"this needs the model itself, and {self.name} is an export of it: give the model with --model"
+        )
+
+    def prepare(self) -> None:
+        """It is."""
+
+    @property
+    def _config(self) -> Any:
+        return SimpleNamespace(**self._exported.settings)
+
+    def _answer(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> Answer:
+        return self._exported.answer(clip.frames, anomalies, motion=clip.motion, template=template or 0)
+
+    def _surroundings(self) -> tuple[dict[str, Any], dict[str, str], float | None]:
+        model = self._exported
+        settings = {"motion": self.motion, "device": "cpu", "runtime": model.runtime, "precision": model.precision}
+        return settings, {model.package: model.version}, None
 
 
 def check_categories(anomalies: Sequence[str]) -> tuple[str, ...]:

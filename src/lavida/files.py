@@ -109,6 +109,16 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
         lock.release()
 
 
+def fingerprint(folder: Path) -> str:
+    """SHA-256 over the files of a saved model, its card aside: a folder may be trained anew under its old name."""
+    whole = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        whole.update(f"{path.relative_to(folder).as_posix()} {digest}\n".encode())
+    return whole.hexdigest()
+
+
 def check_target(target: str | Path, *, replaces: str) -> None:
     """Refuse before a long analysis what `atomic_folder` would refuse after it; nothing is made.
 

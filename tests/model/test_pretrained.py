@@ -13,8 +13,9 @@ from tiny import tiny_lavida
 from transformers import AutoModel
 
 from lavida.checkpoints import pretrained
-from lavida.checkpoints.pretrained import LavidaModel, adapter_card, fingerprint, model_card
+from lavida.checkpoints.pretrained import LavidaModel, adapter_card, model_card
 from lavida.errors import InputError
+from lavida.files import fingerprint
 
 SOURCES = {"mllm": "Qwen/Qwen2-VL-7B-Instruct", "vision": "facebook/sam2.1-hiera-small", "text": "my-clip"}
 

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from lavida.video.clips import analysis_size, clips
 from lavida.video.decode import Frame, open_source
@@ -27,7 +26,7 @@ def test_clips_cover_every_selected_frame_once_the_tail_and_short_videos_include
 
 def test_a_clip_holds_frames_channels_first_with_their_places_and_times():
     (clip,) = clips([frame(i, image=i % 2 == 0) for i in range(5)], length=8)
-    assert clip.frames.dtype == torch.uint8 and clip.frames.shape == (3, 3, 4, 6)
+    assert clip.frames.dtype == np.uint8 and clip.frames.shape == (3, 3, 4, 6)
     assert clip.frames[:, :, 0, 1].tolist() == [[0, 100, 200], [2, 102, 200], [4, 104, 200]]
     assert clip.indices.dtype == np.int64 and clip.indices.tolist() == [0, 2, 4]
     assert clip.times.dtype == np.float64 and clip.times.tolist() == [0, 0.2, 0.4]

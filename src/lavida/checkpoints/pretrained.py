@@ -1,7 +1,6 @@
 """A `LavidaModel` on disk and on the hub. Frozen parts stay in the package that carries them."""
 
 import errno
-import hashlib
 import os
 import re
 import tempfile
@@ -45,16 +44,6 @@ WHAT = {
     "vision": "vision encoder and mask decoder (Eq. 6, 9)",
     "text": "text encoder",
 }
-
-
-def fingerprint(folder: Path) -> str:
-    """SHA-256 over the files of a saved model, its card aside: a folder may be trained anew under its old name."""
-    whole = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        whole.update(f"{path.relative_to(folder).as_posix()} {digest}\n".encode())
-    return whole.hexdigest()
 
 
 class LavidaModel(LavidaNetwork):

@@ -17,6 +17,7 @@ from lavida.cli.options import (
     JsonOption,
     ModelOption,
     ProfileOption,
+    RuntimeOption,
     StrideOption,
     ThresholdOption,
 )
@@ -39,6 +40,7 @@ def detect(
     threshold: ThresholdOption = None,
     profile: ProfileOption = None,
     device: DeviceOption = "auto",
+    runtime: RuntimeOption = "auto",
     as_json: JsonOption = False,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write overlay.mp4.")] = True,
 ) -> int:
@@ -52,7 +54,7 @@ def detect(
         threshold = DEFAULT_THRESHOLD if threshold is None else threshold
         check_settings(stride=stride, threshold=threshold)
         scaled = None if profile is None else _profiled(profile, anomalies, threshold)
-        detector = load(model, device=device)
+        detector = load(model, device=device, runtime=runtime)
         ask = partial(detector.detect, anomalies=anomalies, stride=stride, threshold=threshold)
         if scaled is not None:
             ask = partial(scaled, ask)

@@ -18,6 +18,7 @@ from lavida.cli.options import (
     MotionOption,
     ProtocolOption,
     RayOption,
+    RuntimeOption,
     SettingsOption,
     WorkersOption,
 )
@@ -50,6 +51,7 @@ def evaluate(
     ] = None,
     motion: MotionOption = True,
     device: DeviceOption = "auto",
+    runtime: RuntimeOption = "auto",
     workers: WorkersOption = None,
     ray: RayOption = None,
     report: Annotated[bool, typer.Option("--report", help="Also write OUT/report.html.")] = False,
@@ -58,11 +60,11 @@ def evaluate(
     ] = False,
 ) -> None:
     """Measure a model or a trivial baseline on a benchmark."""
-    from lavida.checkpoints.pretrained import fingerprint
     from lavida.detector import check_categories, model_folder
     from lavida.evaluation import PROTOCOLS, Workers, open_benchmark
     from lavida.evaluation import evaluate as measure
     from lavida.evaluation.tables import print_comparison, sibling_results
+    from lavida.files import fingerprint
 
     places = Workers(count=workers, ray=ray)
     if name == "exposure":  # the earlier name of `lavida heldout`
@@ -79,10 +81,10 @@ def evaluate(
         start, key = _baseline(baseline, anomalies=anomalies, motion=motion), baseline
     else:
         folder = model_folder(model).resolve()  # workers may have another current folder
-        ask = partial(_detector, model, device=device, motion=motion, folder=folder)
+        ask = partial(_detector, model, device=device, runtime=runtime, motion=motion, folder=folder)
         if places.is_this_process:
             ask = cache(ask)  # the report asks the same model again
-        key = repr((fingerprint(folder), device, motion))  # never goes on with other weights
+        key = repr((fingerprint(folder), device, runtime, motion))  # never goes on with other weights
     benchmark = open_benchmark(name, root if places.is_this_process else root.resolve())
     with progress_bars() as progress:
         result = measure(
@@ -171,10 +173,10 @@ def _baseline(name: str, *, anomalies: list[str] | None, motion: bool) -> Callab
     return BASELINES[name]
 
 
-def _detector(model: str, *, device: str, motion: bool, folder: Path | None = None) -> Detector:
+def _detector(model: str, *, device: str, motion: bool, runtime: str = "auto", folder: Path | None = None) -> Detector:
     from lavida.detector import load
 
-    detector = load(folder or model, device=device)
+    detector = load(folder or model, device=device, runtime=runtime)
     detector.name = model
     detector.motion = detector.motion and motion
     return detector

@@ -9,7 +9,7 @@ from lavida.cli.options import print_help
 from lavida.errors import InputError, first_line
 from lavida.terminal import print_result
 
-models = typer.Typer(help="Models of pretrained checkpoints: put together, merged with an adapter, shared.")
+models = typer.Typer(help="Models: put together of checkpoints, merged with an adapter, shared, exported.")
 
 
 models.callback(invoke_without_command=True)(print_help)
@@ -87,6 +87,50 @@ def merge(
 
     merge_adapter(adapter, base=base, out=out)
     print_result(f"model saved in {out}")
+
+
+@models.command()
+def export(
+    model: Annotated[str, typer.Argument(help="nano, or the folder or hub id of a saved model.")],
+    out: Annotated[Path, typer.Option(help="Folder for the exported model.")],
+    clip: Annotated[
+        Path | None, typer.Option(help="A video on which both are compared; by default on made-up frames.")
+    ] = None,
+) -> None:
+    """Write a model as graphs that detect, scan and eval run without PyTorch, and compare both."""
+    from lavida.files import atomic_folder, check_target
+    from lavida.graphs.writing import check_installed, export_model
+    from lavida.runtime.manifest import MANIFEST, Manifest
+
+    check_target(out, replaces=MANIFEST)
+    check_installed()
+    from lavida.checkpoints.pretrained import LavidaModel
+    from lavida.detector import model_folder
+
+    folder = model_folder(model)
+    loaded = LavidaModel.from_pretrained(folder)
+    with atomic_folder(out, replaces=MANIFEST) as partial:
+        export_model(loaded, folder, partial)
+        lines = _compared(loaded, partial, clip)
+        size = Manifest.read(partial).size
+    print_result(f"model exported to {out}: {size / 2**20:,.0f} MiB in float32; lavida detect ... --model {out}")
+    print_result("\n".join(lines))
+
+
+def _compared(model: Any, folder: Path, clip: Path | None) -> list[str]:
+    """A line for each runtime that is installed; raises InputError if one says something else than PyTorch."""
+    from lavida.graphs.comparing import compare
+    from lavida.runtime.exported import ExportedModel
+    from lavida.runtime.session import installed
+
+    where = "made-up frames" if clip is None else clip.name
+    lines = []
+    for runtime in installed():
+        exported = ExportedModel(folder, runtime=runtime)
+        differences = compare(model, exported, source=clip)
+        most = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
+        lines.append(f"  {exported.package} {exported.version} against PyTorch on {where}, largest differences: {most}")
+    return lines or ["  not compared: neither onnxruntime nor openvino is installed"]
 
 
 def _sources(preset: str | None, given: dict[str, str | None]) -> tuple[dict[str, str], dict[str, Any]]:

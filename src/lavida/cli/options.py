@@ -10,7 +10,8 @@ from lavida.terminal import print_result
 AnomalyOption = Annotated[
     list[str], typer.Option("--anomaly", "-a", help="What counts as abnormal, in words; repeat for more.")
 ]
-ModelOption = Annotated[str, typer.Option(help="nano, or the folder or hub id of a saved model.")]
+ModelOption = Annotated[str, typer.Option(help="nano, the folder of a saved or exported model, or a hub id.")]
+RuntimeOption = Annotated[str, typer.Option(help="auto, torch, or for an exported model onnx, openvino.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, mps.")]
 StrideOption = Annotated[
     int | None, typer.Option(help="Analyse every N-th frame and the last; default: at least 5 a second.")

@@ -152,7 +152,7 @@ def _detect_again(
     """What the model marks in each frame, under the category with the highest score there."""
     wanted = set(frames)
     analysed = analysed_frames(video.frames, stride=stride)
-    clips = whole_clips(wanted, analysed=analysed, length=detector.model.config.clip_length)
+    clips = whole_clips(wanted, analysed=analysed, length=detector.clip_length)
     found = {}
     for clip in detector.stream(Excerpt(source, clips), video.categories, stride=stride):
         for t, frame in enumerate(clip.indices.tolist()):

@@ -130,7 +130,7 @@ def _detector_frames(
 
 def random_templates(video: str) -> Iterator[int]:
     """For each clip of a video one of the training templates, the same ones in every run."""
-    from lavida.model.prompt import TEMPLATES  # brings the language model's libraries, which baselines do without
+    from lavida.model.wording import TEMPLATES  # brings tokenizers, which baselines do without
 
     random = np.random.default_rng(crc32(video.encode()))
     while True:

@@ -67,9 +67,9 @@ class RunRecord(TypedDict, total=False):
     source: str  # the path as given
     model: str  # `nano`, or the folder or hub id of the model
     categories: list[str]  # what was looked for
-    # stride (null: by time), threshold, analysed_size (height, width), motion, device, precision
+    # stride (null: by time), threshold, analysed_size (height, width), motion, device, runtime, precision
     settings: dict[str, Any]
-    versions: dict[str, str]  # of lavida and torch
+    versions: dict[str, str]  # of lavida and what ran the model
     width: int  # displayed pixels
     height: int
     fps: float  # frames a second, as is usual in this source

@@ -62,7 +62,7 @@ class DetectorScorer:
 
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
-        self.clip_length: int = detector.model.config.clip_length
+        self.clip_length: int = detector.clip_length
         self.motion: bool = detector.motion
 
     def analysed_size(self, width: int, height: int) -> tuple[int, int]:

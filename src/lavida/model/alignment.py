@@ -11,7 +11,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-TOP_SHARE = 0.005  # presence = mean of this share of positions: small objects count, single pixels do not
+from lavida.model.kernels import at_least_one
+
+TOP_SHARE = 200  # presence = mean of one in so many positions: small objects count, single pixels do not
 
 
 class ClassifierEvidence(nn.Module):
@@ -86,4 +88,4 @@ class Alignment(nn.Module):
 def presence(evidence: torch.Tensor) -> torch.Tensor:
     """Is the category anywhere in the frame? `[B,T,K,h,w]` -> logits `[B,T,K]`: mean of the top positions."""
     flat = evidence.flatten(3)
-    return flat.topk(max(1, round(TOP_SHARE * flat.shape[-1])), -1).values.mean(-1)
+    return flat.topk(at_least_one((flat.shape[-1] + TOP_SHARE // 2) // TOP_SHARE), -1).values.mean(-1)

@@ -9,6 +9,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from transformers import AutoConfig, AutoModel, PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import ModelOutput
 
+from lavida.model.kernels import exporting
+
 STRIDES = (4, 8, 16, 32)
 
 
@@ -58,12 +60,12 @@ class EfficientNetLiteBackbone(PreTrainedModel):
     def forward(self, pixel_values: torch.Tensor, **kwargs) -> EfficientNetLiteOutput:
         """`pixel_values` `[N,3,H,W]`, both sides multiples of 32."""
         net = self.network
-        height = pixel_values.shape[-2]
         x = _active(net._conv_stem, pixel_values.contiguous(memory_format=torch.channels_last))
-        maps: dict[int, torch.Tensor] = {}
+        maps, stride = {}, net._conv_stem.stride[0]
         for block in net._blocks:
             x = _inverted_bottleneck(block, x)
-            maps[height // x.shape[-2]] = x  # the last map of each stride stays
+            stride *= block._depthwise_conv.stride[0]
+            maps[stride] = x  # the last map of each stride stays
         x = _active(net._conv_head, x)
         logits = F.conv2d(x, net._fc.weight[:, :, None, None], net._fc.bias)  # [N,1000,H/32,W/32]
         levels = tuple(maps[stride].permute(0, 2, 3, 1) for stride in STRIDES)
@@ -90,6 +92,9 @@ def _same_padded(conv: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
     It pads by one more after than before where the sum is odd. A row of zeros in front of the kernel makes both even.
     """
     kernel, stride = conv.kernel_size[0], conv.stride[0]
+    if exporting():  # sides are multiples of every stride; a graph has no kernels that grow
+        before, after = max(kernel - stride, 0) // 2, (max(kernel - stride, 0) + 1) // 2
+        return F.conv2d(F.pad(x, (before, after) * 2), conv.weight, conv.bias, conv.stride, groups=conv.groups)
     height, width = (max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[-2:])
     weight = F.pad(conv.weight, (width % 2, 0, height % 2, 0)) if height % 2 or width % 2 else conv.weight
     padding = (height + 1) // 2, (width + 1) // 2

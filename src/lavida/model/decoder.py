@@ -22,7 +22,7 @@ class Decoded:
     def best_mask(self) -> torch.Tensor:
         """`[N,H/4,W/4]`: the mask with the highest predicted IoU."""
         best = self.iou_scores.argmax(-1)
-        return self.mask_logits[torch.arange(len(best), device=best.device), best]
+        return self.mask_logits[torch.arange(best.shape[0], device=best.device), best]
 
     def expected_mask(self) -> torch.Tensor:
         """`[N,H/4,W/4]`: logits of the mean probability of the three masks, smoothed.
@@ -55,13 +55,13 @@ def decode_masks(
     fine, middle, coarse = f_v.levels
     grid = coarse.shape[-2:]
     if dense_prompt is None:
-        dense = sam2.prompt_encoder.no_mask_embed.weight.view(1, -1, 1, 1).expand(len(coarse), -1, *grid)
+        dense = sam2.prompt_encoder.no_mask_embed.weight.view(1, -1, 1, 1).expand(coarse.shape[0], -1, *grid)
     else:
         mask_size = (4 * grid[0], 4 * grid[1])
         dense = sam2.prompt_encoder.mask_embed(F.interpolate(dense_prompt, size=mask_size, mode="bilinear"))
     masks, iou, _, object_logits = sam2.mask_decoder(
         image_embeddings=coarse + sam2.no_memory_embedding.view(1, -1, 1, 1),
-        image_positional_embeddings=_positions(sam2, grid).expand(len(coarse), -1, -1, -1),
+        image_positional_embeddings=_positions(sam2, grid).expand(coarse.shape[0], -1, -1, -1),
         sparse_prompt_embeddings=f_proj[:, None],  # [N, 1, P, D_m]
         dense_prompt_embeddings=dense,
         multimask_output=True,

@@ -22,6 +22,35 @@ def attention_kernel(model: nn.Module) -> str | None:
     return getattr(model.config, "_attn_implementation", None)
 
 
+def exporting() -> bool:
+    """Whether the network is being traced into a graph, where only what its operators know can stand."""
+    return torch.onnx.is_in_onnx_export()
+
+
+def at_least_one(count: int | Tensor) -> int:
+    """`max(1, count)` for a number that in a graph is a tensor."""
+    return max(1, count) if isinstance(count, int) else count.clamp(min=1)
+
+
+def at_most(most: int, count: int | Tensor) -> int:
+    """`min(most, count)` for a number that in a graph is a tensor."""
+    return min(most, count) if isinstance(count, int) else count.clamp(max=most)
+
+
+def kth_smallest(values: Tensor, k: int) -> Tensor:
+    """The k-th smallest along the last axis, k from 1: `[..., N]` to `[...]`."""
+    if exporting():  # graphs have no other selection
+        return values.topk(k, dim=-1, largest=False).values[..., -1]
+    return values.kthvalue(k, -1).values
+
+
+def one_minus_exp(values: Tensor) -> Tensor:
+    """`1 - exp(values)`, exact near 0."""
+    if exporting():  # graphs have no expm1
+        return torch.tanh(-values / 2) * (1 + values.exp())
+    return -torch.expm1(values)
+
+
 def matmul_transposed(rows: Tensor, columns: Tensor) -> Tensor:
     """`rows @ columns.mT` in full float32, without autocast; `[..., N, D]`, `[..., M, D]` -> `[..., N, M]`."""
     with torch.autocast(rows.device.type, enabled=False):

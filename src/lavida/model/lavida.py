@@ -219,9 +219,12 @@ class LavidaNetwork(PreTrainedModel):
             categories: For each of the B its anomaly descriptions.
         """
         f_v = features.repeated(len(categories)) if features.clips == 1 else features
-        batch, length = f_v.clips, len(f_v.coarsest) // f_v.clips
-        texts = self.text_features(categories)
-        f_c, category_mask = texts.f_c, texts.valid  # [B, K, D_t], [B, K]
+        return self.decode_features(f_v, f_sem, self.text_features(categories))
+
+    def decode_features(self, f_v: VisionFeatures, f_sem: torch.Tensor, texts: TextFeatures) -> LavidaOutput:
+        """`decode` behind the text encoder, for as many clips as prompts: tensors alone."""
+        batch, length = f_v.clips, f_v.coarsest.shape[0] // f_v.clips
+        f_c, category_mask = texts.f_c, texts.valid
         coarse = f_v.coarsest.unflatten(0, (batch, length))
         f_a = self.frame_semantics(f_c, coarse)  # [B, T, K, D_a]
 
@@ -331,7 +334,7 @@ class LavidaNetwork(PreTrainedModel):
 
     def _evidence(self, f_v: VisionFeatures, texts: TextFeatures) -> tuple[torch.Tensor, torch.Tensor | None]:
         """The evidence of each category, and of its noun alone where the model tells them apart."""
-        shape = (f_v.clips, len(f_v.coarsest) // f_v.clips)
+        shape = (f_v.clips, f_v.coarsest.shape[0] // f_v.clips)
         class_logits = None if f_v.class_logits is None else f_v.class_logits.unflatten(0, shape)
         level = f_v.levels[1].unflatten(0, shape)
         if f_v.cues is None or texts.f_noun is None:

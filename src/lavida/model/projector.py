@@ -77,7 +77,7 @@ class QueryProjector(nn.Module):
 
     def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         """`tokens` `[N, 1+K, D_a]`, `mask` `[N, 1+K]` True where a token exists -> `[N, P, D_m]`."""
-        queries = self.queries.expand(len(tokens), -1, -1)
+        queries = self.queries.expand(tokens.shape[0], -1, -1)
         for block in self.blocks:
             queries, tokens = block(queries, tokens, mask)
         if self.last_look is not None:

@@ -1,6 +1,5 @@
 """`<SEG>` in the vocabulary, and the prompt around the video and the categories (paper, 3.5) as token ids."""
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -11,41 +10,32 @@ from torch import Tensor
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from lavida.errors import InputError
-
-SEG_TOKEN = "<SEG>"
-# `{c}` stands for the categories. The first one is the paper's and the only one used at test time.
-TEMPLATES = (
-    "Find the anomaly in this video. Anomaly types may contain {c}.",
-    "Is there anything abnormal in this video? It may be {c}.",
-    "Detect the abnormal objects or events in this video, such as {c}.",
-    "Watch the video and point out the anomaly. Possible anomalies: {c}.",
-    "In this scene the following counts as abnormal: {c}. Where is it?",
-    "Please locate any of these anomalies in the video: {c}.",
+from lavida.model.wording import (
+    ANSWER,
+    MAX_CATEGORY_TOKENS,
+    SEG_TOKEN,
+    TEMPLATES,
+    ChatFormat,
+    clean_category,
+    encode_categories,
+    encode_plain,
 )
-ANSWER = f"Sure, it is {SEG_TOKEN}."
-MAX_CATEGORY_TOKENS = 32
+
+__all__ = [
+    "ANSWER",
+    "IGNORED",
+    "MAX_CATEGORY_TOKENS",
+    "SEG_TOKEN",
+    "TEMPLATES",
+    "ChatFormat",
+    "EncodedPrompt",
+    "add_seg_token",
+    "clean_category",
+    "encode_plain",
+    "encode_prompt",
+]
+
 IGNORED = -100
-
-
-@dataclass(frozen=True)
-class ChatFormat:
-    """How one family of MLLMs writes a conversation about one video: its markup, special tokens included.
-
-    Attributes:
-        before_video: From the start to the clip.
-        video_token: The placeholder that visual tokens replace.
-        after_video: Between the clip and the question.
-        before_answer: From the question to the answer, the prompt for generation.
-        answer_start: What the answer begins with and the prompt for generation does not end with.
-        after_answer: The end of the assistant's turn.
-    """
-
-    before_video: str
-    video_token: str
-    before_answer: str
-    after_answer: str
-    after_video: str = ""
-    answer_start: str = ""
 
 
 @dataclass(frozen=True)
@@ -88,34 +78,6 @@ def add_seg_token(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) ->
     return seg_id
 
 
-def clean_category(text: str) -> str:
-    """One line of visible text: control characters, line breaks and lone surrogates become single spaces.
-
-    Raises:
-        InputError: If nothing visible is left.
-    """
-    spaced = "".join(" " if unicodedata.category(ch) in ("Cc", "Cs", "Zl", "Zp") else ch for ch in text)
-    cleaned = " ".join(spaced.split())
-    if all(unicodedata.category(ch)[0] in "CZ" for ch in cleaned):
-        raise InputError(f"empty anomaly category: {text!r}; describe the anomaly in a word or a sentence")
-    return cleaned
-
-
-def encode_plain(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    """Token ids of `text` as ordinary characters: no added token, special or not, is ever recognised in it.
-
-    `split_special_tokens=True` would still recognise added tokens that are not marked special, so the
-    backend's own steps are run without its added vocabulary.
-    """
-    backend = tokenizer.backend_tokenizer
-    if backend.normalizer is not None:
-        text = backend.normalizer.normalize_str(text)
-    words = [text]
-    if backend.pre_tokenizer is not None:
-        words = [word for word, _ in backend.pre_tokenizer.pre_tokenize_str(text)]
-    return [token.id for word in words for token in backend.model.tokenize(word)]
-
-
 def encode_prompt(
     tokenizer: PreTrainedTokenizerBase,
     categories: Sequence[str],
@@ -153,7 +115,7 @@ def encode_prompt(
             count = sum(map(int, run))
             visual += range(len(ids), len(ids) + count)
             ids += [video_id] * count
-    ids += _encode_categories(tokenizer, categories)
+    ids += encode_categories(tokenizer.backend_tokenizer, categories)
     ids += _encode_markup(tokenizer, after + chat.before_answer)
     answer = _encode_markup(tokenizer, chat.answer_start + ANSWER + chat.after_answer)
     return EncodedPrompt(
@@ -173,11 +135,3 @@ def _token_id(tokenizer: PreTrainedTokenizerBase, token: str) -> int:
 
 def _encode_markup(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False)["input_ids"]
-
-
-def _encode_categories(tokenizer: PreTrainedTokenizerBase, categories: Sequence[str]) -> list[int]:
-    ids: list[int] = []
-    for i, category in enumerate(categories):
-        ids += encode_plain(tokenizer, ",") if i else []
-        ids += encode_plain(tokenizer, " " + clean_category(category))[:MAX_CATEGORY_TOKENS]
-    return ids

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lavida.model.kernels import one_minus_exp
+
 PEAKS = (3, 5, 9)  # side of the window in which a peak of the noun's map is the highest: things closer count as one
 SURE = (0.0, 2.0)  # logits from which a peak counts
 STATISTICS = 7 + len(PEAKS) * len(SURE)
@@ -93,7 +95,7 @@ def qualified(noun: torch.Tensor, qualifiers: torch.Tensor, present: torch.Tenso
     """
     log_probability = F.logsigmoid(qualifiers.float()).masked_fill(~present[:, None, :, :, None, None], 0).sum(3)
     log_probability = log_probability + F.logsigmoid(noun.float())
-    both = log_probability - torch.log(-torch.expm1(log_probability.clamp(max=-1e-6)))  # [B, T, K, h, w]
+    both = log_probability - torch.log(one_minus_exp(log_probability.clamp(max=-1e-6)))  # [B, T, K, h, w]
     return torch.where(present.any(-1)[:, None, :, None, None], both, noun.float())
 
 
@@ -166,4 +168,4 @@ def _coordinates(like: torch.Tensor) -> torch.Tensor:
     """x and y of each position in -1..1, `[N,2,h,w]`."""
     height, width = like.shape[-2:]
     y, x = (torch.arange(n, device=like.device, dtype=like.dtype).add(0.5).mul(2 / n).sub(1) for n in (height, width))
-    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)]).expand(len(like), -1, -1, -1)
+    return torch.stack([x.expand(height, width), y[:, None].expand(height, width)]).expand(like.shape[0], -1, -1, -1)

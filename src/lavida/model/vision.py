@@ -15,6 +15,8 @@ from torch.nn import functional as F
 from transformers import Sam2Model
 from transformers.models.sam2.modeling_sam2 import Sam2VisionNeck
 
+from lavida.model.kernels import at_least_one, exporting, kth_smallest
+
 FEATURES = 7
 CUES = 13
 SPEED = 10.0  # log(1 + SPEED * s): a slow walk is about 0.1 frame heights a second, a fast object 1
@@ -131,17 +133,29 @@ def vision_cues(frames: torch.Tensor, motion: torch.Tensor | None) -> torch.Tens
 
 def _around(maps: torch.Tensor) -> torch.Tensor:
     """The mean over about a quarter of the picture around each place of `[N,C,h,w]`."""
-    reach = max(1, maps.shape[-2] // 8)
+    reach = at_least_one(maps.shape[-2] // 8)
+    if exporting():  # a graph's pooling has one size for good
+        down, across = (_band(n, reach, maps) for n in maps.shape[-2:])
+        return down @ maps @ across.T
     return F.avg_pool2d(maps, 2 * reach + 1, stride=1, padding=reach, count_include_pad=False)
+
+
+def _band(n: int, reach: int, like: torch.Tensor) -> torch.Tensor:
+    """`[n,n]`: each row averages the places within `reach` of its own."""
+    at = torch.arange(n, device=like.device)
+    near = ((at[:, None] - at).abs() <= reach).to(like.dtype)
+    return near / near.sum(1, keepdim=True)
 
 
 def motion_features(motion: torch.Tensor) -> torch.Tensor:
     """`[N,4,h,w]` -> `[N,7,h,w]`: own and relative speed, direction, change, and how much moves in the scene."""
     velocity = motion[:, :2].float()
-    camera = velocity.flatten(2).median(-1).values[..., None, None]  # most of a picture is not the moving object
+    places = velocity.shape[-2] * velocity.shape[-1]
+    # the lower median: most of a picture is not the moving object
+    camera = kth_smallest(velocity.flatten(2), (places + 1) // 2)[..., None, None]
     own = velocity - camera
     speed = own.norm(dim=1, keepdim=True)
-    fastest = speed.flatten(1).kthvalue(max(1, round(0.98 * speed[0].numel())), -1).values[:, None, None, None]
+    fastest = -kth_smallest(-speed.flatten(1), places - (98 * places + 50) // 100 + 1)[:, None, None, None]
     mean = speed.mean((2, 3), keepdim=True)
     direction = own / (speed + 0.05)
     scene = torch.cat([_log(mean), _log(fastest)], 1).expand(-1, -1, *speed.shape[-2:])

@@ -11,16 +11,21 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from lavida import __version__, parallel
-from lavida.checkpoints.pretrained import fingerprint
-from lavida.detector import DEFAULT_THRESHOLD, EMBEDDED, check_categories, check_settings, model_folder
-from lavida.device import choose_device
+from lavida.detector import (
+    DEFAULT_THRESHOLD,
+    EMBEDDED,
+    check_categories,
+    check_runtime,
+    check_settings,
+    model_folder,
+)
 from lavida.errors import InputError
+from lavida.files import fingerprint
 from lavida.parallel import Failure
 from lavida.scan.addresses import absolute, partition, printable
 from lavida.scan.dataset import DataSet
@@ -61,6 +66,7 @@ def scan(
     stride: int | None = None,
     threshold: float = DEFAULT_THRESHOLD,
     device: str = "auto",
+    runtime: str = "auto",
     workers: int | None = None,
     ray: str | None = None,
     overwrite: bool = False,
@@ -77,10 +83,11 @@ def scan(
         sources: folders, globs, manifests or files, here or at any address of fsspec; see `list_videos`.
         anomalies: what counts as abnormal.
         out: address of the data set; see `DataSet`.
-        model: as `lavida.load` takes it, like `device`.
+        model: as `lavida.load` takes it, like `device` and `runtime`.
         stride: as `Detector.detect` takes it, like `threshold`.
         threshold: see `stride`.
         device: see `model`.
+        runtime: see `model`.
         workers: processes that score, on `ray`; see `parallel.run`.
         ray: see `workers`.
         overwrite: begin again, removing the results in `out`.
@@ -102,19 +109,21 @@ def scan(
         raise InputError(f"--settle {settle:g} is out of range: choose 0 or more seconds")
     parallel.check_workers(workers)
     on_ray = ray is not None or (workers or 1) > 1
-    _check_device(device, on_ray=on_ray)
     folder = Path(os.path.abspath(model_folder(model)))
+    exported = check_runtime(folder, name=model, runtime=runtime, device=device)
+    if not exported:
+        _check_device(device, on_ray=on_ray)
     data = DataSet(absolute(str(out), base=os.getcwd()))
     listing = list_videos([str(source) for source in sources])
     named = model if folder == EMBEDDED else str(folder)
     identity: dict[str, Any] = {"root": printable(listing.root), "model": named, "model_sha256": fingerprint(folder)}
     identity |= {"categories": list(categories), "settings": {"stride": stride, "threshold": threshold}}
-    start = StartScanWorker(data.store.address, named, categories, stride, threshold, device=device, settle=settle)
+    start = StartScanWorker(data.store.address, named, categories, stride, threshold, device, runtime, settle)
     with data.store.claimed(), nullcontext() if say is None else said_log("lavida.scan", say):
         claim(data, identity, overwrite=overwrite)
         work = _Scan(data, listing, identity, ledger=None if on_ray else CrashLedger(data.store))
         with work.recorded(started):
-            gpu = {"cpu": False, "auto": None}.get(device, True)
+            gpu = False if exported else {"cpu": False, "auto": None}.get(device, True)
             work.go(lambda todo: parallel.run(todo, start, workers=workers, ray=ray, gpu=gpu), progress)
     return work.report
 
@@ -239,7 +248,7 @@ class _Scan:
             "left_for_the_next_run": len(report.left),
             "left_out": report.left_out,
         }
-        versions = {"lavida": __version__, "torch": torch.__version__, "python": platform.python_version()}
+        versions = {"lavida": __version__, "torch": version("torch"), "python": platform.python_version()}
         self._data.write_run(
             {"command": "scan", **self._identity, "versions": versions, "complete": complete, **counts}
             | {"last_run": this_run}
@@ -249,6 +258,8 @@ class _Scan:
 
 def _check_device(device: str, *, on_ray: bool) -> None:
     if not on_ray:
+        from lavida.device import choose_device  # brings PyTorch
+
         choose_device(device)
     elif device not in ("auto", "cpu", "cuda"):
         raise InputError(f"device {device} cannot be used with several workers: give auto, cpu or cuda")

@@ -55,10 +55,11 @@ class StartScanWorker:
     stride: int | None
     threshold: float
     device: str
+    runtime: str
     settle: float  # a source that changed less than this many seconds ago is still growing
 
     def __call__(self) -> ScanWorker:
-        return ScanWorker(load(self.model, device=self.device), self)
+        return ScanWorker(load(self.model, device=self.device, runtime=self.runtime), self)
 
 
 class ScanWorker:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 
 from lavida.video.decode import Frame
 
@@ -20,10 +20,10 @@ class Clip:
         motion: float16 `[T, 4, H/4, W/4]` (`motion_field`), None where the frames came without theirs.
     """
 
-    frames: torch.Tensor
-    indices: np.ndarray
-    times: np.ndarray
-    motion: torch.Tensor | None = None
+    frames: NDArray[np.uint8]
+    indices: NDArray[np.int64]
+    times: NDArray[np.float64]
+    motion: NDArray[np.float16] | None = None
 
 
 def clips(frames: Iterable[Frame], *, length: int) -> Iterator[Clip]:
@@ -50,8 +50,8 @@ def _clip(selected: list[Frame]) -> Clip:
     images = np.stack([frame.image for frame in selected if frame.image is not None])  # [T, H, W, 3]
     fields = [frame.motion for frame in selected if frame.motion is not None]
     return Clip(
-        motion=torch.from_numpy(np.stack(fields)) if len(fields) == len(selected) else None,
-        frames=torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(),  # [T, 3, H, W]
+        motion=np.stack(fields) if len(fields) == len(selected) else None,
+        frames=np.ascontiguousarray(images.transpose(0, 3, 1, 2)),  # [T, 3, H, W]
         indices=np.array([frame.index for frame in selected], dtype=np.int64),
         times=np.array([frame.time_s for frame in selected], dtype=np.float64),
     )

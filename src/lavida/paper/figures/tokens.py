@@ -55,7 +55,7 @@ def look(detector: Detector, source: Source, frames: Sequence[int], *, title: st
             raise InputError(f"frame {frame} cannot be read: {info.path}; choose another time with --at")
         first = int(clip.indices[0])
         with torch.inference_mode(), detector.autocast():
-            (tokens,) = detector.model.semantics.token_map(clip.frames[None].to(detector.device))
+            (tokens,) = detector.model.semantics.token_map(torch.from_numpy(clip.frames)[None].to(detector.device))
         of_first = FrameTokens(
             picture=read_frames(source, [first], size=picture_size(info))[first],
             density=tokens.density[0].float().cpu().numpy(),

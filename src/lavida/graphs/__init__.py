@@ -1,0 +1,1 @@
+"""A saved model as graphs that run without PyTorch, written and compared."""

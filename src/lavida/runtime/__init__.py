@@ -1,0 +1,1 @@
+"""An exported model without PyTorch: the same answers from ONNX Runtime or OpenVINO."""

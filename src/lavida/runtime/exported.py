@@ -1,0 +1,163 @@
+"""An exported model that is asked about clips: the forward pass over its four graphs."""
+
+from collections.abc import Sequence
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lavida.answer import Answer, Floats
+from lavida.model.phrase import split_phrase
+from lavida.runtime.manifest import GRAPHS, Manifest
+from lavida.runtime.preparation import cells, fit_grid, patches, positions, prompt, read_tokenizer, text_batch
+from lavida.runtime.session import PACKAGES, choose_runtime, open_session
+
+Array = NDArray[Any]
+PIXELS_AT_ONCE = 2 * 704 * 384  # as `model.predictor`: more frames would only take memory
+MOST_REMEMBERED = 20_000
+
+
+class ExportedModel:
+    """The graphs of a folder that `lavida models export` wrote, in ONNX Runtime or OpenVINO.
+
+    Args:
+        folder: Where it is.
+        runtime: `onnx`, `openvino` or `auto`: the first of them that is installed.
+        precision: `float32`, or for OpenVINO `bf16`.
+
+    Raises:
+        InputError: The folder is damaged, or the runtime is not installed.
+    """
+
+    def __init__(self, folder: Path, *, runtime: str = "auto", precision: str = "float32") -> None:
+        self.manifest = Manifest.read(folder)
+        self.runtime, self.precision = choose_runtime(runtime), precision
+        self.package = PACKAGES[self.runtime]
+        self.version = version(self.package)
+        self.settings = self.manifest.model
+        self._sessions = {
+            name: open_session(folder / f"{name}.onnx", self.runtime, precision=precision) for name in GRAPHS
+        }
+        self._tokenizer = read_tokenizer(folder / "tokenizer")
+        self._text_tokenizer = read_tokenizer(folder / "text_tokenizer")
+        self._features: dict[str, Array] = {}
+
+    def answer(
+        self, frames: Array, categories: Sequence[str], *, motion: Array | None = None, template: int = 0
+    ) -> Answer:
+        """Read a clip.
+
+        Args:
+            frames: uint8 `[T, 3, H, W]`, sides multiples of 32.
+            categories: K texts.
+            motion: `[T, 4, H/4, W/4]` (`video.motion.motion_field`); None: unknown.
+            template: Index into `TEMPLATES`.
+        """
+        found = self.outputs(frames, categories, motion=motion, template=template)
+        frame_logits, by_category = found["frame_logits"], np.zeros((len(frames), len(categories)), np.float32)
+        evidence = found.get("evidence")
+        if evidence is not None:  # the strongest category has the frame's own score, others as much less as they are
+            by_category = found["category_logits"] - found["category_logits"].max(-1, keepdims=True)
+        calibrated = self._calibrated(frame_logits)
+        return Answer(
+            frame_logits=calibrated,
+            scores=sigmoid(calibrated),
+            category_scores=sigmoid(self._calibrated(frame_logits[:, None] + by_category)),
+            pixel_logits=found["pixel_logits"],
+            pixel_maps=lambda: found["pixel_maps"],
+            strongest=None if evidence is None else partial(_strongest, evidence),
+            clean_masks=self.settings["clean_masks"],
+        )
+
+    def _calibrated(self, logits: Floats) -> Floats:
+        bias, temperature = (np.float32(self.settings[f"calibration_{name}"]) for name in ("bias", "temperature"))
+        return (logits - bias) / temperature
+
+    def outputs(
+        self, frames: Array, categories: Sequence[str], *, motion: Array | None = None, template: int = 0
+    ) -> dict[str, Floats]:
+        """What the decoder says of the T frames of a clip, by the names of its outputs; logits, not calibrated.
+
+        `frame_logits` `[T]`, `pixel_logits` and `pixel_maps` `[T, H/4, W/4]`, and with alignment `category_logits`
+        `[T, K]` and `evidence` `[T, K, H/8, W/8]`. Arguments as in `answer`.
+        """
+        texts = {"f_sem": self.f_sem(frames, categories, template=template), **self._text_inputs(categories)}
+        step = max(1, PIXELS_AT_ONCE // (frames.shape[2] * frames.shape[3]))
+        parts = []
+        for start in range(0, len(frames), step):
+            some = slice(start, start + step)
+            seen = self.encode(frames[some], None if motion is None else motion[some])
+            parts.append(self._run(GRAPHS.decoder, seen | texts))
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+    def encode(self, frames: Array, motion: Array | None) -> dict[str, Array]:
+        """f_v of frames (Eq. 6)."""
+        inputs = {"frames": frames}
+        if self.settings["motion"]:
+            height, width = (side // 4 for side in frames.shape[2:])
+            unknown = np.zeros((len(frames), 4, height, width), np.float32)
+            inputs["motion"] = unknown if motion is None else motion.astype(np.float32)
+        return self._run(GRAPHS.vision, inputs)
+
+    def f_sem(self, frames: Array, categories: Sequence[str], *, template: int = 0) -> Array:
+        """`[D_llm]` (Eq. 3-5)."""
+        family, ratio = self.settings["family"], self.settings["compression_ratio"]
+        cell = family["patch"] * family["merge"]
+        grid = fit_grid(*frames.shape[2:], cell=cell, most=self.settings["tokens_per_pair"])
+        pixels = patches(frames, grid, family)
+        count = len(pixels) * grid[0] * grid[1]
+        kept = count if ratio >= 1 else max(1, int(ratio * count))
+        before, after = prompt(self._tokenizer, categories, family, template=template)
+        inputs = {
+            "patches": pixels,
+            "cells": cells(grid, family["merge"]),
+            "slots": np.arange(kept),
+            "before": before,
+            "after": after,
+            "positions": positions(len(before), (len(pixels), *grid), len(after)),
+        }
+        return self._run(GRAPHS.language, inputs)["f_sem"]
+
+    def _text_inputs(self, categories: Sequence[str]) -> dict[str, Array]:
+        inputs = {"f_c": self.features(categories)}
+        if not self.settings["qualifiers"]:
+            return inputs
+        phrases = [split_phrase(text) for text in categories]
+        inputs["f_noun"] = self.features([phrase.noun for phrase in phrases])
+        most = max(1, *(len(phrase.qualifiers) for phrase in phrases))
+        count, dim = inputs["f_c"].shape
+        qualifiers, named = (np.zeros((count, most, dim), np.float32) for _ in range(2))
+        present = np.zeros((count, most), bool)
+        for i, phrase in enumerate(phrases):
+            if given := len(phrase.qualifiers):
+                qualifiers[i, :given] = self.features(phrase.qualifiers)
+                named[i, :given] = self.features(phrase.named)
+                present[i, :given] = True
+        return inputs | {"f_qualifier": qualifiers, "f_named": named, "present": present}
+
+    def features(self, texts: Sequence[str]) -> Array:
+        """f_c `[K, D_t]`; each text is encoded once."""
+        if new := [text for text in dict.fromkeys(texts) if text not in self._features]:
+            if len(self._features) + len(new) > MOST_REMEMBERED:
+                self._features.clear()
+                new = list(dict.fromkeys(texts))
+            batch = text_batch(self._text_tokenizer, new, most=self.settings["text_tokens"])
+            self._features |= dict(zip(new, self._run(GRAPHS.text, batch)["features"], strict=True))
+        return np.stack([self._features[text] for text in texts])
+
+    def _run(self, graph: str, inputs: dict[str, Array]) -> dict[str, Array]:
+        wanted = {name: inputs[name] for name in self.manifest.inputs(graph)}
+        return dict(zip(self.manifest.outputs(graph), self._sessions[graph].run(wanted), strict=True))
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """Without overflow at either end."""
+    small = np.exp(-np.abs(logits))
+    return np.where(logits >= 0, 1, small) / (1 + small)
+
+
+def _strongest(evidence: Floats, t: int) -> NDArray[np.uint8]:
+    return evidence[t].argmax(0).astype(np.uint8)

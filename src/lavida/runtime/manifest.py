@@ -1,0 +1,82 @@
+"""The manifest of an exported model: what is in the folder, and what the runtime must know of the model."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from lavida.errors import InputError, reason
+
+MANIFEST = "manifest.json"
+FORMAT = 1
+SETTINGS = (  # of the model
+    "clip_length frame_side frame_multiple motion qualifiers compression_ratio tokens_per_pair text_tokens "
+    "calibration_bias calibration_temperature clean_masks family"
+).split()
+
+
+class _Graphs(NamedTuple):
+    vision: str = "vision"
+    decoder: str = "decoder"
+    text: str = "text"
+    language: str = "language"
+
+
+GRAPHS = _Graphs()
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A folder that `lavida models export` wrote.
+
+    Attributes:
+        folder: Where it is.
+        content: All of `manifest.json`.
+    """
+
+    folder: Path
+    content: dict[str, Any]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all graphs."""
+        return sum(graph["bytes"] for graph in self.content["graphs"].values())
+
+    @property
+    def model(self) -> dict[str, Any]:
+        return self.content["model"]
+
+    def inputs(self, graph: str) -> list[str]:
+        return list(self.content["graphs"][graph]["inputs"])
+
+    def outputs(self, graph: str) -> list[str]:
+        return self.content["graphs"][graph]["outputs"]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """Raises InputError for a folder that is none, is damaged or was written by a newer lavida."""
+        path = folder / MANIFEST
+        mend = "export it again with: lavida models export MODEL --out DIR"
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if (version := content["format"]) != FORMAT:
+                raise InputError(f"the export in {folder} has format {version}, not {FORMAT}; {mend}")
+            graphs, model = content["graphs"], content["model"]
+            missing = [name for name in SETTINGS if name not in model]
+            short = [name for name in GRAPHS if not _whole(folder, graphs[name])]
+        except FileNotFoundError as error:
+            raise InputError(f"no exported model: {folder} has no {MANIFEST}; {mend}") from error
+        except InputError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"damaged export: {path} cannot be read ({reason(error)}); {mend}") from error
+        if missing:
+            raise InputError(f"damaged export: {path} does not tell {missing[0]}; {mend}")
+        if short:
+            raise InputError(f"damaged export: {folder / graphs[short[0]]['file']} is missing or cut short; {mend}")
+        return cls(folder, content)
+
+
+def _whole(folder: Path, graph: dict[str, Any]) -> bool:
+    path = folder / graph["file"]
+    return path.is_file() and path.stat().st_size == graph["bytes"] and bool(graph["inputs"]) and bool(graph["outputs"])

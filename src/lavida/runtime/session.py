@@ -1,0 +1,88 @@
+"""One graph in ONNX Runtime or OpenVINO: named arrays in, named arrays out."""
+
+import os
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lavida.errors import InputError, first_line
+
+Array = NDArray[Any]
+PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
+
+
+class Session(Protocol):
+    """Runs a graph."""
+
+    def run(self, inputs: Mapping[str, Array]) -> Sequence[Array]: ...
+
+
+class OnnxSession:
+    """In ONNX Runtime, on the CPU."""
+
+    def __init__(self, path: Path, threads: int) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores, too
+        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def run(self, inputs: Mapping[str, Array]) -> Sequence[Array]:
+        return self._session.run(None, dict(inputs))
+
+
+class OpenVinoSession:
+    """In OpenVINO, on the CPU."""
+
+    def __init__(self, path: Path, threads: int, precision: str) -> None:
+        import openvino
+
+        settings = {
+            "INFERENCE_NUM_THREADS": threads,
+            "INFERENCE_PRECISION_HINT": {"float32": "f32"}.get(precision, precision),
+            "PERFORMANCE_HINT": "LATENCY",
+        }
+        self._compiled = openvino.Core().compile_model(path, "CPU", settings)
+        self._request = self._compiled.create_infer_request()
+
+    def run(self, inputs: Mapping[str, Array]) -> Sequence[Array]:
+        found = self._request.infer(dict(inputs))
+        return [np.array(found[output]) for output in self._compiled.outputs]  # the request's own are overwritten
+
+
+def installed() -> list[str]:
+    """The runtimes that can be used here."""
+    return [runtime for runtime, package in PACKAGES.items() if find_spec(package)]
+
+
+def choose_runtime(name: str) -> str:
+    """`auto` takes the first of `PACKAGES` that is installed. Raises InputError if it or none is installed."""
+    if name == "auto":
+        if not installed():
+            raise InputError("an exported model needs onnxruntime or openvino: pip install 'lavida[onnx]'")
+        return installed()[0]
+    package = PACKAGES[name]
+    if find_spec(package) is None:
+        raise InputError(f"--runtime {name} needs {package}, which is not installed: pip install 'lavida[{name}]'")
+    return name
+
+
+def open_session(path: Path, runtime: str, *, precision: str) -> Session:
+    """Raises InputError if the graph cannot be read."""
+    try:
+        return OnnxSession(path, threads()) if runtime == "onnx" else OpenVinoSession(path, threads(), precision)
+    except Exception as error:  # neither has one type for a damaged file
+        raise InputError(f"damaged export: {path} cannot be read ({first_line(error)}); export it again") from error
+
+
+def threads() -> int:
+    """As many as OpenMP would use."""
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(given) if given.isdigit() and int(given) else available

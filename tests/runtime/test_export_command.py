@@ -1,0 +1,73 @@
+"""`lavida models export`: a whole folder or none, and what stands in the way of one."""
+
+import json
+from importlib.util import find_spec
+
+import pytest
+from tiny import tiny_lavida
+
+from lavida.cli import run
+from lavida.errors import InputError
+from lavida.files import fingerprint
+from lavida.graphs.writing import exportable_family
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+
+@pytest.mark.slow
+def test_a_model_is_exported_and_compared_and_replaces_an_earlier_one(tmp_path, capsys):
+    source, out = tmp_path / "model", tmp_path / "exported"
+    tiny_lavida(clip_length=3).save_pretrained(source)
+    out.mkdir()
+    (out / "manifest.json").write_text("{}")
+    (out / "earlier.onnx").touch()
+    assert run(["models", "export", str(source), "--out", str(out)]) == 0
+    assert not (out / "earlier.onnx").exists()
+    told = capsys.readouterr()
+    assert "onnxruntime" in told.out and "against PyTorch on made-up frames, largest differences: f_sem" in told.out
+    assert "Warning" not in told.err
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["source_sha256"] == fingerprint(source) and manifest["precision"] == "float32"
+    assert manifest["opset"] >= 18 and set(manifest["graphs"]) == {"vision", "decoder", "text", "language"}
+    frames = manifest["graphs"]["vision"]["inputs"]["frames"]
+    assert frames == {"dtype": "uint8", "shape": ["frames", 3, "height", "width"]}
+    assert manifest["model"]["calibration_temperature"] == 1.0 and manifest["model"]["clip_length"] == 3
+    for folder in manifest["tokenizers"]:
+        assert (out / folder / "tokenizer.json").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["exported", "model"]
+
+
+@pytest.mark.slow
+def test_nothing_is_left_of_an_export_that_says_something_else(tmp_path, capsys, monkeypatch):
+    source, out = tmp_path / "model", tmp_path / "exported"
+    tiny_lavida().save_pretrained(source)
+    monkeypatch.setattr("lavida.graphs.comparing.MOST", -1.0)
+    assert run(["models", "export", str(source), "--out", str(out)]) == 2
+    assert "scores differ by" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_foreign_folder_is_left_alone(tmp_path, capsys):
+    (tmp_path / "letter.txt").write_text("dear")
+    assert run(["models", "export", "nano", "--out", str(tmp_path)]) == 2
+    assert "empty it or choose another folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({"use_f_sem": False}, "use_f_sem false"),
+        ({"static_patch_drop": 0.01}, "static_patch_drop"),
+        ({"mllm_dtype": "bfloat16"}, "its language model in bfloat16"),
+    ],
+)
+def test_what_stands_in_the_way_is_named(changes, part):
+    with pytest.raises(InputError, match=f"cannot be exported yet: {part} stands in the way"):
+        exportable_family(tiny_lavida(**changes))
+
+
+def test_what_an_export_needs_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("lavida.graphs.writing.find_spec", lambda name: None if name == "onnx" else find_spec(name))
+    assert run(["models", "export", "nano", "--out", str(tmp_path / "out")]) == 2
+    assert "pip install 'lavida[export]'" in capsys.readouterr().err

@@ -1,0 +1,150 @@
+"""A detector without PyTorch: loaded, asked, and refused where it cannot answer."""
+
+import json
+import shutil
+import subprocess
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import lavida
+from lavida.cli import run
+from lavida.errors import InputError
+from lavida.graphs.comparing import made_up_frames
+
+pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.slow
+
+CATEGORIES = ["dog", "red car on the left", "smoke"]
+WITHOUT = """
+import json, sys
+import lavida
+model, source, out = sys.argv[1:]
+detection = lavida.load(model).detect(source, ["dog", "red car on the left"])
+detection.save(out)
+print(json.dumps([name for name in ("torch", "transformers", "safetensors") if name in sys.modules]))
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """Twelve pictures in which things move."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i, frame in enumerate(made_up_frames(12, size=(90, 120))):
+        Image.fromarray(frame).save(folder / f"{i:02}.png")
+    return folder
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_the_same_detection(pair, source, runtime):
+    if runtime == "openvino":
+        pytest.importorskip("openvino")
+    _, folder = pair("whole")
+    exported = lavida.load(folder, runtime=runtime)
+    plain = lavida.load(folder.parent / "source", device="cpu")
+    plain.autocast = nullcontext  # bf16 would hide what is compared
+    one, other = (
+        detector.detect(source, CATEGORIES, stride=2, threshold=0.3, pixel_maps=True) for detector in (plain, exported)
+    )
+    np.testing.assert_allclose(other.scores, one.scores, atol=1e-3)
+    np.testing.assert_allclose(other.category_scores, one.category_scores, atol=1e-3)
+    np.testing.assert_allclose(other.pixel_maps, one.pixel_maps, atol=0.02)  # float16
+    events = [[(event.category, event.start_s, event.end_s) for event in found.events()] for found in (one, other)]
+    assert events[0] == events[1] and events[0]
+    assert len(one.candidates) == len(other.candidates)
+    assert other.run["settings"]["runtime"] == runtime and other.run["settings"]["precision"] == "float32"
+    assert one.run["settings"]["runtime"] == "torch"
+    assert exported.motion and exported.clip_length == plain.clip_length
+
+
+def test_nothing_heavy_is_imported(pair, source, tmp_path):
+    _, folder = pair("whole")
+    command = [sys.executable, "-c", WITHOUT, str(folder), str(source), str(tmp_path / "out")]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=200)
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout) == []
+    assert (tmp_path / "out" / "events.json").is_file() and (tmp_path / "out" / "overlay.mp4").is_file()
+
+
+def test_the_commands_take_an_exported_model(pair, source, tmp_path, capsys):
+    _, folder = pair("whole")
+    asked = ["detect", str(source), "-a", "dog", "--model", str(folder), "--no-overlay", "--json"]
+    assert run([*asked, "--runtime", "onnx", "--out", str(tmp_path / "out")]) == 0
+    (result,) = json.loads(capsys.readouterr().out)["results"]
+    assert result["frames"] == 12
+    assert json.loads((Path(result["dir"]) / "run.json").read_text())["settings"]["runtime"] == "onnx"
+    assert run(["scan", str(source), "-a", "dog", "--model", str(folder), "--out", str(tmp_path / "scan")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"runtime": "torch"}, "which PyTorch does not run"),
+        ({"device": "cuda"}, "leave --device cuda out"),
+        ({"runtime": "tensorrt"}, "choose auto, torch, onnx or openvino"),
+    ],
+)
+def test_what_an_exported_model_cannot_do_is_one_line(pair, options, said):
+    _, folder = pair("whole")
+    with pytest.raises(InputError, match=said) as raised:
+        lavida.load(folder, **options)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_model_is_exported_before_another_runtime_runs_it(tiny_model_dir):
+    with pytest.raises(InputError, match="lavida models export .* --out DIR"):
+        lavida.load(tiny_model_dir, runtime="onnx")
+
+
+def test_what_needs_the_weights_is_refused(pair):
+    _, folder = pair("whole")
+    detector = lavida.load(folder)
+    with pytest.raises(InputError, match="this needs the model itself"):
+        _ = detector.model
+    with pytest.raises(InputError, match="this needs the model itself"):
+        _ = detector.knobs
+    with pytest.raises(AttributeError):
+        _ = detector.nothing_like_this
+
+
+def cut(folder: Path) -> None:
+    path = folder / "decoder.onnx"
+    path.write_bytes(path.read_bytes()[:1000])
+
+
+def scramble(folder: Path) -> None:
+    path = folder / "decoder.onnx"
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def edit(folder: Path, **changes) -> None:
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (cut, "decoder.onnx is missing or cut short"),
+        (scramble, "decoder.onnx cannot be read"),
+        (lambda folder: (folder / "vision.onnx").unlink(), "vision.onnx is missing or cut short"),
+        (lambda folder: (folder / "tokenizer" / "tokenizer.json").write_text("{"), "no tokenizer in"),
+        (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json cannot be read"),
+        (lambda folder: edit(folder, format=99), "has format 99, not 1"),
+        (lambda folder: edit(folder, graphs={}), "manifest.json cannot be read"),
+        (lambda folder: edit(folder, model={}), "manifest.json does not tell clip_length"),
+    ],
+)
+def test_a_damaged_or_foreign_folder_is_one_line(pair, tmp_path, damage, said):
+    _, folder = pair("whole")
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    damage(copy)
+    with pytest.raises(InputError, match=said) as raised:
+        lavida.load(copy)
+    assert "\n" not in str(raised.value) and "export" in str(raised.value)

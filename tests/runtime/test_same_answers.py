@@ -1,0 +1,88 @@
+"""An exported model says what the model says, whatever the number of frames and categories and the size of pictures."""
+
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+import torch
+from tiny import CATEGORIES, clips
+
+from lavida.asking import ask
+from lavida.detector import EMBEDDED
+from lavida.runtime.exported import ExportedModel, sigmoid
+from lavida.video.clips import Clip
+
+from .conftest import KINDS
+
+MANY = tuple(f"{colour} thing number {i} on the left" for i in range(100) for colour in ("red", "large"))
+ASKED = {  # frames, height, width, categories
+    "a clip": (4, 64, 96, CATEGORIES),
+    "one frame, one category": (1, 64, 96, CATEGORIES[:1]),
+    "upright": (3, 128, 64, ("red car", *CATEGORIES)),
+    "as long as can be": (2, 32, 256, CATEGORIES[:2]),
+    "200 categories": (2, 64, 64, MANY),
+}
+FIELDS = ("frame_logits", "scores", "category_scores", "pixel_logits")
+
+
+def clip_of(length: int, height: int, width: int, *, moves: bool) -> Clip:
+    frames = clips(1, length, size=(height, width), seed=height)[0].numpy()
+    motion = np.random.default_rng(0).normal(0, 0.2, (length, 4, height // 4, width // 4)).astype(np.float16)
+    motion[:, 3] = 1
+    return Clip(frames, np.arange(length), np.arange(length) / 5, motion if moves else None)
+
+
+def answers(model, exported, clip, categories):
+    plain = ask(model, clip, categories, prepared=None, template=None, device=torch.device("cpu"), autocast=nullcontext)
+    return plain, exported.answer(clip.frames, categories, motion=clip.motion)
+
+
+def assert_same(plain, other, *, atol: float = 1e-4):
+    for name in FIELDS:
+        np.testing.assert_allclose(getattr(other, name), getattr(plain, name), atol=atol, rtol=1e-4, err_msg=name)
+    np.testing.assert_allclose(other.pixel_maps(), plain.pixel_maps(), atol=atol, rtol=1e-4)
+    assert other.clean_masks == plain.clean_masks and (other.strongest is None) == (plain.strongest is None)
+    if plain.strongest is not None:
+        assert (other.strongest(0) == plain.strongest(0)).mean() > 0.99  # ties
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "runtime"), [*((kind, "onnx") for kind in KINDS), ("whole", "openvino")])
+def test_the_same_answers(kind, runtime, pair):
+    if runtime == "openvino":
+        pytest.importorskip("openvino")
+    model, folder = pair(kind)
+    exported = ExportedModel(folder, runtime=runtime)
+    seen = set()
+    for case, (length, height, width, categories) in ASKED.items():
+        for moves in (False, True) if model.config.motion else (False,):
+            clip = clip_of(length, height, width, moves=moves)
+            plain, other = answers(model, exported, clip, categories)
+            try:
+                assert_same(plain, other)
+            except AssertionError as error:
+                raise AssertionError(f"{case}, moves={moves}: {error}") from error
+            seen |= set(plain.frame_logits.round(3).tolist())
+    assert len(seen) > 5, "a model that says the same of everything would hide a difference"
+
+
+@pytest.mark.slow
+def test_the_embedded_model_says_the_same_of_real_frames(kit, tmp_path):
+    pytest.importorskip("onnxruntime")
+    from lavida.checkpoints.pretrained import LavidaModel
+    from lavida.graphs.comparing import compare
+    from lavida.graphs.writing import export_model
+
+    model = LavidaModel.from_pretrained(EMBEDDED)
+    model.add_qualifiers()  # untrained: random numbers are as hard to export
+    export_model(model, EMBEDDED, tmp_path)
+    exported = ExportedModel(tmp_path, runtime="onnx")
+    video = sorted((kit / "videos").glob("*.mp4"))[0]
+    differences = compare(model, exported, source=str(video), categories=["bottle", "red car on the left", "person"])
+    assert max(differences.values()) < 1e-4, differences
+
+
+def test_sigmoid_has_no_overflow():
+    with np.errstate(all="raise"):
+        found = sigmoid(np.array([-80, -1, 0, 1, 80], np.float32))
+    np.testing.assert_allclose(found, torch.tensor([-80.0, -1, 0, 1, 80]).sigmoid().numpy(), rtol=1e-6)

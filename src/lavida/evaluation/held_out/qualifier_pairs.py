@@ -74,8 +74,8 @@ def qualified_measures(detector: Detector, root: Path, *, progress: Progress = u
     sets = [*PICTURES, *further_sets(root)]
     most = PAIRS * len(KINDS)
     return {
-        "made": _by_kind(detector, made_pairs(root, sets), title="qualified, made", most=most, progress=progress),
-        "by_hand": _by_kind(
+        "made": by_kind(detector, made_pairs(root, sets), title="qualified, made", most=most, progress=progress),
+        "by_hand": by_kind(
             detector, pairs_by_hand(root), title="qualified, by hand", most=len(by_hand()), progress=progress
         ),
         "unproven": unproven_measures(detector, root, sets, progress=progress),
@@ -160,9 +160,10 @@ def _with_samples(dataset: SegmentationDataset, texts: dict[str, list[Pair]]) ->
             yield sample, left.pop(key)
 
 
-def _by_kind(
-    detector: Detector, asked: Iterator[Asked], *, title: str, most: int, progress: Progress
+def by_kind(
+    detector: Detector, asked: Iterator[Asked], *, title: str = "", most: int = 1, progress: Progress = untold
 ) -> dict[str, Any]:
+    """The measures of each kind of the pairs; see `qualified_measures`. `progress` is told of `title` and `most`."""
     logits: dict[str, list[NDArray[np.float64]]] = defaultdict(list)  # of each kind [2] a pair: true, false
     for sample, pairs in asked:
         said = text_logits(detector, sample, [text for pair in pairs for text in (pair.true, pair.false)])

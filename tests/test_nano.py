@@ -119,3 +119,9 @@ def test_words_that_the_text_encoder_hardly_knows_are_noticed(nano):
     strange = ["Fahrrad", "Mensch mit Messer", "пожар", "人が倒れている", "frobnicate", "zxqv bnm"]
     plain = ["person", "red car", "fire", "skateboard", "person lying on the ground", "forklift", "spilled oil"]
     assert nano.model.unfamiliar([*strange, *plain]) == strange
+
+
+def test_a_result_notes_the_words_that_it_hardly_knows(nano):
+    result = nano.detect(np.zeros((2, 48, 64, 3), np.uint8), ["Fahrrad", "bicycle"], fps=5)
+    (note,) = result.run["notes"]
+    assert note.startswith("Fahrrad: the model hardly knows these words")

@@ -167,7 +167,7 @@ class DetectionBuilder:
             "peak_memory_mb": peak_memory_mb(),
             "contrast": None if contrast is None else [contrast.low, contrast.high],
             "warnings": list(source.warnings),
-            "notes": list(getattr(source, "notes", ())),  # own sources may have none
+            "notes": [*run.get("notes", ()), *getattr(source, "notes", ())],  # own sources may have none
             "frames": frames,
             "analysed_frames": len(self.sampled),
         }

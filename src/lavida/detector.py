@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 DEFAULT_THRESHOLD = 0.5  # scores are calibrated: more likely than not
 MOST_CATEGORIES = 200
+UNFAMILIAR = "{text}: the model hardly knows these words, its scores mean little; use plain English for what is seen"
 RUNTIMES = ("auto", "torch", "onnx", "openvino")
 EMBEDDED = Path(__file__).parent / "weights" / "nano"
 
@@ -237,8 +238,9 @@ class Detector:
             stride = stride or steady_stride(builder.sampled)
             settings, versions, peak_gpu = self._surroundings()
             settings = {"stride": stride, "threshold": threshold, "analysed_size": list(self._size(opened))} | settings
+            notes = [UNFAMILIAR.format(text=text) for text in self._unfamiliar(anomalies)]
             run = {"model": self.name, "settings": settings, "versions": versions, "peak_gpu_memory_mb": peak_gpu}
-            return builder.finish(log, run, clock)
+            return builder.finish(log, run | {"notes": notes}, clock)
 
     def stream(
         self,
@@ -324,6 +326,9 @@ class Detector:
             autocast=self.autocast,
         )
 
+    def _unfamiliar(self, anomalies: Sequence[str]) -> list[str]:
+        return self.model.unfamiliar(anomalies)
+
     def _surroundings(self) -> tuple[dict[str, Any], dict[str, str], float | None]:
         """Settings and versions for the record of a run, and the peak of a GPU's memory."""
         import torch
@@ -357,6 +362,9 @@ class ExportedDetector(Detector):
     @property
     def _config(self) -> Any:
         return SimpleNamespace(**self._exported.settings)
+
+    def _unfamiliar(self, anomalies: Sequence[str]) -> list[str]:
+        return []  # an export does not hold the words that the model knows
 
     def _answer(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> Answer:
         return self._exported.answer(clip.frames, anomalies, motion=clip.motion, template=template or 0)

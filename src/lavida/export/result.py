@@ -82,7 +82,7 @@ class RunRecord(TypedDict, total=False):
     peak_gpu_memory_mb: float | None  # null without a GPU
     contrast: list[int] | None  # the values of 16 bits that are shown as black and white; null: all of them
     warnings: list[str]  # what is wrong with the source, one line each
-    notes: list[str]  # what one may want to know of it, one line each
+    notes: list[str]  # what one may want to know of the source or of the words, one line each
 
 
 def write_result(

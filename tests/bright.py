@@ -31,6 +31,9 @@ class BrightModel(nn.Module):
         )
         self.tells_categories, self.broken = tells_categories, broken
 
+    def unfamiliar(self, categories: list[str]) -> list[str]:
+        return []
+
     def forward(self, frames: torch.Tensor, categories: list[list[str]], *, motion=None) -> LavidaOutput:
         light = ((frames.float().mean(2) - 225) / 10).clamp(-3, 3)  # [1, T, H, W]
         if self.broken:

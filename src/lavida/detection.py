@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -165,6 +165,10 @@ class Detection:
         """Earlier name of `categories_by_frame`."""
         warnings.warn("Detection.category is now called categories_by_frame", DeprecationWarning, stacklevel=2)
         return self.categories_by_frame
+
+    def at(self, threshold: float) -> Detection:
+        """The same result at another threshold, with the masks of that one; the video is not read again."""
+        return replace(self, threshold=threshold, masks=[])
 
     def masks_over(self, threshold: float) -> list[Mask]:
         """The masks at another threshold, from 0.2 on: of the frames and categories whose score reaches it."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -165,7 +164,7 @@ def events(
     gap = MERGE_GAP_S if merge_gap is None else merge_gap
     cut = found.events(threshold, min_length_s=min_length, merge_gap_s=gap)
     if threshold is not None:
-        found = replace(found, threshold=threshold, masks=[])
+        found = found.at(threshold)
     if write:
         rewrite_events(found, cut, folder.resolve())
     if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -29,7 +28,7 @@ def export(
     found = Detection.load(result)
     if threshold is not None:
         check_threshold(threshold)
-        found = replace(found, threshold=threshold, masks=[])
+        found = found.at(threshold)
     write_export(found, to, out, frames=frames)
     print_result(
         f"{one_line(out)}: {len(found.events())} events, {len(found.masks)} masks, threshold {found.threshold:g}"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from lavida.errors import InputError, disk_error, reason
+from lavida.database import import_sqlalchemy, settle_sqlite
+from lavida.errors import InputError, reason, writing_to
 from lavida.files import atomic_file
 from lavida.live.records import Record
 
@@ -56,15 +57,10 @@ class Store:
     """
 
     def __init__(self, folder: Path, *, receivers: dict[str, Sequence[str]] | None = None) -> None:
-        try:
-            import sqlalchemy as sa
-        except ImportError as error:
-            raise InputError("SQLAlchemy is not installed: pip install 'lavida[live]'") from error
+        sa = import_sqlalchemy(extra="live")
         self.folder, self._receivers = Path(folder), receivers or {}
-        try:
+        with writing_to(folder):
             (self.folder / SNAPSHOTS).mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise disk_error(error, folder) from error
         self._sa, metadata = sa, sa.MetaData()
         self._events = sa.Table(
             "events",
@@ -95,13 +91,7 @@ class Store:
 
     def _opened(self, metadata: Any) -> Engine:
         engine: Engine = self._sa.create_engine(f"sqlite:///{self.folder / DATABASE}")
-
-        @self._sa.event.listens_for(engine, "connect")
-        def settle(connection: Any, record: object) -> None:
-            # a kill at any moment leaves a whole database; a writer does not stop readers
-            for line in ("journal_mode=WAL", "synchronous=FULL", f"busy_timeout={BUSY_MS}"):
-                connection.execute(f"PRAGMA {line}")
-
+        settle_sqlite(engine, synchronous="FULL", busy_ms=BUSY_MS)
         try:
             metadata.create_all(engine)
         except self._sa.exc.DBAPIError as error:

@@ -180,8 +180,5 @@ def overlay(path: str, folder: str, threshold: float, target: str) -> None:
     Raises:
         InputError: the result or the video cannot be read, or the overlay cannot be written.
     """
-    from dataclasses import replace
-
-    found = replace(Detection.load(folder), threshold=threshold, masks=[])
     with atomic_file(target) as partial:
-        write_overlay(found, partial, source=open_source(path))
+        write_overlay(Detection.load(folder).at(threshold), partial, source=open_source(path))

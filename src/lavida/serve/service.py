@@ -6,7 +6,6 @@ import asyncio
 import shutil
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -98,7 +97,7 @@ class Service:
     def at(self, job: Job, threshold: float | None) -> Detection:
         """The result at another threshold."""
         found = self.detection(job)
-        return found if threshold is None else replace(found, threshold=threshold, masks=[])
+        return found if threshold is None else found.at(threshold)
 
     def moment(self, job: Job, *, frame: int | None, time_s: float | None) -> tuple[int, float]:
         """Number and time of the frame asked for, or of the one shown at a time; of those scored while a job runs.

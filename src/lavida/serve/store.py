@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lavida.errors import InputError, disk_error, reason
+from lavida.database import import_sqlalchemy, settle_sqlite
+from lavida.errors import InputError, reason, writing_to
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -74,14 +75,9 @@ class Store:
     """
 
     def __init__(self, data: Path, *, database: str | None = None) -> None:
-        try:
-            import sqlalchemy as sa
-        except ImportError as error:
-            raise InputError("SQLAlchemy is not installed: pip install 'lavida[serve]'") from error
-        try:
+        sa = import_sqlalchemy(extra="serve")
+        with writing_to(data):
             data.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise disk_error(error, data) from error
         self._sa, metadata = sa, sa.MetaData()
         kinds: dict[str, Any] = {"plays": sa.Boolean, "uploaded": sa.Boolean, "anomalies": sa.Text, "message": sa.Text}
         kinds |= dict.fromkeys(("width", "height", "expected", "stride", "priority", "frames", "starts"), sa.Integer)
@@ -103,13 +99,7 @@ class Store:
             engine: Engine = self._sa.create_engine(url, pool_pre_ping=True)
             shown = engine.url.render_as_string(hide_password=True)
             if engine.dialect.name == "sqlite":
-
-                @self._sa.event.listens_for(engine, "connect")
-                def settle(connection: Any, record: object) -> None:
-                    # a kill at any moment leaves a whole database; a writer does not stop readers
-                    for line in ("journal_mode=WAL", "synchronous=NORMAL", f"busy_timeout={BUSY_MS}"):
-                        connection.execute(f"PRAGMA {line}")
-
+                settle_sqlite(engine, synchronous="NORMAL", busy_ms=BUSY_MS)
             metadata.create_all(engine)
         except (self._sa.exc.SQLAlchemyError, ImportError) as error:
             fault = reason(getattr(error, "orig", None) or error)

@@ -45,17 +45,15 @@ lint: .venv/dev
 	$(PY) -m ruff format $(CODE)
 
 .venv/demo: pyproject.toml
-	$(call install,demo)
+	test -x $(PY) || $(PYTHON) -m venv .venv
+	$(PY) $(PIP) -e ".[demo]"
+	touch $@
 
 .venv/dev: pyproject.toml
-	$(call install,dev)
-
-define install
 	test -x $(PY) || $(PYTHON) -m venv .venv
 	$(PY) $(PIP) "$(TORCH)"
-	$(PY) $(PIP) -e ".[$(1)]"
+	$(PY) $(PIP) -e ".[dev]"
 	touch $@
-endef
 
 constraints:
 	$(PY) -m pip freeze --exclude-editable | sed 's/+.*//' > constraints.txt

@@ -67,7 +67,7 @@ def remembered_load() -> Callable:
 @pytest.fixture
 def loads_once(remembered_load, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands of this test take models that others have loaded before, for the same arguments."""
-    monkeypatch.setattr("lavida.detector.load", remembered_load)
+    monkeypatch.setattr("lavida.loading.load", remembered_load)
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def detect(tiny_model_dir: Path, tmp_path: Path, monkeypatch, loads_once) -> Cal
 def detect_bright(monkeypatch, tmp_path: Path) -> Callable[..., int]:
     """`lavida detect` in an empty folder with the model whose answers are known."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("lavida.detector.load", lambda *_, **__: bright_detector())
+    monkeypatch.setattr("lavida.loading.load", lambda *_, **__: bright_detector())
     return lambda *arguments: run(["detect", *map(str, arguments), "-a", "light"])
 
 
@@ -267,7 +267,7 @@ def test_what_the_library_logs_is_one_line_each_on_stderr(capsys, monkeypatch):
         logging.getLogger("lavida.checkpoints.hub").warning("using %s", "the copy")
         raise InputError("no model")
 
-    monkeypatch.setattr("lavida.detector.load", logging_load)
+    monkeypatch.setattr("lavida.loading.load", logging_load)
     for _ in range(2):  # the second run adds no second handler
         assert run(["detect", "a.mp4", "-a", "x"]) == 2
         assert capsys.readouterr().err == "lavida: nothing special\nlavida: using the copy\nlavida: no model\n"

@@ -14,9 +14,10 @@ from transformers.utils import logging as transformers_logging
 from video import make
 
 import lavida
-from lavida.detector import Detector, load
+from lavida.detector import Detector
 from lavida.device import choose_device
 from lavida.errors import InputError
+from lavida.loading import load
 from lavida.video.decode import Frame, SourceInfo, open_source
 from lavida.video.sampling import FrameSampling
 

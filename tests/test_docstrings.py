@@ -10,7 +10,8 @@ from tiny import tiny_lavida
 import lavida
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.detection import Detection
-from lavida.detector import Detector, load
+from lavida.detector import Detector
+from lavida.loading import load
 from lavida.model.compression import compress
 
 PUBLIC = (

@@ -7,7 +7,7 @@ import pytest
 
 from lavida.answer import Answer
 from lavida.builder import ScoredClip
-from lavida.detector import EMBEDDED
+from lavida.loading import EMBEDDED
 from lavida.masks import cleaned
 
 

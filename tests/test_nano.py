@@ -13,12 +13,13 @@ from PIL import Image
 from video import make
 
 import lavida
-from lavida.detector import EMBEDDED, Detector
+from lavida.detector import Detector
 from lavida.evaluation.held_out import ask
 from lavida.evaluation.held_out.answers import row_measures
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, evenly_spread
 from lavida.exposure.vocabulary import Vocabulary
+from lavida.loading import EMBEDDED
 
 pytestmark = pytest.mark.slow
 

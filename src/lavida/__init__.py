@@ -8,7 +8,8 @@ from lavida.waiting import wait_passively
 
 if TYPE_CHECKING:
     from lavida.detection import Detection, Event, Mask
-    from lavida.detector import Detector, load
+    from lavida.detector import Detector
+    from lavida.loading import load
     from lavida.video import Source, open_source
 
 __version__ = version("lavida")
@@ -32,7 +33,7 @@ _HOMES = {
     "Event": "lavida.detection",
     "Mask": "lavida.detection",
     "Source": "lavida.video",
-    "load": "lavida.detector",
+    "load": "lavida.loading",
     "open_source": "lavida.video",
 }
 

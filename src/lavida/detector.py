@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,7 +12,6 @@ from lavida.builder import DetectionBuilder, FrameLog, ScoredClip
 from lavida.detection import Detection, check_threshold
 from lavida.errors import InputError
 from lavida.model.wording import clean_category
-from lavida.runtime.manifest import MANIFEST
 from lavida.timing import StageClock
 from lavida.video import Footage, Frame, Source
 from lavida.video.clips import Clip, analysis_size, clips
@@ -33,85 +30,6 @@ if TYPE_CHECKING:
 DEFAULT_THRESHOLD = 0.5  # scores are calibrated: more likely than not
 MOST_CATEGORIES = 200
 UNFAMILIAR = "{text}: the model hardly knows these words, its scores mean little; use plain English for what is seen"
-RUNTIMES = ("auto", "torch", "onnx", "openvino")
-EMBEDDED = Path(__file__).parent / "weights" / "nano"
-
-
-def load(
-    model: str | Path = "nano",
-    *,
-    device: str = "auto",
-    runtime: str = "auto",
-    revision: str | None = None,
-    token: bool | str | None = None,
-    cache_dir: str | Path | None = None,
-) -> Detector:
-    """Load a detector.
-
-    Args:
-        model: `nano` (embedded), the folder of a saved or of an exported model, or a hub id.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-        runtime: `torch`, or for an exported model `onnx` or `openvino`; `auto` is what the model is for.
-        revision: A branch, tag or commit on the hub; by default its main branch.
-        token: For what the hub does not give to everybody; by default the one of `hf auth login`.
-        cache_dir: Instead of the hub's usual cache.
-
-    Raises:
-        InputError: There is no such model or device, or the runtime cannot run it.
-
-    Example:
-        >>> import lavida
-        >>> lavida.load("nano").name
-        'nano'
-    """
-    folder = model_folder(model, revision=revision, token=token, cache_dir=cache_dir)
-    if check_runtime(folder, name=str(model), runtime=runtime, device=device):
-        from lavida.runtime.exported import ExportedModel
-
-        return ExportedDetector(ExportedModel(folder, runtime=runtime), name=str(model))
-    from lavida.checkpoints.pretrained import LavidaModel
-    from lavida.device import choose_device
-
-    chosen = choose_device(device)  # before the long part
-    detector = Detector(LavidaModel.from_pretrained(folder), name=str(model), device=chosen)
-    detector.prepare()
-    return detector
-
-
-def check_runtime(folder: Path, *, name: str, runtime: str, device: str) -> bool:
-    """Whether the model in a folder is an exported one. Raises InputError if it cannot run there."""
-    if runtime not in RUNTIMES:
-        raise InputError(f"unknown runtime {runtime}: choose {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]}")
-    if not is_exported(folder):
-        if runtime not in ("auto", "torch"):
-            export = f"lavida models export {name} --out DIR"
-            raise InputError(f"--runtime {runtime} runs exported models, {name} is none: {export}, then --model DIR")
-        return False
-    if runtime == "torch":
-        raise InputError(f"{name} is an exported model, which PyTorch does not run: leave --runtime torch out")
-    if device not in ("auto", "cpu"):
-        raise InputError(f"{name} is an exported model, which runs on the CPU: leave --device {device} out")
-    return True
-
-
-def is_exported(folder: Path) -> bool:
-    """Whether `lavida models export` wrote it, damaged or not."""
-    return os.path.isfile(folder / MANIFEST) and not os.path.isfile(folder / "config.json")  # for odd paths, too
-
-
-def model_folder(model: str | Path, **place: Any) -> Path:
-    """Where a model is that `load` takes; `place`: as `find` takes it. Raises InputError if it is nowhere."""
-    if str(model) != "nano":
-        folder = Path(os.path.expanduser(model))
-        if is_exported(folder):
-            return folder
-        from lavida.checkpoints.hub import find  # brings PyTorch, as all that is no export does
-        from lavida.checkpoints.pretrained import GIVE
-
-        return find(model, give=GIVE, **place)
-    if not EMBEDDED.is_dir():
-        raise InputError(f"the embedded model is missing: {EMBEDDED}; install lavida again, or give a model's folder")
-    return EMBEDDED
 
 
 class Detector:
@@ -364,7 +282,7 @@ class ExportedDetector(Detector):
         return SimpleNamespace(**self._exported.settings)
 
     def _unfamiliar(self, anomalies: Sequence[str]) -> list[str]:
-        return []  # an export does not hold the words that the model knows
+        return self._exported.unfamiliar(anomalies)
 
     def _answer(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> Answer:
         return self._exported.answer(clip.frames, anomalies, motion=clip.motion, template=template or 0)

@@ -3,9 +3,18 @@
 import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
+# Which extra of this package brings what, beside the core. PyTorch first from where its builds without CUDA are.
+_TORCH = "pip install torch==2.13.0, then pip install 'lavida[torch]'"
+_EXTRAS = {
+    **dict.fromkeys(
+        ("torch", "transformers", "accelerate", "peft", "safetensors", "huggingface_hub"), _TORCH
+    ),
+    **dict.fromkeys(("sklearn", "scipy", "jinja2"), "pip install 'lavida[eval]'"),
+}
 
 
 class InputError(ValueError):
@@ -44,6 +53,20 @@ def disk_error(error: OSError, place: str | Path) -> InputError:
     if error.errno in _FULL:
         return InputError(f"the disk is full: {place} ({reason(error)}); make room there or choose another place")
     return InputError(f"cannot write: {place} ({reason(error)}); choose a place that can be written")
+
+
+def need(package: str, why: str) -> None:
+    """Raises InputError with what to install if a package that the core does without is not there."""
+    if find_spec(package) is None:
+        raise InputError(f"{why}, and {package} is not installed: {_EXTRAS[package]}")
+
+
+def missing_package(error: ModuleNotFoundError) -> InputError | None:
+    """What to install for an import that failed; None: no extra brings it."""
+    package = (error.name or "").partition(".")[0]
+    return (
+        InputError(f"this needs {package}, which is not installed: {_EXTRAS[package]}") if package in _EXTRAS else None
+    )
 
 
 @contextmanager

@@ -109,10 +109,14 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
         lock.release()
 
 
+EXPORTED = "exported"  # the folder in a model's own where its export lies
+
+
 def fingerprint(folder: Path) -> str:
-    """SHA-256 over the files of a saved model, its card aside: a folder may be trained anew under its old name."""
+    """SHA-256 over the files of a saved model, its card and its export aside: a folder may be trained anew."""
     whole = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"):
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"]
+    for path in sorted(path for path in files if folder / EXPORTED not in path.parents):
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         whole.update(f"{path.relative_to(folder).as_posix()} {digest}\n".encode())

@@ -17,7 +17,7 @@ LEVELS = [20] * 25 + [250] * 25 + [20] * 25
 
 @pytest.fixture
 def street(tmp_path, monkeypatch):
-    monkeypatch.setattr("lavida.detector.load", lambda *model, **place: bright_detector())
+    monkeypatch.setattr("lavida.loading.load", lambda *model, **place: bright_detector())
     return clip(tmp_path / "street.mp4", LEVELS)
 
 

@@ -16,8 +16,9 @@ from lavida.checkpoints.assemble import PROCESSOR_FILES, assemble
 from lavida.checkpoints.presets import pretrained_config, shape_only
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.cli import run
-from lavida.detector import Detector, load
+from lavida.detector import Detector
 from lavida.errors import InputError
+from lavida.loading import load
 from lavida.model.mllm import FAMILIES
 from lavida.model.prompt import SEG_TOKEN
 

@@ -10,8 +10,8 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, Revi
 
 from lavida.checkpoints import hub
 from lavida.checkpoints.hub import find
-from lavida.detector import load
 from lavida.errors import InputError
+from lavida.loading import load
 
 ID = "somebody/some-model"
 

@@ -8,7 +8,7 @@ import torch
 from tiny import CATEGORIES, clips
 
 from lavida.asking import ask
-from lavida.detector import EMBEDDED
+from lavida.loading import EMBEDDED
 from lavida.runtime.exported import ExportedModel, sigmoid
 from lavida.video.clips import Clip
 

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from lavida.checkpoints.pretrained import LavidaModel
-from lavida.detector import EMBEDDED
 from lavida.errors import InputError
+from lavida.loading import EMBEDDED
 from lavida.training.recipe import Recipe
 from lavida.training.start import build_model, check_model, model_settings
 

@@ -12,8 +12,8 @@ from toy_run import ToyStream, log, toy_recipe
 
 from lavida.checkpoints.assemble import assemble
 from lavida.cli import run
-from lavida.detector import load
 from lavida.errors import InputError
+from lavida.loading import load
 from lavida.training.recipe import Recipe
 from lavida.training.start import build_model, build_shape, check_launch
 from lavida.training.trainable import make_trainable

@@ -120,7 +120,7 @@ class LavidaModel(LavidaNetwork):
         Example:
             >>> import torch
             >>> from lavida.checkpoints.pretrained import LavidaModel
-            >>> from lavida.detector import model_folder
+            >>> from lavida.loading import model_folder
             >>> model = LavidaModel.from_pretrained(model_folder("nano"))  # or the folder or hub id of another
             >>> with torch.inference_mode():  # one clip of two gray frames, and what to look for in it
             ...     output = model(torch.full((1, 2, 3, 64, 96), 128, dtype=torch.uint8), [["bicycle", "smoke"]])

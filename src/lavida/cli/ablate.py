@@ -77,14 +77,14 @@ def ablate_trained(
     device: DeviceOption = "auto",
 ) -> None:
     """Change a trained model at inference, part by part, and measure it on a benchmark."""
-    from lavida.detector import load
     from lavida.evaluation import PROTOCOLS, open_benchmark
+    from lavida.loading import load
     from lavida.paper.ablations.trained import ablate_trained as measure_rows
 
     if protocol not in PROTOCOLS:
         raise unknown("protocol", protocol, PROTOCOLS)
     opened = open_benchmark(benchmark, root)
-    detector = load(model, device=device)
+    detector = load(model, device=device, runtime="torch")  # has the knobs
     with progress_bars() as progress:
         table = measure_rows(
             name,

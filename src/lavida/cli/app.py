@@ -19,7 +19,7 @@ from lavida.cli.scan import scan
 from lavida.cli.serve import serve
 from lavida.cli.train import train
 from lavida.cli.watch import calibrate, watch
-from lavida.errors import InputError, disk_error
+from lavida.errors import InputError, disk_error, missing_package
 from lavida.terminal import print_message, print_result, said_deprecations, said_log, settle_stdout
 
 DONE, USER_ERROR, INTERRUPTED = 0, 2, 130
@@ -83,6 +83,11 @@ def run(arguments: list[str]) -> int:
         code = USER_ERROR
         command = error.ctx.command_path if error.ctx else "lavida"
         print_message(f"{error.format_message().rstrip('.')}; see {command} --help")
+    except ModuleNotFoundError as error:
+        if (message := missing_package(error)) is None:
+            raise
+        code = USER_ERROR
+        print_message(str(message))
     except OSError as error:
         if error.errno not in _MENDABLE:
             raise

@@ -44,8 +44,9 @@ def detect(
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write overlay.mp4.")] = True,
 ) -> int:
     """Find when and where the described anomalies happen in videos."""
-    from lavida.detector import DEFAULT_THRESHOLD, check_categories, check_settings, load
+    from lavida.detector import DEFAULT_THRESHOLD, check_categories, check_settings
     from lavida.files import unique_stems
+    from lavida.loading import load
 
     results, errors = [], []
     try:

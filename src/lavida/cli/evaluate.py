@@ -60,11 +60,12 @@ def evaluate(
     ] = False,
 ) -> None:
     """Measure a model or a trivial baseline on a benchmark."""
-    from lavida.detector import check_categories, model_folder
+    from lavida.detector import check_categories
     from lavida.evaluation import PROTOCOLS, Workers, open_benchmark
     from lavida.evaluation import evaluate as measure
     from lavida.evaluation.tables import print_comparison, sibling_results
     from lavida.files import fingerprint
+    from lavida.loading import model_folder
 
     places = Workers(count=workers, ray=ray)
     if name == "exposure":  # the earlier name of `lavida heldout`
@@ -133,9 +134,9 @@ def report(
     device: DeviceOption = "auto",
 ) -> None:
     """Write OUT/report.html: one page with the table, the score curves, and the best and worst cases."""
-    from lavida.detector import load
     from lavida.evaluation import open_benchmark
     from lavida.evaluation.report import read_result
+    from lavida.loading import load
 
     result = read_result(out)
     benchmark = None if root is None else open_benchmark(result.metrics["benchmark"], root)
@@ -174,7 +175,7 @@ def _baseline(name: str, *, anomalies: list[str] | None, motion: bool) -> Callab
 
 
 def _detector(model: str, *, device: str, motion: bool, runtime: str = "auto", folder: Path | None = None) -> Detector:
-    from lavida.detector import load
+    from lavida.loading import load
 
     detector = load(folder or model, device=device, runtime=runtime)
     detector.name = model

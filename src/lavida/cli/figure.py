@@ -54,7 +54,8 @@ def figure(
     device: DeviceOption = "auto",
 ) -> None:
     """Draw what was found in videos as the paper's Figures 4, 5 and 6."""
-    from lavida.detector import DEFAULT_THRESHOLD, check_categories, check_settings, load
+    from lavida.detector import DEFAULT_THRESHOLD, check_categories, check_settings
+    from lavida.loading import load
     from lavida.paper.figures.sheet import check_out
     from lavida.video.decode import open_source
     from lavida.video.excerpt import Stretch
@@ -86,7 +87,7 @@ def figure(
     if kind != "tokens":
         for video in found:
             check_categories(video.categories)
-    _draw(kind, load(model, device=device), found, settings, moments, at or []).save(out)
+    _draw(kind, load(model, device=device, runtime="torch"), found, settings, moments, at or []).save(out)
     print_result(f"figure drawn in {out}")
 
 

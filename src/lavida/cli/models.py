@@ -96,6 +96,7 @@ def export(
     clip: Annotated[
         Path | None, typer.Option(help="A video on which both are compared; by default on made-up frames.")
     ] = None,
+    half: Annotated[bool, typer.Option("--half", help="Weights with half of the bytes, computed in float32.")] = False,
 ) -> None:
     """Write a model as graphs that detect, scan and eval run without PyTorch, and compare both."""
     from lavida.files import atomic_folder, check_target
@@ -105,21 +106,21 @@ def export(
     check_target(out, replaces=MANIFEST)
     check_installed()
     from lavida.checkpoints.pretrained import LavidaModel
-    from lavida.detector import model_folder
+    from lavida.loading import model_folder
 
     folder = model_folder(model)
     loaded = LavidaModel.from_pretrained(folder)
     with atomic_folder(out, replaces=MANIFEST) as partial:
-        export_model(loaded, folder, partial)
-        lines = _compared(loaded, partial, clip)
+        export_model(loaded, folder, partial, half=half)
+        lines = _compared(loaded, partial, clip, half=half)
         size = Manifest.read(partial).size
-    print_result(f"model exported to {out}: {size / 2**20:,.0f} MiB in float32; lavida detect ... --model {out}")
+    print_result(f"model exported to {out}: {size / 2**20:,.0f} MiB; lavida detect ... --model {out}")
     print_result("\n".join(lines))
 
 
-def _compared(model: Any, folder: Path, clip: Path | None) -> list[str]:
+def _compared(model: Any, folder: Path, clip: Path | None, *, half: bool) -> list[str]:
     """A line for each runtime that is installed; raises InputError if one says something else than PyTorch."""
-    from lavida.graphs.comparing import compare
+    from lavida.graphs.comparing import MOST, MOST_HALF, compare
     from lavida.runtime.exported import ExportedModel
     from lavida.runtime.session import installed
 
@@ -127,7 +128,7 @@ def _compared(model: Any, folder: Path, clip: Path | None) -> list[str]:
     lines = []
     for runtime in installed():
         exported = ExportedModel(folder, runtime=runtime)
-        differences = compare(model, exported, source=clip)
+        differences = compare(model, exported, source=clip, most=MOST_HALF if half else MOST)
         most = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
         lines.append(f"  {exported.package} {exported.version} against PyTorch on {where}, largest differences: {most}")
     return lines or ["  not compared: neither onnxruntime nor openvino is installed"]

@@ -64,7 +64,7 @@ def serve_pages(
     if folder is not None and not folder.is_dir():
         raise InputError(f"no such folder: {folder}; give one with videos")
     if model != "nano":
-        from lavida.detector import model_folder
+        from lavida.loading import model_folder
 
         model_folder(model)  # refused here rather than in the log of another process
     partial_folder = settings.data / PARTIAL

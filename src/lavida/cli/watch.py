@@ -64,9 +64,9 @@ def watch(
         from lavida.live.watch import unseen
 
         seen = unseen if data is None and not given.webhooks else _kept(data or Path("lavida-live"), given, stack)
-        from lavida.detector import load
         from lavida.live.scorer import DetectorScorer
         from lavida.live.watch import watch as watch_streams
+        from lavida.loading import load
 
         scorer = DetectorScorer(load(model, device=device))
         scorer.warm_up(settings.categories)
@@ -175,8 +175,9 @@ def calibrate(
     device: DeviceOption = "auto",
 ) -> None:
     """Learn a threshold and a zero point for each word from normal footage of one camera."""
-    from lavida.detector import check_categories, load
+    from lavida.detector import check_categories
     from lavida.live.calibration import CONFIDENCE, COOL_DOWN_S, calibrate_words, check_wish
+    from lavida.loading import load
 
     categories = check_categories(anomalies)
     check_wish(false_alarms_per_hour)

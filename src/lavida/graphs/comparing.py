@@ -23,6 +23,7 @@ CATEGORIES = ("bicycle", "person lying on the ground", "red car", "smoke")
 CLIPS = 2
 STRIDE = 3
 MOST = 1e-3  # of a score: more is no rounding
+MOST_HALF = 5e-3  # with weights in half precision
 FIELDS = ("frame_logits", "scores", "category_scores", "pixel_logits")
 
 
@@ -32,6 +33,7 @@ def compare(
     *,
     source: Footage | None = None,
     categories: Sequence[str] = CATEGORIES,
+    most: float = MOST,
 ) -> dict[str, float]:
     """The largest difference of f_sem and of each field of their answers about the first two clips of a source.
 
@@ -40,16 +42,17 @@ def compare(
         exported: What was made of it.
         source: Every third frame of it is looked at; by default made-up frames in which things move.
         categories: What is looked for.
+        most: The largest difference of a score that is still rounding.
 
     Raises:
-        InputError: The source cannot be read, or a score differs by more than 0.001.
+        InputError: The source cannot be read, or a score differs by more than `most`.
     """
     both = _Both(model, exported)
     footage = made_up_frames(3 * both.clip_length + 1) if source is None else source
     for _ in islice(both.stream(footage, categories, stride=STRIDE), CLIPS):
         pass
     worst = both.differences["category_scores"]
-    if not worst <= MOST:
+    if not worst <= most:
         raise InputError(
             f"the exported model does not say in {exported.package} {exported.version} what the model says: "
             f"scores differ by {worst:.2g}; use it with PyTorch, or another version of the runtime"

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -20,18 +21,19 @@ from lavida.graphs.parts import DecoderGraph, LanguageGraph, TextGraph, VisionGr
 from lavida.model.compression import reference_count
 from lavida.model.mllm.qwen import Qwen2VL
 from lavida.model.text import MAX_TOKENS
-from lavida.runtime.manifest import FORMAT, GRAPHS, MANIFEST
+from lavida.runtime.manifest import FORMAT, GRAPHS, KNOWN_WORDS, MANIFEST, SETTINGS
 
 OPSET = 20
 
 
-def export_model(model: LavidaModel, source: Path, out: Path) -> None:
+def export_model(model: LavidaModel, source: Path, out: Path, *, half: bool = False) -> None:
     """Write the graphs, tokenizers and manifest of a model into the folder `out`, which is there.
 
     Args:
         model: In float32, loaded from `source`.
         source: Its folder, for its SHA-256.
         out: Gets one `.onnx` a graph.
+        half: Weights take half of the disk (`halving.halve`).
 
     Raises:
         InputError: A part of the model cannot be exported; it is named.
@@ -43,12 +45,18 @@ def export_model(model: LavidaModel, source: Path, out: Path) -> None:
     for name, graph, inputs, outputs in parts(model, family):
         path = out / f"{name}.onnx"
         _export(graph.eval(), inputs, outputs, path)
+        if half:
+            from lavida.graphs.halving import halve  # brings onnx
+
+            halve(path)
         graphs[name] = {
             "file": path.name,
             "bytes": path.stat().st_size,
             "inputs": {key: _shape(*inputs[key]) for key in _read(path)},
             "outputs": outputs,
         }
+    if (known := model.known_words) is not None:
+        np.save(out / KNOWN_WORDS, known.numpy().astype(np.float16))
     for folder, tokenizer in ((TOKENIZER, model.semantics.tokenizer), (TEXT_TOKENIZER, model.text.tokenizer)):
         (out / folder).mkdir()
         tokenizer.backend_tokenizer.save(str(out / folder / "tokenizer.json"))
@@ -58,6 +66,7 @@ def export_model(model: LavidaModel, source: Path, out: Path) -> None:
         "torch": torch.__version__,
         "opset": OPSET,
         "precision": "float32",
+        "stored": "float16, tables of words int8" if half else "float32",
         "source_sha256": fingerprint(source),
         "tokenizers": [TOKENIZER, TEXT_TOKENIZER],
         "graphs": graphs,
@@ -106,15 +115,7 @@ def _shape(example: torch.Tensor, free: Mapping[int, str]) -> dict[str, Any]:
 def description(model: LavidaModel, family: Qwen2VL) -> dict[str, Any]:
     """What the runtime has to know of a model beside its graphs."""
     config = model.config
-    names: tuple[str, ...] = (
-        "clip_length",
-        "frame_side",
-        "frame_multiple",
-        "motion",
-        "qualifiers",
-        "compression_ratio",
-    )
-    names = (*names, "calibration_bias", "calibration_temperature", "tokens_per_pair", "clean_masks")
+    names = [name for name in SETTINGS if name not in ("text_tokens", "family")]
     return {
         **{name: getattr(config, name) for name in names},
         "text_tokens": MAX_TOKENS,

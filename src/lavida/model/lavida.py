@@ -258,8 +258,13 @@ class LavidaNetwork(PreTrainedModel):
     @torch.no_grad()
     def unfamiliar(self, categories: Sequence[str]) -> list[str]:
         """Those of the categories whose words the text encoder hardly knows: their scores mean little."""
+        return self.text.unfamiliar(categories, self.known_words)
+
+    @property
+    def known_words(self) -> torch.Tensor | None:
+        """Features of the names that training asked, `[N, D_t]`; None without the classifier that knows them."""
         classifier = self.alignment.classifier if self.config.alignment else None
-        return self.text.unfamiliar(categories, None if classifier is None else classifier.class_features)
+        return classifier.class_features if classifier is not None and len(classifier.class_features) else None
 
     def calibrated(self, logits: torch.Tensor) -> torch.Tensor:
         """Logits whose sigmoid is the probability seen on held-out exposure data."""

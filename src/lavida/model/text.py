@@ -1,6 +1,5 @@
 """Category features f_c (Eq. 6): K category texts -> [K, D_t]."""
 
-import unicodedata
 from collections.abc import Sequence
 
 import torch
@@ -14,11 +13,10 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from lavida.model.wording import unfamiliar
+
 MAX_TOKENS = 64
 CACHE_SIZE = 20_000
-FAMILIAR = (
-    0.36  # cosine to the nearest known word, below which a text of split words is one that the encoder may not know
-)
 
 
 def random_encoder(config: PreTrainedConfig, *, pooling: str) -> PreTrainedModel:
@@ -85,23 +83,12 @@ class CategoryEncoder(nn.Module):
         return F.normalize(mean, dim=-1)
 
     def unfamiliar(self, texts: Sequence[str], known: torch.Tensor | None) -> list[str]:
-        """The texts that the encoder hardly knows: in another script, or of split words far from all that is known.
-
-        An English encoder cuts words that it never learnt into pieces, and what it then says of them is near to
-        nothing in particular. A word of another language that is spelt like an English one is not noticed.
-
-        Args:
-            texts: categories.
-            known: features of words that the model knows, `[N, D_t]` of unit length; None: only scripts are looked at.
-        """
-        strange = [
-            any(ch.isalpha() and not unicodedata.name(ch, "").startswith("LATIN") for ch in text) for text in texts
-        ]
-        if known is not None and len(known):
-            nearest = (self(list(texts)).float() @ known.float().T).amax(-1).tolist()
-            cut = [any(len(self.tokenizer.tokenize(word)) > 1 for word in text.split()) for text in texts]
-            strange = [a or (b and near < FAMILIAR) for a, b, near in zip(strange, cut, nearest, strict=True)]
-        return [text for text, is_strange in zip(texts, strange, strict=True) if is_strange]
+        """See `wording.unfamiliar`; `known`: features of words that the model knows, `[N, D_t]` of unit length."""
+        if known is None:
+            return unfamiliar(texts, [False] * len(texts), None)
+        nearest = (self(list(texts)).float() @ known.float().T).amax(-1).tolist()
+        split = [any(len(self.tokenizer.tokenize(word)) > 1 for word in text.split()) for text in texts]
+        return unfamiliar(texts, split, nearest)
 
     def forget(self) -> None:
         """Drop remembered features; needed after the encoder's weights change."""

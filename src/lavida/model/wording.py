@@ -20,6 +20,7 @@ TEMPLATES = (
 )
 ANSWER = f"Sure, it is {SEG_TOKEN}."
 MAX_CATEGORY_TOKENS = 32
+FAMILIAR = 0.36  # cosine to the nearest known word; below it a text of split words is one that an encoder may not know
 
 
 @dataclass(frozen=True)
@@ -77,3 +78,20 @@ def encode_categories(backend: Tokenizer, categories: Sequence[str]) -> list[int
         ids += encode_plain(backend, ",") if i else []
         ids += encode_plain(backend, " " + clean_category(category))[:MAX_CATEGORY_TOKENS]
     return ids
+
+
+def unfamiliar(texts: Sequence[str], split: Sequence[bool], nearest: Sequence[float] | None) -> list[str]:
+    """The texts that a text encoder hardly knows: in another script, or of split words far from all that is known.
+
+    An English encoder cuts words that it never learnt into pieces, and what it then says of them is near to nothing in
+    particular. A word of another language that is spelt like an English one is not noticed.
+
+    Args:
+        texts: K categories.
+        split: Whether a word of each is cut into pieces.
+        nearest: The cosine of each to the nearest known word; None: only scripts are looked at.
+    """
+    strange = [any(ch.isalpha() and not unicodedata.name(ch, "").startswith("LATIN") for ch in text) for text in texts]
+    if nearest is not None:
+        strange = [a or (cut and near < FAMILIAR) for a, cut, near in zip(strange, split, nearest, strict=True)]
+    return [text for text, is_strange in zip(texts, strange, strict=True) if is_strange]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lavida.answer import Answer, Floats
 from lavida.model.phrase import split_phrase
-from lavida.runtime.manifest import GRAPHS, Manifest
+from lavida.model.wording import unfamiliar
+from lavida.runtime.manifest import GRAPHS, KNOWN_WORDS, Manifest
 from lavida.runtime.preparation import cells, fit_grid, patches, positions, prompt, read_tokenizer, text_batch
 from lavida.runtime.session import PACKAGES, choose_runtime, open_session
 
@@ -137,6 +138,19 @@ class ExportedModel:
                 named[i, :given] = self.features(phrase.named)
                 present[i, :given] = True
         return inputs | {"f_qualifier": qualifiers, "f_named": named, "present": present}
+
+    def unfamiliar(self, categories: Sequence[str]) -> list[str]:
+        """Those of the categories whose words the text encoder hardly knows: their scores mean little."""
+        path = self.manifest.folder / KNOWN_WORDS
+        if not path.is_file():
+            return unfamiliar(categories, [False] * len(categories), None)
+        nearest = (self.features(categories) @ np.load(path).astype(np.float32).T).max(-1)
+        tokenizer = self._text_tokenizer
+        split = [
+            any(len(tokenizer.encode(word, add_special_tokens=False).ids) > 1 for word in text.split())
+            for text in categories
+        ]
+        return unfamiliar(categories, split, nearest.tolist())
 
     def features(self, texts: Sequence[str]) -> Array:
         """f_c `[K, D_t]`; each text is encoded once."""

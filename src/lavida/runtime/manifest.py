@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from lavida.errors import InputError, reason
 
 MANIFEST = "manifest.json"
+KNOWN_WORDS = "known_words.npy"  # features of the words that training asked; not there without alignment
 FORMAT = 1
 SETTINGS = (  # of the model
     "clip_length frame_side frame_multiple motion qualifiers compression_ratio tokens_per_pair text_tokens "

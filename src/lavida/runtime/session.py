@@ -65,11 +65,11 @@ def choose_runtime(name: str) -> str:
     """`auto` takes the first of `PACKAGES` that is installed. Raises InputError if it or none is installed."""
     if name == "auto":
         if not installed():
-            raise InputError("an exported model needs onnxruntime or openvino: pip install 'lavida[onnx]'")
+            raise InputError("an exported model needs onnxruntime or openvino: pip install onnxruntime")
         return installed()[0]
     package = PACKAGES[name]
     if find_spec(package) is None:
-        raise InputError(f"--runtime {name} needs {package}, which is not installed: pip install 'lavida[{name}]'")
+        raise InputError(f"--runtime {name} needs {package}, which is not installed: pip install {package}")
     return name
 
 

@@ -16,16 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from lavida import __version__, parallel
-from lavida.detector import (
-    DEFAULT_THRESHOLD,
-    EMBEDDED,
-    check_categories,
-    check_runtime,
-    check_settings,
-    model_folder,
-)
+from lavida.detector import DEFAULT_THRESHOLD, check_categories, check_settings
 from lavida.errors import InputError
 from lavida.files import fingerprint
+from lavida.loading import EMBEDDED, exported_folder, model_folder
 from lavida.parallel import Failure
 from lavida.scan.addresses import absolute, partition, printable
 from lavida.scan.dataset import DataSet
@@ -110,7 +104,7 @@ def scan(
     parallel.check_workers(workers)
     on_ray = ray is not None or (workers or 1) > 1
     folder = Path(os.path.abspath(model_folder(model)))
-    exported = check_runtime(folder, name=model, runtime=runtime, device=device)
+    exported = exported_folder(folder, name=model, runtime=runtime, device=device) is not None
     if not exported:
         _check_device(device, on_ray=on_ray)
     data = DataSet(absolute(str(out), base=os.getcwd()))

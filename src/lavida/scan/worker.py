@@ -13,8 +13,9 @@ from tempfile import TemporaryDirectory
 from fsspec import AbstractFileSystem
 
 from lavida.detection import Detection
-from lavida.detector import Detector, load
+from lavida.detector import Detector
 from lavida.errors import InputError, reason
+from lavida.loading import load
 from lavida.parallel import AbortRun
 from lavida.scan.addresses import file_system, is_remote
 from lavida.scan.dataset import DataSet

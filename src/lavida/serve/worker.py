@@ -62,8 +62,8 @@ Load = Callable[[], Analyst]
 
 def load_detector(model: str, device: str) -> Analyst:
     """The detector, warmed up, so that the first job is not late."""
-    from lavida.detector import load
     from lavida.live.scorer import DetectorScorer
+    from lavida.loading import load
 
     detector = load(model, device=device)
     DetectorScorer(detector).warm_up(("person",))

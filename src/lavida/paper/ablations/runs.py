@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from lavida import __version__
-from lavida.detector import Detector, load
+from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.evaluation import evaluate, open_benchmark
 from lavida.evaluation.held_out.answers import Questions, ask_all, mean_of_known, row_measures
 from lavida.evaluation.held_out.questions import ACTORS, PICTURES, ROWS, HeldOut, MovingScenes
 from lavida.files import atomic_file, locked
+from lavida.loading import load
 from lavida.paper.ablations.studies import Row, changed, completed
 from lavida.timing import Progress, untold
 from lavida.training.loop import train
@@ -123,7 +124,7 @@ class Runs:
         for checkpoint in folder.glob("checkpoint-*"):  # ten times the size of the model
             shutil.rmtree(checkpoint)
         trained = time.perf_counter()
-        detector = load(str(folder / MODEL))
+        detector = load(str(folder / MODEL), runtime="torch")
         result = _read(folder / RESULT)
         if result is None or result["pictures"] != self._pictures:
             sets = held_out_sets(

@@ -10,11 +10,11 @@ from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
 from lavida import __version__
-from lavida.detector import load
 from lavida.errors import InputError, writing_to
 from lavida.evaluation import open_benchmark
 from lavida.evaluation.held_out.questions import PICTURES, HeldOut, check_pictures
 from lavida.files import atomic_file
+from lavida.loading import load
 from lavida.paper.ablations.report import SURE, draw, markdown, write_table
 from lavida.paper.ablations.runs import MODEL, PED2, Run, Runs
 from lavida.paper.ablations.studies import DEFAULT, Row, Study, choose, completed, unique_rows
@@ -162,7 +162,7 @@ class _Series:
         done = [run for run in self._runs_of(Row(DEFAULT, "")) if self._runs.result(run) is not None]
         if not done:
             return None
-        costs = compression_costs(load(str(self._runs.folder(done[0]) / MODEL)), ratios)
+        costs = compression_costs(load(str(self._runs.folder(done[0]) / MODEL), runtime="torch"), ratios)
         with atomic_file(path) as partial:
             partial.write_text(json.dumps(costs, indent=2) + "\n")
         return costs

@@ -1,0 +1,111 @@
+"""From a model's name to a detector: where the model is, and which runtime asks it."""
+
+import os
+import shutil
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from lavida.detector import Detector, ExportedDetector
+from lavida.errors import InputError, need
+from lavida.files import EXPORTED
+from lavida.runtime.manifest import MANIFEST
+from lavida.runtime.session import installed
+
+RUNTIMES = ("auto", "torch", "onnx", "openvino")
+EMBEDDED = Path(__file__).parent / "weights" / "nano"
+
+
+def load(
+    model: str | Path = "nano",
+    *,
+    device: str = "auto",
+    runtime: str = "auto",
+    revision: str | None = None,
+    token: bool | str | None = None,
+    cache_dir: str | Path | None = None,
+) -> Detector:
+    """Load a detector.
+
+    Args:
+        model: `nano` (embedded), the folder of a saved or of an exported model, or a hub id.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        runtime: `torch`, or for an exported model, as `nano` brings one, `onnx` or `openvino`; `auto` takes an export
+            where there is one, and PyTorch where there is none or a GPU is in sight.
+        revision: A branch, tag or commit on the hub; by default its main branch.
+        token: For what the hub does not give to everybody; by default the one of `hf auth login`.
+        cache_dir: Instead of the hub's usual cache.
+
+    Raises:
+        InputError: There is no such model or device, or the runtime cannot run it.
+
+    Example:
+        >>> import lavida
+        >>> lavida.load("nano").name
+        'nano'
+    """
+    folder = model_folder(model, revision=revision, token=token, cache_dir=cache_dir)
+    exported = exported_folder(folder, name=str(model), runtime=runtime, device=device)
+    if exported is not None:
+        from lavida.runtime.exported import ExportedModel
+
+        return ExportedDetector(ExportedModel(exported, runtime=runtime), name=str(model))
+    need("torch", "this model runs in PyTorch")
+    from lavida.checkpoints.pretrained import LavidaModel
+    from lavida.device import choose_device
+
+    chosen = choose_device(device)  # before the long part
+    detector = Detector(LavidaModel.from_pretrained(folder), name=str(model), device=chosen)
+    detector.prepare()
+    return detector
+
+
+def model_folder(model: str | Path, **place: Any) -> Path:
+    """Where a model is that `load` takes; `place`: as `find` takes it. Raises InputError if it is nowhere."""
+    if str(model) != "nano":
+        folder = Path(os.path.expanduser(model))
+        if is_exported(folder):
+            return folder
+        need("torch", f"{model} is no exported model, and PyTorch runs it")
+        from lavida.checkpoints.hub import find
+        from lavida.checkpoints.pretrained import GIVE
+
+        return find(model, give=GIVE, **place)
+    if not EMBEDDED.is_dir():
+        raise InputError(f"the embedded model is missing: {EMBEDDED}; install lavida again, or give a model's folder")
+    return EMBEDDED
+
+
+def exported_folder(folder: Path, *, name: str, runtime: str, device: str) -> Path | None:
+    """Where the export is that runs; None: PyTorch runs the model. Raises InputError if neither can."""
+    if runtime not in RUNTIMES:
+        raise InputError(f"unknown runtime {runtime}: choose {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]}")
+    on_cpu = device in ("auto", "cpu")
+    if is_exported(folder):
+        if runtime == "torch":
+            raise InputError(f"{name} is an exported model, which PyTorch does not run: leave --runtime torch out")
+        if not on_cpu:
+            raise InputError(f"{name} is an exported model, which runs on the CPU: leave --device {device} out")
+        return folder
+    beside = folder / EXPORTED
+    if runtime == "torch" or not is_exported(beside):
+        if runtime in ("auto", "torch"):
+            return None
+        export = f"lavida models export {name} --out DIR"
+        raise InputError(f"--runtime {runtime} runs exported models, {name} is none: {export}, then --model DIR")
+    if runtime != "auto":
+        if not on_cpu:
+            raise InputError(f"--runtime {runtime} runs on the CPU: leave --device {device} out, or the runtime")
+        return beside
+    takes_gpu = not on_cpu or (device == "auto" and _gpu_in_sight())
+    return beside if installed() and not takes_gpu else None
+
+
+def is_exported(folder: Path) -> bool:
+    """Whether `lavida models export` wrote it, damaged or not."""
+    return os.path.isfile(folder / MANIFEST) and not os.path.isfile(folder / "config.json")  # for odd paths, too
+
+
+def _gpu_in_sight() -> bool:
+    """Asking PyTorch would take seconds; NVIDIA's driver brings this program. Without PyTorch no GPU helps."""
+    return shutil.which("nvidia-smi") is not None and find_spec("torch") is not None

@@ -1,0 +1,118 @@
+"""The embedded model comes exported: what the core install asks, without PyTorch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import lavida
+from lavida.errors import InputError
+from lavida.files import EXPORTED, fingerprint
+from lavida.graphs.comparing import made_up_frames
+from lavida.loading import EMBEDDED, exported_folder, load
+from lavida.runtime.manifest import Manifest
+
+MEGABYTE = 10**6
+CORE = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {"torch", "transformers", "safetensors", "sklearn", "scipy", "huggingface_hub"}:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from lavida.cli import run
+sys.exit(run(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    for i, frame in enumerate(made_up_frames(4, size=(90, 120))):
+        Image.fromarray(frame).save(folder / f"{i:02}.png")
+    return folder
+
+
+def core(*arguments: str) -> subprocess.CompletedProcess:
+    """A command where PyTorch and what the extras bring is not installed."""
+    return subprocess.run([sys.executable, "-c", CORE, *arguments], capture_output=True, text=True, timeout=200)
+
+
+def test_the_export_is_of_the_weights_beside_it():
+    manifest = Manifest.read(EMBEDDED / EXPORTED)
+    command = "lavida models export src/lavida/weights/nano --half --out src/lavida/weights/nano/exported"
+    assert manifest.content["source_sha256"] == fingerprint(EMBEDDED), f"export it anew: {command}"
+
+
+def test_what_the_package_carries_is_small():
+    sizes = {path: path.stat().st_size for path in EMBEDDED.rglob("*") if path.is_file()}
+    assert sum(sizes.values()) < 80 * MEGABYTE
+    assert sizes[EMBEDDED / "model.safetensors"] < 40 * MEGABYTE
+
+
+@pytest.mark.slow
+def test_the_core_install_detects_and_exports(pictures, tmp_path):
+    done = core("detect", str(pictures), "-a", "dog", "-a", "собака", "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    (result,) = (tmp_path / "out").iterdir()
+    run = json.loads((result / "run.json").read_text())
+    assert run["settings"]["runtime"] == "onnx" and "hardly knows these words" in run["notes"][0]
+    assert core("events", str(result), "--json", "--threshold", "0.3").returncode == 0
+    assert core("export", str(result), "--to", "coco", "--out", str(tmp_path / "coco.json")).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [
+        (["train", "configs/nano.yaml"], "torch"),
+        (["models", "export", "nano", "--out", "x"], "torch"),
+        (["heldout", "--root", ".", "--out", "x"], "eval"),
+        (["eval", "ucsd-ped2", "--root", ".", "--out", "x"], "eval"),
+    ],
+)
+def test_what_needs_more_says_which_extra_brings_it(command, extra):
+    said = core(*command)
+    assert said.returncode == 2 and f"pip install 'lavida[{extra}]'" in said.stderr
+    assert len(said.stderr.strip().splitlines()) == 1
+
+
+def test_pytorch_says_the_same_to_rounding(pictures):
+    found = [
+        load("nano", device="cpu", runtime=runtime).detect(pictures, ["dog", "a car on the left"])
+        for runtime in ("auto", "torch")
+    ]
+    assert [each.run["settings"]["runtime"] for each in found] == ["onnx", "torch"]
+    np.testing.assert_allclose(found[0].category_scores, found[1].category_scores, atol=0.01)
+
+
+def test_the_words_that_it_hardly_knows():
+    strange, plain = ["schwarzer Rauch über dem Dach", "狗"], ["dog", "a person in a red jacket", "skateboarder"]
+    assert load("nano")._unfamiliar([*strange, *plain]) == strange
+
+
+@pytest.mark.parametrize(
+    ("runtime", "device", "beside"),
+    [("auto", "cpu", True), ("onnx", "auto", True), ("torch", "cpu", False), ("auto", "cuda", False)],
+)
+def test_who_runs_it(runtime, device, beside):
+    assert exported_folder(EMBEDDED, name="nano", runtime=runtime, device=device) == (
+        EMBEDDED / EXPORTED if beside else None
+    )
+
+
+def test_a_gpu_runs_it_in_pytorch(monkeypatch):
+    monkeypatch.setattr("lavida.loading.shutil.which", lambda name: name)
+    assert exported_folder(EMBEDDED, name="nano", runtime="auto", device="auto") is None
+    assert exported_folder(EMBEDDED, name="nano", runtime="auto", device="cpu") is not None
+
+
+def test_an_exported_runtime_has_no_gpu():
+    with pytest.raises(InputError, match="--runtime onnx runs on the CPU: leave --device cuda out"):
+        lavida.load("nano", runtime="onnx", device="cuda")

@@ -1,0 +1,54 @@
+"""Weights in fewer bytes: what is stored, and that the same comes out."""
+
+import numpy as np
+import pytest
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+
+from lavida.graphs.halving import LEAST_ROWS, halve  # noqa: E402
+
+
+def graph(path, table, weight, bias):
+    """Rows of a table, times a weight, plus a bias."""
+    nodes = [
+        helper.make_node("Gather", ["table", "rows"], ["read"]),
+        helper.make_node("MatMul", ["read", "weight"], ["product"]),
+        helper.make_node("Add", ["product", "bias"], ["sum"]),
+    ]
+    inputs = [helper.make_tensor_value_info("rows", TensorProto.INT64, ["n"])]
+    outputs = [helper.make_tensor_value_info("sum", TensorProto.FLOAT, ["n", weight.shape[1]])]
+    named = {"table": table, "weight": weight, "bias": bias}
+    weights = [numpy_helper.from_array(values, name) for name, values in named.items()]
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(helper.make_graph(nodes, "g", inputs, outputs, weights), opset_imports=opset), path)
+
+
+def test_halved(tmp_path):
+    random = np.random.default_rng(0)
+    table = random.normal(size=(LEAST_ROWS, 32)).astype(np.float32)
+    table[5] = 0  # no scale
+    weight, bias = random.normal(size=(32, 64)).astype(np.float32), np.full(64, 1e6, np.float32)
+    path = tmp_path / "graph.onnx"
+    graph(path, table, weight, bias)
+    before = path.stat().st_size
+    rows = np.array([0, 5, LEAST_ROWS - 1])
+    (plain,) = onnxruntime.InferenceSession(path).run(None, {"rows": rows})
+    halve(path)
+    stored = {each.name: each.data_type for each in onnx.load(path).graph.initializer}
+    assert stored["table.bytes"] == TensorProto.INT8 and stored["weight.half"] == TensorProto.FLOAT16
+    assert stored["bias"] == TensorProto.FLOAT  # small
+    assert path.stat().st_size < 0.32 * before
+    (halved,) = onnxruntime.InferenceSession(path).run(None, {"rows": rows})
+    np.testing.assert_allclose(halved - 1e6, plain - 1e6, atol=0.3)
+    np.testing.assert_array_equal(halved[1], plain[1])
+    assert not np.array_equal(halved[0], plain[0])
+
+
+def test_what_half_precision_cannot_hold_stays(tmp_path):
+    weight = np.full((64, 64), 1e6, np.float32)
+    path = tmp_path / "graph.onnx"
+    graph(path, np.ones((4, 64), np.float32), weight, np.ones(64, np.float32))
+    halve(path)
+    assert "weight" in {each.name for each in onnx.load(path).graph.initializer}

@@ -168,7 +168,7 @@ def test_verdicts_are_kept_as_labels(served: Served, job):
     written = json.loads(served.client.get(f"/api/jobs/{job}/files/labels.json").content)
     assert written == told
     for wrong, message in (
-        ({"end_s": 0.1}, "labels: an end must be after its start"),
+        ({"end_s": 0.1}, "a label from 0.2 to 0.1 s: times are seconds from 0 on, and the end comes after the start"),
         ({"verdict": "maybe"}, "labels.0.verdict: Input should be 'true', 'false' or 'missed'"),
         ({"start_s": -1}, "labels.0.start_s: Input should be greater than or equal to 0"),
     ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -14,8 +15,8 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
 from lavida.detection import Detection, Mask, shortest
-from lavida.export.result import EVENTS, FRAMES, MASKS, RUN, TIMELINE, mask_rows
-from lavida.files import atomic_file
+from lavida.export.labels import EventLabel, read_labels, write_labels
+from lavida.export.result import EVENTS, FRAMES, LABELS, MASKS, OVERLAY, RUN, TIMELINE, mask_rows
 from lavida.serve.answers import (
     EventAnswer,
     EventsAnswer,
@@ -34,7 +35,6 @@ from lavida.serve.guard import Refused
 from lavida.serve.places import result_folder
 from lavida.serve.service import SOON_S, Service
 
-LABELS, OVERLAY = "labels.json", "overlay.mp4"
 FileName = Literal["frames.parquet", "run.json", "timeline.png", "labels.json", "events.json", "masks.json"]
 MOST_MASKS = 3000  # of one answer
 WAIT_S = 20.0  # for a copy, before the client is asked to come again
@@ -125,7 +125,7 @@ def _add_labels(router: APIRouter, service: Service) -> None:
     def get_labels(id: str) -> Labels:
         """What a person has said of the events."""
         service.detection(service.job(id))
-        return Labels(labels=_labels(result_folder(service.settings.data, id)))
+        return _told(read_labels(result_folder(service.settings.data, id)))
 
     @router.put("/labels")
     def put_labels(id: str, labels: Labels) -> Labels:
@@ -134,12 +134,13 @@ def _add_labels(router: APIRouter, service: Service) -> None:
         most = service.settings.limits.labels
         if len(labels.labels) > most:
             raise Refused(422, f"labels: at most {most} are kept")
-        if any(label.end_s <= label.start_s for label in labels.labels):
-            raise Refused(422, "labels: an end must be after its start")
-        rows = [label.model_dump() for label in labels.labels]
-        with atomic_file(result_folder(service.settings.data, id) / LABELS) as partial:
-            partial.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        return labels
+        kept = [EventLabel(**label.model_dump()) for label in labels.labels]
+        write_labels(kept, result_folder(service.settings.data, id))
+        return _told(kept)
+
+
+def _told(labels: list[EventLabel]) -> Labels:
+    return Labels(labels=[Label(**asdict(label)) for label in labels])
 
 
 def _add_pictures(router: APIRouter, service: Service) -> None:
@@ -250,10 +251,4 @@ def _painted(masks: list[Mask], found: Detection) -> bytes:
     return data.tobytes()
 
 
-def _labels(folder: Path) -> list[Label]:
-    place = folder / LABELS
-    rows = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else []
-    return [Label(**row) for row in rows]
-
-
-assert {FRAMES, RUN, TIMELINE} <= set(get_args(FileName))
+assert {FRAMES, RUN, TIMELINE, LABELS} <= set(get_args(FileName))

@@ -91,9 +91,11 @@ export class Found {
     });
   }
 
-  // the label of an event: of the same words, and much of it at the same time
+  // the label of an event: of the same words, and much of the shorter of them at the same time
   labelOf(event) {
-    return this.labels.find((label) => label.verdict !== "missed" && label.category === event.category && overlap(label, event) >= MUCH_THE_SAME);
+    const meant = this.labels.filter((label) => label.verdict !== "missed" && label.category === event.category
+      && shared(label, event) >= MUCH_THE_SAME * Math.min(label.end_s - label.start_s, event.end_s - event.start_s));
+    return meant.sort((one, other) => overlap(other, event) - overlap(one, event))[0];
   }
 
   press() {
@@ -150,8 +152,9 @@ export class Found {
 
 const name = (event) => [event.start_s, event.end_s, event.category, event.peak_frame].join();
 
+const shared = (one, other) => Math.min(one.end_s, other.end_s) - Math.max(one.start_s, other.start_s);
+
 function overlap(one, other) {
-  const shared = Math.min(one.end_s, other.end_s) - Math.max(one.start_s, other.start_s);
   const whole = Math.max(one.end_s, other.end_s) - Math.min(one.start_s, other.start_s);
-  return whole > 0 ? shared / whole : 1;
+  return whole > 0 ? shared(one, other) / whole : 1;
 }

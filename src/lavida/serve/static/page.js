@@ -55,7 +55,7 @@ $("sign-in").addEventListener("cancel", (event) => event.preventDefault());
 
 function choose(file) {
   chosenFile = file ?? null;
-  $("chosen").textContent = file ? `${file.name}, ${(file.size / 2 ** 20).toFixed(1)} MB` : "";
+  $("chosen").textContent = file ? `${(file.size / 2 ** 20).toFixed(1)} MB` : "";
   if (file) $("source").value = "";
 }
 
@@ -65,7 +65,13 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
     event.preventDefault();
     $("drop").classList.toggle("over", kind === "dragover");
-    if (kind === "drop" && event.dataTransfer.files.length) { choose(event.dataTransfer.files[0]); $("words").focus(); }
+    if (kind === "drop" && event.dataTransfer.files.length) {
+      const one = new DataTransfer();
+      one.items.add(event.dataTransfer.files[0]);
+      $("file").files = one.files;  // its name stands there, as when it is chosen
+      choose(one.files[0]);
+      $("words").focus();
+    }
   });
 }
 

@@ -85,9 +85,7 @@ def evaluate(
     if baseline is not None:
         start, key = _baseline(baseline, anomalies=anomalies, motion=motion), baseline
     else:
-        ask, key = _asked(model, device=device, runtime=runtime, motion=motion)
-        if places.is_this_process:
-            ask = cache(ask)  # the report asks the same model again
+        ask, key = _asked(model, device=device, runtime=runtime, motion=motion, here=places.is_this_process)
     benchmark = open_benchmark(name, root if places.is_this_process else root.resolve())
     with progress_bars() as progress:
         result = measure(
@@ -193,14 +191,15 @@ def _refuse_benchmark_options(given: Mapping[str, object]) -> None:
         )
 
 
-def _asked(model: str, *, device: str, runtime: str, motion: bool) -> tuple[Callable[[], Detector], str]:
+def _asked(model: str, *, device: str, runtime: str, motion: bool, here: bool) -> tuple[Callable[[], Detector], str]:
     """What loads the model, and a key that never goes on with other weights."""
     from lavida.detector import model_folder
     from lavida.files import fingerprint
 
     folder = model_folder(model).resolve()  # workers may have another current folder
     ask = partial(_detector, model, device=device, runtime=runtime, motion=motion, folder=folder)
-    return ask, repr((fingerprint(folder), device, runtime, motion))
+    # the report asks the same model again
+    return cache(ask) if here else ask, repr((fingerprint(folder), device, runtime, motion))
 
 
 def _baseline(name: str, *, anomalies: list[str] | None, motion: bool) -> Callable[[], Baseline]:

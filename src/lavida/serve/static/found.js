@@ -1,6 +1,7 @@
 // What was found: events at the threshold, what people say of them, and what can be taken home.
 
 import { ask, clock, make } from "./api.js";
+import { FLOOR } from "./stage.js";
 
 const WAIT_MS = 40, MUCH_THE_SAME = 0.5;
 const $ = (id) => document.getElementById(id);
@@ -49,7 +50,8 @@ export class Found {
     if (job.id !== this.job.id) return;
     this.events = got.events;
     const many = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
-    $("count").textContent = `${many(got.events.length, "event")}, ${many(got.masks, "mask")}`;
+    const low = threshold < FLOOR ? `; masks are kept from ${FLOOR} on` : "";
+    $("count").textContent = `${many(got.events.length, "event")}, ${many(got.masks, "mask")}${low}`;
     this.told(got.events);
     this.draw();
   }

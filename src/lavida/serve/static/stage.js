@@ -4,7 +4,7 @@ import { ask } from "./api.js";
 import { colour } from "./curve.js";
 
 const WINDOW_S = 5;  // masks are fetched for so much of the video at once
-const FLOOR = 0.2;  // lavida keeps masks from this score on
+export const FLOOR = 0.2;  // lavida keeps masks from this score on
 const INSIDE_S = 0.002;  // a seek to the very edge of a frame may show the one before it
 
 export class Stage {

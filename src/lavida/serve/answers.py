@@ -144,9 +144,10 @@ class EventAnswer(BaseModel):
 
 
 class EventsAnswer(BaseModel):
-    """The events of a job at a threshold, and how many masks there are."""
+    """The events of a job at a threshold, and how many masks there are; `complete` once the job is done."""
 
     threshold: float
+    complete: bool
     masks: int
     events: list[EventAnswer]
 

@@ -77,11 +77,12 @@ def _add_found(router: APIRouter, service: Service) -> None:
 
     @router.get("/events")
     def get_events(id: str, threshold: Threshold = None) -> EventsAnswer:
-        """The events at any threshold, without a new run."""
+        """The events at any threshold, without a new run; while the job runs those so far."""
         job = service.job(id)
-        found = service.detection(job)
+        found = service.so_far(job)
         level = threshold or job.threshold
-        return EventsAnswer(threshold=level, events=_events(found, level), masks=len(found.masks_over(level)))
+        events, masks = _events(found, level), len(found.masks_over(level))
+        return EventsAnswer(threshold=level, complete=job.state == "done", events=events, masks=masks)
 
     @router.get("/masks")
     def get_masks(
@@ -91,9 +92,9 @@ def _add_found(router: APIRouter, service: Service) -> None:
         threshold: Annotated[Share | None, Query(description="From 0.2 on; instead of that of the job.")] = None,
         form: Annotated[Literal["rings", "rle"], Query(alias="as")] = "rings",
     ) -> MasksAnswer:
-        """The masks of the analysed frames of a stretch, at any threshold from 0.2 on."""
+        """The masks of the analysed frames of a stretch, at any threshold from 0.2 on; while the job runs, so far."""
         job = service.job(id)
-        found = service.detection(job)
+        found = service.so_far(job)
         low, high = np.searchsorted(found.times, [from_s, to_s])
         masks = [mask for mask in found.masks_over(threshold or job.threshold) if low <= mask.frame < high]
         if len(masks) > MOST_MASKS:
@@ -162,7 +163,7 @@ def _add_pictures(router: APIRouter, service: Service) -> None:
     def get_mask_picture(id: str, frame: Number = None, time_s: Moment = None, threshold: Threshold = None) -> Response:
         """The masks of a frame, those of the last analysed one up to it, as a transparent PNG of the video's size."""
         job = service.job(id)
-        found = service.detection(job)
+        found = service.so_far(job)
         number, _ = service.moment(job, frame=frame, time_s=time_s)
         analysed = int(found.sampled[max(int(np.searchsorted(found.sampled, number, side="right")) - 1, 0)])
         masks = [mask for mask in found.masks_over(threshold or job.threshold) if mask.frame == analysed]

@@ -10,7 +10,7 @@ const FILES = { "overlay.mp4": "overlay.mp4", "events.json": "files/events.json"
 
 export class Found {
   constructor({ jump, now, told }) {
-    Object.assign(this, { jump, now, told, threshold: 0.5, events: [], labels: [] });
+    Object.assign(this, { jump, now, told, threshold: 0.5, took: 0, events: [], labels: [] });
     $("missed").addEventListener("submit", (event) => { event.preventDefault(); this.addMissed(); });
     $("missed-here").addEventListener("click", () => {
       $("missed-from").value = Math.max(0, this.now() - 0.5).toFixed(2);
@@ -31,7 +31,8 @@ export class Found {
   }
 
   // the events at the threshold of now; while the slider moves only the latest answer counts
-  load() {
+  load(job = this.job) {
+    this.job = job;
     clearTimeout(this.soon);
     this.soon = setTimeout(() => this.fetch().catch((error) => {
       if (error.name !== "AbortError" && error.status !== 409) $("label-fault").textContent = error.message;
@@ -42,8 +43,11 @@ export class Found {
     this.running?.abort();
     this.running = new AbortController();
     const { job, threshold } = this, { signal } = this.running;
+    const begun = performance.now();
     const got = await ask(`/api/jobs/${job.id}/events?threshold=${threshold}`, { signal });
-    if (this.labelled !== job.id) {
+    this.took = performance.now() - begun;
+    $("found").dataset.complete = got.complete;
+    if (got.complete && this.labelled !== job.id) {
       this.labels = (await ask(`/api/jobs/${job.id}/labels`, { signal })).labels;
       this.labelled = job.id;
     }

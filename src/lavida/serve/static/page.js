@@ -5,11 +5,11 @@ import { Curve, colour } from "./curve.js";
 import { Found } from "./found.js";
 import { Stage } from "./stage.js";
 
-const LOOK_MS = 400, LIST_MS = 1500;
+const LOOK_MS = 400, LIST_MS = 1500, FOUND_MS = 2000;
 const $ = (id) => document.getElementById(id);
 const STATES = { queued: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled" };
 
-let jobs = [], shown = null, chosenFile = null, next = 0, frames = [], askedVideo = false, told = null;
+let jobs = [], shown = null, chosenFile = null, next = 0, frames = [], askedVideo = false, told = null, asked = 0, refreshed = 0;
 
 const curve = new Curve($("curve"), {
   chosen: (place) => stage.jump(frames[place], curve.times[place]),
@@ -162,7 +162,7 @@ function filled(item, job) {
 
 function show(job) {
   shown = job;
-  [next, frames, askedVideo, told] = [0, [], false, null];
+  [next, frames, askedVideo, told, asked, refreshed] = [0, [], false, null, 0, 0];
   history.replaceState(null, "", `#${job.id}`);
   $("empty").hidden = true;
   $("shown").hidden = false;
@@ -207,6 +207,7 @@ async function look() {
     for (const [mine, theirs] of [[frames, got.frames], [curve.times, got.times], [curve.scores, got.scores],
       [curve.rows, got.category_scores]]) for (const each of theirs) mine.push(each);
     stage.times = curve.times;
+    if (got.frames.length && got.state !== "done") grown(now);
     tell(now, told !== now.state);
     told = now.state;
     if (got.frames.length) {
@@ -219,6 +220,15 @@ async function look() {
     if (error.status === 404 && job.id === shown?.id) return gone();
     looking = setTimeout(look, 4 * LOOK_MS);
   }
+}
+
+// events and masks so far; cutting them takes longer for long videos, and what is asked is not asked again meanwhile
+function grown(job) {
+  if (performance.now() - asked < Math.max(FOUND_MS, 5 * found.took)) return;
+  asked = performance.now();
+  found.load(job);
+  stage.grown(refreshed);
+  refreshed = curve.times.at(-1);
 }
 
 function tell(job, changed) {
@@ -236,16 +246,20 @@ function tell(job, changed) {
   if (progress === null || state === "queued") $("job-progress").removeAttribute("value"); else $("job-progress").value = progress;
   $("cancel").hidden = !["queued", "running"].includes(state);
   stage.play(job);
-  if (job.video === "wanted" && !["queued", "running"].includes(state) && !askedVideo) {
-    askedVideo = true;  // the copy is made while single frames are shown
+  const ended = !["queued", "running"].includes(state);
+  if (job.video === "wanted" && (ended || curve.times.length) && !askedVideo) {
+    askedVideo = true;  // the copy is made beside the job, once it is under way; single frames are shown
     job.video = "made";
     fetch(`/api/jobs/${job.id}/video`, { headers: { Range: "bytes=0-0" } }).catch(() => {});
-    looking = setTimeout(look, LOOK_MS);
+    if (ended) looking = setTimeout(look, LOOK_MS);
   }
   $("stage-note").textContent = { ready: "", failed: "Your browser cannot play this video; single frames are shown.",
     made: "A copy that your browser plays is being made; single frames until then.",
     wanted: "Your browser cannot play this video; single frames are shown." }[job.video];
-  if (changed && state === "done") found.load();
+  if (changed && state === "done") {
+    found.load(job);
+    stage.grown(0);
+  }
   if (changed) list().catch(() => {});
 }
 
@@ -280,7 +294,7 @@ $("threshold").addEventListener("input", () => {
   threshold($("threshold").value);
   curve.draw();
   stage.draw();
-  found.load();
+  if (curve.times.length) found.load();
 });
 $("show-masks").addEventListener("change", () => { stage.masksOn = $("show-masks").checked; stage.draw(); });
 

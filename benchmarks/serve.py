@@ -24,6 +24,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 import numpy as np
@@ -280,34 +281,41 @@ def schema(options: argparse.Namespace) -> tuple[list[dict], list[str]]:
     """Requests that Schemathesis makes of the document, half of them about a job that is there."""
     try:
         import schemathesis
-        from hypothesis import HealthCheck, given, settings
-        from hypothesis.strategies import booleans
     except ImportError as error:
         raise InputError("Schemathesis is missing: pip install schemathesis") from error
-    rows, faults = [], []
+    rows: list[dict] = []
+    faults: list[str] = []
     with tempfile.TemporaryDirectory() as place:
         sample = clip(Path(place) / "clip.mp4", seconds=1, size=(96, 64)).read_bytes()
         with server(Path(place), stand_in=True) as address, httpx.Client(base_url=address, timeout=90) as client:
             wait_for(address)
             made = client.post("/api/jobs", data={"anomalies": "fire"}, files={"file": ("a.mp4", sample)}).json()["id"]
             for found in schemathesis.openapi.from_url(f"{address}/openapi.json").get_all_operations():
-                route, statuses = found.ok(), Counter[int]()
-
-                @settings(
-                    max_examples=options.count, deadline=None, database=None, suppress_health_check=[*HealthCheck]
-                )
-                @given(case=route.as_strategy(), real=booleans())
-                def asked(case, real: bool, statuses: Counter[int] = statuses, name: str = route.label) -> None:
-                    if real and "id" in case.path_parameters and case.operation.method.upper() != "DELETE":
-                        case.path_parameters["id"] = made
-                    answer = case.call(timeout=90)
-                    statuses[answer.status_code] += 1
-                    if answer.status_code >= 500 and answer.status_code != 507:
-                        faults.append(f"{name}: {answer.status_code} {answer.text[:200]}")
-
-                asked()
+                route = found.ok()
+                statuses = _asked(route, made, examples=options.count, faults=faults)
                 rows.append({"route": route.label, "answers": dict(sorted(statuses.items()))})
     return rows, faults
+
+
+def _asked(route: Any, made: str, *, examples: int, faults: list[str]) -> Counter[int]:
+    """The answers of one route; `made` is the job that is there."""
+    from hypothesis import HealthCheck, given, settings
+    from hypothesis.strategies import booleans
+
+    statuses: Counter[int] = Counter()
+
+    @settings(max_examples=examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @given(case=route.as_strategy(), real=booleans())
+    def ask(case: Any, real: bool) -> None:
+        if real and "id" in case.path_parameters and case.operation.method.upper() != "DELETE":
+            case.path_parameters["id"] = made
+        answer = case.call(timeout=90)
+        statuses[answer.status_code] += 1
+        if answer.status_code >= 500 and answer.status_code != 507:
+            faults.append(f"{route.label}: {answer.status_code} {answer.text[:200]}")
+
+    ask()
+    return statuses
 
 
 if __name__ == "__main__":

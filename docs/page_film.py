@@ -1,7 +1,7 @@
 """Films the page at work for the README: `python docs/page_film.py [OUT.webp]`.
 
 `lavida serve` runs with the embedded model, a headless Chromium clicks; a picture is taken at each step and whenever
-the curve has grown, so that the film is as long on a slow machine. Needs Playwright, a Chromium, and the clip of `lavida[demo]`.
+the curve has grown, so that the film is as long on a slow machine. Needs Playwright, a Chromium, and `lavida[demo]`.
 """
 
 import io

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from live.test_store import moment, record
 
+from lavida.live.store import Store as Watched
 from lavida.serve.app import create_app
 from lavida.serve.settings import ServeSettings
 from lavida.serve.store import Store
@@ -256,6 +258,23 @@ def test_a_restart_and_other_words_on_the_same_video(tmp_path, page):
         page.get_by_role("button", name="Remove", exact=True).click()
         expect(page.locator("#shown")).to_be_hidden()
         expect(page.locator("#jobs li")).to_have_count(1)
+
+
+def test_alerts_of_a_watch_appear_without_reloading(tmp_path, page):
+    watched = Watched(tmp_path / "data")
+    watched.keep(record("start"), moment())
+    with site(tmp_path / "data") as where:
+        page.goto(where.address)
+        expect(page.locator("#alerts li")).to_have_count(1)
+        expect(page.locator("#streams-said")).to_have_text("gate (1); 1 going on")
+        watched.keep(
+            record("start", "b2", stream="yard", category="smoke", start_wall="2026-01-02T00:00:00Z"), moment()
+        )
+        expect(page.locator("#alerts li")).to_have_count(2)
+        expect(page.locator("#alerts .what").first).to_have_text("smoke")
+        assert page.locator("#alerts img").first.evaluate("image => image.naturalWidth") == 128
+        assert page.faults == []
+    watched.close()
 
 
 def test_what_is_refused_is_said_on_the_page(tmp_path, page):

@@ -4,6 +4,7 @@ import { ask, clock, make, onSignIn, upload, words } from "./api.js";
 import { Curve, colour } from "./curve.js";
 import { Found } from "./found.js";
 import { Stage } from "./stage.js";
+import { follow } from "./streams.js";
 
 const LOOK_MS = 400, LIST_MS = 1500, FOUND_MS = 2000;
 const $ = (id) => document.getElementById(id);
@@ -340,6 +341,7 @@ async function begin() {
   if (linked && isNarrow()) $("job").scrollIntoView();
   const again = () => list().catch(() => {}).finally(() => setTimeout(again, LIST_MS));
   setTimeout(again, LIST_MS);
+  follow();
 }
 
 begin().catch((error) => { $("new-fault").textContent = error.message; });

@@ -22,6 +22,6 @@ labels = duckdb.sql(
 ).fetchall()
 told = sorted(tuple(label.values()) for label in expected["labels"])
 assert labels == told, (labels, told)
-(count,) = duckdb.sql(f"SELECT count(*) FROM (SELECT unnest(annotations) FROM '{folder}/coco.json')").fetchone()
+((count,),) = duckdb.sql(f"SELECT count(*) FROM (SELECT unnest(annotations) FROM '{folder}/coco.json')").fetchall()
 assert count == len(expected["masks"])
 print(f"DuckDB {duckdb.__version__}: {len(rows)} events, {len(labels)} labels, {count} masks")

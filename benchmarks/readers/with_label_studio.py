@@ -29,7 +29,7 @@ config = LabelInterface(
 )
 (prediction,), (annotation,) = task["predictions"], task["annotations"]
 PredictionValue(**{name: prediction[name] for name in ("model_version", "score", "result")})
-AnnotationValue(result=annotation["result"])
+AnnotationValue(completed_by=1, result=annotation["result"])  # Label Studio puts in who imports it
 known = {tag.name for tag in config.controls}
 assert {region["from_name"] for region in prediction["result"] + annotation["result"]} <= known
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from dataclasses import asdict
 from xml.etree import ElementTree
 
@@ -133,6 +134,25 @@ def test_fiftyones_own_folder_is_read(found, tmp_path):
         ("fire", "missed"),
         (CATEGORIES[1], "false"),
     ]
+
+
+def test_a_fiftyone_dataset_comes_back(found, labels, tmp_path):
+    fiftyone = pytest.importorskip("fiftyone")
+    try:
+        fiftyone.Dataset().delete()
+    except Exception as error:
+        pytest.skip(f"FiftyOne's database does not start: {type(error).__name__}")
+    write_export(found, "fiftyone", tmp_path / "out", labels=labels)
+    got = read_export(tmp_path / "out", "fiftyone", found)
+    assert [(each.category, each.verdict) for each in got] == [(each.category, each.verdict) for each in labels]
+
+
+def test_without_fiftyone_it_says_so(found, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fiftyone", None)
+    result = found.save(tmp_path / "result", overlay=False)
+    assert run(["export", str(result), "--to", "fiftyone", "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == "lavida: FiftyOne is not installed: pip install fiftyone\n"
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

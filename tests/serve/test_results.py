@@ -1,5 +1,6 @@
 """What was found: events, masks, frames, films, files and labels of a job."""
 
+import csv
 import json
 
 import av
@@ -212,3 +213,18 @@ def test_verdicts_are_kept_as_labels(served: Served, job):
         refused = served.client.put(f"/api/jobs/{job}/labels", json={"labels": [missed | wrong]})
         assert (refused.status_code, refused.json()["message"]) == (422, message)
     assert served.get(f"/api/jobs/{job}/labels")["labels"] == told
+
+
+def test_exports_carry_the_labels_at_any_threshold(served: Served, job):
+    event = served.get(f"/api/jobs/{job}/events")["events"][0]
+    said = {key: event[key] for key in ("start_s", "end_s", "category", "peak_score")} | {"verdict": "false"}
+    assert served.client.put(f"/api/jobs/{job}/labels", json={"labels": [said]}).status_code == 200
+    table = served.client.get(f"/api/jobs/{job}/export/csv", params={"threshold": 0.7})
+    assert table.headers["Content-Disposition"] == 'attachment; filename="street-csv.csv"'
+    (row,) = csv.DictReader(table.text.splitlines())
+    assert (row["category"], row["verdict"]) == ("fire", "false")
+    for kind in ("coco", "cvat", "label-studio", "vtt"):
+        assert "false" in served.client.get(f"/api/jobs/{job}/export/{kind}").text, kind
+    (task,) = json.loads(served.client.get(f"/api/jobs/{job}/export/label-studio").text)
+    assert task["data"] == {"video": "street.mp4"}  # not where it lies on the server
+    assert served.client.get(f"/api/jobs/{job}/export/yolo").status_code == 422

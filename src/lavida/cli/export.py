@@ -14,8 +14,8 @@ from lavida.terminal import print_result
 
 def export(
     result: Annotated[Path, typer.Argument(help="A result of lavida detect.")],
-    to: Annotated[str, typer.Option(help="coco, cvat, label-studio, csv or vtt.")],
-    out: Annotated[Path, typer.Option(help="The file to write; with --frames a folder.")],
+    to: Annotated[str, typer.Option(help="coco, cvat, label-studio, csv, vtt or fiftyone.")],
+    out: Annotated[Path, typer.Option(help="The file to write; with --frames, or of fiftyone, a folder.")],
     threshold: ThresholdOption = None,
     frames: Annotated[bool, typer.Option("--frames", help="Of coco, also write the analysed frames.")] = False,
 ) -> None:

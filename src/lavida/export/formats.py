@@ -18,11 +18,13 @@ from pycocotools import mask as coco_rle
 
 from lavida.detection import Detection, Event, Mask, shortest
 from lavida.errors import unknown
-from lavida.export.labels import EventLabel, label_of
+from lavida.export.labels import EventLabel, frames_of, label_of
+from lavida.export.voxel51 import write_fiftyone
 from lavida.files import atomic_file, atomic_folder
 from lavida.video.decode import open_source
 from lavida.video.excerpt import Excerpt
 
+FIFTYONE = "fiftyone"
 COCO_FILE, PICTURES = "coco.json", "images"
 JPEG_QUALITY = 92
 EVENT_COLUMNS = "start_s end_s peak_s peak_score category x y width height verdict threshold".split()
@@ -35,16 +37,19 @@ def write_export(detection: Detection, kind: str, out: Path, *, labels: Labels =
 
     Args:
         detection: the result.
-        kind: one of `FORMATS`.
-        out: the file to write; with `frames` the folder, for `coco.json` and its pictures.
+        kind: one of `FORMATS`, or fiftyone.
+        out: the file to write; with `frames` the folder, for `coco.json` and its pictures; of fiftyone the folder.
         labels: what people say of its events.
         frames: of COCO, also write the analysed frames.
 
     Raises:
         InputError: an unknown kind, a place that cannot be written, or a video that cannot be read again.
     """
+    if kind == FIFTYONE:
+        write_fiftyone(detection, labels, out)
+        return
     if kind not in FORMATS:
-        raise unknown("format", kind, FORMATS)
+        raise unknown("format", kind, (*FORMATS, FIFTYONE))
     if not frames:
         with atomic_file(out) as partial:
             partial.write_text(FORMATS[kind](detection, labels), encoding="utf-8", newline="")
@@ -252,7 +257,7 @@ def _percent(mask: Mask, detection: Detection) -> dict[str, Any]:
 
 def _timeline(id: str, about: Event | EventLabel, words: str, detection: Detection) -> dict[str, Any]:
     """A stretch as Label Studio has it: frames counted from 1, the last one within."""
-    first, last = _frames_of(about, detection)
+    first, last = frames_of(about, detection)
     span = {"ranges": [{"start": first + 1, "end": last + 1}], "timelinelabels": [words]}
     return {"id": id, "from_name": "event", "to_name": "video", "type": "timelinelabels", "value": span}
 
@@ -265,7 +270,7 @@ def _declare_verdict(label: ElementTree.Element) -> None:
 
 
 def _add_label(root: ElementTree.Element, label: EventLabel, number: int, detection: Detection) -> None:
-    info, (first, last) = detection.info, _frames_of(label, detection)
+    info, (first, last) = detection.info, frames_of(label, detection)
     track = ElementTree.SubElement(root, "track", id=str(number), label=label.category, source="manual")
     for frame, outside in ((first, "0"), (last + 1, "1")):
         if frame == len(detection.times):
@@ -274,13 +279,6 @@ def _add_label(root: ElementTree.Element, label: EventLabel, number: int, detect
         told = {"frame": str(frame), "outside": outside, "occluded": "0", "keyframe": "1", "z_order": "0"}
         box = ElementTree.SubElement(track, "box", told | sides)
         ElementTree.SubElement(box, "attribute", name="verdict").text = label.verdict
-
-
-def _frames_of(event: Event | EventLabel, detection: Detection) -> tuple[int, int]:
-    """The first and the last frame of an event or label."""
-    first, stop = np.searchsorted(detection.times, [event.start_s, event.end_s]).tolist()
-    first = min(first, len(detection.times) - 1)
-    return first, max(first, stop - 1)
 
 
 def _stamp(seconds: float) -> str:

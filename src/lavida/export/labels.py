@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from lavida.detection import Detection
 from lavida.errors import InputError, reason
 from lavida.events import Event
 from lavida.export.result import FRAMES, LABELS
@@ -107,3 +110,10 @@ def write_labels(labels: Sequence[EventLabel], folder: Path) -> None:
     rows = json.dumps([asdict(label) for label in labels], indent=1, allow_nan=False)
     with atomic_file(folder / LABELS) as partial:
         partial.write_text(f"{rows}\n", encoding="utf-8")
+
+
+def frames_of(about: Event | EventLabel, detection: Detection) -> tuple[int, int]:
+    """The first and the last frame of an event or label."""
+    first, stop = np.searchsorted(detection.times, [about.start_s, about.end_s]).tolist()
+    first = min(first, len(detection.times) - 1)
+    return first, max(first, stop - 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -15,6 +15,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
 from lavida.detection import Detection, Mask, shortest
+from lavida.export.formats import FORMATS
 from lavida.export.labels import EventLabel, read_labels, write_labels
 from lavida.export.result import EVENTS, FRAMES, LABELS, MASKS, OVERLAY, RUN, TIMELINE, mask_rows
 from lavida.serve.answers import (
@@ -36,6 +37,8 @@ from lavida.serve.places import result_folder
 from lavida.serve.service import SOON_S, Service
 
 FileName = Literal["frames.parquet", "run.json", "timeline.png", "labels.json", "events.json", "masks.json"]
+Kind = Literal["coco", "cvat", "label-studio", "csv", "vtt"]
+SUFFIXES = {"cvat": "xml", "csv": "csv", "vtt": "vtt"}
 MOST_MASKS = 3000  # of one answer
 WAIT_S = 20.0  # for a copy, before the client is asked to come again
 
@@ -191,6 +194,18 @@ def _add_files(router: APIRouter, service: Service) -> None:
         path = await service.overlaid(job, threshold)
         return FileResponse(_existing(path), media_type="video/mp4", filename=f"{Path(job.name).stem}-{OVERLAY}")
 
+    @router.get("/export/{kind}", response_class=Response, responses=_FILE)
+    def get_export(id: str, kind: Kind, threshold: Threshold = None) -> Response:
+        """The result in the format of another tool, with the labels, as `lavida export` writes it."""
+        job = service.job(id)
+        labels = read_labels(result_folder(service.settings.data, id)) if job.state == "done" else []
+        found = service.at(job, threshold)
+        found = replace(found, info=replace(found.info, path=Path(job.name), stem=Path(job.name).stem))
+        text = FORMATS[kind](found, labels)
+        download = _ascii(f"{Path(job.name).stem}-{kind}.{SUFFIXES.get(kind, 'json')}")
+        headers = {"Content-Disposition": f'attachment; filename="{download}"'}
+        return Response(text, media_type="application/octet-stream", headers=headers)
+
     @router.get("/files/{name}", response_class=Response, responses=_FILE)
     def get_file(id: str, name: FileName, threshold: Threshold = None) -> Response:
         """A file of the result; events and masks at any threshold."""
@@ -253,3 +268,4 @@ def _painted(masks: list[Mask], found: Detection) -> bytes:
 
 
 assert {FRAMES, RUN, TIMELINE, LABELS} <= set(get_args(FileName))
+assert set(get_args(Kind)) == set(FORMATS)

@@ -6,7 +6,8 @@ import { FLOOR } from "./stage.js";
 const WAIT_MS = 40, MUCH_THE_SAME = 0.5;
 const $ = (id) => document.getElementById(id);
 const FILES = { "overlay.mp4": "overlay.mp4", "events.json": "files/events.json", "masks.json": "files/masks.json",
-  "frames.parquet": "files/frames.parquet", "timeline.png": "files/timeline.png", "run.json": "files/run.json" };
+  "frames.parquet": "files/frames.parquet", "timeline.png": "files/timeline.png", "run.json": "files/run.json", "COCO": "export/coco", "CVAT": "export/cvat", "Label Studio": "export/label-studio",
+  "CSV": "export/csv", "WebVTT": "export/vtt" };
 
 export class Found {
   constructor({ jump, now, told }) {
@@ -150,7 +151,7 @@ export class Found {
   drawFiles() {
     const files = this.labels.length ? { ...FILES, "labels.json": "files/labels.json" } : FILES;
     $("downloads").replaceChildren(...Object.entries(files).map(([title, path]) => {
-      const query = ["overlay.mp4", "events.json", "masks.json"].includes(title) ? `?threshold=${this.threshold}` : "";
+      const query = path.startsWith("export/") || ["overlay.mp4", "events.json", "masks.json"].includes(title) ? `?threshold=${this.threshold}` : "";
       return make("li", {}, make("a", { href: `/api/jobs/${this.job.id}/${path}${query}`, textContent: title, download: "" }));
     }));
   }

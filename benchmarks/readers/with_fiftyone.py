@@ -54,7 +54,9 @@ with tempfile.TemporaryDirectory() as place:
         frame = int(Path(sample.filepath).stem.rsplit("-", 1)[1])
         for field in ("segmentations", "detections", "ground_truth"):
             for one in sample[field].detections if sample.has_field(field) and sample[field] else ():
-                left, top, *_ = (round(side * size) for side, size in zip(one.bounding_box, [width, height] * 2))
+                left, top, *_ = (
+                    round(side * size) for side, size in zip(one.bounding_box, [width, height] * 2, strict=True)
+                )
                 pixels = np.zeros((height, width), int)
                 pixels[top : top + one.mask.shape[0], left : left + one.mask.shape[1]] = one.mask
                 got[frame, one.label] = ["".join(map(str, row)) for row in pixels.tolist()]

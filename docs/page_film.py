@@ -41,7 +41,7 @@ class Film:
 
     def save(self, path: Path) -> None:
         first, *rest = self.pictures
-        first.save(path, save_all=True, append_images=rest, duration=self.lasts, loop=0, quality=62, method=6)
+        first.save(path, save_all=True, append_images=rest, duration=self.lasts, loop=0, quality=62, method=4)
 
 
 @contextmanager

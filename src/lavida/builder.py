@@ -58,6 +58,10 @@ class ScoredClip:
         return self.answer.category_scores
 
     @cached_property
+    def _masks(self) -> dict[tuple[float, int], list[Mask]]:
+        return {}  # asked for by whoever shows them, and again by the result
+
+    @cached_property
     def _maps(self) -> Floats:
         return self.answer.pixel_maps()  # [T, H/4, W/4]
 
@@ -84,6 +88,11 @@ class ScoredClip:
 
     def masks_over(self, floor: float, t: int, categories: Sequence[str]) -> list[Mask]:
         """The masks of frame `t` if its score reaches the floor, of the categories that do; specks are left out."""
+        if (floor, t) not in self._masks:
+            self._masks[floor, t] = self._masks_over(floor, t, categories)
+        return self._masks[floor, t]
+
+    def _masks_over(self, floor: float, t: int, categories: Sequence[str]) -> list[Mask]:
         scores = self.category_scores[t]
         if self.scores[t] < floor or scores.max() < floor:
             return []

@@ -10,9 +10,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 # Which extra of this package brings what, beside the core. PyTorch first from where its builds without CUDA are.
 _TORCH = "pip install torch==2.13.0, then pip install 'lavida[torch]'"
 _EXTRAS = {
-    **dict.fromkeys(
-        ("torch", "transformers", "accelerate", "peft", "safetensors", "huggingface_hub"), _TORCH
-    ),
+    **dict.fromkeys(("torch", "transformers", "accelerate", "peft", "safetensors", "huggingface_hub"), _TORCH),
     **dict.fromkeys(("sklearn", "scipy", "jinja2"), "pip install 'lavida[eval]'"),
 }
 

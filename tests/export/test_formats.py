@@ -157,7 +157,7 @@ def test_pictures_go_along_with_coco(detection_of, tmp_path, picture_folder, cap
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--to", "yolo"], "unknown format yolo: choose coco, cvat, label-studio, csv, vtt"),
+        (["--to", "yolo"], "unknown format yolo: choose coco, cvat, label-studio, csv, vtt, fiftyone"),
         (["--to", "csv", "--frames"], "--frames belongs to coco, not to csv"),
         (["--to", "csv", "--threshold", "2"], "threshold 2.0 is out of range"),
     ],

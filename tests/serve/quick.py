@@ -14,6 +14,7 @@ import numpy as np
 from lavida.detection import Detection, Mask
 from lavida.errors import InputError
 from lavida.video.decode import open_source
+from lavida.video.source import SourceInfo
 
 CLIP = 4
 LEVELS = [20] * 25 + [230] * 25 + [20] * 25 + [150] * 25  # two events, one of them sure
@@ -25,13 +26,23 @@ class QuickClip:
     times: np.ndarray
     scores: np.ndarray
     category_scores: np.ndarray
+    size: tuple[int, int]
+
+    def masks_over(self, floor: float, t: int, categories: Sequence[str]) -> list[Mask]:
+        if self.scores[t] < floor:
+            return []
+        pixels = np.zeros(self.size, bool)
+        pixels[4:20, 8:30] = True
+        frame, score = int(self.indices[t]), float(self.scores[t])
+        return [Mask.from_pixels(pixels, frame=frame, category=categories[0], score=score)]
 
 
 @dataclass
 class QuickAnalyst:
     """A frame's score for the first category is its brightness, for the others half of it.
 
-    The words may ask for more: "slow" for a pause at each clip, "kill" and "defect" for an end at the third one.
+    The words may ask for more: "slow" for a pause at each clip; at the third one "much" takes memory, "kill" and
+    "defect" end it.
     """
 
     pause_s: float = 0.0
@@ -53,20 +64,14 @@ class QuickAnalyst:
             if frame.image is not None:
                 clip.append(frame)
             if len(clip) == CLIP:
-                clips.append(self._scored(clip, anomalies))
+                clips.append(self._scored(clip, anomalies, opened.info))
                 self._told(clips, anomalies, scored)
                 clip = []
         if clip:
-            clips.append(self._scored(clip, anomalies))
+            clips.append(self._scored(clip, anomalies, opened.info))
             self._told(clips, anomalies, scored)
         sampled, scores = (np.concatenate([getattr(c, name) for c in clips]) for name in ("indices", "scores"))
-        pixels = np.zeros((opened.info.height, opened.info.width), bool)
-        pixels[4:20, 8:30] = True
-        masks = [
-            Mask.from_pixels(pixels, frame=frame, category=anomalies[0], score=score)
-            for frame, score in zip(sampled.tolist(), scores.tolist(), strict=True)
-            if score >= 0.2
-        ]
+        masks = [mask for c in clips for t in range(len(c.indices)) for mask in c.masks_over(0.2, t, anomalies)]
         rows = np.concatenate([c.category_scores for c in clips])
         return Detection(
             info=opened.info,
@@ -81,15 +86,19 @@ class QuickAnalyst:
             run={"frames": len(times)},
         )
 
-    def _scored(self, frames: list, anomalies: Sequence[str]) -> QuickClip:
+    def _scored(self, frames: list, anomalies: Sequence[str], info: SourceInfo) -> QuickClip:
         scores = np.array([frame.image.mean() / 255 for frame in frames], np.float32)
         rows = np.stack([scores, *[scores / 2] * (len(anomalies) - 1)], axis=1)
         numbers, times = ([getattr(frame, name) for frame in frames] for name in ("index", "time_s"))
-        return QuickClip(np.array(numbers), np.array(times), scores, rows)
+        return QuickClip(np.array(numbers), np.array(times), scores, rows, (info.height, info.width))
 
     def _told(self, clips: list[QuickClip], anomalies: Sequence[str], scored: Callable[[QuickClip], object]) -> None:
         time.sleep(0.3 if "slow" in anomalies else self.pause_s)
         scored(clips[-1])
+        if len(clips) == 3 and "much" in anomalies:
+            taken = bytearray(b"1") * 2**28
+            time.sleep(30)
+            assert taken
         if len(clips) == 3 and "kill" in anomalies:
             os.kill(os.getpid(), signal.SIGKILL)
         if len(clips) == 3 and "defect" in anomalies:

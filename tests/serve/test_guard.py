@@ -64,6 +64,18 @@ def test_the_page_keeps_its_token_in_a_cookie_that_scripts_cannot_read(serving):
     assert served.client.get("/api/jobs").status_code == 401
 
 
+def test_who_asks_too_much_in_a_minute_has_to_wait(serving):
+    served = serving(tokens=True, limits=Limits(requests=4, new_jobs=2))
+    mine = {"Authorization": f"Bearer {TOKEN}"}
+    ask = {"json": {"anomalies": ["fire"]}, "headers": mine}
+    assert [served.client.post("/api/jobs", **ask).status_code for _ in range(3)] == [422, 422, 429]
+    assert served.client.get("/api/jobs", headers=mine).status_code == 200
+    late = served.client.get("/api/jobs", headers=mine)
+    assert (late.status_code, late.json()["message"]) == (429, "more than 4 requests in a minute; wait a moment")
+    assert 1 <= int(late.headers["Retry-After"]) <= 60
+    assert served.client.get("/api/health").status_code == 200
+
+
 def test_who_tries_many_tokens_has_to_wait(serving):
     served = serving(tokens=True, limits=Limits(wrong_tokens=3))
     tries = [served.client.post("/api/session", json={"token": str(n)}) for n in range(5)]

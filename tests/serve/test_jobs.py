@@ -63,7 +63,8 @@ def test_a_job_that_waits_or_runs_can_be_cancelled(served: Served):
     assert not served.worker.step()
     ended = served.get(f"/api/jobs/{running['id']}")
     assert (ended["state"], ended["frames"]) == ("cancelled", 16)
-    assert served.get(f"/api/jobs/{running['id']}/events", 409)["message"] == "there is no result: the job is cancelled"
+    assert served.get(f"/api/jobs/{running['id']}/result", 409)["message"] == "there is no result: the job is cancelled"
+    assert not served.get(f"/api/jobs/{running['id']}/events")["complete"]  # what there was of it
 
 
 def test_what_is_removed_takes_its_files_along_but_not_those_of_others(served: Served):

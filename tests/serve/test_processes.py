@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
+from serve.postgres import postgres_server
 from serve.quick import no_model, quick, unhurried, video, waited
 
 pytest.importorskip("sqlalchemy")
@@ -77,6 +79,23 @@ def test_a_job_that_says_nothing_is_ended(tmp_path, keeping):
     assert store.get("a").message == "no news from the analysis for 0.01 s; it was ended"
 
 
+@pytest.mark.parametrize(
+    ("words", "limits", "said"),
+    [
+        ("much", Limits(job_memory=2**27), "it took more than 0.125 GB of memory and was ended; try a smaller"),
+        ("slow", Limits(job_s=0.36), "it took longer than 0.0001 h and was ended; try a shorter video, or a stride"),
+    ],
+    ids=["memory", "time"],
+)
+def test_a_job_over_the_limits_is_ended_and_says_so(tmp_path, keeping, words, limits, said):
+    keeper, store = keeping(quick, limits)
+    clip = video(tmp_path / "a.mp4")
+    queued(store, clip, words)
+    waited(lambda: state(store) == "failed", within=90)
+    assert store.get("a").message.startswith(said)
+    waited(lambda: keeper.state == "ready", within=90)
+
+
 def test_a_model_that_cannot_be_loaded_fails_the_jobs_with_its_reason(tmp_path, keeping):
     _, store = keeping(no_model)
     queued(store, video(tmp_path / "a.mp4"), "fire")
@@ -106,7 +125,7 @@ def test_what_hangs_or_takes_too_much_ends_its_process_and_nothing_else(tmp_path
     asyncio.run(ask())
 
 
-def serve(data: Path, port: int) -> subprocess.Popen:
+def serve(data: Path, port: int, *more: str) -> subprocess.Popen:
     """`lavida serve` with the quick analyst, in a session of its own."""
     main = data.parent / "main.py"
     main.write_text(
@@ -116,7 +135,7 @@ def serve(data: Path, port: int) -> subprocess.Popen:
     )
     tests = str(Path(__file__).parents[1])
     env = os.environ | {"PYTHONPATH": os.pathsep.join([tests, *sys.path])}
-    arguments = ["serve", "--data", str(data), "--port", str(port)]
+    arguments = ["serve", "--data", str(data), "--port", str(port), *more]
     return subprocess.Popen([sys.executable, str(main), *arguments], env=env, stderr=subprocess.PIPE, text=True)
 
 
@@ -126,7 +145,17 @@ def free_port() -> int:
         return tried.getsockname()[1]
 
 
-def test_a_killed_server_takes_its_worker_along_and_the_next_one_finishes_the_jobs(tmp_path):
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request) -> Iterator[str | None]:
+    if request.param == "sqlite":
+        yield None
+        return
+    with postgres_server() as server:
+        yield server.database("kill")
+
+
+def test_a_killed_server_takes_its_worker_along_and_the_next_one_finishes_the_jobs(tmp_path, database):
+    more = [] if database is None else ["--database", database]
     clip, data, port = video(tmp_path / "a.mp4"), tmp_path / "data", free_port()
     address = f"http://127.0.0.1:{port}/api"
 
@@ -136,9 +165,9 @@ def test_a_killed_server_takes_its_worker_along_and_the_next_one_finishes_the_jo
         except (httpx.HTTPError, IndexError):
             return {"state": "nowhere", "frames": 0}
 
-    first = serve(data, port)
+    first = serve(data, port, *more)
     waited(lambda: _up(address), within=90)
-    second = serve(data, free_port())
+    second = serve(data, free_port(), *more)
     assert second.wait(90) == 2
     assert "another lavida serve works in" in second.stderr.read()
     with clip.open("rb") as file:
@@ -148,10 +177,10 @@ def test_a_killed_server_takes_its_worker_along_and_the_next_one_finishes_the_jo
     first.kill()
     first.wait()
     waited(lambda: not any(_runs(pid) for pid in workers), within=30)
-    again = serve(data, port)
+    again = serve(data, port, *more)
     try:
         waited(lambda: job()["state"] == "done", within=120)
-        assert Store(data).get(job()["id"]).starts == 2
+        assert Store(data, database=database).get(job()["id"]).starts == 2
         again.terminate()
         assert again.wait(30) in (0, -signal.SIGTERM)
     finally:

@@ -1,5 +1,6 @@
 """What was found: events, masks, frames, films, files and labels of a job."""
 
+import csv
 import json
 
 import av
@@ -9,7 +10,7 @@ import pytest
 
 from lavida.detection import Detection, Mask
 from serve.conftest import Served
-from serve.quick import LEVELS, bright, video
+from serve.quick import LEVELS, QuickAnalyst, bright, video
 
 AVI = {"codec": "mpeg4"}
 
@@ -81,8 +82,45 @@ def test_frames_that_have_been_scored_can_be_seen_while_the_job_runs(served: Ser
     picture = served.client.get(f"/api/jobs/{job}/frame", params={"frame": 30})
     assert bright(picture.content) == pytest.approx(230, abs=3)
     assert served.client.get(f"/api/jobs/{job}/frame", params={"frame": 31}).status_code == 404
-    early = served.client.get(f"/api/jobs/{job}/events")
+    early = served.client.get(f"/api/jobs/{job}/result")
     assert (early.status_code, early.headers["Retry-After"]) == (409, "10")
+
+
+def test_while_a_job_runs_events_and_masks_grow_into_those_of_the_result(served: Served):
+    job = served.asked("fire", "smoke")["id"]
+    path, seen = f"/api/jobs/{job}", []
+    early = served.client.get(f"{path}/events")
+    assert (early.status_code, early.headers["Retry-After"]) == (409, "10")  # nothing is scored yet
+
+    class Watching(QuickAnalyst):
+        def _told(self, clips, anomalies, scored):
+            super()._told(clips, anomalies, scored)
+            seen.append((served.get(f"{path}/events"), served.get(f"{path}/masks")["masks"]))
+            seen[-1][0]["strict"] = served.get(f"{path}/events", threshold=0.8)["events"]
+
+    served.worker._analyst = Watching()
+    assert served.worker.step()
+    events, masks = served.get(f"{path}/events"), served.get(f"{path}/masks")["masks"]
+    assert [(len(found["events"]), found["masks"], len(drawn)) for found, drawn in seen] == [
+        (0, 0, 0), (1, 3, 3), (1, 5, 5), (1, 6, 6), (2, 10, 10), (2, 11, 11),
+    ]  # fmt: skip
+    assert {found["complete"] for found, _ in seen} == {False} and events["complete"]
+    assert [len(found["strict"]) for found, _ in seen] == [0, 1, 1, 1, 1, 1]
+    assert (seen[-1][1], len(masks)) == (masks, 11)
+    first, last = seen[2][0]["events"][0], events["events"][0]
+    assert {key: first[key] for key in ("start_s", "peak_frame", "category", "box")} == {
+        key: last[key] for key in ("start_s", "peak_frame", "category", "box")
+    }
+
+
+def test_what_was_found_before_a_job_was_started_again_is_forgotten(served: Served):
+    job = served.asked("fire")["id"]
+    clip = {"frames": [0, 5], "times": [0.0, 0.2], "scores": [0.9, 0.9], "category_scores": [[0.9], [0.9]]}
+    assert served.store.report(served.store.claim(), 0, clip)
+    assert len(served.get(f"/api/jobs/{job}/events")["events"]) == 1
+    served.store.start_again(tries=3)
+    assert served.store.report(served.store.claim(), 0, clip | {"scores": [0.1, 0.1]})
+    assert served.get(f"/api/jobs/{job}/events")["events"] == []
 
 
 def test_what_browsers_play_is_given_as_it_is_in_ranges(served: Served, job):
@@ -168,10 +206,25 @@ def test_verdicts_are_kept_as_labels(served: Served, job):
     written = json.loads(served.client.get(f"/api/jobs/{job}/files/labels.json").content)
     assert written == told
     for wrong, message in (
-        ({"end_s": 0.1}, "labels: an end must be after its start"),
+        ({"end_s": 0.1}, "a label from 0.2 to 0.1 s: times are seconds from 0 on, and the end comes after the start"),
         ({"verdict": "maybe"}, "labels.0.verdict: Input should be 'true', 'false' or 'missed'"),
         ({"start_s": -1}, "labels.0.start_s: Input should be greater than or equal to 0"),
     ):
         refused = served.client.put(f"/api/jobs/{job}/labels", json={"labels": [missed | wrong]})
         assert (refused.status_code, refused.json()["message"]) == (422, message)
     assert served.get(f"/api/jobs/{job}/labels")["labels"] == told
+
+
+def test_exports_carry_the_labels_at_any_threshold(served: Served, job):
+    event = served.get(f"/api/jobs/{job}/events")["events"][0]
+    said = {key: event[key] for key in ("start_s", "end_s", "category", "peak_score")} | {"verdict": "false"}
+    assert served.client.put(f"/api/jobs/{job}/labels", json={"labels": [said]}).status_code == 200
+    table = served.client.get(f"/api/jobs/{job}/export/csv", params={"threshold": 0.7})
+    assert table.headers["Content-Disposition"] == 'attachment; filename="street-csv.csv"'
+    (row,) = csv.DictReader(table.text.splitlines())
+    assert (row["category"], row["verdict"]) == ("fire", "false")
+    for kind in ("coco", "cvat", "label-studio", "vtt"):
+        assert "false" in served.client.get(f"/api/jobs/{job}/export/{kind}").text, kind
+    (task,) = json.loads(served.client.get(f"/api/jobs/{job}/export/label-studio").text)
+    assert task["data"] == {"video": "street.mp4"}  # not where it lies on the server
+    assert served.client.get(f"/api/jobs/{job}/export/yolo").status_code == 422

@@ -12,7 +12,7 @@ from lavida.cli.ablate import ablate, ablate_trained
 from lavida.cli.data import data
 from lavida.cli.detect import demo_clip, detect, events
 from lavida.cli.evaluate import evaluate, heldout, report
-from lavida.cli.export import export
+from lavida.cli.export import export, import_labels
 from lavida.cli.figure import figure
 from lavida.cli.models import models
 from lavida.cli.scan import scan
@@ -31,6 +31,7 @@ app = typer.Typer(name="lavida", add_completion=False, pretty_exceptions_enable=
 app.command()(detect)
 app.command()(events)
 app.command()(export)
+app.command("import")(import_labels)
 app.command()(scan)
 app.command()(watch)
 app.command()(calibrate)

@@ -35,10 +35,13 @@ OutOption = Annotated[Path, typer.Option(help="Folder for metrics.json and the s
 
 def evaluate(
     name: Annotated[
-        str, typer.Argument(help="A benchmark of `lavida data list`, or exposure for held-out exposure data.")
+        str, typer.Argument(help="A benchmark of `lavida data list`; exposure: held-out data; own: --labels.")
     ],
-    root: Annotated[Path, typer.Option(help="The benchmark's folder.")],
-    out: OutOption,
+    root: Annotated[Path | None, typer.Option(help="The benchmark's folder.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for metrics.json and scores; for own.json.")] = None,
+    labels: Annotated[
+        list[Path] | None, typer.Option(help="Of own: results whose events you have corrected, or a folder of them.")
+    ] = None,
     model: ModelOption = "nano",
     protocol: ProtocolOption = "standard",
     settings: SettingsOption = None,
@@ -59,13 +62,14 @@ def evaluate(
         bool, typer.Option("--save-maps", help="Also write maps/*.npy, as they were measured.")
     ] = False,
 ) -> None:
-    """Measure a model or a trivial baseline on a benchmark."""
+    """Measure a model or a trivial baseline on a benchmark, or results on what you say of their events."""
+    if name == "own":
+        return _own(labels or [], out)
+    root, out = _given(name, root, out, labels)
     from lavida.detector import check_categories
     from lavida.evaluation import PROTOCOLS, Workers, open_benchmark
     from lavida.evaluation import evaluate as measure
     from lavida.evaluation.tables import print_comparison, sibling_results
-    from lavida.files import fingerprint
-    from lavida.loading import model_folder
 
     places = Workers(count=workers, ray=ray)
     if name == "exposure":  # the earlier name of `lavida heldout`
@@ -81,11 +85,7 @@ def evaluate(
     if baseline is not None:
         start, key = _baseline(baseline, anomalies=anomalies, motion=motion), baseline
     else:
-        folder = model_folder(model).resolve()  # workers may have another current folder
-        ask = partial(_detector, model, device=device, runtime=runtime, motion=motion, folder=folder)
-        if places.is_this_process:
-            ask = cache(ask)  # the report asks the same model again
-        key = repr((fingerprint(folder), device, runtime, motion))  # never goes on with other weights
+        ask, key = _asked(model, device=device, runtime=runtime, motion=motion, here=places.is_this_process)
     benchmark = open_benchmark(name, root if places.is_this_process else root.resolve())
     with progress_bars() as progress:
         result = measure(
@@ -103,6 +103,33 @@ def evaluate(
     print_comparison(result, siblings=sibling_results(out))
     if report:
         print_result(f"report: {_write_page(out, benchmark, None if ask is None else ask())}")
+
+
+def _given(name: str, root: Path | None, out: Path | None, labels: list[Path] | None) -> tuple[Path, Path]:
+    """The two folders that every benchmark needs."""
+    if root is None or out is None:
+        lacks = "--root" if root is None else "--out"
+        raise InputError(f"{lacks} is missing: give --root, the benchmark's folder, and --out, one to write to")
+    if labels:
+        raise InputError(f"--labels belongs to lavida eval own, not to {name}: leave it out")
+    return root, out
+
+
+def _own(labels: list[Path], out: Path | None) -> None:
+    from rich.console import Console
+
+    from lavida.evaluation.own import labelled_results, measure_own, own_table, write_own
+
+    if not labels:
+        raise InputError("--labels is missing: give results whose events you have corrected, or a folder of them")
+    result = measure_own(labelled_results(labels))
+    Console().print(own_table(result))
+    best = result.best
+    print_result(
+        f"best threshold {best.threshold:g}: recall {best.recall or 0:.2f}, {best.alarms_per_hour:.1f} alarms an hour"
+    )
+    if out is not None:
+        print_result(f"written: {write_own(result, out)}")
 
 
 def heldout(
@@ -162,6 +189,17 @@ def _refuse_benchmark_options(given: Mapping[str, object]) -> None:
             f"{', '.join(wrong)}: the exposure test has its own baselines and classes, no protocol and no videos; "
             "leave it out"
         )
+
+
+def _asked(model: str, *, device: str, runtime: str, motion: bool, here: bool) -> tuple[Callable[[], Detector], str]:
+    """What loads the model, and a key that never goes on with other weights."""
+    from lavida.files import fingerprint
+    from lavida.loading import model_folder
+
+    folder = model_folder(model).resolve()  # workers may have another current folder
+    ask = partial(_detector, model, device=device, runtime=runtime, motion=motion, folder=folder)
+    # the report asks the same model again
+    return cache(ask) if here else ask, repr((fingerprint(folder), device, runtime, motion))
 
 
 def _baseline(name: str, *, anomalies: list[str] | None, motion: bool) -> Callable[[], Baseline]:

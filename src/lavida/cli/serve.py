@@ -16,6 +16,7 @@ from lavida.errors import InputError, reason, writing_to
 from lavida.terminal import print_message, print_result
 
 DATA = Path("lavida-serve")
+KEEP_ALIVE_S = 75  # longer than clients pause between two requests, one of which would meet a closed connection
 TokenFile = Annotated[Path | None, typer.Option(help="Who may use it: a file that lavida serve token writes.")]
 
 serve = typer.Typer(help="A page and an API: drop a video, type words, see when and where.", add_completion=False)
@@ -81,7 +82,13 @@ def serve_pages(
         logging.getLogger("lavida").addHandler(logging.StreamHandler())
         shown = f"[{host}]" if ":" in host else host
         print_message(f"open http://{shown}:{port}/ (Ctrl-C ends it)")
-        config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=3, server_header=False)
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            timeout_graceful_shutdown=3,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            server_header=False,
+        )
         uvicorn.Server(config).run(sockets=[listening])
 
 

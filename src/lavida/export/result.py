@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ANALYSIS, CANDIDATES, RUN = "analysis.npz", "candidates.json.gz", "run.json"
 EVENTS, MASKS, TIMELINE, OVERLAY = "events.json", "masks.json", "timeline.png", "overlay.mp4"
+LABELS = "labels.json"  # what people say of the events
 FRAMES = "frames.parquet"  # in every result of a detection, and in no other folder of lavida
 FRAME_COLUMNS = pa.schema(
     [("frame", pa.int64()), ("time_s", pa.float64()), ("score", pa.float32()), ("category", pa.string())]
@@ -113,6 +114,8 @@ def write_result(
             with spent.stage("overlay"):
                 write_overlay(detection, folder / OVERLAY, source=source, progress=progress)
         _write_run({**_run(detection), "export_ms": spent.milliseconds()}, folder)
+        if (target / LABELS).is_file():  # somebody's work: a new run does not undo it
+            shutil.copy2(target / LABELS, folder / LABELS)
     return target
 
 

@@ -144,9 +144,10 @@ class EventAnswer(BaseModel):
 
 
 class EventsAnswer(BaseModel):
-    """The events of a job at a threshold, and how many masks there are."""
+    """The events of a job at a threshold, and how many masks there are; `complete` once the job is done."""
 
     threshold: float
+    complete: bool
     masks: int
     events: list[EventAnswer]
 
@@ -223,6 +224,27 @@ class Result(BaseModel):
     threshold: float
     events: list[EventAnswer]
     files: list[str]
+
+
+class StreamEvent(BaseModel):
+    """An event of a stream that is watched; `..._wall` is the clock on the wall, UTC; `picture` below `pictures/`."""
+
+    id: str
+    stream: str
+    going_on: bool
+    category: str
+    peak_score: float
+    start_wall: str
+    end_wall: str | None
+    picture: str | None
+
+
+class StreamsAnswer(BaseModel):
+    """How many events each stream has had, how many are going on, and the newest ones, the latest first."""
+
+    streams: dict[str, int]
+    going_on: int
+    events: list[StreamEvent]
 
 
 class Session(BaseModel):

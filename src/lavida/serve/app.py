@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from lavida.serve import jobs, results
+from lavida.serve import jobs, results, streams
 from lavida.serve.answers import Health, Session
 from lavida.serve.decoder import Decoder
 from lavida.serve.faults import FAULTS, add_faults
@@ -70,6 +70,7 @@ def create_app(
     add_faults(app)
     app.include_router(jobs.routes(service))
     app.include_router(results.routes(service))
+    app.include_router(streams.routes(settings.data))
     _add_pages(app, service, door)
     app.add_middleware(Guard, settings=settings, door=door)
     _say_tokens(app, needed=tokens is not None)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from lavida.errors import InputError, one_line
+from lavida.errors import InputError, one_line, reason
 from lavida.serve.answers import Fault
 from lavida.serve.guard import Refused
 
+log = logging.getLogger(__name__)
 _MEANING = {
     400: "The request cannot be read.",
     401: "A token is needed, or is wrong.",
@@ -25,6 +28,7 @@ _MEANING = {
     421: "The server is not called so.",
     422: "What is wrong with what was given.",
     429: "Too much at once.",
+    503: "The database does not answer.",
     507: "The disk is full.",
 }
 FAULTS: dict[int | str, dict[str, Any]] = {
@@ -50,6 +54,11 @@ def add_faults(app: FastAPI) -> None:
     @app.exception_handler(InputError)
     async def mendable(request: Request, error: InputError) -> Response:
         return JSONResponse({"message": str(error)}, 422)
+
+    @app.exception_handler(OperationalError)
+    async def away(request: Request, error: OperationalError) -> Response:
+        log.error("the database: %s", reason(error.orig or error))
+        return Refused(503, "the database does not answer; try again in a moment", retry_after=10).answer()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lavida.serve.settings import ServeSettings
-from lavida.serve.tokens import is_known
+from lavida.serve.tokens import hashed, is_known
 
 log = logging.getLogger(__name__)
 DEFECT = "a defect of lavida; the server's log has more"
@@ -82,6 +82,34 @@ class Door:
         raise Refused(401, "the token is not known here")
 
 
+class Pace:
+    """How much is asked with one token in a minute.
+
+    Args:
+        most: requests in all.
+        most_jobs: those of them that make jobs.
+    """
+
+    def __init__(self, *, most: int, most_jobs: int) -> None:
+        self._most, self._most_jobs = most, most_jobs
+        self._counts: dict[tuple[str, bool], int] = {}
+        self._began = time.monotonic()
+
+    def check(self, token: str, *, makes_job: bool) -> None:
+        """Refuse what is too much in this minute."""
+        now = time.monotonic()
+        if now - self._began >= MINUTE_S:
+            self._counts, self._began = {}, now
+        for kind, most in ((False, self._most), (True, self._most_jobs)):
+            if kind and not makes_job:
+                continue
+            count = self._counts[token, kind] = self._counts.get((token, kind), 0) + 1
+            if count > most:
+                rest = max(1, round(MINUTE_S - (now - self._began)))
+                what = "new jobs" if kind else "requests"
+                raise Refused(429, f"more than {most} {what} in a minute; wait a moment", retry_after=rest)
+
+
 class Guard:
     """The middleware of the server.
 
@@ -93,6 +121,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, settings: ServeSettings, door: Door) -> None:
         self._app, self._settings, self._door = app, settings, door
+        self._pace = Pace(most=settings.limits.requests, most_jobs=settings.limits.new_jobs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
@@ -156,11 +185,11 @@ class Guard:
         if token is None:
             raise Refused(401, "a token is needed: Authorization: Bearer TOKEN")
         self._door.check(token, scope)
+        self._pace.check(hashed(token), makes_job=_makes_job(scope))
 
     def _bounded(self, headers: Headers, scope: Scope, receive: Receive) -> Receive:
         """What is sent, up to the limit, whatever its header announces."""
-        uploads = scope["path"] == "/api/jobs" and scope["method"] == "POST"
-        most = self._settings.limits.upload + FORM_BYTES if uploads else SMALL_BODY
+        most = self._settings.limits.upload + FORM_BYTES if _makes_job(scope) else SMALL_BODY
         too_large = Refused(413, f"too much is sent; at most {most // 2**20} MB are taken", retry_after=None)
         announced = headers.get("content-length", "0")
         if not announced.isdigit() or int(announced) > most:
@@ -177,6 +206,10 @@ class Guard:
             return message
 
         return take
+
+
+def _makes_job(scope: Scope) -> bool:
+    return scope["path"] == "/api/jobs" and scope["method"] == "POST"
 
 
 def given_token(headers: Headers) -> str | None:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import multiprocessing
+import os
 import threading
 import time
 from contextlib import suppress
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import Literal
 
-from lavida.serve.settings import ServeSettings
+from lavida.serve.settings import GIGABYTE, ServeSettings
 from lavida.serve.store import Store
 from lavida.serve.worker import Load, work
 
@@ -40,6 +42,7 @@ class Keeper:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lavida-keeper", daemon=True)
         self._process: SpawnProcess | None = None
+        self._with_model: int | None = None  # bytes of the worker once it has loaded the model
         self.state: Literal["starting", "ready", "down"] = "starting"
         self.fault: str | None = None
 
@@ -74,7 +77,7 @@ class Keeper:
         spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
         told, tells = spawn.Pipe(duplex=False)
         given = (self._load, self._settings.data, self._settings.database, self._settings.limits.length_s, tells)
-        self.state, self.fault = "starting", None
+        self.state, self.fault, self._with_model = "starting", None, None
         process = spawn.Process(target=work, args=given, name="lavida-worker", daemon=True)
         process.start()
         self._process = process
@@ -86,7 +89,7 @@ class Keeper:
                     news.append(told)
                 connection.wait(news, LOOKS_EVERY_S)
                 self._listen(told)
-                self._end_if_silent(process)
+                self._end_if_over(process)
             self._listen(told)
         finally:
             was_ready, self.state = self.state == "ready", "down"
@@ -102,14 +105,27 @@ class Keeper:
                 self.fault = told.recv()
                 if self.fault is None:
                     self.state = "ready"
+                    self._with_model = resident(self.pid)
                 else:
                     log.error("%s", self.fault)
                     self._store.fail_waiting(self.fault)
 
-    def _end_if_silent(self, process: SpawnProcess) -> None:
-        job, silent_s = self._store.running(), self._settings.limits.silent_s
-        if self.state == "ready" and job is not None and time.time() - (job.reported or 0) > silent_s:
-            self._store.finish(job, "failed", message=f"no news from the analysis for {silent_s:g} s; it was ended")
+    def _end_if_over(self, process: SpawnProcess) -> None:
+        """End the worker, and with it its job, over the limits of memory and time."""
+        job = self._store.running() if self.state == "ready" else None
+        if job is None:
+            return
+        limits, now, taken = self._settings.limits, time.time(), resident(process.pid)
+        fault = None
+        if now - (job.reported or 0) > limits.silent_s:
+            fault = f"no news from the analysis for {limits.silent_s:g} s; it was ended"
+        elif now - (job.started or now) > limits.job_s:
+            fault = f"it took longer than {limits.job_s / 3600:g} h and was ended; try a shorter video, or a stride"
+        elif taken is not None and self._with_model is not None and taken - self._with_model > limits.job_memory:
+            size = limits.job_memory / GIGABYTE
+            fault = f"it took more than {size:g} GB of memory and was ended; try a smaller or shorter video"
+        if fault is not None:
+            self._store.finish(job, "failed", message=fault)
             process.kill()
 
     @staticmethod
@@ -131,3 +147,15 @@ class Keeper:
                 "decoder; try a shorter or smaller one",
             )
         log.warning("the worker ended %s and is started again", how)
+
+
+def resident(pid: int | None) -> int | None:
+    """Bytes of memory that a process has now; None where the system does not tell, as only Linux does.
+
+    A limit of its address space would not do: libraries for GPUs reserve far more than they ever use.
+    """
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None

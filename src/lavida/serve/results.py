@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -14,8 +15,9 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
 from lavida.detection import Detection, Mask, shortest
-from lavida.export.result import EVENTS, FRAMES, MASKS, RUN, TIMELINE, mask_rows
-from lavida.files import atomic_file
+from lavida.export.formats import FORMATS
+from lavida.export.labels import EventLabel, read_labels, write_labels
+from lavida.export.result import EVENTS, FRAMES, LABELS, MASKS, OVERLAY, RUN, TIMELINE, mask_rows
 from lavida.serve.answers import (
     EventAnswer,
     EventsAnswer,
@@ -34,8 +36,9 @@ from lavida.serve.guard import Refused
 from lavida.serve.places import result_folder
 from lavida.serve.service import SOON_S, Service
 
-LABELS, OVERLAY = "labels.json", "overlay.mp4"
 FileName = Literal["frames.parquet", "run.json", "timeline.png", "labels.json", "events.json", "masks.json"]
+Kind = Literal["coco", "cvat", "label-studio", "csv", "vtt"]
+SUFFIXES = {"cvat": "xml", "csv": "csv", "vtt": "vtt"}
 MOST_MASKS = 3000  # of one answer
 WAIT_S = 20.0  # for a copy, before the client is asked to come again
 
@@ -77,11 +80,12 @@ def _add_found(router: APIRouter, service: Service) -> None:
 
     @router.get("/events")
     def get_events(id: str, threshold: Threshold = None) -> EventsAnswer:
-        """The events at any threshold, without a new run."""
+        """The events at any threshold, without a new run; while the job runs those so far."""
         job = service.job(id)
-        found = service.detection(job)
+        found = service.so_far(job)
         level = threshold or job.threshold
-        return EventsAnswer(threshold=level, events=_events(found, level), masks=len(found.masks_over(level)))
+        events, masks = _events(found, level), len(found.masks_over(level))
+        return EventsAnswer(threshold=level, complete=job.state == "done", events=events, masks=masks)
 
     @router.get("/masks")
     def get_masks(
@@ -91,9 +95,9 @@ def _add_found(router: APIRouter, service: Service) -> None:
         threshold: Annotated[Share | None, Query(description="From 0.2 on; instead of that of the job.")] = None,
         form: Annotated[Literal["rings", "rle"], Query(alias="as")] = "rings",
     ) -> MasksAnswer:
-        """The masks of the analysed frames of a stretch, at any threshold from 0.2 on."""
+        """The masks of the analysed frames of a stretch, at any threshold from 0.2 on; while the job runs, so far."""
         job = service.job(id)
-        found = service.detection(job)
+        found = service.so_far(job)
         low, high = np.searchsorted(found.times, [from_s, to_s])
         masks = [mask for mask in found.masks_over(threshold or job.threshold) if low <= mask.frame < high]
         if len(masks) > MOST_MASKS:
@@ -125,7 +129,7 @@ def _add_labels(router: APIRouter, service: Service) -> None:
     def get_labels(id: str) -> Labels:
         """What a person has said of the events."""
         service.detection(service.job(id))
-        return Labels(labels=_labels(result_folder(service.settings.data, id)))
+        return _told(read_labels(result_folder(service.settings.data, id)))
 
     @router.put("/labels")
     def put_labels(id: str, labels: Labels) -> Labels:
@@ -134,12 +138,13 @@ def _add_labels(router: APIRouter, service: Service) -> None:
         most = service.settings.limits.labels
         if len(labels.labels) > most:
             raise Refused(422, f"labels: at most {most} are kept")
-        if any(label.end_s <= label.start_s for label in labels.labels):
-            raise Refused(422, "labels: an end must be after its start")
-        rows = [label.model_dump() for label in labels.labels]
-        with atomic_file(result_folder(service.settings.data, id) / LABELS) as partial:
-            partial.write_text(json.dumps(rows, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        return labels
+        kept = [EventLabel(**label.model_dump()) for label in labels.labels]
+        write_labels(kept, result_folder(service.settings.data, id))
+        return _told(kept)
+
+
+def _told(labels: list[EventLabel]) -> Labels:
+    return Labels(labels=[Label(**asdict(label)) for label in labels])
 
 
 def _add_pictures(router: APIRouter, service: Service) -> None:
@@ -161,7 +166,7 @@ def _add_pictures(router: APIRouter, service: Service) -> None:
     def get_mask_picture(id: str, frame: Number = None, time_s: Moment = None, threshold: Threshold = None) -> Response:
         """The masks of a frame, those of the last analysed one up to it, as a transparent PNG of the video's size."""
         job = service.job(id)
-        found = service.detection(job)
+        found = service.so_far(job)
         number, _ = service.moment(job, frame=frame, time_s=time_s)
         analysed = int(found.sampled[max(int(np.searchsorted(found.sampled, number, side="right")) - 1, 0)])
         masks = [mask for mask in found.masks_over(threshold or job.threshold) if mask.frame == analysed]
@@ -188,6 +193,18 @@ def _add_files(router: APIRouter, service: Service) -> None:
         job = await run_in_threadpool(service.job, id)
         path = await service.overlaid(job, threshold)
         return FileResponse(_existing(path), media_type="video/mp4", filename=f"{Path(job.name).stem}-{OVERLAY}")
+
+    @router.get("/export/{kind}", response_class=Response, responses=_FILE)
+    def get_export(id: str, kind: Kind, threshold: Threshold = None) -> Response:
+        """The result in the format of another tool, with the labels, as `lavida export` writes it."""
+        job = service.job(id)
+        labels = read_labels(result_folder(service.settings.data, id)) if job.state == "done" else []
+        found = service.at(job, threshold)
+        found = replace(found, info=replace(found.info, path=Path(job.name), stem=Path(job.name).stem))
+        text = FORMATS[kind](found, labels)
+        download = _ascii(f"{Path(job.name).stem}-{kind}.{SUFFIXES.get(kind, 'json')}")
+        headers = {"Content-Disposition": f'attachment; filename="{download}"'}
+        return Response(text, media_type="application/octet-stream", headers=headers)
 
     @router.get("/files/{name}", response_class=Response, responses=_FILE)
     def get_file(id: str, name: FileName, threshold: Threshold = None) -> Response:
@@ -250,10 +267,5 @@ def _painted(masks: list[Mask], found: Detection) -> bytes:
     return data.tobytes()
 
 
-def _labels(folder: Path) -> list[Label]:
-    place = folder / LABELS
-    rows = json.loads(place.read_text(encoding="utf-8")) if place.is_file() else []
-    return [Label(**row) for row in rows]
-
-
-assert {FRAMES, RUN, TIMELINE} <= set(get_args(FileName))
+assert {FRAMES, RUN, TIMELINE, LABELS} <= set(get_args(FileName))
+assert set(get_args(Kind)) == set(FORMATS)

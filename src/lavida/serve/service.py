@@ -18,6 +18,7 @@ from lavida.errors import InputError
 from lavida.serve import films
 from lavida.serve.answers import JobAnswer
 from lavida.serve.decoder import Decoder
+from lavida.serve.growing import Growing
 from lavida.serve.guard import Refused
 from lavida.serve.keeper import Keeper
 from lavida.serve.places import job_folder, result_folder, used
@@ -49,6 +50,7 @@ class Service:
         self._making: dict[Path, asyncio.Task[None]] = {}
         self._faults: dict[Path, str] = {}
         self._results: OrderedDict[str, Detection] = OrderedDict()
+        self._growing = Growing(store)
         self._lock = Lock()
 
     def job(self, id: str) -> Job:
@@ -93,6 +95,14 @@ class Service:
                     self._results.popitem(last=False)
             self._results.move_to_end(job.id)
             return self._results[job.id]
+
+    def so_far(self, job: Job) -> Detection:
+        """The result of a job, or what there is of it; before the first clip the request is answered with 409."""
+        partial = None if job.state == "done" else self._growing.so_far(job)
+        if partial is not None:
+            return partial
+        self._growing.forget(job.id)
+        return self.detection(job)
 
     def at(self, job: Job, threshold: float | None) -> Detection:
         """The result at another threshold."""
@@ -198,6 +208,7 @@ class Service:
     def remove(self, job: Job) -> None:
         """Forget a job and remove its files; its video, too, if it was uploaded and no other job is about it."""
         self.store.remove(job.id)
+        self._growing.forget(job.id)
         with self._lock:
             self._results.pop(job.id, None)
         shutil.rmtree(job_folder(self.settings.data, job.id), ignore_errors=True)

@@ -23,10 +23,14 @@ class Limits:
         memory: bytes of address space of a process that decodes.
         look_s: to open a video or fetch one frame; a process that takes longer is ended.
         film_s: to write a copy or an overlay.
+        job_memory: bytes that a job may take beyond what the model takes.
+        job_s: seconds that a job may take.
         silent_s: without news from a job that is worked on.
         tries: starts of a job that never ends, before it is given up.
         labels: verdicts of one job.
         wrong_tokens: in a minute from one address, before it has to wait.
+        requests: in a minute with one token, before it has to wait.
+        new_jobs: of those.
     """
 
     upload: int = 2 * GIGABYTE
@@ -39,10 +43,14 @@ class Limits:
     memory: int = 6 * GIGABYTE
     look_s: int = 30
     film_s: int = 3600
+    job_memory: int = 6 * GIGABYTE
+    job_s: float = 24 * 3600.0
     silent_s: float = 300.0
     tries: int = 3
     labels: int = 10_000
     wrong_tokens: int = 10
+    requests: int = 3000
+    new_jobs: int = 120
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ BUSY_MS = 10_000  # to wait for another writer
 NEVER_ENDED = "it was started {} times and never came to an end; see the server's log, or try a shorter video"
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
-Scores = dict[str, Any]  # of a clip: frames, times, scores `[T]`, category_scores `[T, K]`
+Scores = dict[str, Any]  # of a clip: frames, times, scores `[T]`, category_scores `[T, K]`, masks as in `masks.json`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,7 +19,7 @@ from lavida.serve.places import result_folder
 from lavida.serve.store import Job, Scores, Store
 
 if TYPE_CHECKING:
-    from lavida.detection import Detection
+    from lavida.detection import Detection, Mask
 
 POLL_S = 0.15  # of the queue, when it is empty
 log = logging.getLogger(__name__)
@@ -39,6 +39,8 @@ class Scored(Protocol):
 
     @property
     def category_scores(self) -> np.ndarray: ...
+
+    def masks_over(self, floor: float, t: int, categories: Sequence[str]) -> list[Mask]: ...
 
 
 class Analyst(Protocol):
@@ -122,17 +124,21 @@ class Worker:
                 raise InputError(
                     f"the video is too long: {job.name}; at most {self._longest_s / 3600:g} hours are taken"
                 )
-            if not self._store.report(job, clips, _scores(clip)):
+            if not self._store.report(job, clips, _scores(clip, job)):
                 raise _Dropped
             clips += 1
 
         return report
 
 
-def _scores(clip: Scored) -> Scores:
+def _scores(clip: Scored, job: Job) -> Scores:
+    from lavida.builder import CANDIDATE_FLOOR
     from lavida.events import shortest
 
+    floor = min(CANDIDATE_FLOOR, job.threshold)
+    masks = [mask for t in range(len(clip.indices)) for mask in clip.masks_over(floor, t, job.anomalies)]
     return {
+        "masks": [mask.to_json() for mask in masks],
         "frames": clip.indices.tolist(),
         "times": clip.times.tolist(),
         "scores": [shortest(score) for score in clip.scores],

@@ -1,15 +1,17 @@
 // What was found: events at the threshold, what people say of them, and what can be taken home.
 
 import { ask, clock, make } from "./api.js";
+import { FLOOR } from "./stage.js";
 
 const WAIT_MS = 40, MUCH_THE_SAME = 0.5;
 const $ = (id) => document.getElementById(id);
 const FILES = { "overlay.mp4": "overlay.mp4", "events.json": "files/events.json", "masks.json": "files/masks.json",
-  "frames.parquet": "files/frames.parquet", "timeline.png": "files/timeline.png", "run.json": "files/run.json" };
+  "frames.parquet": "files/frames.parquet", "timeline.png": "files/timeline.png", "run.json": "files/run.json", "COCO": "export/coco", "CVAT": "export/cvat", "Label Studio": "export/label-studio",
+  "CSV": "export/csv", "WebVTT": "export/vtt" };
 
 export class Found {
   constructor({ jump, now, told }) {
-    Object.assign(this, { jump, now, told, threshold: 0.5, events: [], labels: [] });
+    Object.assign(this, { jump, now, told, threshold: 0.5, took: 0, events: [], labels: [] });
     $("missed").addEventListener("submit", (event) => { event.preventDefault(); this.addMissed(); });
     $("missed-here").addEventListener("click", () => {
       $("missed-from").value = Math.max(0, this.now() - 0.5).toFixed(2);
@@ -30,7 +32,8 @@ export class Found {
   }
 
   // the events at the threshold of now; while the slider moves only the latest answer counts
-  load() {
+  load(job = this.job) {
+    this.job = job;
     clearTimeout(this.soon);
     this.soon = setTimeout(() => this.fetch().catch((error) => {
       if (error.name !== "AbortError" && error.status !== 409) $("label-fault").textContent = error.message;
@@ -41,15 +44,19 @@ export class Found {
     this.running?.abort();
     this.running = new AbortController();
     const { job, threshold } = this, { signal } = this.running;
+    const begun = performance.now();
     const got = await ask(`/api/jobs/${job.id}/events?threshold=${threshold}`, { signal });
-    if (this.labelled !== job.id) {
+    this.took = performance.now() - begun;
+    $("found").dataset.complete = got.complete;
+    if (got.complete && this.labelled !== job.id) {
       this.labels = (await ask(`/api/jobs/${job.id}/labels`, { signal })).labels;
       this.labelled = job.id;
     }
     if (job.id !== this.job.id) return;
     this.events = got.events;
     const many = (count, what) => `${count} ${what}${count === 1 ? "" : "s"}`;
-    $("count").textContent = `${many(got.events.length, "event")}, ${many(got.masks, "mask")}`;
+    const low = threshold < FLOOR ? `; masks are kept from ${FLOOR} on` : "";
+    $("count").textContent = `${many(got.events.length, "event")}, ${many(got.masks, "mask")}${low}`;
     this.told(got.events);
     this.draw();
   }
@@ -91,9 +98,11 @@ export class Found {
     });
   }
 
-  // the label of an event: of the same words, and much of it at the same time
+  // the label of an event: of the same words, and much of the shorter of them at the same time
   labelOf(event) {
-    return this.labels.find((label) => label.verdict !== "missed" && label.category === event.category && overlap(label, event) >= MUCH_THE_SAME);
+    const meant = this.labels.filter((label) => label.verdict !== "missed" && label.category === event.category
+      && shared(label, event) >= MUCH_THE_SAME * Math.min(label.end_s - label.start_s, event.end_s - event.start_s));
+    return meant.sort((one, other) => overlap(other, event) - overlap(one, event))[0];
   }
 
   press() {
@@ -142,7 +151,7 @@ export class Found {
   drawFiles() {
     const files = this.labels.length ? { ...FILES, "labels.json": "files/labels.json" } : FILES;
     $("downloads").replaceChildren(...Object.entries(files).map(([title, path]) => {
-      const query = ["overlay.mp4", "events.json", "masks.json"].includes(title) ? `?threshold=${this.threshold}` : "";
+      const query = path.startsWith("export/") || ["overlay.mp4", "events.json", "masks.json"].includes(title) ? `?threshold=${this.threshold}` : "";
       return make("li", {}, make("a", { href: `/api/jobs/${this.job.id}/${path}${query}`, textContent: title, download: "" }));
     }));
   }
@@ -150,8 +159,9 @@ export class Found {
 
 const name = (event) => [event.start_s, event.end_s, event.category, event.peak_frame].join();
 
+const shared = (one, other) => Math.min(one.end_s, other.end_s) - Math.max(one.start_s, other.start_s);
+
 function overlap(one, other) {
-  const shared = Math.min(one.end_s, other.end_s) - Math.max(one.start_s, other.start_s);
   const whole = Math.max(one.end_s, other.end_s) - Math.min(one.start_s, other.start_s);
-  return whole > 0 ? shared / whole : 1;
+  return whole > 0 ? shared(one, other) / whole : 1;
 }

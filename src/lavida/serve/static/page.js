@@ -4,12 +4,13 @@ import { ask, clock, make, onSignIn, upload, words } from "./api.js";
 import { Curve, colour } from "./curve.js";
 import { Found } from "./found.js";
 import { Stage } from "./stage.js";
+import { follow } from "./streams.js";
 
-const LOOK_MS = 400, LIST_MS = 1500;
+const LOOK_MS = 400, LIST_MS = 1500, FOUND_MS = 2000;
 const $ = (id) => document.getElementById(id);
 const STATES = { queued: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled" };
 
-let jobs = [], shown = null, chosenFile = null, next = 0, frames = [], askedVideo = false, told = null;
+let jobs = [], shown = null, chosenFile = null, next = 0, frames = [], askedVideo = false, told = null, asked = 0, refreshed = 0;
 
 const curve = new Curve($("curve"), {
   chosen: (place) => stage.jump(frames[place], curve.times[place]),
@@ -55,7 +56,7 @@ $("sign-in").addEventListener("cancel", (event) => event.preventDefault());
 
 function choose(file) {
   chosenFile = file ?? null;
-  $("chosen").textContent = file ? `${file.name}, ${(file.size / 2 ** 20).toFixed(1)} MB` : "";
+  $("chosen").textContent = file ? `${(file.size / 2 ** 20).toFixed(1)} MB` : "";
   if (file) $("source").value = "";
 }
 
@@ -65,7 +66,13 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {
     event.preventDefault();
     $("drop").classList.toggle("over", kind === "dragover");
-    if (kind === "drop" && event.dataTransfer.files.length) { choose(event.dataTransfer.files[0]); $("words").focus(); }
+    if (kind === "drop" && event.dataTransfer.files.length) {
+      const one = new DataTransfer();
+      one.items.add(event.dataTransfer.files[0]);
+      $("file").files = one.files;  // its name stands there, as when it is chosen
+      choose(one.files[0]);
+      $("words").focus();
+    }
   });
 }
 
@@ -156,7 +163,7 @@ function filled(item, job) {
 
 function show(job) {
   shown = job;
-  [next, frames, askedVideo, told] = [0, [], false, null];
+  [next, frames, askedVideo, told, asked, refreshed] = [0, [], false, null, 0, 0];
   history.replaceState(null, "", `#${job.id}`);
   $("empty").hidden = true;
   $("shown").hidden = false;
@@ -201,6 +208,7 @@ async function look() {
     for (const [mine, theirs] of [[frames, got.frames], [curve.times, got.times], [curve.scores, got.scores],
       [curve.rows, got.category_scores]]) for (const each of theirs) mine.push(each);
     stage.times = curve.times;
+    if (got.frames.length && got.state !== "done") grown(now);
     tell(now, told !== now.state);
     told = now.state;
     if (got.frames.length) {
@@ -213,6 +221,15 @@ async function look() {
     if (error.status === 404 && job.id === shown?.id) return gone();
     looking = setTimeout(look, 4 * LOOK_MS);
   }
+}
+
+// events and masks so far; cutting them takes longer for long videos, and what is asked is not asked again meanwhile
+function grown(job) {
+  if (performance.now() - asked < Math.max(FOUND_MS, 5 * found.took)) return;
+  asked = performance.now();
+  found.load(job);
+  stage.grown(refreshed);
+  refreshed = curve.times.at(-1);
 }
 
 function tell(job, changed) {
@@ -230,16 +247,20 @@ function tell(job, changed) {
   if (progress === null || state === "queued") $("job-progress").removeAttribute("value"); else $("job-progress").value = progress;
   $("cancel").hidden = !["queued", "running"].includes(state);
   stage.play(job);
-  if (job.video === "wanted" && !["queued", "running"].includes(state) && !askedVideo) {
-    askedVideo = true;  // the copy is made while single frames are shown
+  const ended = !["queued", "running"].includes(state);
+  if (job.video === "wanted" && (ended || curve.times.length) && !askedVideo) {
+    askedVideo = true;  // the copy is made beside the job, once it is under way; single frames are shown
     job.video = "made";
     fetch(`/api/jobs/${job.id}/video`, { headers: { Range: "bytes=0-0" } }).catch(() => {});
-    looking = setTimeout(look, LOOK_MS);
+    if (ended) looking = setTimeout(look, LOOK_MS);
   }
   $("stage-note").textContent = { ready: "", failed: "Your browser cannot play this video; single frames are shown.",
     made: "A copy that your browser plays is being made; single frames until then.",
     wanted: "Your browser cannot play this video; single frames are shown." }[job.video];
-  if (changed && state === "done") found.load();
+  if (changed && state === "done") {
+    found.load(job);
+    stage.grown(0);
+  }
   if (changed) list().catch(() => {});
 }
 
@@ -274,7 +295,7 @@ $("threshold").addEventListener("input", () => {
   threshold($("threshold").value);
   curve.draw();
   stage.draw();
-  found.load();
+  if (curve.times.length) found.load();
 });
 $("show-masks").addEventListener("change", () => { stage.masksOn = $("show-masks").checked; stage.draw(); });
 
@@ -320,6 +341,7 @@ async function begin() {
   if (linked && isNarrow()) $("job").scrollIntoView();
   const again = () => list().catch(() => {}).finally(() => setTimeout(again, LIST_MS));
   setTimeout(again, LIST_MS);
+  follow();
 }
 
 begin().catch((error) => { $("new-fault").textContent = error.message; });

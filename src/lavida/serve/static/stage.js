@@ -4,7 +4,7 @@ import { ask } from "./api.js";
 import { colour } from "./curve.js";
 
 const WINDOW_S = 5;  // masks are fetched for so much of the video at once
-const FLOOR = 0.2;  // lavida keeps masks from this score on
+export const FLOOR = 0.2;  // lavida keeps masks from this score on
 const INSIDE_S = 0.002;  // a seek to the very edge of a frame may show the one before it
 
 export class Stage {
@@ -31,6 +31,7 @@ export class Stage {
     this.frames = [];  // analysed ones, and their times
     this.times = [];
     this.windows = new Map();
+    this.stale = new Set();
     this.time = 0;
     this.wanted = null;
     this.video.removeAttribute("src");
@@ -89,10 +90,16 @@ export class Stage {
     return Math.max(0, low - 1);
   }
 
+  // more has been scored: what was asked for while it was not there is asked for again
+  grown(from) {
+    for (const key of this.windows.keys()) if ((key + 1) * WINDOW_S > from) this.stale.add(key);
+    this.draw();
+  }
+
   masksAt(place) {
     const key = Math.floor(this.times[place] / WINDOW_S), { job } = this;
-    if (!this.windows.has(key)) {
-      this.windows.set(key, []);
+    if (!this.windows.has(key) || this.stale.delete(key)) {
+      if (!this.windows.has(key)) this.windows.set(key, []);
       const stretch = `from_s=${key * WINDOW_S}&to_s=${(key + 1) * WINDOW_S}&threshold=${FLOOR}`;
       ask(`/api/jobs/${job.id}/masks?${stretch}`).then((got) => {
         if (this.job?.id !== job.id) return;
@@ -108,8 +115,7 @@ export class Stage {
 
   draw() {
     const shown = this.video.hidden ? this.still : this.video;
-    const done = this.job?.state === "done" && this.times.length;
-    if (shown.hidden || !done || !this.masksOn) return this.erase();
+    if (shown.hidden || !this.job || !this.times.length || !this.masksOn) return this.erase();
     const box = shown.getBoundingClientRect(), around = this.canvas.parentElement.getBoundingClientRect();
     const { width, height } = this.job, scale = Math.min(box.width / width, box.height / height);
     const ratio = devicePixelRatio || 1, style = this.canvas.style;

@@ -1,0 +1,257 @@
+"""What people have said of a result in another tool, as labels: the formats of `lavida.export.formats`, read.
+
+A file that says verdicts, as those of `lavida export` do once there are labels, gives them. Any other is taken as the
+truth: what it and the result have is true, what only the result has is false, what only the file has was missed.
+"""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+
+from lavida.detection import Detection
+from lavida.errors import InputError, reason, unknown
+from lavida.export.formats import NONE_OF
+from lavida.export.labels import MUCH_THE_SAME, VERDICTS, EventLabel, share
+
+_CUE = re.compile(r"(?P<words>.*?)(?: \((?P<score>[01]\.\d+)\))?(?: \[(?P<verdict>true|false|missed)\])?", re.DOTALL)
+_TIMES = re.compile(r"((?:\d+:)?\d+:\d+\.\d+)\s+-->\s+((?:\d+:)?\d+:\d+\.\d+)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """A stretch as a file has it; `verdict` is None where it says none."""
+
+    start_s: float
+    end_s: float
+    category: str
+    verdict: str | None = None
+    threshold: float | None = None
+    peak_score: float | None = None
+
+
+def read_export(path: Path, kind: str, detection: Detection) -> list[EventLabel]:
+    """The labels that a file of another tool holds for a result.
+
+    Args:
+        path: the file; of fiftyone the folder.
+        kind: one of `READERS`.
+        detection: the result.
+
+    Raises:
+        InputError: an unknown kind, a file that cannot be read as such, or one that says nothing.
+    """
+    if kind not in READERS:
+        raise unknown("format", kind, READERS)
+    try:
+        said = READERS[kind](path, detection)
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, ElementTree.ParseError) as error:
+        raise InputError(f"cannot be read as {kind}: {path} ({reason(error)}); see --from") from error
+    if any(each.verdict is not None for each in said):
+        labels = [_label(each, path) for each in said if each.verdict]
+        if not labels:
+            raise InputError(f"no verdict in {path}: say {', '.join(VERDICTS)} in its column verdict")
+        return labels
+    return _against(said, detection, path)
+
+
+def _label(said: Said, path: Path, *, verdict: str | None = None) -> EventLabel:
+    try:
+        return EventLabel(**{**asdict(said), "verdict": verdict or said.verdict})
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _against(said: Sequence[Said], detection: Detection, path: Path) -> list[EventLabel]:
+    """Labels of what a file holds as the truth."""
+    true = [_label(each, path, verdict="missed") for each in said]
+    found: set[int] = set()
+    labels = []
+    for event in detection.events():
+        same = [
+            place
+            for place, each in enumerate(true)
+            if each.category == event.category and share(each, event) >= MUCH_THE_SAME
+        ]
+        found.update(same)
+        labels.append(
+            EventLabel(
+                start_s=event.start_s,
+                end_s=event.end_s,
+                category=event.category,
+                verdict="true" if same else "false",
+                threshold=detection.threshold,
+                peak_score=event.peak_score,
+            )
+        )
+    missed = [each for place, each in enumerate(true) if place not in found]
+    return sorted([*labels, *missed], key=lambda label: label.start_s)
+
+
+def _coco(path: Path, detection: Detection) -> list[Said]:
+    told = json.loads(path.read_text(encoding="utf-8"))
+    carried = (told.get("info") or {}).get("labels")
+    if carried:
+        return [Said(**row) for row in carried]
+    names = {each["id"]: each["name"] for each in told["categories"]}
+    frames = {each["id"]: _frame_of(each) for each in told["images"]}
+    return _runs(((names[each["category_id"]], frames[each["image_id"]]) for each in told["annotations"]), detection)
+
+
+def _frame_of(image: dict[str, Any]) -> int:
+    """Other tools number pictures anew; the name keeps the frame."""
+    digits = re.search(r"(\d+)\.\w+$", image["file_name"])
+    return int(digits[1]) if digits else int(image["id"])
+
+
+def _runs(marked: Iterable[tuple[str, int]], detection: Detection) -> list[Said]:
+    """Stretches of analysed frames in a row in which a category is marked."""
+    sampled, times = detection.sampled, detection.times[detection.sampled]
+    ends = np.append(times[1:], detection.end_s)
+    said: list[Said] = []
+    last: tuple[str, int] | None = None
+    places = {(words, max(int(np.searchsorted(sampled, frame, side="right")) - 1, 0)) for words, frame in marked}
+    for words, place in sorted(places):
+        start = said.pop().start_s if last == (words, place - 1) else float(times[place])
+        said.append(Said(start_s=start, end_s=float(ends[place]), category=words))
+        last = (words, place)
+    return sorted(said, key=lambda each: each.start_s)
+
+
+def _cvat(path: Path, detection: Detection) -> list[Said]:
+    root = ElementTree.parse(path).getroot()
+    said = []
+    for track in root.iter("track"):
+        shapes = sorted(((int(shape.attrib["frame"]), shape) for shape in track), key=lambda each: each[0])
+        shown = [(frame, shape) for frame, shape in shapes if shape.get("outside") == "0"]
+        if not shown:
+            continue
+        first, last = shown[0][0], shown[-1][0]
+        stop = next((frame for frame, shape in shapes if frame > last and shape.get("outside") == "1"), None)
+        verdict = next((each.text for each in shown[0][1].findall("attribute[@name='verdict']")), None)
+        stretch = _stretch(first, len(detection.times) if stop is None else stop, detection)
+        said.append((Said(**stretch, category=track.attrib["label"], verdict=verdict or None), shown[0][1].tag))
+    labelled = [each for each, _ in said if each.verdict]
+    return labelled or [each for each, _ in said]
+
+
+def _stretch(first: int, stop: int, detection: Detection) -> dict[str, float]:
+    """Times of the frames from `first` up to `stop`."""
+    times = np.append(detection.times, detection.end_s)
+    if not 0 <= first < stop <= len(detection.times):
+        raise InputError(f"frames {first} to {stop - 1} are not all in the video: is the file about another one?")
+    return {"start_s": float(times[first]), "end_s": float(times[stop])}
+
+
+def _label_studio(path: Path, detection: Detection) -> list[Said]:
+    told = json.loads(path.read_text(encoding="utf-8"))
+    tasks = told if isinstance(told, list) else [told]
+    named = [task for task in tasks if str(task["data"].get("video", "")).endswith(detection.info.path.name)]
+    chosen = named or tasks
+    if len(chosen) != 1:
+        raise InputError(f"{len(chosen)} tasks could be about {detection.info.path.name}: keep only its own in {path}")
+    given = [each for each in chosen[0].get("annotations") or [] if not each.get("was_cancelled")]
+    if not given:
+        raise InputError(f"no annotation in {path}: submit one in Label Studio, then export as JSON")
+    said = []
+    for region in given[-1]["result"]:  # the latest one
+        if region["type"] != "timelinelabels":
+            continue
+        text = (region.get("meta") or {}).get("text") or [None]
+        (words,) = region["value"]["timelinelabels"]
+        verdict = "false" if words.startswith(NONE_OF) else text[0] if text[0] in VERDICTS else None
+        for span in region["value"]["ranges"]:
+            stretch = _stretch(int(span["start"]) - 1, int(span["end"]), detection)
+            said.append(Said(**stretch, category=words.removeprefix(NONE_OF), verdict=verdict))
+    if any(each.verdict for each in said):  # the regions that have been drawn beside them
+        return [each if each.verdict else replace(each, verdict="missed") for each in said]
+    return said
+
+
+def _csv(path: Path, detection: Detection) -> list[Said]:
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        rows, columns = list(reader), set(reader.fieldnames or ())
+    if missing := {"start_s", "end_s", "category"} - columns:
+        raise InputError(f"no column {min(missing)} in {path}: start_s, end_s and category are needed")
+    said = []
+    for row in rows:
+        threshold, peak = (float(row[name]) if row.get(name) else None for name in ("threshold", "peak_score"))
+        said.append(
+            Said(
+                start_s=float(row["start_s"]),
+                end_s=float(row["end_s"]),
+                category=row["category"],
+                verdict=row["verdict"].strip().lower() if "verdict" in columns else None,
+                threshold=threshold,
+                peak_score=peak,
+            )
+        )
+    return said
+
+
+def _vtt(path: Path, detection: Detection) -> list[Said]:
+    blocks = re.split(r"\n\s*\n", path.read_text(encoding="utf-8-sig").replace("\r\n", "\n").strip())
+    if not blocks[0].startswith("WEBVTT"):
+        raise ValueError("it does not begin with WEBVTT")
+    said = []
+    for block in blocks[1:]:
+        lines = block.split("\n")
+        at = next((i for i, line in enumerate(lines) if _TIMES.match(line)), None)
+        if at is None:  # a note or a style
+            continue
+        times = _TIMES.match(lines[at])
+        cue = _CUE.fullmatch(html.unescape(" ".join(lines[at + 1 :])).strip())
+        assert times and cue
+        score = cue["score"] and float(cue["score"])
+        start_s, end_s = (_seconds(stamp) for stamp in times.groups())
+        said.append(
+            Said(start_s=start_s, end_s=end_s, category=cue["words"], verdict=cue["verdict"], peak_score=score or None)
+        )
+    return said
+
+
+def _seconds(stamp: str) -> float:
+    total = 0.0
+    for part in stamp.split(":"):
+        total = 60 * total + float(part)
+    return total
+
+
+def _fiftyone(path: Path, detection: Detection) -> list[Said]:
+    """A `FiftyOneDataset` as FiftyOne exports it: a folder with `samples.json`."""
+    told = json.loads((path / "samples.json" if path.is_dir() else path).read_text(encoding="utf-8"))
+    named = [each for each in told["samples"] if Path(each["filepath"]).name == detection.info.path.name]
+    chosen = named or told["samples"]
+    if len(chosen) != 1:
+        raise InputError(f"{len(chosen)} samples could be about {detection.info.path.name}: keep only its own")
+    field = next((name for name in ("labels", "events") if chosen[0].get(name)), None)
+    if field is None:
+        raise InputError(f"no temporal detections named labels or events in {path}: name them so")
+    said = []
+    for each in chosen[0][field]["detections"]:
+        first, last = each["support"]
+        stretch = _stretch(int(first) - 1, int(last), detection)
+        said.append(Said(**stretch, category=each["label"], verdict=each.get("verdict") or None))
+    return said
+
+
+READERS: dict[str, Callable[[Path, Detection], list[Said]]] = {
+    "coco": _coco,
+    "cvat": _cvat,
+    "label-studio": _label_studio,
+    "fiftyone": _fiftyone,
+    "csv": _csv,
+    "vtt": _vtt,
+}

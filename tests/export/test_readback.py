@@ -1,0 +1,202 @@
+"""What people say of a result goes out with every format and comes back equal; what they change there comes back."""
+
+import csv
+import json
+import sys
+from dataclasses import asdict
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from lavida.cli.app import run
+from lavida.detection import Detection, Mask
+from lavida.errors import InputError
+from lavida.export.formats import FORMATS, write_export
+from lavida.export.labels import EventLabel, label_of, read_labels, write_labels
+from lavida.export.readback import read_export
+
+SCORES = [0.1, 0.9, 0.9, 0.1, 0.1, 0.7, 0.7, 0.1, 0.1]  # events from 1 s and from 5 s on
+CATEGORIES = ("fire", "a <b> & c, d")
+
+
+@pytest.fixture
+def found(detection_of) -> Detection:
+    pixels = np.zeros((48, 64), bool)
+    pixels[5:30, 10:40] = True
+    masks = [
+        Mask.from_pixels(pixels, frame=frame, category=CATEGORIES[kind], score=0.8)
+        for frame, kind in ((25, 0), (50, 0), (125, 1), (150, 1))
+    ]
+    rows = np.zeros((9, 2), np.float32)
+    rows[:4, 0], rows[4:, 1] = SCORES[:4], SCORES[4:]
+    return detection_of(SCORES, stride=25, categories=CATEGORIES, category_scores=rows, candidates=masks)
+
+
+@pytest.fixture
+def labels(found) -> list[EventLabel]:
+    fire, other = found.events()
+    said = {"threshold": 0.5}
+    return [
+        EventLabel(start_s=fire.start_s, end_s=fire.end_s, category="fire", verdict="true", peak_score=0.9, **said),
+        EventLabel(start_s=3.2, end_s=4.0, category="fire", verdict="missed"),
+        EventLabel(
+            start_s=other.start_s, end_s=other.end_s, category=CATEGORIES[1], verdict="false", peak_score=0.7, **said
+        ),
+        EventLabel(start_s=7.0, end_s=found.end_s, category="fire", verdict="missed"),
+    ]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_labels_come_back_from_each_format(found, labels, tmp_path, kind):
+    write_export(found, kind, tmp_path / "out", labels=labels)
+    got = read_export(tmp_path / "out", kind, found)
+    key = {"coco": asdict, "csv": asdict}.get(kind, lambda label: (label.category, label.verdict))
+    assert [key(label) for label in sorted(got, key=lambda label: label.start_s)] == [key(label) for label in labels]
+    for one, other in zip(sorted(got, key=lambda label: label.start_s), labels, strict=True):
+        assert (one.start_s, one.end_s) == pytest.approx((other.start_s, other.end_s), abs=6e-4)
+
+
+@pytest.mark.parametrize("kind", ["coco", "cvat"])
+def test_masks_without_verdicts_are_the_truth(found, tmp_path, kind):
+    write_export(found, kind, tmp_path / "out")
+    fire, other = found.events()
+    at = {each.verdict: each for each in read_export(tmp_path / "out", kind, found)}
+    assert set(at) == {"true"}
+    text = (tmp_path / "out").read_text()
+    if kind == "coco":
+        told = json.loads(text)
+        gone = told["annotations"].pop(0)["category_id"], told["annotations"].pop(0)["category_id"]
+        assert gone == (1, 1)
+        told["annotations"].append(told["annotations"][0] | {"image_id": 200})
+        for image in told["images"]:  # as tools that number anew
+            image["id"] += 7000
+        for each in told["annotations"]:
+            each["image_id"] += 7000
+        (tmp_path / "out").write_text(json.dumps(told))
+    else:
+        root = ElementTree.fromstring(text)
+        root.remove(root.find("track[@label='fire']"))
+        late = ElementTree.SubElement(root, "track", label=CATEGORIES[1])
+        ElementTree.SubElement(late, "box", frame="200", outside="0")
+        (tmp_path / "out").write_text(ElementTree.tostring(root, encoding="unicode"))
+    got = read_export(tmp_path / "out", kind, found)
+    assert [(each.category, each.verdict) for each in got] == [
+        ("fire", "false"),
+        (CATEGORIES[1], "true"),
+        (CATEGORIES[1], "missed"),
+    ]
+    assert (got[0].start_s, got[0].end_s, got[1].start_s) == (fire.start_s, fire.end_s, other.start_s)
+    assert (got[2].start_s, got[2].end_s) == (8.0, found.end_s)
+
+
+def test_verdicts_filled_into_a_table_are_read_and_empty_ones_are_not(found, tmp_path):
+    write_export(found, "csv", tmp_path / "a.csv")
+    with pytest.raises(InputError, match="no verdict in .*a.csv: say true, false, missed in its column verdict"):
+        read_export(tmp_path / "a.csv", "csv", found)
+    rows = list(csv.DictReader((tmp_path / "a.csv").read_text().splitlines()))
+    rows[1]["verdict"] = "False"
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    (label,) = read_export(tmp_path / "a.csv", "csv", found)
+    assert (label.verdict, label.category) == ("false", CATEGORIES[1])
+    (tmp_path / "own.csv").write_text("start_s,end_s,category\n1.1,2.5,fire\n3,4,fire\n")
+    told = [(each.start_s, each.verdict) for each in read_export(tmp_path / "own.csv", "csv", found)]
+    events = found.events()
+    assert told == [(events[0].start_s, "true"), (3.0, "missed"), (events[1].start_s, "false")]
+
+
+def test_subtitles_and_regions_that_people_write_are_read(found, labels, tmp_path):
+    (tmp_path / "a.vtt").write_text("WEBVTT\n\nNOTE mine\n\n00:03.200 --> 00:04.000 align:left\nfire\n")
+    told = [(each.start_s, each.verdict) for each in read_export(tmp_path / "a.vtt", "vtt", found)]
+    assert told == [(found.events()[0].start_s, "false"), (3.2, "missed"), (found.events()[1].start_s, "false")]
+    write_export(found, "label-studio", tmp_path / "a.json", labels=labels[:1])
+    tasks = json.loads((tmp_path / "a.json").read_text())
+    drawn = {"ranges": [{"start": 81, "end": 100}], "timelinelabels": ["fire"]}
+    tasks[0]["annotations"][0]["result"].append({"type": "timelinelabels", "value": drawn})
+    (tmp_path / "a.json").write_text(json.dumps(tasks))
+    got = read_export(tmp_path / "a.json", "label-studio", found)
+    assert [(each.verdict, each.start_s, each.end_s) for each in got] == [
+        ("true", labels[0].start_s, labels[0].end_s),
+        ("missed", 3.2, 4.0),
+    ]
+
+
+def test_fiftyones_own_folder_is_read(found, tmp_path):
+    events = [{"label": "fire", "support": [81, 100]}, {"label": "fire", "support": [26, 60]}]
+    samples = [{"filepath": "data/clip.mp4", "events": {"detections": events}}]
+    (tmp_path / "samples.json").write_text(json.dumps({"samples": samples}))
+    got = read_export(tmp_path, "fiftyone", found)
+    assert [(each.category, each.verdict) for each in got] == [
+        ("fire", "true"),
+        ("fire", "missed"),
+        (CATEGORIES[1], "false"),
+    ]
+
+
+def test_a_fiftyone_dataset_comes_back(found, labels, tmp_path):
+    fiftyone = pytest.importorskip("fiftyone")
+    try:
+        fiftyone.Dataset().delete()
+    except Exception as error:
+        pytest.skip(f"FiftyOne's database does not start: {type(error).__name__}")
+    write_export(found, "fiftyone", tmp_path / "out", labels=labels)
+    got = read_export(tmp_path / "out", "fiftyone", found)
+    assert [(each.category, each.verdict) for each in got] == [(each.category, each.verdict) for each in labels]
+
+
+def test_without_fiftyone_it_says_so(found, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fiftyone", None)
+    result = found.save(tmp_path / "result", overlay=False)
+    assert run(["export", str(result), "--to", "fiftyone", "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == "lavida: FiftyOne is not installed: pip install fiftyone\n"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        ("yolo", "", "unknown format yolo: choose coco, cvat, label-studio, fiftyone, csv, vtt"),
+        ("csv", "a,b\n1,2\n", "no column category in"),
+        ("csv", "start_s,end_s,category\n2,1,fire\n", "the end comes after the start"),
+        ("csv", "start_s,end_s,category\nx,1,fire\n", "cannot be read as csv"),
+        ("vtt", "1\n00:01.000 --> 00:02.000\nfire\n", "cannot be read as vtt"),
+        ("coco", "{", "cannot be read as coco"),
+        ("cvat", "<annotations><track label='a'><box frame='900' outside='0'/></track></annotations>", "another one?"),
+        ("label-studio", '[{"data": {}, "annotations": []}]', "no annotation in"),
+        ("fiftyone", '{"samples": [{"filepath": "a.mp4"}]}', "no temporal detections named labels or events"),
+    ],
+)
+def test_what_cannot_be_imported_is_one_line(found, tmp_path, capsys, kind, text, said):
+    result = found.save(tmp_path / "result", overlay=False)
+    (tmp_path / "in").write_text(text)
+    assert run(["import", str(tmp_path / "in"), "--from", kind, "--result", str(result)]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+    assert not (result / "labels.json").exists()
+
+
+def test_the_commands_take_labels_along_and_a_new_run_keeps_them(found, labels, tmp_path, capsys):
+    result = found.save(tmp_path / "result", overlay=False)
+    write_labels(labels, result)
+    assert run(["export", str(result), "--to", "csv", "--out", str(tmp_path / "a.csv")]) == 0
+    assert capsys.readouterr().out.endswith("threshold 0.5, 4 labels\n")
+    (result / "labels.json").unlink()
+    assert run(["import", str(tmp_path / "a.csv"), "--from", "csv", "--result", str(result)]) == 0
+    assert capsys.readouterr().out == f"{result / 'labels.json'}: 1 true, 1 false, 2 missed\n"
+    assert read_labels(result) == labels
+    found.save(result, overlay=False)
+    assert read_labels(result) == labels
+    (result / "labels.json").write_text('[{"start_s": 1}]')
+    assert run(["export", str(result), "--to", "csv", "--out", str(tmp_path / "a.csv")]) == 2
+    assert "the labels cannot be read" in capsys.readouterr().err
+
+
+def test_a_label_is_that_of_the_event_it_lies_on_most(found, labels):
+    whole = EventLabel(start_s=0.0, end_s=9.0, category="fire", verdict="false")
+    assert label_of(found.events()[0], [whole, *labels]) == labels[0]
+    assert label_of(found.events()[0], [whole]) == whole
+    assert label_of(found.events()[1], labels[:1]) is None

@@ -172,11 +172,16 @@ class _Pictures:
                 raise StreamBroken(f"sends nothing that can be decoded ({self._codec})")
 
     def _packets(self) -> Iterator[av.Packet]:
+        asked = time.monotonic()
         try:
             for packet in self._reading.container.demux(self._reading.stream):
                 if self._wanted.stopped():
                     return
+                # over RTSP FFmpeg passes on the half of a packet that it had when its time was up
+                if time.monotonic() - asked >= READ_S:
+                    raise StreamBroken("broke off: no answer in time")
                 yield packet
+                asked = time.monotonic()
         except av.error.FFmpegError as error:
             raise StreamBroken(_said("broke off", error)) from None
         if not self._wanted.stopped():

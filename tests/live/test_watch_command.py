@@ -17,6 +17,7 @@ LEVELS = [20] * 25 + [250] * 25 + [20] * 25
 
 @pytest.fixture
 def street(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # where lavida-live is made
     monkeypatch.setattr("lavida.detector.load", lambda *model, **place: bright_detector())
     return clip(tmp_path / "street.mp4", LEVELS)
 
@@ -95,7 +96,7 @@ def test_a_password_may_come_from_the_environment(tmp_path, monkeypatch):
     monkeypatch.setenv("CAMERA", "geheim")
     config = tmp_path / "watch.yaml"
     config.write_text("streams:\n  gate: rtsp://me:${oc.env:CAMERA}@cam/1\n")
-    assert read_config(config).streams == {"gate": "rtsp://me:geheim@cam/1"}
+    assert read_config(config).streams["gate"].url == "rtsp://me:geheim@cam/1"
 
 
 def test_events_are_kept_and_sent_on(street, tmp_path, capsys):
@@ -106,8 +107,8 @@ def test_events_are_kept_and_sent_on(street, tmp_path, capsys):
     inbox.close()
     (end,) = [each for each in records(capsys) if each["type"] == "event" and each["phase"] == "end"]
     kept = store.Store(data)
-    assert kept.events() == [end | {"snapshot": f"snapshots/{end['id']}.jpg"} | _mask_picture(end)]
-    assert kept.waiting() == 0
+    assert kept.events() == [end | {"snapshot": f"snapshots/{end['id']}.jpg"} | _mask_picture(end) | {"clip": None}]
+    assert kept.outbox.waiting() == 0
     assert [json.loads(each["body"])["id"] for each in inbox.got] == [end["id"]]
 
 

@@ -5,20 +5,39 @@ import time
 
 from lavida.events import EventSettings
 from lavida.live.address import parse_all
-from lavida.live.watch import WatchSettings, watch
+from lavida.live.plan import Plan, Planned, WatchSettings
+from lavida.live.watch import watch
 from live.streams import CATEGORIES, BrightScorer
 
 
-class Watching:
-    """A watch in a thread, and what it has told so far."""
+def planned(*urls: str, **settings) -> Plan:
+    """All streams with the same settings."""
+    asked = WatchSettings(**{"categories": CATEGORIES, "events": EventSettings(threshold=0.5)} | settings)
+    return {name: Planned(address, asked) for name, address in parse_all(urls).items()}
 
-    def __init__(self, *urls: str, **scorer) -> None:
+
+class Watching:
+    """A watch in a thread, and what it has told so far; `plan` may be set to another one.
+
+    Args:
+        urls: of the streams, or a plan.
+        scorer: answers at once.
+        watch: further arguments of it.
+    """
+
+    def __init__(self, *urls: str, plan: Plan | None = None, scorer: BrightScorer | None = None, **watch_with) -> None:
         self.records: list[dict] = []
         self.times: list[float] = []
+        self.scorer = scorer or BrightScorer()
+        self.plan: Plan | None = None
         self._stopped = threading.Event()
-        asked = WatchSettings(categories=CATEGORIES, events=EventSettings(threshold=0.5))
-        run = {"scorer": BrightScorer(**scorer), "settings": asked, "tell": self._tell, "stopped": self._stopped}
-        self._thread = threading.Thread(target=watch, args=(parse_all(urls),), kwargs=run)
+        run = {"scorer": self.scorer, "tell": self._tell, "stopped": self._stopped, "replan": self._replan}
+        chosen = planned(*urls) if plan is None else plan
+        self._thread = threading.Thread(target=watch, args=(chosen,), kwargs=run | watch_with)
+
+    def _replan(self) -> Plan | None:
+        plan, self.plan = self.plan, None
+        return plan
 
     def _tell(self, record: dict) -> None:
         self.records.append(record)

@@ -81,10 +81,11 @@ def detect(
 def _profiled(path: Path, anomalies: Sequence[str], threshold: float) -> Callable[..., Detection]:
     """What asks a detector for scores and puts them on the scales of a profile; the threshold is one of those."""
     from lavida.detector import check_categories
+    from lavida.events import RELEASE_SHARE
     from lavida.live.profile import Profile
 
     learnt = Profile.load(path)
-    floor = learnt.floor(check_categories(anomalies))
+    floor = learnt.floor(check_categories(anomalies), score=threshold * (RELEASE_SHARE if learnt.backgrounds else 1.0))
 
     def ask(detect: Callable[..., Detection], *source: Any, **asked: Any) -> Detection:
         return learnt.detection(detect(*source, **asked | {"threshold": floor}), threshold=threshold)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import signal
 import threading
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lavida.cli.options import AnomalyOption, DeviceOption, ModelOption, ProfileOption, ThresholdOption
+from lavida.cli.options import AnomalyOption, DeviceOption, ModelOption, ProfileOption, RuntimeOption, ThresholdOption
 from lavida.errors import InputError
 from lavida.terminal import print_message, print_result, progress_bars
 
@@ -21,8 +22,12 @@ if TYPE_CHECKING:
     from lavida.live.address import Address
     from lavida.live.calibration import Footage
     from lavida.live.config import WatchFile
-    from lavida.live.records import Record
-    from lavida.live.watch import Moment, Seen, WatchSettings
+    from lavida.live.keeping import Keeping
+    from lavida.live.plan import Plan
+    from lavida.live.records import Record, Tell
+    from lavida.live.scorer import DetectorScorer
+
+DATA = Path("lavida-live")
 
 
 def watch(
@@ -36,79 +41,81 @@ def watch(
     model: ModelOption = "nano",
     threshold: ThresholdOption = None,
     profile: ProfileOption = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Keep events and snapshots here; with webhooks by default lavida-live.")
-    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Keep events and pictures here; default: lavida-live.")] = None,
     metrics: Annotated[str | None, typer.Option(help="HOST:PORT to serve Prometheus metrics at.")] = None,
     device: DeviceOption = "auto",
+    runtime: RuntimeOption = "auto",
     check: Annotated[
         bool, typer.Option("--check", help="Only open each stream once; exit code 2 if one fails.")
     ] = False,
 ) -> int:
     """Watch streams and print scores, events and the streams' health as JSON lines."""
-    from lavida.live.config import WatchFile, read_config
+    from lavida.live.plan import Asked
 
-    given = WatchFile() if config is None else read_config(config)
-    addresses = _addresses(sources or [], given)
+    asked = Asked(sources=sources or [], anomalies=anomalies or [], threshold=threshold, profile=profile, config=config)
+    given = asked.read()
     if check:
-        return _check(addresses)
-    settings = _settings(given, anomalies or given.anomalies, threshold, profile)
+        return _check(asked.addresses(given))
+    plan = asked.plan(given)
     with ExitStack() as stack:
-        tellers = [lambda record: print_result(json.dumps(record, ensure_ascii=False, allow_nan=False))]
+        tellers: list[Tell] = [
+            lambda record: print_result(json.dumps(record, ensure_ascii=False, allow_nan=False)),
+        ]
         if metrics is not None:
             from lavida.live.metrics import Metrics
 
             served = Metrics(metrics)
             stack.callback(served.close)
             tellers.append(served.tell)
-        from lavida.live.watch import unseen
-
-        seen = unseen if data is None and not given.webhooks else _kept(data or Path("lavida-live"), given, stack)
-        from lavida.detector import load
-        from lavida.live.scorer import DetectorScorer
+        from lavida.live.reload import Reload
         from lavida.live.watch import watch as watch_streams
+        from lavida.live.watched import unseen
 
-        scorer = DetectorScorer(load(model, device=device))
-        scorer.warm_up(settings.categories)
+        keeping = _keeping(data, given)
+        if keeping is not None:
+            stack.callback(keeping.close)
+        scorer = _scorer(model, device, runtime, plan)
 
         def tell(record: Record) -> None:
             for each in tellers:
                 each(record)
 
+        lasting = [name for name, planned in plan.items() if planned.address.kind != "file"]
         with _stopped_by_signals() as stopped:
-            watch_streams(addresses, scorer, settings, tell=tell, seen=seen, stopped=stopped)
+            watch_streams(
+                plan,
+                scorer,
+                tell=tell,
+                seen=unseen if keeping is None else keeping.seen,
+                earlier={} if keeping is None else keeping.left_open(lasting),
+                replan=Reload(asked, given, say=print_message),
+                stopped=stopped,
+            )
     return 0
 
 
-def _kept(folder: Path, given: WatchFile, stack: ExitStack) -> Seen:
-    """What keeps events in a folder and sends them on; a full disk costs what would be kept there, not the watch."""
-    from lavida.live.store import Store
-    from lavida.live.webhook import Courier, Receiver
+def _keeping(data: Path | None, given: WatchFile) -> Keeping | None:
+    """What keeps events; None where nothing is asked to be kept and what it takes is not installed."""
+    from lavida.live.keeping import Keeping
 
-    receivers = [Receiver.of(each) for each in given.webhooks]
-    store = Store(folder, receivers={receiver.name: receiver.phases for receiver in receivers})
-    stack.callback(store.close)
-    for receiver in receivers:
-        courier = Courier(store, receiver)
-        courier.start()
-        stack.callback(courier.stop)
-
-    def keep(record: Record, moment: Moment | None) -> None:
-        try:
-            store.keep(record, moment)
-        except InputError as error:
-            print_message(f"event {record['id']} of stream {record['stream']} is not kept: {error}")
-
-    return keep
+    try:
+        return Keeping(data or DATA, given, say=print_message)
+    except InputError as error:
+        if data is not None or given.sends or importlib.util.find_spec("sqlalchemy") is not None:
+            raise
+        print_message(f"events are printed and not kept: {error}")
+        return None
 
 
-def _addresses(sources: Sequence[str], given: WatchFile) -> dict[str, Address]:
-    from lavida.live.address import parse, parse_all
+def _scorer(model: str, device: str, runtime: str, plan: Plan) -> DetectorScorer:
+    from lavida.detector import load
+    from lavida.live.scorer import DetectorScorer
 
-    addresses = {name: parse(text) for name, text in given.streams.items()} | parse_all(sources)
-    if not addresses:
-        raise InputError("no stream: give an address or a file, or streams in --config")
-    return addresses
+    words = next(iter(plan.values())).settings.categories
+    print_message(f"loading {model} for {len(plan)} {'stream' if len(plan) == 1 else 'streams'}; Ctrl-C ends")
+    scorer = DetectorScorer(load(model, device=device, runtime=runtime))
+    scorer.warm_up(words)
+    return scorer
 
 
 def _check(addresses: dict[str, Address]) -> int:
@@ -122,35 +129,6 @@ def _check(addresses: dict[str, Address]) -> int:
         if fault is not None:
             print_message(f"stream {name}: {fault}: {addresses[name].shown}; check the address and that it sends")
     return 2 if any(fault is not None for fault in faults.values()) else 0
-
-
-def _settings(
-    given: WatchFile, anomalies: Sequence[str], threshold: float | None, profile: Path | None
-) -> WatchSettings:
-    from lavida.detector import DEFAULT_THRESHOLD, check_categories
-    from lavida.events import EventSettings
-    from lavida.live.profile import Profile
-    from lavida.live.watch import WatchSettings
-
-    place = profile or (None if given.profile is None else Path(given.profile))
-    learnt = None if place is None else Profile.load(place)
-    words = anomalies or ([] if learnt is None else [word.text for word in learnt.words])
-    categories = check_categories(words)
-    if learnt is not None:
-        learnt.chosen(categories)
-    chosen = threshold if threshold is not None else given.threshold
-    cool_down_s = given.cool_down_s
-    if cool_down_s is None:
-        cool_down_s = 0.0 if learnt is None else learnt.cool_down_s
-    events = EventSettings(
-        threshold=DEFAULT_THRESHOLD if chosen is None else chosen,
-        min_length_s=given.min_length_s,
-        merge_gap_s=given.merge_gap_s,
-        cool_down_s=cool_down_s,
-    )
-    return WatchSettings(
-        categories=categories, events=events, profile=learnt, update_s=given.update_s, health_s=given.health_s
-    )
 
 
 @contextmanager

@@ -68,27 +68,36 @@ def watch(
             stack.callback(served.close)
             tellers.append(served.tell)
         from lavida.live.reload import Reload
+        from lavida.live.watch import untaped
         from lavida.live.watch import watch as watch_streams
         from lavida.live.watched import unseen
 
         keeping = _keeping(data, given)
         if keeping is not None:
             stack.callback(keeping.close)
+            tellers.append(keeping.tell)
         scorer = _scorer(model, device, runtime, plan)
+        reload = Reload(asked, given, say=print_message)
 
         def tell(record: Record) -> None:
             for each in tellers:
                 each(record)
 
-        lasting = [name for name, planned in plan.items() if planned.address.kind != "file"]
+        def replan() -> Plan | None:
+            changed = reload()
+            if changed is not None and keeping is not None:
+                keeping.follow(changed)
+            return changed
+
         with _stopped_by_signals() as stopped:
             watch_streams(
                 plan,
                 scorer,
                 tell=tell,
                 seen=unseen if keeping is None else keeping.seen,
-                earlier={} if keeping is None else keeping.left_open(lasting),
-                replan=Reload(asked, given, say=print_message),
+                earlier={} if keeping is None else keeping.start(plan),
+                tapes=untaped if keeping is None else keeping.tape,
+                replan=replan,
                 stopped=stopped,
             )
     return 0

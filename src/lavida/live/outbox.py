@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,15 +36,21 @@ class Outbox:
     Args:
         tables: the database.
         receivers: names of those that are told, each with the phases that it is told of.
+        unlimited: those among them that are told of what the limit of alerts holds back, too.
     """
 
-    def __init__(self, tables: Tables, receivers: Mapping[str, Sequence[str]]) -> None:
+    def __init__(
+        self, tables: Tables, receivers: Mapping[str, Sequence[str]], *, unlimited: Collection[str] = ()
+    ) -> None:
         self._tables, self._sa, self._receivers = tables, tables.sa, dict(receivers)
+        self._unlimited = frozenset(unlimited)
 
-    def put(self, connection: Any, key: str, record: Record, *, phase: str, now: float) -> None:
+    def put(
+        self, connection: Any, key: str, record: Record, *, phase: str, now: float, held_back: bool = False
+    ) -> None:
         """Add a letter for each receiver that wants the phase, within the transaction of `connection`."""
         for receiver, phases in self._receivers.items():
-            if phase in phases:
+            if phase in phases and (receiver in self._unlimited or not held_back):
                 letter = self._tables.insert(self._tables.outbox).values(
                     receiver=receiver, key=key, body=json.dumps(record), tries=0, due=now
                 )

@@ -40,7 +40,8 @@ class Store:
     Args:
         folder: is made.
         receivers: names of those that events are sent to, each with the phases that it is told of.
-        alerts_per_hour: how many events of a stream are sent on within an hour; None: all.
+        unlimited: those among them that hear of every event.
+        alerts_per_hour: how many events of a stream the others are told of within an hour; None: all.
         clips: how clips are cut; None: none are.
 
     Attributes:
@@ -55,6 +56,7 @@ class Store:
         folder: Path,
         *,
         receivers: Mapping[str, Sequence[str]] | None = None,
+        unlimited: Collection[str] = (),
         alerts_per_hour: int | None = None,
         clips: Clips | None = None,
     ) -> None:
@@ -63,7 +65,7 @@ class Store:
             (self.folder / SNAPSHOTS).mkdir(parents=True, exist_ok=True)
         self.tables = Tables(self.folder)
         self._sa, self._events = self.tables.sa, self.tables.events
-        self.outbox = Outbox(self.tables, receivers or {})
+        self.outbox = Outbox(self.tables, receivers or {}, unlimited=unlimited)
 
     def left_open(self, going_on: Collection[str]) -> dict[str, Record]:
         """The events that were open when the process was killed, by their streams, for those that may go on.
@@ -119,11 +121,10 @@ class Store:
             row["clip_due"] = self._clip_due(record, self._clips)
         new = self.tables.insert(events).values(id=event, **row)
         connection.execute(new.on_conflict_do_update(index_elements=["id"], set_=row))
-        if alert_at is None:
-            return
         kept = connection.execute(self._sa.select(events).where(this)).one()
         body = record | {"snapshot": kept.snapshot, "snapshot_mask": kept.snapshot_mask}
-        self.outbox.put(connection, f"{event}-{phase}", body, phase=phase, now=now)
+        held_back = alert_at is None
+        self.outbox.put(connection, f"{event}-{phase}", body, phase=phase, now=now, held_back=held_back)
 
     def _has_room(self, connection: Any, stream: str, now: float) -> bool:
         """Whether the limit of alerts lets another one of the stream through."""
@@ -177,10 +178,11 @@ class Store:
         with self.tables.engine.begin() as connection:
             connection.execute(events.update().where(this).values(clip=path, clip_due=None))
             row = connection.execute(self._sa.select(events).where(this)).first()
-            if row is not None and row.alert_at is not None and path is not None:
+            if row is not None and path is not None:
                 body = json.loads(row.record) | {"phase": "clip", "clip": path}
                 body |= {"snapshot": row.snapshot, "snapshot_mask": row.snapshot_mask}
-                self.outbox.put(connection, f"{event}-clip", body, phase="clip", now=now)
+                held_back = row.alert_at is None
+                self.outbox.put(connection, f"{event}-clip", body, phase="clip", now=now, held_back=held_back)
 
     def events(self) -> list[dict[str, Any]]:
         """The latest record of every event, oldest first, with the paths of its pictures and clip below the folder."""

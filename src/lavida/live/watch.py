@@ -10,6 +10,7 @@ from lavida.live.plan import Plan, Planned
 from lavida.live.records import Record, Tell
 from lavida.live.scheduler import Scheduler
 from lavida.live.scorer import Scorer
+from lavida.live.session import Tape
 from lavida.live.stream import Pace, Stream
 from lavida.live.watched import Seen, Watched, unseen
 
@@ -17,6 +18,13 @@ PENDING_CLIPS = 2  # that may wait of each stream
 LOOK_S = 0.25  # at least so often somebody looks whether a stream has stopped
 LEAVE_S = 2.0  # for threads to end
 TAKEN_OUT = "taken out of the configuration"
+
+
+Tapes = Callable[[str], Tape | None]
+
+
+def untaped(stream: str) -> None:
+    """No stream's packets are kept."""
 
 
 class Watch:
@@ -27,12 +35,19 @@ class Watch:
         tell: takes every record.
         seen: takes every record of an event with the frame that changed it, after `tell`.
         earlier: by stream the records of events that were open when the process before this one was killed.
+        tapes: what keeps the packets of the stream of a name, if anything does; not asked for files.
     """
 
     def __init__(
-        self, scorer: Scorer, *, tell: Tell, seen: Seen = unseen, earlier: Mapping[str, Record] | None = None
+        self,
+        scorer: Scorer,
+        *,
+        tell: Tell,
+        seen: Seen = unseen,
+        earlier: Mapping[str, Record] | None = None,
+        tapes: Tapes = untaped,
     ) -> None:
-        self._scorer, self._tell, self._seen = scorer, tell, seen
+        self._scorer, self._tell, self._seen, self._tapes = scorer, tell, seen, tapes
         self._earlier = dict(earlier or {})
         self._pace, self._bell = Pace(), threading.Condition()
         self._planned: dict[str, Planned] = {}
@@ -69,6 +84,7 @@ class Watch:
             most_pending=PENDING_CLIPS * self._scorer.clip_length,
             size=self._scorer.analysed_size,
             pairs=self._scorer.motion,
+            tape=None if planned.address.kind == "file" else self._tapes(name),
         )
         earlier = self._earlier.pop(name, None)
         watched = Watched(stream, planned.settings, tell=self._tell, seen=self._seen, earlier=earlier)
@@ -115,6 +131,7 @@ def watch(
     tell: Tell,
     seen: Seen = unseen,
     earlier: Mapping[str, Record] | None = None,
+    tapes: Tapes = untaped,
     replan: Callable[[], Plan | None] = lambda: None,
     stopped: threading.Event | None = None,
 ) -> None:
@@ -126,11 +143,12 @@ def watch(
         tell: takes every record, in this thread.
         seen: takes every record of an event with the frame that changed it, after `tell`.
         earlier: see `Watch`.
+        tapes: see `Watch`.
         replan: asked again and again for another plan; None: as before.
         stopped: may be set by another thread or a signal.
     """
     stopped = stopped or threading.Event()
-    watching = Watch(scorer, tell=tell, seen=seen, earlier=earlier)
+    watching = Watch(scorer, tell=tell, seen=seen, earlier=earlier, tapes=tapes)
     try:
         watching.follow(plan)
         while not stopped.is_set() and not watching.over:

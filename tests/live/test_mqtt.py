@@ -9,7 +9,8 @@ import time
 import pytest
 
 pytest.importorskip("sqlalchemy")
-paho = pytest.importorskip("paho.mqtt.client")
+pytest.importorskip("paho.mqtt.client")
+from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from lavida.errors import InputError
@@ -24,12 +25,12 @@ needs_broker = pytest.mark.skipif(MOSQUITTO is None, reason="Mosquitto: apt inst
 
 # Words of Home Assistant's documentation (home-assistant.io): binary_sensor.mqtt at 04987cb and image.mqtt at 045f4e6;
 # device, origin and availability as homeassistant/components/mqtt/schemas.py at 0f5c1b5 of home-assistant/core checks
-# them; of a sensor SENSOR_WORDS below.
+# them; sensor.mqtt at 035b814, with state_class, which came later.
 EVERY = {"availability", "availability_mode", "device", "origin", "name", "unique_id", "json_attributes_topic", "qos",
          "icon", "enabled_by_default", "entity_category", "expire_after", "force_update", "value_template"}  # fmt: skip
 WORDS = {
     "binary_sensor": EVERY | {"state_topic", "payload_on", "payload_off", "off_delay", "device_class"},
-    "sensor": EVERY | {"state_topic", "state_class", "suggested_display_precision", "unit_of_measurement"},
+    "sensor": EVERY | {"state_topic", "state_class", "unit_of_measurement"},
     "image": EVERY - {"expire_after", "force_update"} | {"image_topic", "content_type", "image_encoding", "url_topic"},
 }
 NEEDED = {"binary_sensor": "state_topic", "sensor": "state_topic", "image": "image_topic"}
@@ -74,7 +75,7 @@ class Subscriber:
     def __init__(self, port: int) -> None:
         self.latest: dict[str, bytes] = {}
         self.events: list[dict] = []
-        self._client = paho.Client(CallbackAPIVersion.VERSION2)
+        self._client = Client(CallbackAPIVersion.VERSION2)
         self._client.on_message = self._came
         self._client.on_connect = lambda client, *_: client.subscribe("#", qos=1)
         self._client.reconnect_delay_set(1, 1)

@@ -18,9 +18,9 @@ from lavida.errors import InputError
 from lavida.terminal import print_message, print_result, progress_bars
 
 if TYPE_CHECKING:
+    from lavida.detection import Detection
     from lavida.detector import Detector
     from lavida.live.address import Address
-    from lavida.live.calibration import Footage
     from lavida.live.config import WatchFile
     from lavida.live.keeping import Keeping
     from lavida.live.plan import Plan
@@ -58,15 +58,7 @@ def watch(
         return _check(asked.addresses(given))
     plan = asked.plan(given)
     with ExitStack() as stack:
-        tellers: list[Tell] = [
-            lambda record: print_result(json.dumps(record, ensure_ascii=False, allow_nan=False)),
-        ]
-        if metrics is not None:
-            from lavida.live.metrics import Metrics
-
-            served = Metrics(metrics)
-            stack.callback(served.close)
-            tellers.append(served.tell)
+        tellers = _tellers(metrics, stack)
         from lavida.live.reload import Reload
         from lavida.live.watch import untaped
         from lavida.live.watch import watch as watch_streams
@@ -101,6 +93,18 @@ def watch(
                 stopped=stopped,
             )
     return 0
+
+
+def _tellers(metrics: str | None, stack: ExitStack) -> list[Tell]:
+    """What takes every record: stdout, and metrics where they are wanted."""
+    tellers: list[Tell] = [lambda record: print_result(json.dumps(record, ensure_ascii=False, allow_nan=False))]
+    if metrics is not None:
+        from lavida.live.metrics import Metrics
+
+        served = Metrics(metrics)
+        stack.callback(served.close)
+        tellers.append(served.tell)
+    return tellers
 
 
 def _keeping(data: Path | None, given: WatchFile) -> Keeping | None:
@@ -158,17 +162,29 @@ def calibrate(
     anomalies: AnomalyOption,
     false_alarms_per_hour: Annotated[float, typer.Option(help="How many all words together may give.")],
     out: Annotated[Path, typer.Option(help="File for the profile.")],
+    background: Annotated[
+        bool, typer.Option("--background", help="Learn what is always there, too: only what is new counts then.")
+    ] = False,
     model: ModelOption = "nano",
     device: DeviceOption = "auto",
+    runtime: RuntimeOption = "auto",
 ) -> None:
     """Learn a threshold and a zero point for each word from normal footage of one camera."""
+    from dataclasses import replace
+
     from lavida.detector import check_categories, load
-    from lavida.live.calibration import CONFIDENCE, COOL_DOWN_S, calibrate_words, check_wish
+    from lavida.live.background import foreground_scores, learnt_from
+    from lavida.live.calibration import CONFIDENCE, COOL_DOWN_S, Footage, calibrate_words, check_wish
 
     categories = check_categories(anomalies)
     check_wish(false_alarms_per_hour)
-    detector = load(model, device=device)
-    footage = [_footage(detector, path, categories) for path in normal]
+    detector = load(model, device=device, runtime=runtime)
+    found = [_looked_at(detector, path, categories) for path in normal]
+    always = learnt_from(found) if background else {}
+    footage = []
+    for each in found:
+        scores = foreground_scores(each, always) if background else each.sampled_category_scores
+        footage.append([Footage(each.times[each.sampled], column, each.end_s) for column in scores.T])
     profile = calibrate_words(
         categories,
         footage,
@@ -177,24 +193,22 @@ def calibrate(
         cool_down_s=COOL_DOWN_S,
         model=model,
     )
+    profile = replace(profile, words=tuple(replace(word, background=always.get(word.text)) for word in profile.words))
     profile.save(out)
     for word in profile.words:
-        print_result(f"{word.text}: zero {word.zero:.3f}, threshold {word.threshold:.3f}")
+        there = "; leaves out where it always is" if word.background is not None else ""
+        print_result(f"{word.text}: zero {word.zero:.3f}, threshold {word.threshold:.3f}{there}")
     print_result(
         f"{out}: at most {profile.bound_per_hour:.3g} false alarms an hour with {profile.confidence:.0%} confidence, "
         f"from {profile.hours:.2f} hours of normal footage"
     )
 
 
-def _footage(detector: Detector, path: str, categories: Sequence[str]) -> list[Footage]:
-    """One for each word."""
-    from lavida.live.calibration import Footage
+def _looked_at(detector: Detector, path: str, categories: Sequence[str]) -> Detection:
     from lavida.video.decode import decoded_ahead
 
     with decoded_ahead(path) as source, progress_bars() as tell:
         name, expected = source.info.path.name, source.info.frames_hint
-        found = detector.detect(
+        return detector.detect(
             source, categories, threshold=0.99, progress=lambda done: tell(f"{name}: looking", done, expected)
         )
-    times, columns = found.times[found.sampled], found.sampled_category_scores.T
-    return [Footage(times, scores, found.end_s) for scores in columns]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from lavida.detection import Detection, Mask
 from lavida.errors import InputError, first_line, reason
 from lavida.events import RELEASE_SHARE, shortest
 from lavida.files import atomic_file
-from lavida.live.background import covered
+from lavida.live.background import by_frame, covered
 from lavida.live.regions import Area, within
 from lavida.live.scorer import ClipScores
 
@@ -112,15 +112,8 @@ class Profile:
         masks = self._masks(found.candidates, found.categories, least=0.0)
         scores = per_category.max(axis=1)
         if self.backgrounds:
-            by_frame: dict[int, list[Mask]] = {index: [] for index in found.sampled.tolist()}
-            for mask in masks:
-                by_frame[mask.frame].append(mask)
-            clip, size = (
-                ClipScores(scores, per_category, list(by_frame.values())),
-                (found.info.height, found.info.width),
-            )
-            floor = RELEASE_SHARE * threshold
-            clip = within(clip, found.categories, self.foreground, size=size, floor=floor)
+            size, clip = (found.info.height, found.info.width), ClipScores(scores, per_category, by_frame(found, masks))
+            clip = within(clip, found.categories, self.foreground, size=size, floor=RELEASE_SHARE * threshold)
             scores, per_category = clip.scores, clip.category_scores
             masks = [mask for each in clip.masks for mask in each]
         return replace(
@@ -132,6 +125,14 @@ class Profile:
             candidates=masks,
             run=found.run | {"settings": found.run["settings"] | {"threshold": threshold, "profile": self.to_json()}},
         )
+
+    def ask(
+        self, detect: Callable[..., Detection], *source: Any, anomalies: Sequence[str], threshold: float, **asked: Any
+    ) -> Detection:
+        """What `Detector.detect` says, on the scales of the words; the threshold is one of those."""
+        floor = self.floor(anomalies, score=threshold * (RELEASE_SHARE if self.backgrounds else 1.0))
+        found = detect(*source, anomalies=anomalies, threshold=floor, **asked)
+        return self.detection(found, threshold=threshold)
 
     def _scaled(self, scores: np.ndarray, categories: Sequence[str]) -> np.ndarray:
         columns = zip(self.chosen(categories), scores.T, strict=True)

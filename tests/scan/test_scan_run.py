@@ -349,7 +349,7 @@ def test_a_profile_stretches_the_scores_and_another_one_is_another_scan(footage,
     found = profile.ask(bright_detector().detect, footage / "c.avi", anomalies=["light"], threshold=0.5, stride=3)
     assert told == found.scores.tolist()
     assert told != bright_detector().detect(footage / "c.avi", ["light"], stride=3).scores.tolist()
-    with pytest.raises(InputError, match="another scan"):
+    with pytest.raises(InputError, match="profile .*now stride 3, threshold 0.5"):
         scan_to(footage)
     with pytest.raises(InputError, match="the profile does not know 'light'"):
         scan_to(footage, profile=Profile((Word("dog", 0.0, 0.9),), 60.0, 1.0, 1.0, 0.95, 1.0, "nano"))

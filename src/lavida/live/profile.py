@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -142,6 +144,11 @@ class Profile:
         words = {word.text: word for word in self.chosen(categories)}
         scaled = [replace(mask, score=words[mask.category].scaled_one(mask.score)) for mask in masks]
         return [mask for mask in scaled if mask.score >= least]
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same scales, and for no others."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
         """The profile as it stands in its file."""

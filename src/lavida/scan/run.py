@@ -142,7 +142,7 @@ def _settings(
     settings: dict[str, Any] = {"stride": stride, "threshold": threshold}
     if profile is not None:
         profile.chosen(categories)
-        settings["profile"] = profile.to_json()
+        settings["profile"] = profile.fingerprint
     return settings
 
 

@@ -3,6 +3,7 @@
 import json
 import sys
 import urllib.request
+from pathlib import Path
 
 import av
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from bright import bright_detector
 
 from lavida.cli.app import run
-from lavida.live.profile import Profile
+from lavida.live.profile import Profile, Word
 from live.hook import Inbox
 from live.streams import clip
 
@@ -138,6 +139,28 @@ anomalies: [fire]
     assert words == {"inside": {"fire"}, "outside": {"smoke"}}
     assert {record["stream"] for record in told if record["type"] == "event"} == {"inside"}
     assert (tmp_path / "lavida-live" / "lavida.sqlite").exists()  # the default of --data
+
+
+def test_the_configuration_in_the_documentation_is_one(tmp_path, monkeypatch):
+    from lavida.live.config import read_config
+    from lavida.live.plan import Asked
+
+    page = (Path(__file__).parents[2] / "docs" / "watch.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name in ("GATE_PASSWORD", "HOOK_SECRET", "MQTT_PASSWORD", "MAIL_PASSWORD", "TELEGRAM"):
+        monkeypatch.setenv(name, "geheim")
+    config = tmp_path / "watch.yaml"
+    config.write_text(page.split("## watch.yaml", 1)[1].split("```yaml\n", 1)[1].split("```", 1)[0])
+    words = tuple(Word(text, 0.1, 0.6) for text in ("fire", "person lying on the ground", "car"))
+    Profile(words, 60.0, 1.0, 1.0, 0.95, 4.0, "nano").save(tmp_path / "gate.yaml")
+    given = read_config(config)
+    plan = Asked(config=config).plan(given)
+    assert plan["gate"].settings.categories == ("fire", "person lying on the ground")
+    assert plan["yard"].settings.categories == ("car",)
+    assert plan["yard"].settings.events.threshold == 0.6
+    assert len(plan["yard"].settings.regions.only) == len(plan["yard"].settings.regions.ignore) == 1
+    assert len(plan["gate"].settings.schedule.lines) == 2
+    assert given.clips is not None and (given.clips.longest_s, given.keep.days, given.alerts_per_hour) == (120, 30, 6)
 
 
 def test_two_watches_do_not_share_a_folder(street, tmp_path, capsys):

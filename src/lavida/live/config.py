@@ -108,7 +108,7 @@ def read_config(path: Path) -> WatchFile:
     for key, kind in (("keep", Keep), ("clips", Clips)):
         if content.get(key) is not None:
             content[key] = _filled(kind, content[key], f"{path}: {key}")
-    content = {key: value for key, value in content.items() if value is not None or key in ("keep", "clips")}
+    content = {key: value for key, value in content.items() if value is not None}
     settings: WatchFile = _filled(WatchFile, content, str(path))
     _check_lists(settings, path)
     check_settings(settings, where=f"{path}: ")

@@ -96,8 +96,13 @@ def watch(
 
 
 def _tellers(metrics: str | None, stack: ExitStack) -> list[Tell]:
-    """What takes every record: stdout, and metrics where they are wanted."""
-    tellers: list[Tell] = [lambda record: print_result(json.dumps(record, ensure_ascii=False, allow_nan=False))]
+    """What takes every record: stdout, stderr where frames are left out, and metrics where they are wanted."""
+    from lavida.live.behind import Behind
+
+    def printed(record: Record) -> None:
+        print_result(json.dumps(record, ensure_ascii=False, allow_nan=False))
+
+    tellers: list[Tell] = [printed, Behind(print_message).tell]
     if metrics is not None:
         from lavida.live.metrics import Metrics
 

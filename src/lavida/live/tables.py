@@ -48,6 +48,8 @@ class Tables:
             sa.Column("alert_at", sa.Float),  # NULL: held back by the limit
             sa.Column("digest_at", sa.Float),  # when a digest told of it
             sa.Column("kept", sa.Boolean, nullable=False, server_default=sa.text("0")),  # never removed
+            sa.Index("events_clips", "clip_due"),
+            sa.Index("events_alerts", "stream", "alert_at"),
         )
         self.outbox = sa.Table(
             "outbox",

@@ -91,5 +91,5 @@ def delays(*, streams: int, seconds: float, takes: float) -> dict:
         "bound_s": bound,
         "dropped": sum(each["dropped"] for each in last.values()),
         "thinned": sum(each["thinned"] for each in last.values()),
-        "kept": len(rates) == streams and min(rates) >= 0.9 * max(rates) and np.percentile(late, 95) <= bound,
+        "kept": len(rates) == streams and min(rates) >= 0.9 * max(rates) and float(np.percentile(late, 95)) <= bound,
     }

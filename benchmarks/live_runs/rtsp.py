@@ -12,7 +12,7 @@ BACK_S = 10.0
 
 
 def rtsp(folder: Path, *, seconds: float) -> dict:
-    """Four parts of equal length: as it is, cut off and restarted, frozen, in another size."""
+    """As it is, cut off and restarted, frozen, changed in size: about a quarter of the time each."""
     if missing() is not None:
         return {"run": "rtsp", "kept": False, "missing": missing()}
     part_s = seconds / 4
@@ -32,11 +32,12 @@ def rtsp(folder: Path, *, seconds: float) -> dict:
         noticed.append(_until(seen, is_state("retrying")))
         server.thaw()
         back.append(_until(seen, is_score))
-        sized = seen.until(
-            lambda record: is_state("running")(record) and "256x192" in record["message"], within=part_s * 1.5 + 30
+        sized = seen.until(  # every connection begins the film anew, so the pictures are small again afterwards
+            lambda record: is_state("retrying")(record) and "changed its size" in record["message"],
+            within=part_s * 1.5 + 30,
         )
         known = len(seen.records)
-        _until(seen, is_score)
+        back.append(_until(seen, is_score))
         time.sleep(part_s * 0.8)
     scores = [record for record in seen.records if is_score(record)]
     events = [record for record in seen.records if is_phase("end")(record)]

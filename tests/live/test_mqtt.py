@@ -17,7 +17,7 @@ from lavida.errors import InputError
 from lavida.live.courier import Courier
 from lavida.live.mqtt import Broker, Publisher, Topics, slug
 from lavida.live.store import Store
-from live.test_store import moment, record
+from live.test_store import moment, record, until
 from live.watching import planned
 
 MOSQUITTO = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
@@ -179,6 +179,7 @@ def test_a_broker_that_starts_anew_is_told_everything_again_and_nothing_is_lost(
     publisher.tell(HEALTH)
     store.keep(record("start"), moment())
     listener.until("lavida/gate/fire/state", b"ON")
+    until(lambda: store.outbox.waiting() == 0)  # it is noted that it has arrived
     broker.stop()
     for number in range(5):
         store.keep(record("end" if number == 0 else "start", event=f"a{number + 1}", end_s=5.0), None)

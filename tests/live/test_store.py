@@ -150,7 +150,7 @@ def test_what_is_sent_is_signed_and_tried_again_under_the_same_key(tmp_path, inb
     store.keep(record("start"), moment())
     store.keep(record("update"), None)
     store.keep(record("end", end_s=5.0), None)
-    until(lambda: len(inbox.got) == 2)
+    until(lambda: len(inbox.got) == 2 and store.outbox.waiting() == 0)
     courier.stop()
     assert inbox.tries == ["a1-start"] * 3 + ["a1-end"]  # in order, and nothing is sent twice
     assert store.outbox.waiting() == 0

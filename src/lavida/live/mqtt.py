@@ -136,7 +136,6 @@ class Topics:
                     "unique_id": f"{node}_{name}_score",
                     "state_topic": self.word(stream, word, "score"),
                     "state_class": "measurement",
-                    "suggested_display_precision": 2,
                 },
             )
         yield (

@@ -232,6 +232,17 @@ class EventCutter:
         """The event that has been told to begin and not to be over, as far as it is known."""
         return self._event.event(self.categories) if self._told and self._event is not None else None
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is going on that could be, or become, an event."""
+        return self._event is None and self._run is None
+
+    def successor(self, categories: Sequence[str], settings: EventSettings) -> EventCutter:
+        """A cutter for the frames to come, with other words or settings; the cool-down goes on."""
+        other = EventCutter(categories, settings)
+        other.held_back, other._latest_end_s = self.held_back, self._latest_end_s
+        return other
+
     def add(self, frame: ScoredFrame) -> list[Change]:
         """Take the next frame; times never decrease."""
         time_s, changes = frame.time_s, list[Change]()

@@ -49,6 +49,10 @@ class Camera:
     def url(self) -> str:
         return f"http://me:geheim@127.0.0.1:{self.port}/cam.ts?token=versteckt"
 
+    def picture(self, size: tuple[int, int]) -> np.ndarray:
+        """The next one, `[H, W, 3]`."""
+        return np.full((size[1], size[0], 3), self.level, np.uint8)
+
     def send(self, out) -> None:
         index, start = 0, time.monotonic()
         while self.mode == "send":
@@ -58,8 +62,7 @@ class Camera:
                 stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
                 stream.codec_context.gop_size = 5
                 while self.mode == "send" and size == self.size:
-                    image = np.full((size[1], size[0], 3), self.level, np.uint8)
-                    frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+                    frame = av.VideoFrame.from_ndarray(self.picture(size), format="rgb24")
                     frame.pts, frame.time_base = index, Fraction(1, FPS)
                     container.mux(stream.encode(frame))
                     index += 1

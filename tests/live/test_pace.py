@@ -6,6 +6,7 @@ import threading
 import numpy as np
 
 from lavida.live.address import Address
+from lavida.live.behind import Behind
 from lavida.live.clock import LiveClock
 from lavida.live.stream import Pace, Stream
 from lavida.video.source import Frame
@@ -82,3 +83,16 @@ def test_a_lower_share_leaves_out_frames_evenly():
     assert len(taken) == 50
     assert {after - before for before, after in itertools.pairwise(taken)} == {4}
     assert stream.counts.thinned == 50
+
+
+def test_a_machine_that_does_not_keep_up_is_told_of_in_words_and_not_all_the_time():
+    said: list[str] = []
+    behind = Behind(said.append)
+    for second in range(5):
+        counts = {"analysed": 20 * second, "thinned": 5 * second, "dropped": 0}
+        behind.tell({"type": "health", "stream": "gate", **counts})
+    assert said == []
+    for second in range(5):
+        behind.tell({"type": "health", "stream": "yard", "analysed": second, "thinned": 40 * second, "dropped": 9})
+    (line,) = said
+    assert "1 of 41 frames that were due of yard were analysed" in line

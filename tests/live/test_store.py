@@ -11,14 +11,16 @@ import pytest
 
 from lavida.detection import Mask
 from lavida.errors import InputError
+from lavida.live.records import clock_time
 from lavida.live.stream import LiveFrame
-from lavida.live.watch import Moment
+from lavida.live.watched import Moment
 from lavida.video.source import Frame
 from live.hook import Inbox
 
 pytest.importorskip("sqlalchemy")
+from lavida.live.courier import Courier
 from lavida.live.store import Store
-from lavida.live.webhook import Courier, Receiver, signature
+from lavida.live.webhook import Webhook, signature
 
 
 def record(phase: str, event: str = "a1", **fields) -> dict:
@@ -74,26 +76,84 @@ def test_the_picture_is_that_of_the_peak_once_it_is_known(tmp_path):
 
 
 def test_an_event_that_was_open_at_a_kill_is_closed_with_what_was_stored(tmp_path):
-    Store(tmp_path, receivers={"x": ("start", "end")}).keep(record("start"), None)  # and nothing more
+    Store(tmp_path, receivers={"x": ("start", "end")}).keep(record("start", latest_s=1.4), None)  # and nothing more
     again = Store(tmp_path, receivers={"x": ("start", "end")})
+    assert again.left_open(["yard"]) == {}
     (kept,) = again.events()
-    assert (kept["phase"], kept["end_s"], kept["interrupted"]) == ("end", 1.2, True)
-    assert again.waiting() == 2
-    assert Store(tmp_path, receivers={"x": ("start", "end")}).waiting() == 2  # closed once
+    assert (kept["phase"], kept["end_s"], kept["interrupted"]) == ("end", 1.4, True)
+    assert kept["end_wall"] == "2026-01-01T00:00:00.400Z"
+    assert again.outbox.waiting() == 2
+    assert Store(tmp_path, receivers={"x": ("start", "end")}).left_open([]) == {}
+    assert again.outbox.waiting() == 2  # closed once
+
+
+def test_an_event_of_a_stream_that_is_watched_again_stays_open(tmp_path):
+    Store(tmp_path).keep(record("update", latest_s=1.4), None)
+    again = Store(tmp_path)
+    assert again.left_open(["gate"])["gate"]["id"] == "a1"
+    assert again.events()[0]["phase"] == "update"
+
+
+def test_a_database_of_the_first_version_gets_the_columns_that_have_come_since(tmp_path):
+    with sqlite3.connect(tmp_path / "lavida.sqlite") as database:
+        database.execute(
+            "CREATE TABLE events (id TEXT PRIMARY KEY, stream TEXT, phase TEXT, start_wall TEXT, "
+            "record TEXT, snapshot TEXT, snapshot_mask TEXT)"
+        )
+    store = Store(tmp_path)
+    store.keep(record("end", end_s=5.0), None)
+    assert store.events()[0]["clip"] is None
+
+
+def test_only_so_many_alerts_an_hour_are_sent_and_a_digest_tells_of_the_others(tmp_path, monkeypatch):
+    clock = [1767225600.0]  # 2026-01-01T00:00:00Z
+    monkeypatch.setattr(time, "time", lambda: clock[0])
+    store = Store(tmp_path, receivers={"x": ("start", "end", "digest")}, alerts_per_hour=2)
+    for number in range(5):
+        name, clock[0] = f"e{number}", clock[0] + 60
+        walls = {
+            "start_wall": clock_time(clock[0]),
+            "end_wall": clock_time(clock[0] + 5),
+            "peak_score": 0.5 + number / 10,
+        }
+        store.keep(record("start", event=name, **walls | {"end_wall": None}), None)
+        store.keep(record("end", event=name, **walls), None)
+    assert _sent(store, clock[0]) == ["e0-start", "e0-end", "e1-start", "e1-end"]
+    assert store.digest(now=clock[0]) == []  # no room yet
+    (digest,) = store.digest(now=clock[0] + 3600)
+    assert (digest["held_back"], digest["categories"], digest["ids"]) == (3, {"fire": 3}, ["e2", "e3", "e4"])
+    assert (digest["first_wall"], digest["last_wall"]) == ("2026-01-01T00:03:00.000Z", "2026-01-01T00:05:05.000Z")
+    assert digest["peak_score"] == 0.9
+    assert store.digest(now=clock[0] + 3700) == []  # told once
+    assert _sent(store, clock[0] + 3600) == ["digest-e2"]
+    clock[0] += 7200
+    store.keep(record("start", event="later", start_wall=clock_time(clock[0])), None)
+    assert _sent(store, clock[0]) == ["later-start"]
+    other = record("start", event="other", stream="yard", start_wall=clock_time(clock[0]))
+    store.keep(other, None)  # another stream has a limit of its own
+    assert _sent(store, clock[0]) == ["other-start"]
+
+
+def _sent(store: Store, now: float) -> list[str]:
+    keys = []
+    while (letter := store.outbox.due("x", now=now)) is not None:
+        keys.append(letter.key)
+        store.outbox.delivered(letter, now=now)
+    return keys
 
 
 def test_what_is_sent_is_signed_and_tried_again_under_the_same_key(tmp_path, inbox, caplog):
-    receiver = Receiver.of({"url": inbox.url, "secret": "s3cret"})
+    receiver = Webhook.of({"url": inbox.url, "secret": "s3cret"})
     store = Store(tmp_path, receivers={receiver.name: receiver.phases})
-    courier = Courier(store, receiver, first_wait_s=0.05)
+    courier = Courier(store.outbox, receiver, first_wait_s=0.05)
     courier.start()
     store.keep(record("start"), moment())
     store.keep(record("update"), None)
     store.keep(record("end", end_s=5.0), None)
-    until(lambda: len(inbox.got) == 2)
+    until(lambda: len(inbox.got) == 2 and store.outbox.waiting() == 0)
     courier.stop()
     assert inbox.tries == ["a1-start"] * 3 + ["a1-end"]  # in order, and nothing is sent twice
-    assert store.waiting() == 0
+    assert store.outbox.waiting() == 0
     headers, body = inbox.got[0]["headers"], inbox.got[0]["body"]
     assert json.loads(body)["snapshot"] == "snapshots/a1.jpg"
     expected = hmac.new(b"s3cret", headers["X-Lavida-Timestamp"].encode() + b"." + body, "sha256").hexdigest()
@@ -107,9 +167,9 @@ def _signed(inbox) -> tuple[str, bytes]:
 
 
 def test_what_could_not_be_sent_is_sent_after_the_next_start(tmp_path):
-    receiver = Receiver.of({"url": "http://127.0.0.1:9/hook"})
+    receiver = Webhook.of({"url": "http://127.0.0.1:9/hook"})
     store = Store(tmp_path, receivers={receiver.name: receiver.phases})
-    courier = Courier(store, receiver, first_wait_s=0.05)
+    courier = Courier(store.outbox, receiver, first_wait_s=0.05)
     courier.start()
     begun = time.monotonic()
     for number in range(20):
@@ -119,12 +179,12 @@ def test_what_could_not_be_sent_is_sent_after_the_next_start(tmp_path):
     store.close()
     inbox = Inbox(every=3)
     with sqlite3.connect(tmp_path / "lavida.sqlite") as database:  # the receiver has moved
-        moved = Receiver.of({"url": inbox.url})
+        moved = Webhook.of({"url": inbox.url})
         database.execute("UPDATE outbox SET receiver = ?, due = 0", [moved.name])
     again = Store(tmp_path, receivers={moved.name: moved.phases})
-    courier = Courier(again, moved, first_wait_s=0.01)
+    courier = Courier(again.outbox, moved, first_wait_s=0.01)
     courier.start()
-    until(lambda: again.waiting() == 0)
+    until(lambda: again.outbox.waiting() == 0)
     courier.stop()
     inbox.close()
     assert [each["headers"]["Idempotency-Key"] for each in inbox.got] == [f"e{number:02}-end" for number in range(20)]
@@ -137,13 +197,13 @@ def test_what_could_not_be_sent_is_sent_after_the_next_start(tmp_path):
         ({"url": "ftp://x/y"}, "url is not http or https"),
         ({"url": "http://me:geheim@x/y"}, "a login in a webhook's url is not sent: http://***@x/y"),
         ({"url": "http://x", "secret": ""}, "secret is no text"),
-        ({"url": "http://x", "phases": ["begin"]}, "choose of start, end"),
+        ({"url": "http://x", "phases": ["begin"]}, "choose of start, end, clip, digest"),
         ({"url": "http://x", "sekret": "a"}, "unknown setting of a webhook sekret"),
     ],
 )
 def test_a_receiver_that_means_nothing_is_refused(settings, said):
     with pytest.raises(InputError) as error:
-        Receiver.of(settings)
+        Webhook.of(settings)
     assert said in str(error.value)
     assert "geheim" not in str(error.value)
 

@@ -7,19 +7,17 @@ import numpy as np
 import pytest
 
 from lavida.detection import Detection
-from lavida.events import EventSettings
-from lavida.live.address import parse_all
-from lavida.live.watch import WatchSettings, watch
+from lavida.live.watch import watch
 from lavida.video.decode import open_source
 from live.streams import CATEGORIES, BrightScorer, clip
+from live.watching import planned
 
 LEVELS = [20] * 25 + [200] * 25 + [60] * 30 + [240] * 10
 
 
 def watched(paths, scorer, **settings) -> list[dict]:
     records: list[dict] = []
-    asked = WatchSettings(categories=CATEGORIES, events=EventSettings(threshold=0.5), **settings)
-    watch(parse_all([str(path) for path in paths]), scorer, asked, tell=records.append)
+    watch(planned(*map(str, paths), **settings), scorer, tell=records.append)
     json.dumps(records, allow_nan=False)
     return records
 
@@ -105,13 +103,12 @@ def test_streams_share_the_machine_evenly_when_it_cannot_keep_up(tmp_path):
 
 def test_it_stops_when_asked_to_and_closes_what_goes_on(tmp_path):
     path, stopped, records = clip(tmp_path / "fire.mp4", [250] * 250), threading.Event(), []
-    asked = WatchSettings(categories=CATEGORIES, events=EventSettings(threshold=0.5))
 
     def tell(record):
         records.append(record)
         if record["type"] == "score" and record["time_s"] > 1:
             stopped.set()
 
-    watch(parse_all([str(path)]), BrightScorer(), asked, tell=tell, stopped=stopped)
+    watch(planned(str(path)), BrightScorer(), tell=tell, stopped=stopped)
     (end,) = of_type(records, "event", phase="end")
     assert 1 < end["end_s"] < 4

@@ -21,6 +21,7 @@ from video import make
 from lavida.detection import Detection
 from lavida.detector import Detector
 from lavida.errors import InputError
+from lavida.live.profile import Profile, Word
 from lavida.scan import Video, scan
 from lavida.scan.dataset import DataSet
 from lavida.scan.state import State
@@ -338,3 +339,17 @@ def test_lines_for_people_may_still_be_taken_as_in_the_version_before(footage, l
         scan([str(footage)], ["light"], out=str(tmp_path / "out"), stride=3, settle=0, say=lines.append)
     assert lines[0].startswith("4 videos, 0 of them finished") and any("failed: broken.mp4" in line for line in lines)
     assert (logger.level, logger.handlers) == before
+
+
+def test_a_profile_stretches_the_scores_and_another_one_is_another_scan(footage, scan_to, tmp_path):
+    profile = Profile((Word("light", 0.0, 0.9),), 60.0, 1.0, 1.0, 0.95, 1.0, "nano")
+    scan_to(footage, profile=profile)
+    part = f"video={quote('c.avi', safe='')}/part-0.parquet"
+    told = pq.read_table(tmp_path / "out" / "frames" / part, partitioning=None)["score"].to_pylist()
+    found = profile.ask(bright_detector().detect, footage / "c.avi", anomalies=["light"], threshold=0.5, stride=3)
+    assert told == found.scores.tolist()
+    assert told != bright_detector().detect(footage / "c.avi", ["light"], stride=3).scores.tolist()
+    with pytest.raises(InputError, match="profile .*now stride 3, threshold 0.5"):
+        scan_to(footage)
+    with pytest.raises(InputError, match="the profile does not know 'light'"):
+        scan_to(footage, profile=Profile((Word("dog", 0.0, 0.9),), 60.0, 1.0, 1.0, 0.95, 1.0, "nano"))

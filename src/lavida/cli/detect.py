@@ -25,6 +25,7 @@ from lavida.terminal import print_message, print_result, progress_bars
 
 if TYPE_CHECKING:
     from lavida.detection import Detection, Event
+    from lavida.live.profile import Profile
 
 # what is printed stays readable, however long or many the categories
 NAME_LENGTH, MOST_NAMES, TABLE_NAME_LENGTH = 60, 8, 40
@@ -50,14 +51,13 @@ def detect(
 
     results, errors = [], []
     try:
-        check_categories(anomalies)
+        categories = check_categories(anomalies)
         threshold = DEFAULT_THRESHOLD if threshold is None else threshold
         check_settings(stride=stride, threshold=threshold)
-        scaled = None if profile is None else _profiled(profile, anomalies, threshold)
+        learnt = None if profile is None else _profile(profile, categories)
         detector = load(model, device=device, runtime=runtime)
-        ask = partial(detector.detect, anomalies=anomalies, stride=stride, threshold=threshold)
-        if scaled is not None:
-            ask = partial(scaled, ask)
+        ask = detector.detect if learnt is None else partial(learnt.ask, detector.detect)
+        ask = partial(ask, anomalies=categories, stride=stride, threshold=threshold)
     except InputError as error:  # concerns every source
         print_message(str(error))
         errors, sources = [{"source": source, "message": str(error)} for source in sources], []
@@ -79,18 +79,13 @@ def detect(
     return 2 if errors else 0
 
 
-def _profiled(path: Path, anomalies: Sequence[str], threshold: float) -> Callable[..., Detection]:
-    """What asks a detector for scores and puts them on the scales of a profile; the threshold is one of those."""
-    from lavida.detector import check_categories
+def _profile(path: Path, categories: Sequence[str]) -> Profile:
+    """A profile that knows these words."""
     from lavida.live.profile import Profile
 
     learnt = Profile.load(path)
-    floor = learnt.floor(check_categories(anomalies))
-
-    def ask(detect: Callable[..., Detection], *source: Any, **asked: Any) -> Detection:
-        return learnt.detection(detect(*source, **asked | {"threshold": floor}), threshold=threshold)
-
-    return ask
+    learnt.chosen(categories)
+    return learnt
 
 
 def _detect_one(ask: Callable[..., Detection], path: str, folder: Path, *, overlay: bool) -> Detection:

@@ -147,7 +147,7 @@ def heldout(
 
     from lavida.evaluation.held_out import evaluate_exposure, exposure_tables
 
-    detector = _detector(model, device=device, motion=motion)
+    detector = _detector(model, device=device, motion=motion, runtime="torch")  # looks into the model
     with progress_bars() as progress:
         result = evaluate_exposure(detector, root=root, out=out, qualified=qualified, progress=progress)
     Console().print(*exposure_tables(result))

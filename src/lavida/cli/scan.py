@@ -13,6 +13,7 @@ from lavida.cli.options import (
     DeviceOption,
     JsonOption,
     ModelOption,
+    ProfileOption,
     RayOption,
     RuntimeOption,
     StrideOption,
@@ -33,6 +34,7 @@ def scan(
     model: ModelOption = "nano",
     stride: StrideOption = None,
     threshold: ThresholdOption = None,
+    profile: ProfileOption = None,
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
     workers: WorkersOption = None,
@@ -45,6 +47,7 @@ def scan(
 ) -> None:
     """Score any number of videos into one Parquet data set; killed and started again, it goes on."""
     from lavida.detector import DEFAULT_THRESHOLD
+    from lavida.live.profile import Profile
     from lavida.scan import scan as scan_all
     from lavida.scan.run import SETTLE_S
 
@@ -62,6 +65,7 @@ def scan(
             ray=ray,
             overwrite=overwrite,
             settle=SETTLE_S if settle is None else settle,
+            profile=None if profile is None else Profile.load(profile),
             progress=progress,
         )
     print_result(json.dumps(summary(report), allow_nan=False) if as_json else in_words(report))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import signal
 import threading
@@ -12,17 +13,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lavida.cli.options import AnomalyOption, DeviceOption, ModelOption, ProfileOption, ThresholdOption
+from lavida.cli.options import AnomalyOption, DeviceOption, ModelOption, ProfileOption, RuntimeOption, ThresholdOption
 from lavida.errors import InputError
 from lavida.terminal import print_message, print_result, progress_bars
 
 if TYPE_CHECKING:
+    from lavida.detection import Detection
     from lavida.detector import Detector
     from lavida.live.address import Address
-    from lavida.live.calibration import Footage
     from lavida.live.config import WatchFile
-    from lavida.live.records import Record
-    from lavida.live.watch import Moment, Seen, WatchSettings
+    from lavida.live.keeping import Keeping
+    from lavida.live.plan import Plan
+    from lavida.live.records import Record, Tell
+    from lavida.live.scorer import DetectorScorer
+
+DATA = Path("lavida-live")
 
 
 def watch(
@@ -36,79 +41,99 @@ def watch(
     model: ModelOption = "nano",
     threshold: ThresholdOption = None,
     profile: ProfileOption = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Keep events and snapshots here; with webhooks by default lavida-live.")
-    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Keep events and pictures here; default: lavida-live.")] = None,
     metrics: Annotated[str | None, typer.Option(help="HOST:PORT to serve Prometheus metrics at.")] = None,
     device: DeviceOption = "auto",
+    runtime: RuntimeOption = "auto",
     check: Annotated[
         bool, typer.Option("--check", help="Only open each stream once; exit code 2 if one fails.")
     ] = False,
 ) -> int:
     """Watch streams and print scores, events and the streams' health as JSON lines."""
-    from lavida.live.config import WatchFile, read_config
+    from lavida.live.plan import Asked
 
-    given = WatchFile() if config is None else read_config(config)
-    addresses = _addresses(sources or [], given)
+    asked = Asked(sources=sources or [], anomalies=anomalies or [], threshold=threshold, profile=profile, config=config)
+    given = asked.read()
     if check:
-        return _check(addresses)
-    settings = _settings(given, anomalies or given.anomalies, threshold, profile)
+        return _check(asked.addresses(given))
+    plan = asked.plan(given)
     with ExitStack() as stack:
-        tellers = [lambda record: print_result(json.dumps(record, ensure_ascii=False, allow_nan=False))]
-        if metrics is not None:
-            from lavida.live.metrics import Metrics
-
-            served = Metrics(metrics)
-            stack.callback(served.close)
-            tellers.append(served.tell)
-        from lavida.live.watch import unseen
-
-        seen = unseen if data is None and not given.webhooks else _kept(data or Path("lavida-live"), given, stack)
-        from lavida.live.scorer import DetectorScorer
+        tellers = _tellers(metrics, stack)
+        from lavida.live.reload import Reload
+        from lavida.live.watch import untaped
         from lavida.live.watch import watch as watch_streams
-        from lavida.loading import load
+        from lavida.live.watched import unseen
 
-        scorer = DetectorScorer(load(model, device=device))
-        scorer.warm_up(settings.categories)
+        keeping = _keeping(data, given)
+        if keeping is not None:
+            stack.callback(keeping.close)
+            tellers.append(keeping.tell)
+        scorer = _scorer(model, device, runtime, plan)
+        reload = Reload(asked, given, say=print_message)
 
         def tell(record: Record) -> None:
             for each in tellers:
                 each(record)
 
+        def replan() -> Plan | None:
+            changed = reload()
+            if changed is not None and keeping is not None:
+                keeping.follow(changed)
+            return changed
+
         with _stopped_by_signals() as stopped:
-            watch_streams(addresses, scorer, settings, tell=tell, seen=seen, stopped=stopped)
+            watch_streams(
+                plan,
+                scorer,
+                tell=tell,
+                seen=unseen if keeping is None else keeping.seen,
+                earlier={} if keeping is None else keeping.start(plan),
+                tapes=untaped if keeping is None else keeping.tape,
+                replan=replan,
+                stopped=stopped,
+            )
     return 0
 
 
-def _kept(folder: Path, given: WatchFile, stack: ExitStack) -> Seen:
-    """What keeps events in a folder and sends them on; a full disk costs what would be kept there, not the watch."""
-    from lavida.live.store import Store
-    from lavida.live.webhook import Courier, Receiver
+def _tellers(metrics: str | None, stack: ExitStack) -> list[Tell]:
+    """What takes every record: stdout, stderr where frames are left out, and metrics where they are wanted."""
+    from lavida.live.behind import Behind
 
-    receivers = [Receiver.of(each) for each in given.webhooks]
-    store = Store(folder, receivers={receiver.name: receiver.phases for receiver in receivers})
-    stack.callback(store.close)
-    for receiver in receivers:
-        courier = Courier(store, receiver)
-        courier.start()
-        stack.callback(courier.stop)
+    def printed(record: Record) -> None:
+        print_result(json.dumps(record, ensure_ascii=False, allow_nan=False))
 
-    def keep(record: Record, moment: Moment | None) -> None:
-        try:
-            store.keep(record, moment)
-        except InputError as error:
-            print_message(f"event {record['id']} of stream {record['stream']} is not kept: {error}")
+    tellers: list[Tell] = [printed, Behind(print_message).tell]
+    if metrics is not None:
+        from lavida.live.metrics import Metrics
 
-    return keep
+        served = Metrics(metrics)
+        stack.callback(served.close)
+        tellers.append(served.tell)
+    return tellers
 
 
-def _addresses(sources: Sequence[str], given: WatchFile) -> dict[str, Address]:
-    from lavida.live.address import parse, parse_all
+def _keeping(data: Path | None, given: WatchFile) -> Keeping | None:
+    """What keeps events; None where nothing is asked to be kept and what it takes is not installed."""
+    from lavida.live.keeping import Keeping
 
-    addresses = {name: parse(text) for name, text in given.streams.items()} | parse_all(sources)
-    if not addresses:
-        raise InputError("no stream: give an address or a file, or streams in --config")
-    return addresses
+    try:
+        return Keeping(data or DATA, given, say=print_message)
+    except InputError as error:
+        if data is not None or given.sends or importlib.util.find_spec("sqlalchemy") is not None:
+            raise
+        print_message(f"events are printed and not kept: {error}")
+        return None
+
+
+def _scorer(model: str, device: str, runtime: str, plan: Plan) -> DetectorScorer:
+    from lavida.live.scorer import DetectorScorer
+    from lavida.loading import load
+
+    words = next(iter(plan.values())).settings.categories
+    print_message(f"loading {model} for {len(plan)} {'stream' if len(plan) == 1 else 'streams'}; Ctrl-C ends")
+    scorer = DetectorScorer(load(model, device=device, runtime=runtime))
+    scorer.warm_up(words)
+    return scorer
 
 
 def _check(addresses: dict[str, Address]) -> int:
@@ -122,35 +147,6 @@ def _check(addresses: dict[str, Address]) -> int:
         if fault is not None:
             print_message(f"stream {name}: {fault}: {addresses[name].shown}; check the address and that it sends")
     return 2 if any(fault is not None for fault in faults.values()) else 0
-
-
-def _settings(
-    given: WatchFile, anomalies: Sequence[str], threshold: float | None, profile: Path | None
-) -> WatchSettings:
-    from lavida.detector import DEFAULT_THRESHOLD, check_categories
-    from lavida.events import EventSettings
-    from lavida.live.profile import Profile
-    from lavida.live.watch import WatchSettings
-
-    place = profile or (None if given.profile is None else Path(given.profile))
-    learnt = None if place is None else Profile.load(place)
-    words = anomalies or ([] if learnt is None else [word.text for word in learnt.words])
-    categories = check_categories(words)
-    if learnt is not None:
-        learnt.chosen(categories)
-    chosen = threshold if threshold is not None else given.threshold
-    cool_down_s = given.cool_down_s
-    if cool_down_s is None:
-        cool_down_s = 0.0 if learnt is None else learnt.cool_down_s
-    events = EventSettings(
-        threshold=DEFAULT_THRESHOLD if chosen is None else chosen,
-        min_length_s=given.min_length_s,
-        merge_gap_s=given.merge_gap_s,
-        cool_down_s=cool_down_s,
-    )
-    return WatchSettings(
-        categories=categories, events=events, profile=learnt, update_s=given.update_s, health_s=given.health_s
-    )
 
 
 @contextmanager
@@ -171,18 +167,30 @@ def calibrate(
     anomalies: AnomalyOption,
     false_alarms_per_hour: Annotated[float, typer.Option(help="How many all words together may give.")],
     out: Annotated[Path, typer.Option(help="File for the profile.")],
+    background: Annotated[
+        bool, typer.Option("--background", help="Learn what is always there, too: only what is new counts then.")
+    ] = False,
     model: ModelOption = "nano",
     device: DeviceOption = "auto",
+    runtime: RuntimeOption = "auto",
 ) -> None:
     """Learn a threshold and a zero point for each word from normal footage of one camera."""
+    from dataclasses import replace
+
     from lavida.detector import check_categories
-    from lavida.live.calibration import CONFIDENCE, COOL_DOWN_S, calibrate_words, check_wish
+    from lavida.live.background import foreground_scores, learnt_from
+    from lavida.live.calibration import CONFIDENCE, COOL_DOWN_S, Footage, calibrate_words, check_wish
     from lavida.loading import load
 
     categories = check_categories(anomalies)
     check_wish(false_alarms_per_hour)
-    detector = load(model, device=device)
-    footage = [_footage(detector, path, categories) for path in normal]
+    detector = load(model, device=device, runtime=runtime)
+    found = [_looked_at(detector, path, categories) for path in normal]
+    always = learnt_from(found) if background else {}
+    footage = []
+    for each in found:
+        scores = foreground_scores(each, always) if background else each.sampled_category_scores
+        footage.append([Footage(each.times[each.sampled], column, each.end_s) for column in scores.T])
     profile = calibrate_words(
         categories,
         footage,
@@ -191,24 +199,22 @@ def calibrate(
         cool_down_s=COOL_DOWN_S,
         model=model,
     )
+    profile = replace(profile, words=tuple(replace(word, background=always.get(word.text)) for word in profile.words))
     profile.save(out)
     for word in profile.words:
-        print_result(f"{word.text}: zero {word.zero:.3f}, threshold {word.threshold:.3f}")
+        there = "; leaves out where it always is" if word.background is not None else ""
+        print_result(f"{word.text}: zero {word.zero:.3f}, threshold {word.threshold:.3f}{there}")
     print_result(
         f"{out}: at most {profile.bound_per_hour:.3g} false alarms an hour with {profile.confidence:.0%} confidence, "
         f"from {profile.hours:.2f} hours of normal footage"
     )
 
 
-def _footage(detector: Detector, path: str, categories: Sequence[str]) -> list[Footage]:
-    """One for each word."""
-    from lavida.live.calibration import Footage
+def _looked_at(detector: Detector, path: str, categories: Sequence[str]) -> Detection:
     from lavida.video.decode import decoded_ahead
 
     with decoded_ahead(path) as source, progress_bars() as tell:
         name, expected = source.info.path.name, source.info.frames_hint
-        found = detector.detect(
+        return detector.detect(
             source, categories, threshold=0.99, progress=lambda done: tell(f"{name}: looking", done, expected)
         )
-    times, columns = found.times[found.sampled], found.sampled_category_scores.T
-    return [Footage(times, scores, found.end_s) for scores in columns]

@@ -13,16 +13,62 @@ from lavida.settings import check_settings, setting
 
 
 @dataclass
+class StreamEntry:
+    """What may stand below a stream's name; what is None is that of the file.
+
+    Attributes:
+        url: the address.
+        anomalies: words for this stream instead of those for all.
+        regions: polygons in which events count, x and y from 0 to 1; none: everywhere.
+        ignore: polygons in which they do not.
+        schedule: see `lavida.live.schedule.Schedule`.
+    """
+
+    url: str = ""
+    anomalies: list[str] | None = None
+    threshold: float | None = setting(None, least=0, most=1)
+    min_length_s: float | None = setting(None, least=0)
+    merge_gap_s: float | None = setting(None, least=0)
+    cool_down_s: float | None = setting(None, least=0)
+    profile: str | None = None
+    regions: list[Any] = field(default_factory=list)
+    ignore: list[Any] = field(default_factory=list)
+    schedule: list[str] | None = None
+
+
+@dataclass
+class Keep:
+    """How much of what was found stays on the disk; the oldest goes first."""
+
+    days: float | None = setting(None, least=0.001)
+    gigabytes: float | None = setting(None, least=0.001)
+
+
+@dataclass
+class Clips:
+    """The seconds kept before and after an event, and how much of each stream is held for them."""
+
+    before_s: float = setting(5.0, least=0, most=600)
+    after_s: float = setting(5.0, least=0, most=600)
+    longest_s: float = setting(120.0, least=1, most=3600)
+    megabytes: float = setting(256.0, least=1)
+
+
+@dataclass
 class WatchFile:
     """What may stand in `watch.yaml`; see `docs/watch.md`.
 
     Attributes:
         streams: addresses by the names of their streams, or a list of addresses.
         anomalies: what counts as abnormal.
-        webhooks: where events are sent; see `lavida.live.webhook.Receiver`.
+        webhooks: where events are sent; see `lavida.live.webhook.Webhook`.
+        mqtt: a broker; see `lavida.live.mqtt.Broker`.
+        notify: people who are told; see `lavida.live.notify.Notified`.
+        alerts_per_hour: how many events of a stream are sent on within an hour; the others come as a digest.
+        clips: None: no clips.
     """
 
-    streams: dict[str, str] = field(default_factory=dict)
+    streams: dict[str, StreamEntry] = field(default_factory=dict)
     anomalies: list[str] = field(default_factory=list)
     threshold: float | None = setting(None, least=0, most=1)
     min_length_s: float | None = setting(None, least=0)
@@ -31,7 +77,18 @@ class WatchFile:
     update_s: float = setting(5.0, least=0)
     health_s: float = setting(10.0, least=0.1)
     profile: str | None = None
+    schedule: list[str] = field(default_factory=list)
+    alerts_per_hour: int | None = setting(None, least=1)
     webhooks: list[dict[str, Any]] = field(default_factory=list)
+    mqtt: dict[str, Any] | None = None
+    notify: list[Any] = field(default_factory=list)
+    keep: Keep = field(default_factory=Keep)
+    clips: Clips | None = None
+
+    @property
+    def sends(self) -> bool:
+        """Whether anybody is told of events."""
+        return bool(self.webhooks or self.notify) or self.mqtt is not None
 
 
 def read_config(path: Path) -> WatchFile:
@@ -47,33 +104,63 @@ def read_config(path: Path) -> WatchFile:
         raise InputError(f"broken configuration: {path}; {first_line(error)}; mend it") from error
     if not isinstance(content, dict):
         raise InputError(f"broken configuration: {path}; give settings as key: value")
-    known = WatchFile.__dataclass_fields__
-    for key in content:
-        if key not in known:
-            raise unknown("setting", f"{key} in {path}", known)
-    streams = content.pop("streams", None) or {}
-    settings = WatchFile(**content)
-    settings.streams = _named(streams, path)
+    content["streams"] = _named(content.get("streams") or {}, path)
+    for key, kind in (("keep", Keep), ("clips", Clips)):
+        if content.get(key) is not None:
+            content[key] = _filled(kind, content[key], f"{path}: {key}")
+    content = {key: value for key, value in content.items() if value is not None}
+    settings: WatchFile = _filled(WatchFile, content, str(path))
     _check_lists(settings, path)
     check_settings(settings, where=f"{path}: ")
     return settings
 
 
-def _named(streams: Any, path: Path) -> dict[str, str]:
+def _filled(kind: type, content: Any, where: str) -> Any:
+    """An instance of a dataclass from a mapping. Raises InputError for a key that it does not know."""
+    known = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    if not isinstance(content, dict):
+        raise InputError(f"{where}: give {', '.join(known)} as key: value")
+    for key in content:
+        if key not in known:
+            raise unknown("setting", f"{key} in {where}", known)
+    return kind(**content)
+
+
+def _named(streams: Any, path: Path) -> dict[str, StreamEntry]:
     if isinstance(streams, list) and all(isinstance(each, str) for each in streams):
         from lavida.live.address import parse_all
 
-        return {name: address.url for name, address in parse_all(streams).items()}
-    if isinstance(streams, dict) and all(isinstance(each, str) for pair in streams.items() for each in pair):
-        for name in streams:
-            if not re.fullmatch(r"[\w.-]{1,100}", name):
-                raise InputError(f"{path}: streams: '{name}' is no name; give letters, digits, dots and hyphens")
-        return dict(streams)
-    raise InputError(f"{path}: streams: give name: address for each")
+        return {name: StreamEntry(address.url) for name, address in parse_all(streams).items()}
+    if not isinstance(streams, dict) or not all(isinstance(name, str) for name in streams):
+        raise InputError(f"{path}: streams: give name: address for each")
+    return {name: _entry(name, given, path) for name, given in streams.items()}
+
+
+def _entry(name: str, given: Any, path: Path) -> StreamEntry:
+    if not re.fullmatch(r"[\w.-]{1,100}", name):
+        raise InputError(f"{path}: streams: '{name}' is no name; give letters, digits, dots and hyphens")
+    where = f"{path}: streams: {name}"
+    entry: StreamEntry = StreamEntry(given) if isinstance(given, str) else _filled(StreamEntry, given, where)
+    if not isinstance(entry.url, str) or not entry.url:
+        raise InputError(f"{where}: give an address, or its url and other settings")
+    check_settings(entry, where=f"{where}: ")
+    for key in ("anomalies", "schedule"):
+        if getattr(entry, key) is not None:
+            _check_texts(getattr(entry, key), f"{where}: {key}")
+    return entry
+
+
+def _check_texts(given: Any, where: str) -> None:
+    if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
+        raise InputError(f"{where}: give a list of texts")
 
 
 def _check_lists(settings: WatchFile, path: Path) -> None:
-    if not isinstance(settings.anomalies, list) or not all(isinstance(text, str) for text in settings.anomalies):
-        raise InputError(f"{path}: anomalies: give a list of texts")
+    for key in ("anomalies", "schedule"):
+        _check_texts(getattr(settings, key), f"{path}: {key}")
     if not isinstance(settings.webhooks, list) or not all(isinstance(each, dict) for each in settings.webhooks):
         raise InputError(f"{path}: webhooks: give a list of receivers, each with a url")
+    if not isinstance(settings.notify, list):
+        raise InputError(f"{path}: notify: give a list of addresses")
+    if settings.mqtt is not None and not isinstance(settings.mqtt, dict):
+        raise InputError(f"{path}: mqtt: give a url and other settings as key: value")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,10 @@ import numpy as np
 
 from lavida.detection import Detection, Mask
 from lavida.errors import InputError, first_line, reason
-from lavida.events import shortest
+from lavida.events import RELEASE_SHARE, shortest
 from lavida.files import atomic_file
+from lavida.live.background import by_frame, covered
+from lavida.live.regions import Area, within
 from lavida.live.scorer import ClipScores
 
 MIDDLE = 0.5  # where a word's own threshold comes to lie
@@ -22,6 +26,9 @@ MIDDLE = 0.5  # where a word's own threshold comes to lie
 class Word:
     """The scale of one word's scores: `zero` becomes 0, `threshold` 0.5, 1 stays 1, what lies between is linear.
 
+    Attributes:
+        background: where it always is, see `lavida.live.background`; None where that has not been learnt.
+
     Raises:
         InputError: the two do not lie in this order between 0 and 1.
     """
@@ -29,6 +36,7 @@ class Word:
     text: str
     zero: float
     threshold: float
+    background: str | None = None
 
     def __post_init__(self) -> None:
         numbers = all(isinstance(each, int | float) for each in (self.zero, self.threshold))
@@ -42,6 +50,10 @@ class Word:
     def scaled_one(self, score: float) -> float:
         """One score on the word's scale."""
         return shortest(self.scaled(np.array([score], np.float32))[0])
+
+    def raw(self, score: float) -> float:
+        """The model's score that is `score` on the word's scale."""
+        return float(np.interp(score, [0.0, MIDDLE, 1.0], [self.zero, self.threshold, 1.0]))
 
 
 @dataclass(frozen=True)
@@ -76,9 +88,19 @@ class Profile:
                 )
         return [known[text] for text in categories]
 
-    def floor(self, categories: Sequence[str]) -> float:
-        """The lowest of the thresholds, on the model's own scale."""
-        return min(word.threshold for word in self.chosen(categories))
+    def floor(self, categories: Sequence[str], *, score: float = MIDDLE) -> float:
+        """The lowest score on the model's own scale that is `score` for one of the words."""
+        return min(word.raw(score) for word in self.chosen(categories))
+
+    @property
+    def backgrounds(self) -> bool:
+        """Whether it knows for a word where it always is."""
+        return any(word.background is not None for word in self.words)
+
+    def foreground(self, text: str) -> Area:
+        """Where a word counts: not where it always is."""
+        (word,) = self.chosen([text])
+        return lambda size: ~covered(word.background, size)
 
     def applied(self, clip: ClipScores, categories: Sequence[str], *, threshold: float) -> ClipScores:
         """The scores of a clip on the scales of its words; a frame's score is that of its highest word."""
@@ -89,15 +111,30 @@ class Profile:
     def detection(self, found: Detection, *, threshold: float) -> Detection:
         """A detection on the scales of its words; see `applied`."""
         per_category = self._scaled(found.sampled_category_scores, found.categories)
+        masks = self._masks(found.candidates, found.categories, least=0.0)
+        scores = per_category.max(axis=1)
+        if self.backgrounds:
+            size, clip = (found.info.height, found.info.width), ClipScores(scores, per_category, by_frame(found, masks))
+            clip = within(clip, found.categories, self.foreground, size=size, floor=RELEASE_SHARE * threshold)
+            scores, per_category = clip.scores, clip.category_scores
+            masks = [mask for each in clip.masks for mask in each]
         return replace(
             found,
-            sampled_scores=per_category.max(axis=1),
+            sampled_scores=scores,
             sampled_category_scores=per_category,
             threshold=threshold,
             masks=[],
-            candidates=self._masks(found.candidates, found.categories, least=0.0),
+            candidates=masks,
             run=found.run | {"settings": found.run["settings"] | {"threshold": threshold, "profile": self.to_json()}},
         )
+
+    def ask(
+        self, detect: Callable[..., Detection], *source: Any, anomalies: Sequence[str], threshold: float, **asked: Any
+    ) -> Detection:
+        """What `Detector.detect` says, on the scales of the words; the threshold is one of those."""
+        floor = self.floor(anomalies, score=threshold * (RELEASE_SHARE if self.backgrounds else 1.0))
+        found = detect(*source, anomalies=anomalies, threshold=floor, **asked)
+        return self.detection(found, threshold=threshold)
 
     def _scaled(self, scores: np.ndarray, categories: Sequence[str]) -> np.ndarray:
         columns = zip(self.chosen(categories), scores.T, strict=True)
@@ -107,6 +144,11 @@ class Profile:
         words = {word.text: word for word in self.chosen(categories)}
         scaled = [replace(mask, score=words[mask.category].scaled_one(mask.score)) for mask in masks]
         return [mask for mask in scaled if mask.score >= least]
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same scales, and for no others."""
+        return hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode()).hexdigest()[:16]
 
     def to_json(self) -> dict[str, Any]:
         """The profile as it stands in its file."""
@@ -127,7 +169,10 @@ class Profile:
         try:
             content: Any = OmegaConf.to_container(OmegaConf.create(path.read_text(encoding="utf-8")))
             names = {each.name for each in fields(cls)}
-            words = tuple(Word(str(each["text"]), each["zero"], each["threshold"]) for each in content["words"])
+            words = tuple(
+                Word(str(each["text"]), each["zero"], each["threshold"], each.get("background"))
+                for each in content["words"]
+            )
             if not words or set(content) != names:
                 raise KeyError(", ".join(sorted(names ^ set(content))) or "words")
             numbers = {name: float(content[name]) for name in names - {"words", "model"}}

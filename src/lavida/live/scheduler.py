@@ -15,8 +15,10 @@ MOST_WAIT_S = 3.0  # a clip that does not fill by then is scored as it is
 class Scheduler:
     """Gives out clips of frames, the stream that was served longest ago first.
 
-    Args:
+    Attributes:
         streams: started elsewhere; all ring the same bell.
+
+    Args:
         bell: that of the streams.
         pace: that of the streams.
         clip_length: frames of a full clip.
@@ -25,16 +27,16 @@ class Scheduler:
 
     def __init__(
         self,
-        streams: Sequence[Stream],
+        streams: Sequence[Stream] = (),
         *,
         bell: threading.Condition,
         pace: Pace,
         clip_length: int,
         most_wait_s: float = MOST_WAIT_S,
     ) -> None:
-        self._streams, self._bell, self._pace = list(streams), bell, pace
+        self.streams, self._bell, self._pace = list(streams), bell, pace
         self._length, self._most_wait_s = clip_length, most_wait_s
-        self._served = {stream.name: 0.0 for stream in streams}  # when, by the steady clock
+        self._served: dict[str, float] = {}  # when, by the steady clock
 
     def next_clip(self, *, timeout_s: float) -> tuple[Stream, list[LiveFrame]] | None:
         """The next clip, 1 to `clip_length` frames of one stream; None if there is none within the time."""
@@ -42,10 +44,10 @@ class Scheduler:
         with self._bell:
             while True:
                 now = time.monotonic()
-                since_when = {each.name: self._ready_since(each, now) for each in self._streams}
-                ready = [each for each in self._streams if since_when[each.name] is not None]
+                since_when = {each.name: self._ready_since(each, now) for each in self.streams}
+                ready = [each for each in self.streams if since_when[each.name] is not None]
                 if ready:
-                    stream = min(ready, key=lambda each: (self._served[each.name], since_when[each.name]))
+                    stream = min(ready, key=lambda each: (self._served.get(each.name, 0.0), since_when[each.name]))
                     break
                 if now >= deadline:
                     return None

@@ -35,6 +35,18 @@ class StreamChanged(StreamBroken):
     """It goes on in another size, and can be opened again at once."""
 
 
+class Tape(Protocol):
+    """Keeps the packets of a stream."""
+
+    def add(self, packet: av.Packet, stream: av.VideoStream) -> None:
+        """Take a packet that has been decoded."""
+        ...
+
+    def pause(self) -> None:
+        """The session is over."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is asked of the frames of a stream.
@@ -43,11 +55,13 @@ class Wanted:
         size: height and width of the images, for a displayed width and height.
         pairs: whether those that are analysed come with a pair.
         stopped: whether the reading should end.
+        tape: keeps what is sent as it is coded, if anything does.
     """
 
     size: Callable[[int, int], Size]
     pairs: bool
     stopped: Callable[[], bool]
+    tape: Tape | None = None
 
     def pair_size(self, size: Size) -> Size | None:
         from lavida.video.motion import PAIR_SHRINK
@@ -172,13 +186,25 @@ class _Pictures:
                 raise StreamBroken(f"sends nothing that can be decoded ({self._codec})")
 
     def _packets(self) -> Iterator[av.Packet]:
+        asked = time.monotonic()
         try:
             for packet in self._reading.container.demux(self._reading.stream):
                 if self._wanted.stopped():
                     return
+                # over RTSP FFmpeg passes on the half of a packet that it had when its time was up
+                if time.monotonic() - asked >= READ_S:
+                    raise StreamBroken("broke off: no answer in time")
                 yield packet
+                if self._wanted.tape is not None:
+                    if not self._stamped:
+                        packet.dts = packet.pts = None  # made up from a rate that nobody said
+                    self._wanted.tape.add(packet, self._reading.stream)
+                asked = time.monotonic()
         except av.error.FFmpegError as error:
             raise StreamBroken(_said("broke off", error)) from None
+        finally:
+            if self._wanted.tape is not None:
+                self._wanted.tape.pause()
         if not self._wanted.stopped():
             raise StreamBroken("closed by the other side")
 

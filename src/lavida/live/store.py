@@ -4,45 +4,34 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-import numpy as np
-
-from lavida.database import import_sqlalchemy, settle_sqlite
 from lavida.errors import InputError, reason, writing_to
-from lavida.files import atomic_file
-from lavida.live.records import Record
+from lavida.live.outbox import Outbox
+from lavida.live.pictures import SNAPSHOTS, snapshots
+from lavida.live.records import Record, clock_time, seconds_of
+from lavida.live.tables import Tables
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from lavida.live.config import Clips
+    from lavida.live.watched import Moment
 
-    from lavida.live.watch import Moment
-
-DATABASE, SNAPSHOTS = "lavida.sqlite", "snapshots"
-MASK_COLOUR, MASK_SHARE = (255, 40, 40), 0.45
-JPEG_QUALITY = 90
-BUSY_MS = 5000  # to wait for another writer
+HOUR_S = 3600.0
+MOST_IDS = 100  # of events that a digest names
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """One thing to be delivered to one receiver.
+class ClipWanted:
+    """A clip that is to be cut; times are seconds since 1970."""
 
-    Attributes:
-        number: in the outbox.
-        key: the same for every try, and for nothing else.
-        body: JSON.
-        tries: so far.
-    """
-
-    number: int
-    key: str
-    body: str
-    tries: int
+    event: str
+    stream: str
+    begin: float
+    end: float
+    due: float
 
 
 class Store:
@@ -51,148 +40,188 @@ class Store:
     Args:
         folder: is made.
         receivers: names of those that events are sent to, each with the phases that it is told of.
+        unlimited: those among them that hear of every event.
+        alerts_per_hour: how many events of a stream the others are told of within an hour; None: all.
+        clips: how clips are cut; None: none are.
+
+    Attributes:
+        outbox: what is still to be sent.
 
     Raises:
         InputError: SQLAlchemy is not installed, or the folder cannot be written.
     """
 
-    def __init__(self, folder: Path, *, receivers: dict[str, Sequence[str]] | None = None) -> None:
-        sa = import_sqlalchemy(extra="live")
-        self.folder, self._receivers = Path(folder), receivers or {}
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        receivers: Mapping[str, Sequence[str]] | None = None,
+        unlimited: Collection[str] = (),
+        alerts_per_hour: int | None = None,
+        clips: Clips | None = None,
+    ) -> None:
+        self.folder, self._limit, self._clips = Path(folder), alerts_per_hour, clips
         with writing_to(folder):
             (self.folder / SNAPSHOTS).mkdir(parents=True, exist_ok=True)
-        self._sa, metadata = sa, sa.MetaData()
-        self._events = sa.Table(
-            "events",
-            metadata,
-            sa.Column("id", sa.String, primary_key=True),
-            sa.Column("stream", sa.String, nullable=False),
-            sa.Column("phase", sa.String, nullable=False),
-            sa.Column("start_wall", sa.String, nullable=False),
-            sa.Column("record", sa.Text, nullable=False),  # the latest one, as it was printed
-            sa.Column("snapshot", sa.String),
-            sa.Column("snapshot_mask", sa.String),
-        )
-        self._outbox = sa.Table(
-            "outbox",
-            metadata,
-            sa.Column("number", sa.Integer, primary_key=True),
-            sa.Column("receiver", sa.String, nullable=False),
-            sa.Column("key", sa.String, nullable=False),
-            sa.Column("body", sa.Text, nullable=False),
-            sa.Column("tries", sa.Integer, nullable=False, default=0),
-            sa.Column("due", sa.Float, nullable=False),  # seconds since 1970
-            sa.Column("delivered", sa.Float),
-            sa.Column("fault", sa.String),
-            sa.UniqueConstraint("receiver", "key"),
-        )
-        self._engine = self._opened(metadata)
-        self._close_left_open()
+        self.tables = Tables(self.folder)
+        self._sa, self._events = self.tables.sa, self.tables.events
+        self.outbox = Outbox(self.tables, receivers or {}, unlimited=unlimited)
 
-    def _opened(self, metadata: Any) -> Engine:
-        engine: Engine = self._sa.create_engine(f"sqlite:///{self.folder / DATABASE}")
-        settle_sqlite(engine, synchronous="FULL", busy_ms=BUSY_MS)
-        try:
-            metadata.create_all(engine)
-        except self._sa.exc.DBAPIError as error:
-            place = self.folder / DATABASE
-            raise InputError(
-                f"cannot keep events: {place} ({reason(error.orig or error)}); choose another --data"
-            ) from error
-        return engine
+    def left_open(self, going_on: Collection[str]) -> dict[str, Record]:
+        """The events that were open when the process was killed, by their streams, for those that may go on.
 
-    def _close_left_open(self) -> None:
-        """Events that were going on when the process was killed end with what was stored of them."""
-        with self._engine.begin() as connection:
-            rows = connection.execute(self._sa.select(self._events).where(self._events.c.phase != "end")).all()
+        Others are closed with what was stored of them.
+
+        Args:
+            going_on: names of streams that are watched again.
+        """
+        events = self._events
+        with self.tables.engine.begin() as connection:
+            query = self._sa.select(events).where(events.c.phase != "end").order_by(events.c.start_wall.desc())
+            rows = connection.execute(query).all()
+        open_events: dict[str, Record] = {}
         for row in rows:
             record = json.loads(row.record)
-            end_s, end_wall = record["peak_s"], record["wall"]
+            record.setdefault("latest_s", record["peak_s"])
+            if row.stream in going_on and row.stream not in open_events:
+                open_events[row.stream] = record
+                continue
+            end_s = record["latest_s"]
+            end_wall = clock_time(seconds_of(record["start_wall"]) + end_s - record["start_s"])
             self.keep(record | {"phase": "end", "end_s": end_s, "end_wall": end_wall, "interrupted": True}, None)
+        return open_events
 
     def keep(self, record: Record, moment: Moment | None) -> None:
         """Keep the newest record of an event, a snapshot of it, and letters for those who should know, in one step.
 
         Raises:
-            InputError: the disk is full or cannot be written.
+            InputError: the disk is full or cannot be written. Where only pictures cannot, the rest has been kept.
         """
-        event = record["id"]
-        pictures = {} if moment is None else self._snapshots(event, record, moment)
-        row = {"stream": record["stream"], "phase": record["phase"], "start_wall": record["start_wall"]}
-        row |= {"record": json.dumps(record), **pictures}
-        from sqlalchemy.dialects.sqlite import insert
-
+        fault, pictures = None, dict[str, str]()
         try:
-            with self._engine.begin() as connection:
-                new = insert(self._events).values(id=event, **row)
-                connection.execute(new.on_conflict_do_update(index_elements=["id"], set_=row))
-                kept = connection.execute(self._sa.select(self._events).where(self._events.c.id == event)).one()
-                for receiver, phases in self._receivers.items():
-                    if record["phase"] in phases:
-                        body = record | {"snapshot": kept.snapshot, "snapshot_mask": kept.snapshot_mask}
-                        key = f"{event}-{record['phase']}"
-                        letter = insert(self._outbox).values(
-                            receiver=receiver, key=key, body=json.dumps(body), tries=0, due=time.time()
-                        )
-                        connection.execute(letter.on_conflict_do_nothing())
+            pictures = {} if moment is None else snapshots(self.folder, record, moment)
+        except InputError as error:
+            fault = error
+        try:
+            with self.tables.engine.begin() as connection:
+                self._keep_row(connection, record, pictures, now=time.time())
         except self._sa.exc.DBAPIError as error:
             raise InputError(f"cannot keep events: {self.folder} ({reason(error.orig or error)})") from error
+        if fault is not None:
+            raise fault
 
-    def _snapshots(self, event: str, record: Record, moment: Moment) -> dict[str, str]:
-        """Pictures of the first frame told of, and later of the peak, where it is that frame."""
-        if record["phase"] != "start" and record["peak_s"] != moment.live.frame.time_s:
-            return {}
-        plain = moment.live.frame.image
-        if plain is None:
-            return {}
-        drawn, (height, width) = plain.astype(np.float32), plain.shape[:2]
-        for mask in moment.masks:
-            area = cv2.resize(mask.pixels.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST) > 0
-            drawn[area] += MASK_SHARE * (np.array(MASK_COLOUR, np.float32) - drawn[area])
-        names = {"snapshot": f"{SNAPSHOTS}/{event}.jpg", "snapshot_mask": f"{SNAPSHOTS}/{event}-mask.jpg"}
-        for name, picture in zip(names.values(), (plain, drawn.astype(np.uint8)), strict=True):
-            with atomic_file(self.folder / name) as partial:
-                done, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-                if not done:
-                    raise OSError("the picture cannot be coded")
-                partial.write_bytes(data.tobytes())
-        return names
+    def _keep_row(self, connection: Any, record: Record, pictures: dict[str, str], *, now: float) -> None:
+        event, stream, phase, events = record["id"], record["stream"], record["phase"], self._events
+        this = events.c.id == event
+        known = connection.execute(self._sa.select(events).where(this)).first()
+        alert_at = known.alert_at if known is not None else (now if self._has_room(connection, stream, now) else None)
+        row = {"stream": stream, "phase": phase, "start_wall": record["start_wall"], "record": json.dumps(record)}
+        row |= {**pictures, "alert_at": alert_at}
+        if self._clips is not None and (known is None or known.clip is None):
+            row["clip_due"] = self._clip_due(record, self._clips)
+        new = self.tables.insert(events).values(id=event, **row)
+        connection.execute(new.on_conflict_do_update(index_elements=["id"], set_=row))
+        kept = connection.execute(self._sa.select(events).where(this)).one()
+        body = record | {"snapshot": kept.snapshot, "snapshot_mask": kept.snapshot_mask}
+        held_back = alert_at is None
+        self.outbox.put(connection, f"{event}-{phase}", body, phase=phase, now=now, held_back=held_back)
+
+    def _has_room(self, connection: Any, stream: str, now: float) -> bool:
+        """Whether the limit of alerts lets another one of the stream through."""
+        if self._limit is None:
+            return True
+        events = self._events
+        query = self._sa.select(self._sa.func.count()).select_from(events)
+        query = query.where(events.c.stream == stream, events.c.alert_at > now - HOUR_S)
+        return int(connection.execute(query).scalar_one()) < self._limit
+
+    def digest(self, *, now: float) -> list[Record]:
+        """Tell of what the limit held back, once there is room again or an hour has passed; once an hour at most."""
+        events, found = self._events, list[Record]()
+        if self._limit is None:
+            return found
+        held = self._sa.and_(events.c.alert_at.is_(None), events.c.digest_at.is_(None), events.c.phase == "end")
+        latest = self._sa.func.max(events.c.digest_at)
+        with self.tables.engine.begin() as connection:
+            rows = connection.execute(self._sa.select(events).where(held).order_by(events.c.start_wall)).all()
+            for stream in dict.fromkeys(row.stream for row in rows):
+                told = connection.execute(self._sa.select(latest).where(events.c.stream == stream)).scalar_one()
+                of_stream = [row for row in rows if row.stream == stream]
+                waited_s = now - seconds_of(of_stream[0].start_wall)
+                if now - (told or 0.0) < HOUR_S or not (self._has_room(connection, stream, now) or waited_s > HOUR_S):
+                    continue
+                record = _digest(stream, [json.loads(row.record) for row in of_stream])
+                ids = [row.id for row in of_stream]
+                connection.execute(events.update().where(events.c.id.in_(ids)).values(digest_at=now))
+                self.outbox.put(connection, f"digest-{ids[0]}", record, phase="digest", now=now)
+                found.append(record)
+        return found
+
+    def _clip_due(self, record: Record, clips: Clips) -> float:
+        _, end = _clip_ends(record, clips)
+        return end
+
+    def clips_due(self, *, now: float) -> list[ClipWanted]:
+        """The clips whose seconds have passed."""
+        events, clips = self._events, self._clips
+        if clips is None:
+            return []
+        with self.tables.engine.begin() as connection:
+            query = self._sa.select(events).where(events.c.clip.is_(None), events.c.clip_due <= now)
+            rows = connection.execute(query.order_by(events.c.clip_due)).all()
+        return [
+            ClipWanted(row.id, row.stream, *_clip_ends(json.loads(row.record), clips), row.clip_due) for row in rows
+        ]
+
+    def clip_made(self, event: str, path: str | None, *, now: float) -> None:
+        """Note where the clip of an event is, None where there is none to be had, and tell those who want to know."""
+        events = self._events
+        this = events.c.id == event
+        with self.tables.engine.begin() as connection:
+            connection.execute(events.update().where(this).values(clip=path, clip_due=None))
+            row = connection.execute(self._sa.select(events).where(this)).first()
+            if row is not None and path is not None:
+                body = json.loads(row.record) | {"phase": "clip", "clip": path}
+                body |= {"snapshot": row.snapshot, "snapshot_mask": row.snapshot_mask}
+                held_back = row.alert_at is None
+                self.outbox.put(connection, f"{event}-clip", body, phase="clip", now=now, held_back=held_back)
 
     def events(self) -> list[dict[str, Any]]:
-        """The latest record of every event, oldest first, with the paths of its snapshots below the folder."""
+        """The latest record of every event, oldest first, with the paths of its pictures and clip below the folder."""
         query = self._sa.select(self._events).order_by(self._events.c.start_wall)
-        with self._engine.begin() as connection:
+        with self.tables.engine.begin() as connection:
             rows = connection.execute(query).all()
-        return [json.loads(r.record) | {"snapshot": r.snapshot, "snapshot_mask": r.snapshot_mask} for r in rows]
-
-    def due(self, receiver: str, *, now: float) -> Letter | None:
-        """The oldest letter to a receiver that should be sent now; a later one never overtakes it."""
-        box = self._outbox.c
-        query = self._sa.select(self._outbox).where(box.receiver == receiver, box.delivered.is_(None))
-        with self._engine.begin() as connection:
-            row = connection.execute(query.order_by(box.number).limit(1)).first()
-        if row is None or row.due > now:
-            return None
-        return Letter(row.number, row.key, row.body, row.tries)
-
-    def delivered(self, letter: Letter, *, now: float) -> None:
-        """Note that it has arrived."""
-        self._note(letter, tries=letter.tries + 1, delivered=now, fault=None)
-
-    def failed(self, letter: Letter, fault: str, *, again_at: float) -> None:
-        """Note that it has not arrived, and when it should be sent again."""
-        self._note(letter, tries=letter.tries + 1, due=again_at, fault=fault)
-
-    def _note(self, letter: Letter, **values: Any) -> None:
-        with self._engine.begin() as connection:
-            connection.execute(self._outbox.update().where(self._outbox.c.number == letter.number).values(**values))
-
-    def waiting(self) -> int:
-        """How many letters have not arrived yet."""
-        query = self._sa.select(self._sa.func.count()).where(self._outbox.c.delivered.is_(None))
-        with self._engine.begin() as connection:
-            return int(connection.execute(query.select_from(self._outbox)).scalar_one())
+        return [
+            json.loads(r.record) | {"snapshot": r.snapshot, "snapshot_mask": r.snapshot_mask, "clip": r.clip}
+            for r in rows
+        ]
 
     def close(self) -> None:
         """Let go of the database."""
-        self._engine.dispose()
+        self.tables.engine.dispose()
+
+
+def _digest(stream: str, records: Sequence[Record]) -> Record:
+    categories: dict[str, int] = {}
+    for record in records:
+        categories[record["category"]] = categories.get(record["category"], 0) + 1
+    highest = max(records, key=lambda record: float(record["peak_score"]))
+    return {
+        "type": "digest",
+        "stream": stream,
+        "held_back": len(records),
+        "categories": categories,
+        "peak_score": highest["peak_score"],
+        "first_wall": records[0]["start_wall"],
+        "last_wall": records[-1]["end_wall"],
+        "ids": [record["id"] for record in records[:MOST_IDS]],
+        "wall": clock_time(time.time()),
+    }
+
+
+def _clip_ends(record: Record, clips: Clips) -> tuple[float, float]:
+    """From when until when a clip of an event goes, as far as it is known; it is cut when the end has passed."""
+    start = seconds_of(record["start_wall"])
+    longest = start + clips.longest_s
+    end = longest if record["end_wall"] is None else min(seconds_of(record["end_wall"]) + clips.after_s, longest)
+    return start - clips.before_s, end

@@ -13,7 +13,7 @@ from typing import Literal
 from lavida.errors import InputError, reason
 from lavida.live.address import Address, masked
 from lavida.live.clock import LiveClock
-from lavida.live.session import Session, Size, StreamBroken, StreamChanged, Wanted, session_of
+from lavida.live.session import Session, Size, StreamBroken, StreamChanged, Tape, Wanted, session_of
 from lavida.video.source import Frame
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 5.0  # before a stream is opened again
@@ -97,6 +97,7 @@ class Stream:
         size: `Scorer.analysed_size`.
         pairs: whether frames come with a pair.
         session: how the address is read; by its kind if None.
+        tape: keeps what is sent as it is coded.
 
     Attributes:
         counts: what has happened so far.
@@ -114,6 +115,7 @@ class Stream:
         size: Callable[[int, int], Size],
         pairs: bool,
         session: Session | None = None,
+        tape: Tape | None = None,
     ) -> None:
         self.name, self.address, self.counts, self.message = name, address, Counts(), "not opened yet"
         self.pace, self._bell, self._most = pace, bell, most_pending
@@ -121,7 +123,7 @@ class Stream:
         self._state: State = "starting"
         self._pending: deque[LiveFrame] = deque()
         self._stop = threading.Event()
-        self._wanted = Wanted(size, pairs, self._stop.is_set)
+        self._wanted = Wanted(size, pairs, self._stop.is_set, tape)
         self._clock, self._credit, self._between = LiveClock(), 0.0, list[float]()
         self._broken, self._base, self._size = False, 0, (0, 0)
         self._last_frame: float | None = None

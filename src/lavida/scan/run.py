@@ -19,6 +19,7 @@ from lavida import __version__, parallel
 from lavida.detector import DEFAULT_THRESHOLD, check_categories, check_settings
 from lavida.errors import InputError
 from lavida.files import fingerprint
+from lavida.live.profile import Profile
 from lavida.loading import EMBEDDED, exported_folder, model_folder
 from lavida.parallel import Failure
 from lavida.scan.addresses import absolute, partition, printable
@@ -65,6 +66,7 @@ def scan(
     ray: str | None = None,
     overwrite: bool = False,
     settle: float = SETTLE_S,
+    profile: Profile | None = None,
     progress: Progress = untold,
     say: Callable[[str], object] | None = None,
 ) -> ScanReport:
@@ -87,6 +89,7 @@ def scan(
         overwrite: begin again, removing the results in `out`.
         settle: seconds: a video that changed more lately is growing and left for the next run; 0: none is, but those
             that change while they are scored.
+        profile: what `lavida calibrate` has learnt of the camera; the threshold is then one on its scales.
         progress: is told of every video that is done; what else is worth knowing is logged.
         say: takes each line of the log; deprecated, as `logging` does that.
 
@@ -99,8 +102,7 @@ def scan(
         warnings.warn(f"scan(say=) is deprecated; {told}", DeprecationWarning, stacklevel=2)
     categories = check_categories(anomalies)
     check_settings(stride=stride, threshold=threshold)
-    if not (math.isfinite(settle) and settle >= 0):
-        raise InputError(f"--settle {settle:g} is out of range: choose 0 or more seconds")
+    _check_settle(settle)
     parallel.check_workers(workers)
     on_ray = ray is not None or (workers or 1) > 1
     folder = Path(os.path.abspath(model_folder(model)))
@@ -111,8 +113,8 @@ def scan(
     listing = list_videos([str(source) for source in sources])
     named = model if folder == EMBEDDED else str(folder)
     identity: dict[str, Any] = {"root": printable(listing.root), "model": named, "model_sha256": fingerprint(folder)}
-    identity |= {"categories": list(categories), "settings": {"stride": stride, "threshold": threshold}}
-    start = StartScanWorker(data.store.address, named, categories, stride, threshold, device, runtime, settle)
+    identity |= {"categories": list(categories), "settings": _settings(stride, threshold, profile, categories)}
+    start = StartScanWorker(data.store.address, named, categories, stride, threshold, device, runtime, settle, profile)
     with data.store.claimed(), nullcontext() if say is None else said_log("lavida.scan", say):
         claim(data, identity, overwrite=overwrite)
         work = _Scan(data, listing, identity, ledger=None if on_ray else CrashLedger(data.store))
@@ -120,6 +122,22 @@ def scan(
             gpu = False if exported else {"cpu": False, "auto": None}.get(device, True)
             work.go(lambda todo: parallel.run(todo, start, workers=workers, ray=ray, gpu=gpu), progress)
     return work.report
+
+
+def _check_settle(settle: float) -> None:
+    if not (math.isfinite(settle) and settle >= 0):
+        raise InputError(f"--settle {settle:g} is out of range: choose 0 or more seconds")
+
+
+def _settings(
+    stride: int | None, threshold: float, profile: Profile | None, categories: tuple[str, ...]
+) -> dict[str, Any]:
+    """What a scan that goes on has to share; without a profile as ever."""
+    settings: dict[str, Any] = {"stride": stride, "threshold": threshold}
+    if profile is not None:
+        profile.chosen(categories)
+        settings["profile"] = profile.fingerprint
+    return settings
 
 
 class _Scan:

@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,6 +16,7 @@ from fsspec import AbstractFileSystem
 from lavida.detection import Detection
 from lavida.detector import Detector
 from lavida.errors import InputError, reason
+from lavida.live.profile import Profile
 from lavida.loading import load
 from lavida.parallel import AbortRun
 from lavida.scan.addresses import file_system, is_remote
@@ -58,6 +60,7 @@ class StartScanWorker:
     device: str
     runtime: str
     settle: float  # a source that changed less than this many seconds ago is still growing
+    profile: Profile | None = None  # what `lavida calibrate` has learnt of the camera of all of them
 
     def __call__(self) -> ScanWorker:
         return ScanWorker(load(self.model, device=self.device, runtime=self.runtime), self)
@@ -101,9 +104,9 @@ class ScanWorker:
         with fetched(video.address) as path:
             try:
                 asked = self._settings
-                detection = self._detector.detect(
-                    path, asked.categories, stride=asked.stride, threshold=asked.threshold
-                )
+                detect = self._detector.detect
+                ask = detect if asked.profile is None else partial(asked.profile.ask, detect)
+                detection = ask(path, anomalies=asked.categories, stride=asked.stride, threshold=asked.threshold)
             except InputError as error:
                 # a copy has a name that means nothing to the user
                 raise InputError(str(error).replace(str(path), video.address)) from error

@@ -12,7 +12,8 @@ from fastapi import APIRouter
 from fastapi import Path as Part
 from starlette.responses import FileResponse, Response
 
-from lavida.live.store import DATABASE, SNAPSHOTS
+from lavida.live.pictures import SNAPSHOTS
+from lavida.live.tables import DATABASE
 from lavida.serve.answers import StreamEvent, StreamsAnswer
 from lavida.serve.faults import FAULTS
 from lavida.serve.guard import Refused

@@ -1,0 +1,1 @@
+"""The runs of `benchmarks/live.py`, one a file."""

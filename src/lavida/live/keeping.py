@@ -1,0 +1,145 @@
+"""Everything that is done with events beside printing them: kept in a folder, sent on, cleared away."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from lavida.errors import InputError, reason, writing_to
+from lavida.files import locked
+from lavida.live.address import masked
+from lavida.live.clips import Cutter
+from lavida.live.config import WatchFile
+from lavida.live.courier import Courier, Receiver
+from lavida.live.mqtt import Broker, Publisher
+from lavida.live.notify import Notified
+from lavida.live.plan import Plan
+from lavida.live.records import Record
+from lavida.live.retention import sweep
+from lavida.live.session import Tape
+from lavida.live.store import Store
+from lavida.live.watched import Moment
+from lavida.live.webhook import Webhook
+
+LOCK = ".lavida-watch.lock"
+EVERY_S, SWEEP_S, LEAVE_S = 1.0, 60.0, 5.0
+SAID_AGAIN_S = 60.0  # a disk that stays full is told of so often
+_log = logging.getLogger(__name__)
+
+
+class Keeping:
+    """The folder of `--data` and all receivers, while a watch runs.
+
+    Args:
+        folder: is made.
+        given: receivers, limits, what stays.
+        say: takes a line for people.
+
+    Raises:
+        InputError: the folder cannot be used, or another watch uses it; a receiver means nothing.
+    """
+
+    def __init__(self, folder: Path, given: WatchFile, *, say: Callable[[str], object]) -> None:
+        self._say, self._keep = say, given.keep
+        self._fault_said: float | None = None
+        self._swept = 0.0
+        self.publisher = None if given.mqtt is None else Publisher(Broker.of(given.mqtt), folder)
+        receivers: list[Receiver] = [Webhook.of(each) for each in given.webhooks]
+        receivers += [Notified.of(each, folder) for each in given.notify]
+        receivers += [self.publisher] if self.publisher is not None else []
+        with ExitStack() as stack:
+            if not stack.enter_context(_alone(folder)):
+                raise InputError(f"another lavida watch keeps its events there: {folder}; choose another --data")
+            self.store = Store(
+                folder,
+                receivers={receiver.name: receiver.phases for receiver in receivers},
+                unlimited=[] if self.publisher is None else [self.publisher.name],  # a sensor shows what is
+                alerts_per_hour=given.alerts_per_hour,
+                clips=given.clips,
+            )
+            stack.callback(self.store.close)
+            self.cutter = None if given.clips is None else Cutter(self.store, given.clips)
+            if self.publisher is not None:
+                stack.callback(self.publisher.close)
+            for receiver in receivers:
+                courier = Courier(self.store.outbox, receiver)
+                courier.start()
+                stack.callback(courier.stop)
+            self._stop, self._thread = threading.Event(), threading.Thread(target=self._run, daemon=True)
+            self._stack = stack.pop_all()
+
+    def start(self, plan: Plan) -> dict[str, Record]:
+        """Begin to tell of the streams of a plan; the events that were open at a kill and may go on, by stream."""
+        lasting = [name for name, planned in plan.items() if planned.address.kind != "file"]
+        open_events = self.store.left_open(lasting)
+        if self.publisher is not None:
+            self.publisher.follow(plan, open_events)
+            self.publisher.start()
+        self._thread.start()
+        return open_events
+
+    def follow(self, plan: Plan) -> None:
+        """Tell of the streams of another plan."""
+        if self.publisher is not None:
+            self.publisher.follow(plan)
+
+    def tape(self, stream: str) -> Tape | None:
+        """What keeps the packets of a stream for clips."""
+        return None if self.cutter is None else self.cutter.ring(stream)
+
+    def tell(self, record: Record) -> None:
+        """Take a record that is printed."""
+        if self.publisher is not None:
+            self.publisher.tell(record)
+
+    def seen(self, record: Record, moment: Moment | None) -> None:
+        """Keep an event; a full disk costs what would be kept, not the watch."""
+        try:
+            self.store.keep(record, moment)
+        except InputError as error:
+            now = time.monotonic()
+            if self._fault_said is None or now - self._fault_said > SAID_AGAIN_S:
+                self._fault_said = now
+                self._say(f"not all of event {record['id']} of {record['stream']} is kept: {error}; scores go on")
+            return
+        if self._fault_said is not None:
+            self._fault_said = None
+            self._say("events are kept again")
+
+    def close(self) -> None:
+        """Cut the last clips, give what is due a last chance, and let go of the folder."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(LEAVE_S)
+        with suppress(Exception):  # what has no clip now has one after the next start, if the ring still holds it
+            self._work(last=True)
+        self._stack.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(EVERY_S):
+            try:
+                self._work()
+            except Exception as error:  # of the database or the disk: the next round may find it mended
+                _log.warning("keeping: %s", masked(reason(error)))
+
+    def _work(self, *, last: bool = False) -> None:
+        now = time.time()
+        self.store.digest(now=now)
+        if self.cutter is not None:
+            self.cutter.work(now=now, last=last)
+        if now - self._swept >= SWEEP_S:
+            self._swept = now
+            sweep(self.store, self._keep, now=now)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Whether no other process keeps its events there while the block runs."""
+    with writing_to(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder / LOCK, wait=False) as alone:
+        yield alone

@@ -1,0 +1,64 @@
+"""The configuration file looked at while a watch runs: what has changed in it acts without a restart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from lavida.errors import InputError
+from lavida.live.config import WatchFile
+from lavida.live.plan import Asked, Plan
+
+EVERY_S = 1.0
+
+Stamp = tuple[int, int, int] | None
+
+
+class Reload:
+    """Gives the plan anew when the file, or a profile that it names, has changed.
+
+    Args:
+        asked: names the file.
+        given: what stood in it at the start.
+        say: takes a line for people: what was taken, or why it was not.
+    """
+
+    def __init__(self, asked: Asked, given: WatchFile, *, say: Callable[[str], object]) -> None:
+        self._asked, self._given, self._say = asked, given, say
+        self._looked, self._stamps = time.monotonic(), self._stamps_now()
+
+    def __call__(self) -> Plan | None:
+        """The plan, if it has changed since the last time; a broken file is told of and changes nothing."""
+        now = time.monotonic()
+        if self._asked.config is None or now - self._looked < EVERY_S:
+            return None
+        self._looked, before = now, self._stamps
+        self._stamps = self._stamps_now()
+        if self._stamps == before:
+            return None
+        try:
+            given = self._asked.read()
+            plan = self._asked.plan(given)
+        except InputError as error:
+            self._say(f"the change is not taken: {error}")
+            return None
+        kept = ("webhooks", "mqtt", "notify", "alerts_per_hour", "clips", "keep")
+        later = [key for key in kept if getattr(given, key) != getattr(self._given, key)]
+        self._given, self._stamps = given, self._stamps_now()
+        words = f"; {', '.join(later)}: after the next start" if later else ""
+        self._say(f"{self._asked.config} has changed, {len(plan)} streams are watched with it{words}")
+        return plan
+
+    def _stamps_now(self) -> dict[Path, Stamp]:
+        names = [self._asked.profile, self._given.profile, *(each.profile for each in self._given.streams.values())]
+        paths = [self._asked.config, *(None if name is None else Path(name) for name in names)]
+        return {path: _stamp(path) for path in paths if path is not None}
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        found = path.stat()
+    except OSError:  # an editor may be about to put it back
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,198 @@
+"""The ring on the disk, and clips cut out of it."""
+
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import pytest
+
+from lavida.live.config import Clips, Keep
+from lavida.live.records import clock_time
+from lavida.live.ring import Ring
+from live.sending import Camera
+from live.watching import Watching, is_phase, is_score
+from live.web import Web
+
+pytest.importorskip("sqlalchemy")
+from lavida.live.clips import Cutter
+from lavida.live.retention import sweep
+from lavida.live.store import Store
+from live.test_store import record
+
+SHORT = Clips(before_s=1.0, after_s=1.0, longest_s=10.0, megabytes=5.0)
+
+
+def film(path: Path, seconds: float, *, size: tuple[int, int] = (64, 48), codec: str = "libx264") -> Path:
+    """A film with a key frame every half second."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=20)
+        stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
+        stream.codec_context.gop_size = 10
+        for index in range(round(20 * seconds)):
+            frame = av.VideoFrame(*size, "yuv420p")
+            for plane in frame.planes:
+                plane.update(bytes([index % 256]) * plane.buffer_size)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def fed(ring: Ring, path: Path, clock: list[float]) -> None:
+    """Add a film's packets as if they had come at real speed, from `clock` on."""
+    begun = clock[0]
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        for packet in container.demux(stream):
+            if packet.dts is not None:
+                clock[0] = begun + float(packet.dts * stream.time_base)
+                ring.add(packet, stream)
+    clock[0] += 0.05
+    ring.pause()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [1767225600.0]
+    monkeypatch.setattr(time, "time", lambda: now[0])
+    return now
+
+
+def decoded(path: Path) -> tuple[list[float], set[tuple[int, int]]]:
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    return [frame.time for frame in frames], {(frame.width, frame.height) for frame in frames}
+
+
+def test_the_ring_holds_the_latest_seconds_and_no_more_bytes_than_it_may(tmp_path, clock):
+    path = film(tmp_path / "film.mp4", 30)
+    ring = Ring(tmp_path / "ring", seconds=12, most_bytes=10**6)
+    fed(ring, path, clock)
+    pieces = ring.pieces(0, clock[0])
+    assert 12 <= clock[0] - pieces[0].begin < 12 + 2 * 4.5
+    assert all(abs(after.begin - before.end) < 0.1 for before, after in pairwise(pieces))
+    small = Ring(tmp_path / "small", seconds=100, most_bytes=pieces[0].size * 2)
+    fed(small, path, clock)
+    assert sum(each.stat().st_size for each in (tmp_path / "small").iterdir()) <= pieces[0].size * 2
+    assert len(Ring(tmp_path / "small", seconds=100, most_bytes=10**6).pieces(0, clock[0])) == 2  # after a restart
+
+
+def test_a_clip_is_the_seconds_about_an_event_as_they_were_coded(tmp_path, clock):
+    store = Store(tmp_path, receivers={"x": ("clip",)}, clips=SHORT)
+    cutter, begun = Cutter(store, SHORT), clock[0]
+    fed(cutter.ring("gate"), film(tmp_path / "film.mp4", 14), clock)
+    walls = {"start_wall": clock_time(begun + 5), "end_wall": clock_time(begun + 8)}
+    store.keep(record("start", **walls | {"end_wall": None}), None)
+    cutter.work(now=begun + 9)
+    assert store.events()[0]["clip"] is None  # it goes on
+    store.keep(record("end", end_s=8.0, **walls), None)
+    cutter.work(now=begun + 9)
+    assert store.events()[0]["clip"] == "clips/a1.mp4"
+    times, sizes = decoded(tmp_path / "clips" / "a1.mp4")
+    assert sizes == {(64, 48)}
+    assert len(times) == pytest.approx(5 * 20, abs=12)  # from a key frame at most half a second before
+    assert times[-1] - times[0] == pytest.approx(5.0, abs=0.6)
+    assert store.outbox.due("x", now=clock[0] + 60).key == "a1-clip"
+
+
+def test_an_event_without_end_gets_a_clip_of_the_longest_length(tmp_path, clock):
+    store = Store(tmp_path, clips=SHORT)
+    cutter, begun = Cutter(store, SHORT), clock[0]
+    store.keep(record("start", start_wall=clock_time(begun + 1), end_wall=None), None)
+    fed(cutter.ring("gate"), film(tmp_path / "film.mp4", 16), clock)
+    cutter.work(now=clock[0])
+    times, _ = decoded(tmp_path / "clips" / "a1.mp4")
+    assert times[-1] == pytest.approx(11.0, abs=0.6)  # one second before, and the ten
+
+
+def test_a_stream_that_changed_its_size_gives_a_clip_of_what_came_before(tmp_path, clock):
+    store = Store(tmp_path, clips=SHORT)
+    cutter, begun = Cutter(store, SHORT), clock[0]
+    fed(cutter.ring("gate"), film(tmp_path / "a.mp4", 5), clock)
+    fed(cutter.ring("gate"), film(tmp_path / "b.mp4", 5, size=(128, 96)), clock)
+    store.keep(record("end", end_s=8.0, start_wall=clock_time(begun + 2), end_wall=clock_time(begun + 8)), None)
+    cutter.work(now=begun + 60)
+    assert decoded(tmp_path / "clips" / "a1.mp4")[1] == {(64, 48)}
+
+
+def test_a_disk_that_cannot_be_written_costs_the_ring_only(tmp_path, clock, caplog):
+    ring = Ring(tmp_path / "ring", seconds=60, most_bytes=10**6)
+    (tmp_path / "ring").rmdir()
+    (tmp_path / "ring").write_text("in the way")
+    fed(ring, film(tmp_path / "film.mp4", 2), clock)
+    assert "nothing is held for 30 s" in caplog.text
+    assert len(caplog.records) == 1
+    assert ring.pieces(0, clock[0]) == []
+
+
+KILLED = """
+import sys, time, os, signal
+sys.path[:0] = [{tests!r}]
+import av
+from pathlib import Path
+from lavida.live.ring import Ring
+ring = Ring(Path({folder!r}), seconds=600, most_bytes=10**8)
+with av.open({film!r}) as container:
+    stream = container.streams.video[0]
+    for number, packet in enumerate(container.demux(stream)):
+        if packet.dts is not None:
+            ring._add(packet, stream, 1767225600.0 + number / 20)
+        if number == 150:
+            os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_process_held_still_gives_a_clip(tmp_path, clock):
+    path, tests = film(tmp_path / "film.mp4", 14), str(Path(__file__).parents[1])
+    code = KILLED.format(tests=tests, folder=str(tmp_path / "ring" / "gate"), film=str(path))
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -9
+    store = Store(tmp_path, clips=SHORT)
+    begun = clock[0]
+    walls = {"start_wall": clock_time(begun + 2), "end_wall": clock_time(begun + 5)}
+    store.keep(record("end", end_s=5.0, **walls), None)
+    Cutter(store, SHORT).work(now=begun + 60)
+    times, _ = decoded(tmp_path / "clips" / "a1.mp4")
+    assert times[-1] == pytest.approx(5.0, abs=0.7)
+
+
+@pytest.mark.parametrize("kind", ["ts", "mjpeg"])
+def test_a_watched_camera_fills_the_ring_and_an_event_gets_its_clip(tmp_path, kind):
+    camera = Camera() if kind == "ts" else Web()
+    url = camera.url if kind == "ts" else camera.url("cam.mjpeg")
+    clips = Clips(before_s=1.0, after_s=0.5, longest_s=10.0, megabytes=5.0)
+    store = Store(tmp_path, clips=clips)
+    cutter = Cutter(store, clips)
+    with Watching(url, tapes=cutter.ring, seen=store.keep) as seen:
+        seen.until(is_score, within=10)
+        time.sleep(1)
+        camera.level = 250
+        seen.until(is_phase("start"), within=5)
+        camera.level = 20
+        seen.until(is_phase("end"), within=5)
+        time.sleep(0.6)
+    camera.close()
+    cutter.work(now=time.time(), last=True)
+    (event,) = store.events()
+    times, _ = decoded(tmp_path / event["clip"])
+    assert event["clip"].endswith(".mkv")  # MPEG-2 and MJPEG: not in MP4
+    assert times[-1] - times[0] > event["end_s"] - event["start_s"] + 1
+
+
+def test_the_oldest_events_go_first_and_kept_ones_stay(tmp_path, clock):
+    store = Store(tmp_path)
+    for number in range(6):
+        name, begun = f"e{number}", clock[0] - (6 - number) * 86400
+        store.keep(record("end", event=name, end_s=2.0, start_wall=clock_time(begun), end_wall=clock_time(begun)), None)
+        (tmp_path / "snapshots" / f"{name}.jpg").write_bytes(b"x" * 1000)
+    with store.tables.engine.begin() as connection:
+        events = store.tables.events
+        connection.execute(events.update().values(snapshot="snapshots/" + events.c.id + ".jpg"))
+        connection.execute(events.update().where(events.c.id == "e0").values(kept=True))
+    assert sweep(store, Keep(days=3.5), now=clock[0]) == 2
+    assert [event["id"] for event in store.events()] == ["e0", "e3", "e4", "e5"]
+    assert sweep(store, Keep(gigabytes=2.5e-6), now=clock[0]) == 2
+    assert [event["id"] for event in store.events()] == ["e0", "e5"]
+    assert sorted(path.name for path in (tmp_path / "snapshots").iterdir()) == ["e0.jpg", "e5.jpg"]
+    assert sweep(store, Keep(), now=clock[0]) == 0

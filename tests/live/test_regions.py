@@ -1,0 +1,81 @@
+"""Where in the picture events count."""
+
+import numpy as np
+import pytest
+
+from lavida.detection import Mask
+from lavida.errors import InputError
+from lavida.live.background import covered, learnt
+from lavida.live.regions import Regions, within
+from lavida.live.scorer import ClipScores
+
+SIZE = (90, 160)
+LEFT = [[0, 0], [0.5, 0], [0.5, 1], [0, 1]]
+
+
+def mask(*boxes: tuple[int, int, int, int], category: str = "car", score: float = 0.9) -> Mask:
+    pixels = np.zeros(SIZE, bool)
+    for x, y, width, height in boxes:
+        pixels[y : y + height, x : x + width] = True
+    return Mask.from_pixels(pixels, frame=0, category=category, score=score)
+
+
+def cut(masks: list[Mask], regions: Regions, **scores: float) -> ClipScores:
+    rows = np.array([list(scores.values())], np.float32)
+    clip = ClipScores(rows.max(axis=1), rows, [masks])
+    return within(clip, list(scores), lambda text: regions.area, size=SIZE, floor=0.35)
+
+
+def test_what_lies_outside_scores_nothing_and_what_lies_inside_stays():
+    regions = Regions.of([LEFT], [])
+    outside = cut([mask((120, 10, 20, 20))], regions, car=0.9, dog=0.1)
+    assert outside.scores.tolist() == outside.category_scores.max(axis=1).tolist() == [pytest.approx(0.1)]
+    assert outside.masks == [[]]
+    both = cut([mask((120, 10, 20, 20), (10, 10, 20, 20))], regions, car=0.9, dog=0.1)
+    assert both.scores.tolist() == [pytest.approx(0.9)]
+    assert both.masks[0][0].box == (10, 10, 20, 20)
+
+
+def test_a_thing_that_only_reaches_in_is_not_in_it():
+    regions = Regions.of([LEFT], [])
+    assert cut([mask((76, 10, 40, 20))], regions, car=0.9).scores[0] == 0  # a tenth of it
+    assert cut([mask((66, 10, 40, 20))], regions, car=0.9).scores[0] == pytest.approx(0.9)  # a third
+
+
+def test_ignored_places_are_taken_out_of_the_others():
+    regions = Regions.of([], [LEFT])
+    assert cut([mask((10, 10, 20, 20))], regions, car=0.9).scores[0] == 0
+    assert cut([mask((120, 10, 20, 20))], regions, car=0.9).scores[0] == pytest.approx(0.9)
+
+
+def test_a_word_outside_does_not_take_the_score_of_one_inside():
+    found = cut([mask((120, 10, 20, 20)), mask((10, 10, 20, 20), category="dog", score=0.6)], Regions.of([LEFT], []),
+                car=0.9, dog=0.6)  # fmt: skip
+    assert found.category_scores.tolist() == [[0, pytest.approx(0.6)]]
+    assert found.scores.tolist() == [pytest.approx(0.6)]
+
+
+@pytest.mark.parametrize("polygon", [5, [[[0, 0], [1, 1]]], [[[0, 0], [1, 1], [1, 2]]], [[[0, 0], [1, 1], ["a", 1]]]])
+def test_polygons_that_mean_nothing_are_refused(polygon):
+    with pytest.raises(InputError, match="regions: give polygons of three or more points"):
+        Regions.of(polygon, [])
+
+
+def test_what_always_stands_there_is_learnt_and_a_new_thing_is_seen_beside_it():
+    parked, passing = (20, 30, 30, 15), (100, 60, 30, 15)
+    footage = [mask(parked)] * 18 + [mask(parked, passing)] * 2
+    background = learnt(footage, frames=22)
+    area = covered(background, SIZE)
+    assert area[32:42, 24:46].all()
+    assert not area[:, 60:].any()
+
+    def seen(*boxes) -> float:
+        rows = np.array([[0.9]], np.float32)
+        clip = ClipScores(rows[:, 0], rows, [[mask(*boxes)]])
+        return within(clip, ["car"], lambda text: lambda size: ~area, size=SIZE, floor=0.35).scores[0]
+
+    assert seen(parked) == 0
+    assert seen((21, 31, 30, 15)) == 0  # it trembles
+    assert seen(parked, passing) == pytest.approx(0.9)
+    assert seen((20, 30, 70, 15)) == pytest.approx(0.9)  # another one right behind it
+    assert learnt([mask(parked)] * 5, frames=22) is None  # there for a quarter of the time

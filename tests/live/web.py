@@ -1,0 +1,100 @@
+"""What cameras and servers send over HTTP beside MPEG-TS: MJPEG in parts, and HLS as a growing list of pieces."""
+
+import io
+import threading
+import time
+from fractions import Fraction
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import av
+import cv2
+import numpy as np
+
+FPS, PIECE_S = 25, 2
+SIZE = (128, 96)
+
+
+class Web:
+    """Serves `/cam.mjpeg` and `/live.m3u8`; both show gray pictures of `level`, from the start of the server on."""
+
+    def __init__(self) -> None:
+        self.level, self.open = 20, True
+        self._pieces: list[bytes] = []
+        web = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                try:
+                    web.answer(self)
+                except OSError:
+                    return
+
+            def log_message(self, *args) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._record, daemon=True).start()
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}/{path}"
+
+    def answer(self, request: BaseHTTPRequestHandler) -> None:
+        path = request.path.lstrip("/")
+        if path == "cam.mjpeg":
+            self._send_pictures(request)
+        elif path == "live.m3u8":
+            self._send(request, "application/vnd.apple.mpegurl", self._list().encode())
+        elif path.endswith(".ts") and int(path[:-3]) < len(self._pieces):
+            self._send(request, "video/mp2t", self._pieces[int(path[:-3])])
+        else:
+            request.send_error(404)
+
+    def _send(self, request: BaseHTTPRequestHandler, kind: str, content: bytes) -> None:
+        request.send_response(200)
+        request.send_header("Content-Type", kind)
+        request.send_header("Content-Length", str(len(content)))
+        request.end_headers()
+        request.wfile.write(content)
+
+    def _send_pictures(self, request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Type", "multipart/x-mixed-replace; boundary=picture")
+        request.end_headers()
+        while self.open:
+            picture = cv2.imencode(".jpg", self._picture())[1].tobytes()
+            head = f"--picture\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n"
+            request.wfile.write(head.encode() + picture + b"\r\n")
+            time.sleep(1 / 10)
+
+    def _picture(self) -> np.ndarray:
+        return np.full((SIZE[1], SIZE[0], 3), self.level, np.uint8)
+
+    def _list(self) -> str:
+        """The last three pieces, as a live server lists them."""
+        count = len(self._pieces)
+        first = max(0, count - 3)
+        head = f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{PIECE_S}\n#EXT-X-MEDIA-SEQUENCE:{first}\n"
+        return head + "".join(f"#EXTINF:{PIECE_S}.0,\n{number}.ts\n" for number in range(first, count))
+
+    def _record(self) -> None:
+        begun, frame = time.monotonic(), 0
+        while self.open:
+            sink = io.BytesIO()
+            with av.open(sink, "w", format="mpegts") as container:
+                stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
+                stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+                for _ in range(FPS * PIECE_S):
+                    time.sleep(max(0.0, begun + frame / FPS - time.monotonic()))
+                    picture = av.VideoFrame.from_ndarray(self._picture(), format="rgb24")
+                    picture.pts, picture.time_base = frame, Fraction(1, FPS)
+                    container.mux(stream.encode(picture))
+                    frame += 1
+                container.mux(stream.encode())
+            self._pieces.append(sink.getvalue())
+
+    def close(self) -> None:
+        self.open = False
+        self._server.shutdown()
+        self._server.server_close()

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from near_duplicates import NEAR, file_hashes, near_pairs, picture_hash
 from PIL import Image, ImageDraw
 
 from lavida.exposure.datasets import DATASETS, load
-from lavida.exposure.near_duplicates import NEAR, file_hashes, groups, near_pairs, picture_hash
 
 FOLDERS = {"coco128": "coco128-seg", "davis": "davis2016"}
 NEW = (
@@ -56,10 +56,6 @@ def test_files_have_the_hashes_of_their_pictures(tmp_path, scenes):
     hashes = file_hashes(sorted(tmp_path.iterdir()))
     assert near_pairs(hashes, np.stack([picture_hash(each) for each in scenes[:4]])) == [(i, i) for i in range(4)]
     assert file_hashes([]).shape == (0, 2)
-
-
-def test_pairs_that_meet_are_one_group():
-    assert groups(6, [(4, 3), (0, 4), (1, 2)]) == [0, 1, 1, 0, 0, 5]
 
 
 def pictures_of(kit: Path, name: str, split: str) -> list[Path]:

@@ -16,6 +16,8 @@ TORCH ?= torch==2.13.0
 DEMO_OUT ?= lavida-out
 PIP := -m pip install --quiet --disable-pip-version-check
 CODE := src tests benchmarks docs
+# Some environments forbid it; each test process would then compile and rewrite all of it again, for ten seconds or more.
+unexport PYTHONDONTWRITEBYTECODE
 # As many test processes as there are cores, each with one thread: more of them would only wait for each other. A
 # process takes 1.5 GB.
 WORKERS ?= logical

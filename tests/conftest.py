@@ -1,5 +1,6 @@
 """Shared fixtures: the optional data kit and tiny models."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -12,6 +13,12 @@ from filelock import FileLock
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch: as many processes as cores want a thread each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_finish() -> None:
+    """What is imported stays: the garbage collector need not look at all of it again and again, nor forks copy it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -178,7 +178,7 @@ def test_pixel_maps_are_logits_of_the_analysed_frames_at_display_size(tmp_path):
 
 
 def test_neither_frames_nor_outputs_are_held_however_long_the_video():
-    source, outputs = Synthetic(2000), weakref.WeakSet()
+    source, outputs = Synthetic(500), weakref.WeakSet()
     most_outputs = 0
 
     def remember(model, arguments, output):
@@ -189,7 +189,7 @@ def test_neither_frames_nor_outputs_are_held_however_long_the_video():
     detector = bright_detector()
     detector.model.register_forward_hook(remember)
     found = detector.detect(source, ["light"], stride=1)
-    assert len(found.scores) == 2000
+    assert len(found.scores) == 500
     assert source.most_alive <= 2 * CLIP_LENGTH and source.alive <= 1
     assert most_outputs <= 2 and not outputs
 

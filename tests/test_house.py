@@ -3,6 +3,7 @@
 import ast
 import re
 import tomllib
+from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -34,15 +35,18 @@ def modules(root: Path = CODE) -> dict[str, Path]:
 @cache
 def parsed(path: Path) -> list[ast.stmt]:
     """The imports and functions of a file, but what is for type checking alone."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in (
-            getattr(node.test, "id", ""),
-            getattr(node.test, "attr", ""),
-        ):
-            node.body = []
     kinds = ast.Import | ast.ImportFrom | ast.FunctionDef | ast.AsyncFunctionDef
-    return [node for node in ast.walk(tree) if isinstance(node, kinds)]
+    return [node for node in statements(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, kinds)]
+
+
+def statements(node: ast.AST) -> Iterator[ast.AST]:
+    """All statements in a node, but what is for type checking alone. Expressions, most of a tree, hold none."""
+    test = getattr(node, "test", None)
+    checks_types = "TYPE_CHECKING" in (getattr(test, "id", ""), getattr(test, "attr", ""))
+    for name in ("body", "handlers", "cases", "orelse", "finalbody"):
+        for each in () if name == "body" and checks_types else getattr(node, name, ()):
+            yield each
+            yield from statements(each)
 
 
 def imports(path: Path, known: dict[str, Path]) -> set[str]:

@@ -13,7 +13,6 @@ from lavida.live.calibration import (
     calibrate_words,
     check_wish,
     clusters_over,
-    hours_needed,
     poisson_bound,
 )
 from lavida.live.profile import Profile, Word
@@ -36,7 +35,7 @@ def test_the_bound_of_a_poisson_mean_is_that_of_the_tables():
 
 @pytest.mark.slow
 def test_footage_that_is_too_short_is_refused_and_enough_is_not():
-    needed = hours_needed(1.0)
+    needed = poisson_bound(0, 0.975)
     assert 3.6 < needed < 3.8
     with pytest.raises(InputError, match="too little normal footage for 'fire': 3.6 hours of it; .* takes 3.7 hours"):
         calibrate_word("fire", [flat(3.6)], per_hour=1.0)
@@ -82,7 +81,7 @@ def test_words_share_the_wish_and_the_risk():
     assert [word.text for word in both.words] == ["fire", "smoke"]
     with pytest.raises(InputError, match="too little"):
         calibrate_words(["fire", "smoke"], [[flat(5), flat(5)]], per_hour=1.0, **asked)
-    assert hours_needed(1.0) < 5 < hours_needed(1.0, words=2)
+    assert poisson_bound(0, 0.975) < 5 < 2 * poisson_bound(0, 0.9875)  # one word would have had enough
 
 
 @pytest.mark.parametrize("wish", [0.0, -1.0, float("nan"), float("inf")])

@@ -1,7 +1,9 @@
-"""Exported models of toy size, each written once."""
+"""Exported models of toy size, each written once for all test processes."""
 
 from collections.abc import Callable
-from functools import cache
+from contextlib import redirect_stderr, redirect_stdout
+from functools import cache, partial
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,6 +11,7 @@ import pytest
 from tiny import tiny_lavida
 
 from lavida.checkpoints.pretrained import LavidaModel
+from lavida.cli import run
 
 
 class Pair(NamedTuple):
@@ -18,28 +21,35 @@ class Pair(NamedTuple):
     folder: Path
 
 
+BARE = ("alignment", "classifier_evidence", "residual_evidence", "keep_positions")
 KINDS = {
-    "plain": {"alignment": False, "classifier_evidence": False, "residual_evidence": False},
     "whole": {"motion": True, "qualifiers": True, "expected_maps": True, "clean_masks": True},
-    "uncompressed": {"compression_ratio": 1.0, "keep_positions": False, "projector": "mlp"},
+    "bare": dict.fromkeys(BARE, False) | {"compression_ratio": 1.0, "projector": "mlp"},
 }
 
 
+def write(kind: str, root: Path) -> None:
+    """Save a model and export it by the command, over an earlier export; what it told is kept beside them."""
+    source, folder = root / "source", root / "exported"
+    tiny_lavida(clip_length=4, tokens_per_pair=12, **KINDS[kind]).save_pretrained(source)
+    folder.mkdir()
+    (folder / "manifest.json").write_text("{}")
+    (folder / "earlier.onnx").touch()
+    with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
+        assert run(["models", "export", str(source), "--out", str(folder)]) == 0, err.getvalue()
+    (root / "stdout").write_text(out.getvalue())
+    (root / "stderr").write_text(err.getvalue())
+
+
 @pytest.fixture(scope="session")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pair]:
+def pair(made_once) -> Callable[[str], Pair]:
     """Gives a tiny model of a kind and its export."""
     pytest.importorskip("onnx")
     pytest.importorskip("onnxruntime")
-    from lavida.graphs.writing import export_model
 
     @cache
     def made(kind: str) -> Pair:
-        root = tmp_path_factory.mktemp(kind)
-        source, folder = root / "source", root / "exported"
-        tiny_lavida(clip_length=4, tokens_per_pair=12, **KINDS[kind]).save_pretrained(source)
-        model = LavidaModel.from_pretrained(source)
-        folder.mkdir()
-        export_model(model, source, folder)
-        return Pair(model, folder)
+        root = made_once(f"exported-{kind}", partial(write, kind))
+        return Pair(LavidaModel.from_pretrained(root / "source"), root / "exported")
 
     return made

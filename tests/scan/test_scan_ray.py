@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import ray_scan
-from ray_scan_worker import HOLD
+from ray_scan_worker import HOLD, load_bright
 from ray_work import BROKEN, DEADLY, FRAGILE, StartSquares, StartTelling
 from scan_results import failures, finished, python_path, tree
 from video import make
@@ -69,7 +69,8 @@ def test_workers_wait_asleep_and_know_it_before_torch(cluster):
     assert dict(run([POLICY], StartTelling(), workers=1, ray=cluster)) == {POLICY: ("PASSIVE", False)}
 
 
-def test_a_scan_whose_worker_and_driver_are_killed_ends_like_one_left_alone(cluster, scan_to, tmp_path):
+def test_a_scan_whose_worker_and_driver_are_killed_ends_like_one_left_alone(cluster, scan_to, tmp_path, monkeypatch):
+    monkeypatch.setattr("lavida.scan.worker.load", load_bright)
     videos, out, pids = tmp_path / "videos", tmp_path / "out", tmp_path / "pids"
     videos.mkdir()
     pids.mkdir()

@@ -174,9 +174,9 @@ def test_a_damaged_checkpoint_is_told_in_one_line(uninterrupted, tmp_path, file)
 
 @pytest.mark.slow
 def test_the_learning_rate_falls_in_a_line(tmp_path):
-    train(toy_recipe(tmp_path, schedule="linear"))
+    train(toy_recipe(tmp_path, schedule="linear", steps=4, checkpoint_every=4))
     rates = [line["learning_rate"] for line in log(tmp_path)]
-    assert rates == pytest.approx([5e-4, 1e-3, 7.5e-4, 5e-4, 2.5e-4, 0])
+    assert rates == pytest.approx([5e-4, 1e-3, 5e-4, 0])
 
 
 @pytest.mark.slow

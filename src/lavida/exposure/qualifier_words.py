@@ -140,8 +140,6 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     "lying": ("{n} lying on the ground", "{n} lying down", "fallen {n}", "{n} lying", "{n} on the ground",
               "{n} lying on the floor"),
 }  # fmt: skip
-PLACES = ("left", "right", "top", "bottom", "middle", "upper left", "upper right", "lower left", "lower right")
-SIZES = ("small", "large")
 NUMBERS = ("one", "two", "several", "crowd")
 MOTIONS = (
     "standing",

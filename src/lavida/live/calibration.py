@@ -64,11 +64,6 @@ def poisson_bound(count: int, confidence: float) -> float:
     return float(gammaincinv(count + 1, confidence))
 
 
-def hours_needed(per_hour: float, *, words: int = 1, confidence: float = CONFIDENCE) -> float:
-    """The least footage, in hours, from which so few false alarms can be promised for so many words together."""
-    return poisson_bound(0, 1 - (1 - confidence) / words / 2) * words / per_hour
-
-
 def calibrate_word(
     text: str,
     footage: Sequence[Footage],

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lavida.answer import Answer, Floats
+from lavida.model.grid import fit_grid
 from lavida.model.phrase import split_phrase
 from lavida.model.wording import unfamiliar
 from lavida.runtime.manifest import GRAPHS, KNOWN_WORDS, Manifest
-from lavida.runtime.preparation import cells, fit_grid, patches, positions, prompt, read_tokenizer, text_batch
+from lavida.runtime.preparation import cells, patches, positions, prompt, read_tokenizer, text_batch
 from lavida.runtime.session import PACKAGES, choose_runtime, open_session
 
 Array = NDArray[Any]
@@ -107,7 +108,7 @@ class ExportedModel:
         """`[D_llm]` (Eq. 3-5)."""
         family, ratio = self.settings["family"], self.settings["compression_ratio"]
         cell = family["patch"] * family["merge"]
-        grid = fit_grid(*frames.shape[2:], cell=cell, most=self.settings["tokens_per_pair"])
+        grid = fit_grid(*frames.shape[2:], cell=cell, max_cells=self.settings["tokens_per_pair"])
         pixels = patches(frames, grid, family)
         count = len(pixels) * grid[0] * grid[1]
         kept = count if ratio >= 1 else max(1, int(ratio * count))

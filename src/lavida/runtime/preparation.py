@@ -1,6 +1,5 @@
 """What the graphs are given: frames as patches, texts as token ids and positions. NumPy, Pillow and tokenizers."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,17 +35,6 @@ def text_batch(tokenizer: Tokenizer, texts: Sequence[str], *, most: int) -> dict
     for i, row in enumerate(rows):
         ids[i, : len(row)], mask[i, : len(row)] = row, 1
     return {"input_ids": ids, "attention_mask": mask}
-
-
-def fit_grid(height: int, width: int, *, cell: int, most: int) -> tuple[int, int]:
-    """As `model.mllm.patches.fit_grid`: rows and columns of cells for a frame, within `most`."""
-    scale = min(1.0, math.sqrt(most * cell * cell / (height * width)))
-    fit = round if scale == 1.0 else math.floor
-    rows = min(max(1, fit(height * scale / cell)), most)
-    cols = min(max(1, fit(width * scale / cell)), most)
-    if rows * cols > most:
-        rows, cols = (most // cols, cols) if rows > cols else (rows, most // rows)
-    return rows, cols
 
 
 def patches(frames: Array, grid: tuple[int, int], family: dict[str, Any]) -> Array:

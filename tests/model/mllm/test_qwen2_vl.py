@@ -3,8 +3,9 @@ import torch
 from families import CATEGORIES, clip, tiny_family
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from lavida.model.grid import fit_grid
 from lavida.model.mllm import family_of
-from lavida.model.mllm.patches import fit_grid, patchify, static_cells
+from lavida.model.mllm.patches import patchify, static_cells
 from lavida.model.semantics import Semantics
 
 CONVERSATION = (

@@ -7,6 +7,7 @@ the motion input is used. Nothing of them was in training: pictures and cut-outs
 import inspect
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,6 +116,7 @@ ACTORS = tuple(each for each in PICTURES if each.row != "coco128")  # of the cut
 ROWS = {f"moving: {FAST}": (FAST, "person"), f"moving: {DRIVING}": (DRIVING, PARKED)}
 
 
+@lru_cache(maxsize=1)  # it takes seconds, and all rows ask the same
 def scene_bank(root: Path) -> CutoutBank:
     """The cut-outs of the held-out sets: who moves through made scenes."""
     return CutoutBank(Mixture([each.load(root) for each in ACTORS], [1.0] * len(ACTORS)))

@@ -5,7 +5,7 @@ from transformers import PreTrainedModel
 from lavida.errors import InputError
 from lavida.model.mllm.family import Family, Grid, VisualTokens
 from lavida.model.mllm.llava_onevision import LlavaOnevision
-from lavida.model.mllm.patches import CLIP_MEAN, CLIP_STD, fit_grid, patchify
+from lavida.model.mllm.patches import CLIP_MEAN, CLIP_STD, patchify
 from lavida.model.mllm.qwen import Qwen2VL, Qwen3VL, Qwen25VL
 from lavida.model.mllm.smolvlm import SmolVLM
 
@@ -18,7 +18,6 @@ __all__ = [
     "VisualTokens",
     "check_supported",
     "family_of",
-    "fit_grid",
     "patchify",
 ]
 

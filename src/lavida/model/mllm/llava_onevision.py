@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from lavida.model.grid import fit_square
 from lavida.model.mllm.family import Family, Grid, VisualTokens
-from lavida.model.mllm.patches import HALF, fit_square, pixel_values
+from lavida.model.mllm.patches import HALF, pixel_values
 from lavida.model.prompt import ChatFormat
 
 POOLING = 2  # of a video's features, each way

@@ -1,6 +1,5 @@
-"""Frames to what vision towers read: grids, resizing, normalisation, patches. Own torch code, no torchvision."""
+"""Frames to what vision towers read: resizing, normalisation, patches. Own torch code, no torchvision."""
 
-import math
 from functools import partial
 
 import torch
@@ -11,22 +10,6 @@ CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 HALF = (0.5, 0.5, 0.5)  # mean and standard deviation of SigLIP's inputs: pixels in [-1, 1]
 RESIZE_CHUNK = 2  # frames held as float32 at full size at a time
-
-
-def fit_grid(height: int, width: int, *, cell: int, max_cells: int) -> tuple[int, int]:
-    """Rows and columns of `cell`-pixel squares for a frame: its aspect, at most `max_cells`, no enlarging."""
-    scale = min(1.0, math.sqrt(max_cells * cell * cell / (height * width)))
-    fit = round if scale == 1.0 else math.floor
-    rows = min(max(1, fit(height * scale / cell)), max_cells)
-    cols = min(max(1, fit(width * scale / cell)), max_cells)
-    if rows * cols > max_cells:  # a very long frame, or both sides rounded up: shorten the longer side
-        rows, cols = (max_cells // cols, cols) if rows > cols else (rows, max_cells // rows)
-    return rows, cols
-
-
-def fit_square(side: int, *, max_cells: int) -> int:
-    """Rows (and columns) of the largest square of at most `max_cells` cells, no larger than `side`, at least 1."""
-    return max(1, min(side, math.isqrt(max(1, max_cells))))
 
 
 def resize_frames(frames: Tensor, size: tuple[int, int]) -> Tensor:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from lavida.model.grid import fit_grid
 from lavida.model.mllm.family import Family, Grid, VisualTokens
-from lavida.model.mllm.patches import CLIP_MEAN, CLIP_STD, HALF, PatchProjection, fit_grid, patchify, pixel_values
+from lavida.model.mllm.patches import CLIP_MEAN, CLIP_STD, HALF, PatchProjection, patchify, pixel_values
 from lavida.model.prompt import ChatFormat, EncodedPrompt
 
 VIDEO_TYPE = 2  # transformers' modality code for video in `mm_token_type_ids`

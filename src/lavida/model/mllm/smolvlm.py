@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from lavida.model.grid import fit_square
 from lavida.model.mllm.family import Family, Grid, VisualTokens
-from lavida.model.mllm.patches import HALF, fit_square, pixel_values
+from lavida.model.mllm.patches import HALF, pixel_values
 from lavida.model.prompt import ChatFormat
 
 NUMBERS = (

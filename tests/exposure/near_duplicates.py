@@ -1,6 +1,6 @@
 """Finds the same picture in two files: recompressed, resized, mirrored, or the next frame of a still scene."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -49,22 +49,6 @@ def near_pairs(first: Hashes, second: Hashes, *, most: int = NEAR) -> list[tuple
         differing = np.bitwise_count(block[:, None] ^ second[None, :, :1]).min(axis=-1)  # [N, M]
         pairs += [(start + int(i), int(j)) for i, j in np.argwhere(differing <= most)]
     return pairs
-
-
-def groups(count: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
-    """The smallest member of the group of each of `count` pictures, where each pair is in one group."""
-    leader = list(range(count))
-
-    def find(index: int) -> int:
-        while leader[index] != index:
-            leader[index] = leader[leader[index]]
-            index = leader[index]
-        return index
-
-    for one, other in pairs:
-        low, high = sorted((find(one), find(other)))
-        leader[high] = low
-    return [find(index) for index in range(count)]
 
 
 def _hash(gray: NDArray[np.float64]) -> int:

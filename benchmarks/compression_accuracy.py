@@ -46,7 +46,7 @@ def accuracy(root: Path, *, ratios: Sequence[float], prompts: int) -> tuple[list
         ratios: shares of the tokens that stay.
         prompts: of each set, half of them with a category that is there.
     """
-    detector = lavida.load("nano")
+    detector = lavida.load("nano", runtime="torch")
     detector.model.encode = Remembered(detector.model.encode)
     below = [ratio for ratio in ratios if ratio < 1]
     asked = [WHOLE, *((method, ratio) for ratio in below for method in (*METHODS, DOWNSAMPLING))]

@@ -89,7 +89,7 @@ def _patches(frames: Tensor) -> Tensor:
 def _features(frames: Tensor) -> Tensor:
     import lavida
 
-    model = lavida.load("nano").model
+    model = lavida.load("nano", runtime="torch").model
     backbone, config = model.sam2.vision_encoder.backbone, model.config
     mean, std = (torch.tensor(each)[:, None, None] for each in (config.image_mean, config.image_std))
     maps = [backbone((two / 255 - mean) / std).last_hidden_state for two in frames.float().split(2)]

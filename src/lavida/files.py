@@ -113,14 +113,18 @@ EXPORTED = "exported"  # the folder in a model's own where its export lies
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 over the files of a saved model, its card and its export aside: a folder may be trained anew."""
+    """SHA-256 over the files of a saved model: its card, its export and what is hidden are no part of it."""
     whole = hashlib.sha256()
     files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"]
-    for path in sorted(path for path in files if folder / EXPORTED not in path.parents):
+    for path in sorted(path for path in files if not _beside(path.relative_to(folder))):
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         whole.update(f"{path.relative_to(folder).as_posix()} {digest}\n".encode())
     return whole.hexdigest()
+
+
+def _beside(path: Path) -> bool:
+    return path.parts[0] == EXPORTED or any(part.startswith(".") for part in path.parts)
 
 
 def check_target(target: str | Path, *, replaces: str) -> None:

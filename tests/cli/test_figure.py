@@ -23,7 +23,7 @@ def clip(tmp_path: Path) -> str:
 @pytest.fixture
 def draw(tmp_path, monkeypatch):
     """Run the command; its model is the stand-in, or a tiny random one for tokens."""
-    monkeypatch.setattr("lavida.loading.load", lambda name, *, device: bright_detector())
+    monkeypatch.setattr("lavida.loading.load", lambda name, **_: bright_detector())
     given = {"anomalies": ["bicycle"], "out": tmp_path / "figure.png", "device": "cpu"}
     return lambda kind, sources, **options: figure(kind, sources, **given | options)
 
@@ -31,7 +31,7 @@ def draw(tmp_path, monkeypatch):
 @pytest.fixture
 def tiny(monkeypatch) -> None:
     detector = Detector(tiny_lavida(), name="tiny", device=device("cpu"))
-    monkeypatch.setattr("lavida.loading.load", lambda name, *, device: detector)
+    monkeypatch.setattr("lavida.loading.load", lambda name, **_: detector)
 
 
 def size(path: Path) -> tuple[int, int]:

@@ -46,6 +46,6 @@ def test_the_clock_in_the_picture_tells_how_late_scores_are():
 @pytest.mark.skipif(missing() is not None, reason=str(missing()))
 def test_an_rtsp_camera_that_is_cut_off_frozen_and_changed_is_followed():
     found = told("rtsp", "--seconds", "40")
-    assert len(found["noticed_s"]) == len(found["back_s"]) == 2
+    assert len(found["noticed_s"]) >= 2 and len(found["back_s"]) >= 2
     assert found["fires_without_an_event"] == []
     assert found["scores_after_the_change"] > 0

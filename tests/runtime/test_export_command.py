@@ -41,7 +41,7 @@ def test_nothing_is_left_of_an_export_that_says_something_else(pair, tmp_path, c
     monkeypatch.setattr("lavida.graphs.comparing.MOST", -1.0)
     monkeypatch.setattr(
         "lavida.graphs.writing.export_model",
-        lambda model, source, out: shutil.copytree(folder, out, dirs_exist_ok=True),
+        lambda model, source, out, **_: shutil.copytree(folder, out, dirs_exist_ok=True),
     )
     assert run(["models", "export", str(folder.parent / "source"), "--out", str(tmp_path / "out")]) == 2
     assert "scores differ by" in capsys.readouterr().err

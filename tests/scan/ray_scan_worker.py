@@ -22,6 +22,9 @@ class Bright:
     settings = {"clip_length": 4, "frame_side": 64, "frame_multiple": 16, "motion": False}
     runtime, precision, package, version = "onnx", "float32", "bright", "1"
 
+    def unfamiliar(self, categories: list[str]) -> list[str]:
+        return []
+
     def answer(self, frames: np.ndarray, categories: list[str], **_: object) -> Answer:
         light = np.clip((frames.mean(1, dtype=np.float32) - 225) / 10, -3, 3)  # [T, H, W]
         logits, small = light.max((1, 2)), light[:, ::4, ::4]

@@ -194,6 +194,7 @@ def test_what_the_browser_does_not_play_jumps_to_the_very_frame(tmp_path, page, 
         page.keyboard.press("ArrowRight")
         number(page, 5, element="#stage :is(img, video):not([hidden])")
         expect(page.locator("#video")).to_be_visible(timeout=20_000)
+        expect(page.locator("#jobs li").first).to_contain_text("done", timeout=60_000)
         expect(page.locator("#events li")).to_have_count(1)
         for key, frame in (("End", 99), ("Home", 0), ("ArrowRight", 5), ("ArrowRight", 10), ("ArrowLeft", 5)):
             page.keyboard.press(key)

@@ -34,7 +34,8 @@ def halve(path: Path) -> None:
             stored, tables[reader.output[0]] = _table(weight.name, values, reader)
             kept += stored
             continue
-        half = values.astype(np.float16)
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
         if not np.isfinite(half).all():
             kept.append(weight)
             continue

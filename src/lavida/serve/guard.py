@@ -12,6 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from lavida.errors import one_line
 from lavida.serve.settings import ServeSettings
 from lavida.serve.tokens import hashed, is_known
 
@@ -43,7 +44,7 @@ class Refused(Exception):
 
     def __init__(self, status: int, message: str, *, retry_after: int | None = None) -> None:
         super().__init__(message)
-        self.status, self.message, self.retry_after = status, message, retry_after
+        self.status, self.message, self.retry_after = status, one_line(message), retry_after
 
     def answer(self) -> JSONResponse:
         """One line of JSON."""

@@ -135,7 +135,7 @@ def test_rows_of_another_question_are_refused(detector, benchmark, compression):
 
 @pytest.mark.slow
 def test_the_command_prints_the_table(detector, benchmark, compression, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("lavida.loading.load", lambda name, *, device: detector)
+    monkeypatch.setattr("lavida.loading.load", lambda name, **_: detector)
     root = benchmark.videos[0].source.parents[1]
     given = {"benchmark": "ucsd-ped2", "root": root, "model": "tiny", "videos": None, "device": "cpu"}
     command("compression", **given, out=compression.parent, protocol="standard", settings=["stride=6"])

@@ -188,8 +188,8 @@ def test_what_the_browser_does_not_play_jumps_to_the_very_frame(tmp_path, page, 
     clip = MADE[kind](tmp_path)
     with site(tmp_path / "data", pause_s=0.3) as where:
         begin(page, where, clip, "fire")
-        expect(page.locator("#still")).to_be_visible()  # single frames, until the copy is there
-        number(page, 0, element="#still")
+        # single frames, until the copy is there
+        number(page, 0, element="#stage :is(img, video):not([hidden])")
         page.locator("#curve").focus()
         page.keyboard.press("ArrowRight")
         number(page, 5, element="#stage :is(img, video):not([hidden])")

@@ -4,8 +4,7 @@ import gc
 import os
 import shutil
 import subprocess
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -20,14 +19,6 @@ def pytest_collection_finish() -> None:
     """What is imported stays: the garbage collector need not look at all of it again and again, nor forks copy it."""
     gc.collect()
     gc.freeze()
-
-
-@pytest.fixture(autouse=True)
-def temporary_folder_stays() -> Iterator[None]:
-    """`lavida serve` moves it, for its process; the tests' own goes on."""
-    before = tempfile.tempdir
-    yield
-    tempfile.tempdir = before
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import socket
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -71,8 +73,7 @@ def serve_pages(
     partial_folder = settings.data / PARTIAL
     with writing_to(data):
         partial_folder.mkdir(parents=True, exist_ok=True)
-    tempfile.tempdir = str(partial_folder)  # uploads in the making lie on the disk that they are meant for
-    with locked(settings.data / "serve.lock", wait=False) as alone:
+    with _temporary_files_in(partial_folder), locked(settings.data / "serve.lock", wait=False) as alone:
         if not alone:
             raise InputError(f"another lavida serve works in {data}; stop it, or give another --data")
         listening = _listening(host, port)
@@ -90,6 +91,16 @@ def serve_pages(
             server_header=False,
         )
         uvicorn.Server(config).run(sockets=[listening])
+
+
+@contextmanager
+def _temporary_files_in(folder: Path) -> Iterator[None]:
+    """Uploads in the making lie on the disk that they are meant for, while the block runs."""
+    before, tempfile.tempdir = tempfile.tempdir, str(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 def _listening(host: str, port: int) -> socket.socket:

@@ -136,9 +136,8 @@ def _row(videos: Sequence[tuple[Sequence[Event], Sequence[EventLabel]]], thresho
 def _lies_on(event: Event, labels: Sequence[EventLabel]) -> bool:
     met = [label for label in labels if _meet(event, label)]
     ends = [(label.start_s - AROUND_S, label.end_s + AROUND_S) for label in met]
-    return sum(max(min(stop, event.end_s) - max(start, event.start_s), 0.0) for start, stop in ends) >= ENOUGH * (
-        event.end_s - event.start_s
-    ) and bool(met)
+    shared_s = sum(max(min(stop, event.end_s) - max(start, event.start_s), 0.0) for start, stop in ends)
+    return bool(met) and shared_s >= ENOUGH * (event.end_s - event.start_s)
 
 
 def _meet(event: Event, label: EventLabel) -> bool:

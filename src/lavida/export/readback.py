@@ -141,9 +141,8 @@ def _cvat(path: Path, detection: Detection) -> list[Said]:
         stop = next((frame for frame, shape in shapes if frame > last and shape.get("outside") == "1"), None)
         verdict = next((each.text for each in shown[0][1].findall("attribute[@name='verdict']")), None)
         stretch = _stretch(first, len(detection.times) if stop is None else stop, detection)
-        said.append((Said(**stretch, category=track.attrib["label"], verdict=verdict or None), shown[0][1].tag))
-    labelled = [each for each, _ in said if each.verdict]
-    return labelled or [each for each, _ in said]
+        said.append(Said(**stretch, category=track.attrib["label"], verdict=verdict or None))
+    return [each for each in said if each.verdict] or said
 
 
 def _stretch(first: int, stop: int, detection: Detection) -> dict[str, float]:

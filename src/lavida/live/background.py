@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import cv2
 import numpy as np
@@ -64,7 +65,7 @@ def foreground_scores(found: Detection, backgrounds: Mapping[str, str | None]) -
     """The scores of each word, float32 `[S, K]`, where only what is not always there counts."""
     rows = found.sampled_category_scores
     clip = ClipScores(rows.max(axis=1), rows, by_frame(found, found.candidates))
-    areas = {text: _outside(background) for text, background in backgrounds.items()}
+    areas = {text: outside(background) for text, background in backgrounds.items()}
     size = (found.info.height, found.info.width)
     return within(clip, found.categories, areas.__getitem__, size=size, floor=CANDIDATE_FLOOR).category_scores
 
@@ -77,5 +78,11 @@ def by_frame(found: Detection, masks: Sequence[Mask]) -> list[list[Mask]]:
     return list(frames.values())
 
 
-def _outside(background: str | None) -> Area:
-    return lambda size: ~covered(background, size)
+def outside(background: str | None) -> Area:
+    """Where a word counts: not where it always is."""
+    return lambda size: _uncovered(background, size)
+
+
+@lru_cache(maxsize=64)
+def _uncovered(background: str | None, size: tuple[int, int]) -> np.ndarray:
+    return ~covered(background, size)  # asked for with every mask

@@ -6,9 +6,10 @@ import hashlib
 import logging
 import threading
 import time
+from collections.abc import Iterable
 from typing import Any, Protocol
 
-from lavida.errors import InputError, reason
+from lavida.errors import InputError, reason, unknown
 from lavida.live.address import masked
 from lavida.live.outbox import Letter, Outbox
 
@@ -49,6 +50,13 @@ class Receiver(Protocol):
 def name_of(shown: str, url: str) -> str:
     """An address without passwords, told apart from others by a digest."""
     return f"{shown}#{hashlib.blake2s(url.encode(), digest_size=4).hexdigest()}"
+
+
+def check_keys(given: Iterable[str], what: str, known: tuple[str, ...]) -> None:
+    """Raises InputError for a setting of a receiver that does not exist."""
+    for key in given:
+        if key not in known:
+            raise unknown(f"setting of {what}", key, known)
 
 
 def checked_phases(given: Any, what: str, *, usual: tuple[str, ...] = USUAL_PHASES) -> tuple[str, ...]:

@@ -19,9 +19,9 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lavida import __version__
-from lavida.errors import InputError, reason, unknown
+from lavida.errors import InputError, reason
 from lavida.live.address import masked
-from lavida.live.courier import USUAL_PHASES, NotDelivered, checked_phases, name_of
+from lavida.live.courier import USUAL_PHASES, NotDelivered, check_keys, checked_phases, name_of
 from lavida.live.outbox import Letter
 from lavida.live.plan import Plan
 from lavida.live.records import Record
@@ -53,10 +53,7 @@ class Broker:
     @classmethod
     def of(cls, settings: dict[str, Any]) -> Broker:
         """As it stands in `watch.yaml`. Raises InputError for anything that no retry mends."""
-        known = ("url", "prefix", "discovery", "phases")
-        for key in settings:
-            if key not in known:
-                raise unknown("setting of mqtt", key, known)
+        check_keys(settings, "mqtt", ("url", "prefix", "discovery", "phases"))
         url, prefix = settings.get("url"), settings.get("prefix", "lavida")
         try:
             parts = urlsplit(url) if isinstance(url, str) else None

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lavida.errors import InputError, unknown
-from lavida.live.courier import LONGEST_WAIT_S, NotDelivered, checked_phases, name_of
+from lavida.errors import InputError
+from lavida.live.courier import LONGEST_WAIT_S, NotDelivered, check_keys, checked_phases, name_of
 from lavida.live.outbox import Letter
 from lavida.live.records import Record
 
@@ -37,9 +37,7 @@ class Notified:
         settings = {"url": given} if isinstance(given, str) else given
         if not isinstance(settings, dict) or not isinstance(settings.get("url"), str):
             raise InputError("notify: give an address of Apprise for each, or its url and phases")
-        for key in settings:
-            if key not in ("url", "phases"):
-                raise unknown("setting of notify", key, ("url", "phases"))
+        check_keys(settings, "notify", ("url", "phases"))
         phases = checked_phases(settings.get("phases"), "notify", usual=PHASES_FOR_PEOPLE)
         receiver = cls(settings["url"], folder, phases)
         if not _apprise().add(receiver.url):

@@ -15,7 +15,7 @@ from lavida.detection import Detection, Mask
 from lavida.errors import InputError, first_line, reason
 from lavida.events import RELEASE_SHARE, shortest
 from lavida.files import atomic_file
-from lavida.live.background import by_frame, covered
+from lavida.live.background import by_frame, outside
 from lavida.live.regions import Area, within
 from lavida.live.scorer import ClipScores
 
@@ -100,7 +100,7 @@ class Profile:
     def foreground(self, text: str) -> Area:
         """Where a word counts: not where it always is."""
         (word,) = self.chosen([text])
-        return lambda size: ~covered(word.background, size)
+        return outside(word.background)
 
     def applied(self, clip: ClipScores, categories: Sequence[str], *, threshold: float) -> ClipScores:
         """The scores of a clip on the scales of its words; a frame's score is that of its highest word."""

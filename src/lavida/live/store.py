@@ -118,12 +118,11 @@ class Store:
         row = {"stream": stream, "phase": phase, "start_wall": record["start_wall"], "record": json.dumps(record)}
         row |= {**pictures, "alert_at": alert_at}
         if self._clips is not None and (known is None or known.clip is None):
-            row["clip_due"] = self._clip_due(record, self._clips)
+            _, row["clip_due"] = _clip_ends(record, self._clips)
         new = self.tables.insert(events).values(id=event, **row)
         connection.execute(new.on_conflict_do_update(index_elements=["id"], set_=row))
         kept = connection.execute(self._sa.select(events).where(this)).one()
-        body = record | {"snapshot": kept.snapshot, "snapshot_mask": kept.snapshot_mask}
-        held_back = alert_at is None
+        body, held_back = record | _pictures(kept), alert_at is None
         self.outbox.put(connection, f"{event}-{phase}", body, phase=phase, now=now, held_back=held_back)
 
     def _has_room(self, connection: Any, stream: str, now: float) -> bool:
@@ -157,10 +156,6 @@ class Store:
                 found.append(record)
         return found
 
-    def _clip_due(self, record: Record, clips: Clips) -> float:
-        _, end = _clip_ends(record, clips)
-        return end
-
     def clips_due(self, *, now: float) -> list[ClipWanted]:
         """The clips whose seconds have passed."""
         events, clips = self._events, self._clips
@@ -181,8 +176,7 @@ class Store:
             connection.execute(events.update().where(this).values(clip=path, clip_due=None))
             row = connection.execute(self._sa.select(events).where(this)).first()
             if row is not None and path is not None:
-                body = json.loads(row.record) | {"phase": "clip", "clip": path}
-                body |= {"snapshot": row.snapshot, "snapshot_mask": row.snapshot_mask}
+                body = json.loads(row.record) | {"phase": "clip", "clip": path} | _pictures(row)
                 held_back = row.alert_at is None
                 self.outbox.put(connection, f"{event}-clip", body, phase="clip", now=now, held_back=held_back)
 
@@ -191,14 +185,15 @@ class Store:
         query = self._sa.select(self._events).order_by(self._events.c.start_wall)
         with self.tables.engine.begin() as connection:
             rows = connection.execute(query).all()
-        return [
-            json.loads(r.record) | {"snapshot": r.snapshot, "snapshot_mask": r.snapshot_mask, "clip": r.clip}
-            for r in rows
-        ]
+        return [json.loads(row.record) | _pictures(row) | {"clip": row.clip} for row in rows]
 
     def close(self) -> None:
         """Let go of the database."""
         self.tables.engine.dispose()
+
+
+def _pictures(row: Any) -> dict[str, str | None]:
+    return {"snapshot": row.snapshot, "snapshot_mask": row.snapshot_mask}
 
 
 def _digest(stream: str, records: Sequence[Record]) -> Record:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from lavida.errors import InputError, unknown
+from lavida.errors import InputError
 from lavida.live.address import masked
-from lavida.live.courier import LONGEST_WAIT_S, USUAL_PHASES, checked_phases, name_of
+from lavida.live.courier import LONGEST_WAIT_S, USUAL_PHASES, check_keys, checked_phases, name_of
 from lavida.live.outbox import Letter
 
 TIMEOUT_S = 10.0
@@ -36,9 +36,7 @@ class Webhook:
     @classmethod
     def of(cls, settings: dict[str, Any]) -> Webhook:
         """As it stands in `watch.yaml`. Raises InputError for anything that no retry mends."""
-        for key in settings:
-            if key not in ("url", "secret", "phases"):
-                raise unknown("setting of a webhook", key, ("url", "secret", "phases"))
+        check_keys(settings, "a webhook", ("url", "secret", "phases"))
         url, secret = settings.get("url"), settings.get("secret")
         if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
             raise InputError(f"a webhook's url is not http or https: {masked(url)}")

@@ -20,7 +20,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from lavida.checkpoints.hub import packaged_file
+from lavida.checkpoints.packages import packaged_file
 
 OUT = Path(__file__).parent / "pictures" / "serve-film.webp"
 WINDOW, WIDTH = {"width": 1180, "height": 830}, 708

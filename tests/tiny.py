@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional
 from transformers import AutoTokenizer, BertConfig, PreTrainedTokenizerBase, Sam2Config
 
-from lavida.checkpoints.hub import packaged_file
+from lavida.checkpoints.packages import packaged_file
 from lavida.checkpoints.presets import nano_mllm_config, train_nano_tokenizer
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.model.backbone import EfficientNetLiteConfig

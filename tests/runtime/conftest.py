@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
+from checkpoints import SIZES, save_sources
 from tiny import tiny_lavida
 
+from lavida.checkpoints.assemble import assemble
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.cli import run
 
@@ -28,10 +31,18 @@ KINDS = {
 }
 
 
+def built(kind: str, parts: Path) -> LavidaModel:
+    """`small` is of the shape of the preset, Qwen2-VL, SAM 2's Hiera and CLIP, and its parts were saved in `parts`."""
+    if kind in KINDS:
+        return tiny_lavida(clip_length=4, tokens_per_pair=12, **KINDS[kind])
+    torch.manual_seed(0)
+    return assemble(save_sources(parts), **(SIZES | {"clip_length": 4, "frame_side": 96}))
+
+
 def write(kind: str, root: Path) -> None:
     """Save a model and export it by the command, over an earlier export; what it told is kept beside them."""
     source, folder = root / "source", root / "exported"
-    tiny_lavida(clip_length=4, tokens_per_pair=12, **KINDS[kind]).save_pretrained(source)
+    built(kind, root / "parts").save_pretrained(source)
     folder.mkdir()
     (folder / "manifest.json").write_text("{}")
     (folder / "earlier.onnx").touch()

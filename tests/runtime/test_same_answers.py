@@ -22,6 +22,7 @@ ASKED = {  # frames, height, width, categories
     "as long as can be": (2, 32, 256, CATEGORIES[:2]),
     "200 categories": (2, 64, 64, MANY),
 }
+CASES = [*((kind, "onnx") for kind in (*KINDS, "small")), ("whole", "openvino"), ("small", "openvino")]
 FIELDS = ("frame_logits", "scores", "category_scores", "pixel_logits")
 
 
@@ -47,7 +48,7 @@ def assert_same(plain, other, *, atol: float = 1e-4):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("kind", "runtime"), [*((kind, "onnx") for kind in KINDS), ("whole", "openvino")])
+@pytest.mark.parametrize(("kind", "runtime"), CASES)
 def test_the_same_answers(kind, runtime, pair):
     if runtime == "openvino":
         pytest.importorskip("openvino")

@@ -12,18 +12,21 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig
 
 from lavida import __version__
 from lavida.checkpoints.pretrained import TEXT_TOKENIZER, TOKENIZER, LavidaModel
 from lavida.errors import InputError, first_line
 from lavida.files import fingerprint
 from lavida.graphs.parts import DecoderGraph, LanguageGraph, TextGraph, VisionGraph
+from lavida.model.backbone import EfficientNetLiteConfig
 from lavida.model.compression import reference_count
 from lavida.model.mllm.qwen import Qwen2VL
 from lavida.model.text import MAX_TOKENS
 from lavida.runtime.manifest import FORMAT, GRAPHS, KNOWN_WORDS, MANIFEST, SETTINGS
 
 OPSET = 20
+EXPORTABLE_VISION = (EfficientNetLiteConfig.model_type, Sam2HieraDetConfig.model_type)
 
 
 def export_model(model: LavidaModel, source: Path, out: Path, *, half: bool = False) -> None:
@@ -90,7 +93,7 @@ def exportable_family(model: LavidaModel) -> Qwen2VL:
         f"its language model ({family.model_type})": type(family) is not Qwen2VL,
         "static_patch_drop": config.static_patch_drop is not None,
         f"its language model in {config.mllm_dtype}": config.mllm_dtype != "float32",
-        f"its vision encoder ({vision})": vision != "efficientnet_lite",
+        f"its vision encoder ({vision})": vision not in EXPORTABLE_VISION,
     }
     for part, stands in refused.items():
         if stands:
@@ -139,7 +142,8 @@ def parts(model: LavidaModel, family: Qwen2VL) -> Iterator[tuple[str, nn.Module,
     """Name, module, inputs and names of the outputs of each graph."""
     config = model.config
     vision, outputs = vision_inputs(config.motion)
-    outputs += ["class_logits", *(["cues"] if config.qualifiers else [])]
+    classifies = config.sam2_config.vision_config.backbone_config.model_type == EfficientNetLiteConfig.model_type
+    outputs += [*(["class_logits"] if classifies else []), *(["cues"] if config.qualifiers else [])]
     graph = VisionGraph(model)
     yield GRAPHS.vision, graph, vision, outputs
     with torch.no_grad():

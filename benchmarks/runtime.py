@@ -1,11 +1,13 @@
-"""The torch path of `lavida.load` and `detect` against an exported model in ONNX Runtime and OpenVINO.
+"""`lavida detect` without PyTorch against an older build with it, and against this build's other runtimes.
 
-    python benchmarks/runtime.py CLIP [--exported DIR] [--pairs 5] [--seconds 10] [--out DIR]
+    python benchmarks/runtime.py CLIP [--against 430bc00] [--seconds 10 60] [--pairs 3] [--beside 3] [--out DIR]
+    python benchmarks/runtime.py CLIP --runtimes auto --seconds 600 --pairs 1 --beside 0
+    python benchmarks/runtime.py CLIP --sizes                    # what an installation takes; makes environments
 
 A clip is brought to 640x360 at 25 frames a second and looped. Whole processes are measured, one of each kind in turn,
-and medians given: wall clock and processor time of a process that only loads the model, of one that also looks at the
-clip (no overlay), and the peak memory of the latter. Ratios are to the torch path of the same turn. bf16 is measured
-where OpenVINO says that the processor multiplies it.
+the first of them another one each turn; what is given are medians of wall clock, processor time and peak memory, and
+the median over the turns of how many times as fast a kind was as the older build. The older build is checked out of
+this repository's history and runs on the same packages.
 """
 
 import argparse
@@ -14,108 +16,151 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from beside import ROOT, WARM_UP_S, Build, Cost, busy_core, checked_out, measured
 from made_videos import loop
 from results import add_out, publish, run
 
 from lavida.errors import InputError
 from lavida.runtime.session import installed
 
-# what a process of each kind does; it tells its own peak, since Linux counts the parent's into what a parent is told
-PROGRAM = """
-import resource, sys
-import lavida
-model, runtime, precision, video, out = sys.argv[1:]
-if precision == "bf16":
-    from lavida.detector import ExportedDetector
-    from lavida.runtime.exported import ExportedModel
-    detector = ExportedDetector(ExportedModel(model, runtime=runtime, precision=precision), name=model)
-else:
-    detector = lavida.load(model, runtime=runtime, device="cpu")
-if video:
-    found = detector.detect(video, ["bicycle", "car"])
-    found.save(out, overlay=False)
-try:
-    peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM")).split()[1]
-except OSError:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-print(int(peak) / 1024)
-"""
+BESIDE_S = 10  # of video, in the runs beside other work
+IMPORT, LOAD = "import lavida", "import lavida; lavida.load('nano')"
 
 
-def kinds(exported: Path) -> Iterator[tuple[str, tuple[str, str, str]]]:
-    """What is compared: its name, and model, runtime and precision."""
-    yield "torch", ("nano", "torch", "float32")
-    for runtime in installed():
-        yield f"{runtime}, float32", (str(exported), runtime, "float32")
-    if "openvino" in installed():
-        import openvino
+@dataclass(frozen=True)
+class Kind:
+    """A build and the runtime that it uses; the older one has no choice."""
 
-        if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
-            yield "openvino, bf16", (str(exported), "openvino", "bf16")
+    name: str
+    build: Build
+    runtime: str | None = None
+
+    def command(self, job: str, video: Path, out: Path) -> list[str]:
+        """Of one of `jobs`."""
+        python = [sys.executable]
+        if job == "--help":
+            return [*python, "-m", "lavida", "--help"]
+        if job == IMPORT:
+            return [*python, "-c", job]
+        if job == LOAD:
+            chosen = "" if self.runtime is None else f", runtime={self.runtime!r}"
+            return [*python, "-c", f"import lavida; lavida.load('nano'{chosen})"]
+        chosen = [] if self.runtime is None else ["--runtime", self.runtime]
+        overlay = [] if "with overlay" in job else ["--no-overlay"]
+        return [*python, "-m", "lavida", "detect", str(video), "-a", "car", *chosen, *overlay, "--out", str(out)]
+
+    def cost(self, job: str, video: Path, out: Path, *, at_once: int = 1) -> Cost:
+        commands = [self.command(job, video, out / str(number)) for number in range(at_once)]
+        return measured(commands, self.build.environment())
 
 
-def measured(kind: tuple[str, str, str], video: str, out: Path) -> dict[str, float]:
-    """One process. Raises InputError if it fails."""
-    before, started = os.times(), time.perf_counter()
-    command = [sys.executable, "-c", PROGRAM, *kind, video, str(out)]
-    ran = subprocess.run(command, capture_output=True, text=True)
-    wall, after = time.perf_counter() - started, os.times()
-    if ran.returncode:
-        raise InputError(f"{' '.join(kind)} failed: {ran.stderr.strip().splitlines()[-1]}")
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return {"wall s": wall, "processor s": cpu, "peak MB": float(ran.stdout)}
+def in_turn(kinds: Sequence[Kind], cost: Callable[[Kind], Cost], *, turns: int, what: str) -> dict[str, list[Cost]]:
+    """By name of a kind, one a turn; what changes slowly on the machine meets all alike."""
+    found: dict[str, list[Cost]] = {kind.name: [] for kind in kinds}
+    for turn in range(turns):
+        first = turn % len(kinds)
+        for kind in (*kinds[first:], *kinds[:first]):
+            found[kind.name].append(cost(kind))
+            print(what, turn + 1, kind.name, found[kind.name][-1], file=sys.stderr)  # long runs: what is known is told
+    return found
 
 
-def rows(exported: Path, video: Path, *, pairs: int, out: Path) -> Iterator[dict[str, Any]]:
-    """One a kind; every kind is run once before, which fills the disk's cache."""
-    chosen = dict(kinds(exported))
-    jobs = {"load": "", "detect": str(video)}
-    found: dict[tuple[str, str], list[dict[str, float]]] = {(name, job): [] for name in chosen for job in jobs}
-    for turn in range(pairs + 1):
-        for name, kind in list(chosen.items())[:: 1 if turn % 2 else -1]:
-            for job, source in jobs.items():
-                if turn == 0 and source:
-                    continue
-                cost = measured(kind, source, out)
-                print(turn, name, job, cost, file=sys.stderr)  # long runs: what is known is told
-                if turn:
-                    found[name, job].append(cost)
-    for name in chosen:
-        columns: dict[str, Any] = {"run": name}
-        for job in jobs:
-            for what in ("wall s", "processor s") if job == "load" else ("wall s", "processor s", "peak MB"):
-                own, plain = ([cost[what] for cost in found[each, job]] for each in (name, "torch"))
-                columns[f"{job}, {what}"] = round(statistics.median(own), 2)
-                ratio = statistics.median(one / other for one, other in zip(own, plain, strict=True))
-                columns[f"{job}, {what}, of torch"] = round(ratio, 2)
-        yield columns
+def rows(what: str, found: Mapping[str, Sequence[Cost]]) -> Iterator[dict[str, Any]]:
+    """One a kind, the older build's first."""
+    older = next(iter(found.values()))
+    for name, costs in found.items():
+        row: dict[str, Any] = {"run": what, "build": name}
+        for measure, digits in (("wall s", 2), ("user + system s", 2), ("peak MB", 0)):
+            row[measure] = round(statistics.median(cost.value(measure) for cost in costs), digits or None)
+        pairs = list(zip(older, costs, strict=True))
+        row["times as fast"] = round(statistics.median(one.wall_s / other.wall_s for one, other in pairs), 2)
+        row["share of peak"] = round(statistics.median(other.peak_mb / one.peak_mb for one, other in pairs), 2)
+        yield row
+
+
+def table(kinds: Sequence[Kind], folder: Path, options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """All rows; every kind loads and looks at a short clip once before, which fills the disk's cache."""
+    out = folder / "out"
+    videos = {seconds: folder / f"{seconds}.mp4" for seconds in {*options.seconds, WARM_UP_S, BESIDE_S}}
+    for seconds, video in videos.items():
+        loop(options.clip, video, seconds=seconds)
+    for kind in kinds:
+        kind.cost("warm up", videos[WARM_UP_S], out)
+
+    def measure(job: str, seconds: int, *, turns: int, at_once: int = 1, said: str = "") -> Iterator[dict[str, Any]]:
+        def cost(kind: Kind) -> Cost:
+            return kind.cost(job, videos[seconds], out, at_once=at_once)
+
+        return rows(said or job, in_turn(kinds, cost, turns=turns, what=said or job)) if turns else iter(())
+
+    for job in ("--help", IMPORT, LOAD):
+        yield from measure(job, BESIDE_S, turns=options.starts)
+    for seconds in options.seconds:
+        yield from measure(f"{seconds} s", seconds, turns=options.pairs)
+        yield from measure(f"{seconds} s with overlay", seconds, turns=options.pairs)
+    with busy_core():
+        yield from measure("", BESIDE_S, turns=options.beside, said=f"{BESIDE_S} s beside one busy core")
+    yield from measure("", BESIDE_S, turns=options.beside, at_once=2, said=f"{BESIDE_S} s, two at once")
+
+
+def sizes(older: Path, folder: Path) -> Iterator[dict[str, Any]]:
+    """What fresh environments take on the disk, without pip, setuptools and the interpreter's own files."""
+    asked = {
+        "older build, all it needs": (older, ["torch==2.13.0"], "."),
+        "now, core": (ROOT, [], "."),
+        "now, with PyTorch (torch)": (ROOT, ["torch==2.13.0"], ".[torch]"),
+    }
+    first = None
+    for name, (root, before, what) in asked.items():
+        place = folder / name.replace(" ", "-").replace(",", "")
+        subprocess.run([sys.executable, "-m", "venv", place], check=True)
+        python = place / "bin" / "python"
+        empty = _bytes(place)
+        for wanted in (before, [f"{root}{what.removeprefix('.')}"]):
+            if wanted:
+                command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *wanted]
+                installing = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+                if installing.returncode:
+                    raise InputError(f"{name} cannot be installed: {installing.stderr.strip().splitlines()[-1]}")
+        taken = _bytes(place) - empty
+        first = first or taken
+        yield {"environment": name, "MB": round(taken / 2**20), "share": round(taken / first, 3)}
+
+
+def _bytes(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*") if not path.is_dir() and path.suffix != ".pyc")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("clip", type=Path, help="a real clip to be looped")
-    parser.add_argument("--exported", type=Path, help="an export of nano; default: it is exported first")
-    parser.add_argument("--pairs", type=int, default=5, help="processes of each kind")
-    parser.add_argument("--seconds", type=int, default=10, help="length of the video")
+    parser.add_argument("--against", default="430bc00", help="the commit of the older build")
+    parser.add_argument("--runtimes", nargs="+", default=["torch", *installed()], help="of this build")
+    parser.add_argument("--seconds", type=int, nargs="+", default=[10, 60], help="lengths of the looped video")
+    parser.add_argument("--starts", type=int, default=5, help="turns of --help, import and load")
+    parser.add_argument("--pairs", type=int, default=3, help="turns of runs alone")
+    parser.add_argument("--beside", type=int, default=3, help="turns beside other work")
+    parser.add_argument("--sizes", action="store_true", help="measure environments instead, made by pip")
     add_out(parser, "runtime")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        exported = options.exported or Path(folder) / "exported"
-        if options.exported is None:
-            subprocess.run([sys.executable, "-m", "lavida", "models", "export", "nano", "--out", exported], check=True)
-        video = Path(folder) / "loop.mp4"
-        loop(options.clip, video, seconds=options.seconds)
-        found = list(rows(exported, video, pairs=options.pairs, out=Path(folder) / "out"))
-    about = {
-        "video": f"{options.seconds} s of 640x360, 25 frames/s",
-        "turns": options.pairs,
-        "load": os.getloadavg()[0],
-    }
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        older = Build(options.against, stack.enter_context(checked_out(options.against, folder / "older")))
+        if options.sizes:
+            publish("runtime-sizes", list(sizes(older.root, folder)), out=options.out, about={"against": older.name})
+            return
+        now = Build("now", ROOT)
+        for build in (older, now):
+            build.check()
+        kinds = [Kind(older.name, older), *(Kind(f"now, {runtime}", now, runtime) for runtime in options.runtimes)]
+        found = list(table(kinds, folder, options))
+    about = {"turns": options.pairs, "against": options.against, "load": round(os.getloadavg()[0], 1)}
     publish("runtime", found, out=options.out, about=about)
 
 

@@ -12,6 +12,7 @@ from lavida.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import beside
+import runtime
 from beside import Build, Cost
 
 OLDER, NEWER = Build("older", Path("older")), Build("now", Path("now"))
@@ -70,3 +71,33 @@ def test_builds_inherit_no_word_on_waiting_and_are_the_ones_asked_for(monkeypatc
 def test_an_unknown_commit_is_told(tmp_path):
     with pytest.raises(InputError, match="--against 0000000"), beside.checked_out("0000000", tmp_path / "older"):
         pass
+
+
+def test_kinds_take_turns_and_are_compared_with_the_first():
+    kinds = [runtime.Kind(name, NEWER, name) for name in ("old", "torch", "onnx")]
+    asked = []
+
+    def cost(kind):
+        asked.append(kind.name)
+        seconds = {"old": 12, "torch": 6, "onnx": 3}[kind.name] * (1 + len(asked) // 3)
+        return Cost(wall_s=seconds, cpu_s=2 * seconds, peak_mb={"old": 800}.get(kind.name, 400))
+
+    found = runtime.in_turn(kinds, cost, turns=3, what="10 s")
+    assert asked == ["old", "torch", "onnx", "torch", "onnx", "old", "onnx", "old", "torch"]
+    rows = {row["build"]: row for row in runtime.rows("10 s", found)}
+    assert rows["old"]["times as fast"] == rows["old"]["share of peak"] == 1
+    assert rows["onnx"]["share of peak"] == 0.5 and rows["onnx"]["times as fast"] > rows["torch"]["times as fast"] > 1
+    assert rows["torch"]["user + system s"] == 2 * rows["torch"]["wall s"]
+
+
+@pytest.mark.parametrize(
+    ("job", "wanted"),
+    [
+        ("--help", ["-m", "lavida", "--help"]),
+        (runtime.LOAD, ["-c", "import lavida; lavida.load('nano', runtime='onnx')"]),
+        ("10 s", ["-m", "lavida", "detect", "v.mp4", "-a", "car", "--runtime", "onnx", "--no-overlay", "--out", "out"]),
+        ("10 s with overlay", ["-m", "lavida", "detect", "v.mp4", "-a", "car", "--runtime", "onnx", "--out", "out"]),
+    ],
+)
+def test_what_a_kind_runs(job, wanted):
+    assert runtime.Kind("now", NEWER, "onnx").command(job, Path("v.mp4"), Path("out"))[1:] == wanted

@@ -132,6 +132,7 @@ def edit(folder: Path, **changes) -> None:
     [
         (cut, "decoder.onnx is missing or cut short"),
         (scramble, "decoder.onnx cannot be read"),
+        (lambda folder: (folder / "shared_weights.bin").unlink(), "shared_weights.bin is missing or cut short"),
         (lambda folder: (folder / "vision.onnx").unlink(), "vision.onnx is missing or cut short"),
         (lambda folder: (folder / "tokenizer" / "tokenizer.json").write_text("{"), "no tokenizer in"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json cannot be read"),
@@ -146,5 +147,5 @@ def test_a_damaged_or_foreign_folder_is_one_line(pair, tmp_path, damage, said):
     shutil.copytree(folder, copy)
     damage(copy)
     with pytest.raises(InputError, match=said) as raised:
-        lavida.load(copy)
+        lavida.load(copy).detect(np.zeros((1, 64, 96, 3), np.uint8), ["red car"], fps=5)
     assert "\n" not in str(raised.value) and "export" in str(raised.value)

@@ -15,6 +15,7 @@ from lavida.answer import Answer, Floats
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.detector import Detector
 from lavida.errors import InputError
+from lavida.model.phrase import split_phrase
 from lavida.runtime.exported import ExportedModel
 from lavida.video import Footage
 from lavida.video.clips import Clip
@@ -49,8 +50,10 @@ def compare(
     """
     both = _Both(model, exported)
     footage = made_up_frames(3 * both.clip_length + 1) if source is None else source
-    for _ in islice(both.stream(footage, categories, stride=STRIDE), CLIPS):
-        pass
+    # things alone, too: where nothing qualifies them another graph may answer
+    for asked in (categories, [split_phrase(category).noun for category in categories]):
+        for _ in islice(both.stream(footage, asked, stride=STRIDE), CLIPS):
+            pass
     worst = both.differences["category_scores"]
     if not worst <= most:
         raise InputError(

@@ -3,9 +3,10 @@
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from importlib.util import find_spec
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from lavida.model.backbone import EfficientNetLiteConfig
 from lavida.model.compression import reference_count
 from lavida.model.mllm.qwen import Qwen2VL
 from lavida.model.text import MAX_TOKENS
-from lavida.runtime.manifest import FORMAT, GRAPHS, KNOWN_WORDS, MANIFEST, SETTINGS
+from lavida.runtime.manifest import FORMAT, GRAPHS, KNOWN_WORDS, MANIFEST, SETTINGS, SHARED
 
 OPSET = 20
+OF_QUALIFIERS = ("f_qualifier", "f_named", "present")  # inputs of a decoder
 EXPORTABLE_VISION = (EfficientNetLiteConfig.model_type, Sam2HieraDetConfig.model_type)
 
 
@@ -44,20 +46,7 @@ def export_model(model: LavidaModel, source: Path, out: Path, *, half: bool = Fa
     check_installed()
     family = exportable_family(model)
     model = model.eval().requires_grad_(False)
-    graphs = {}
-    for name, graph, inputs, outputs in parts(model, family):
-        path = out / f"{name}.onnx"
-        _export(graph.eval(), inputs, outputs, path)
-        if half:
-            from lavida.graphs.halving import halve  # brings onnx
-
-            halve(path)
-        graphs[name] = {
-            "file": path.name,
-            "bytes": path.stat().st_size,
-            "inputs": {key: _shape(*inputs[key]) for key in _read(path)},
-            "outputs": outputs,
-        }
+    graphs = _write_graphs(model, family, out, half=half)
     if (known := model.known_words) is not None:
         np.save(out / KNOWN_WORDS, known.numpy().astype(np.float16))
     for folder, tokenizer in ((TOKENIZER, model.semantics.tokenizer), (TEXT_TOKENIZER, model.text.tokenizer)):
@@ -73,9 +62,35 @@ def export_model(model: LavidaModel, source: Path, out: Path, *, half: bool = Fa
         "source_sha256": fingerprint(source),
         "tokenizers": [TOKENIZER, TEXT_TOKENIZER],
         "graphs": graphs,
+        "shared": {"file": SHARED, "bytes": (out / SHARED).stat().st_size} if (out / SHARED).is_file() else None,
         "model": description(model, family),
     }
     (out / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def _write_graphs(model: LavidaModel, family: Qwen2VL, out: Path, *, half: bool) -> dict[str, dict[str, Any]]:
+    """The manifest's record of each."""
+    from lavida.graphs.folding import fold_paddings  # these bring onnx
+    from lavida.graphs.halving import halve
+    from lavida.graphs.sharing import share_weights
+
+    graphs: dict[str, dict[str, Any]] = {}
+    for name, graph, inputs, outputs in parts(model, family):
+        path = out / f"{name}.onnx"
+        _export(graph.eval(), inputs, outputs, path)
+        fold_paddings(path)
+        if half:
+            halve(path)
+        graphs[name] = {
+            "file": path.name,
+            "inputs": {key: _shape(*inputs[key]) for key in _read(path)},
+            "outputs": outputs,
+        }
+    if GRAPHS.noun_decoder in graphs:
+        share_weights([out / graphs[name]["file"] for name in (GRAPHS.decoder, GRAPHS.noun_decoder)], out / SHARED)
+    for record in graphs.values():
+        record["bytes"] = (out / record["file"]).stat().st_size
+    return graphs
 
 
 def check_installed() -> None:
@@ -152,6 +167,9 @@ def parts(model: LavidaModel, family: Qwen2VL) -> Iterator[tuple[str, nn.Module,
     scores = ["frame_logits", "pixel_logits", "pixel_maps"]
     scores += ["category_logits", "evidence"] if config.alignment else []
     yield GRAPHS.decoder, DecoderGraph(model, inputs=list(decoder)), decoder, scores
+    if config.qualifiers:
+        nouns = {name: given for name, given in decoder.items() if name not in OF_QUALIFIERS}
+        yield GRAPHS.noun_decoder, DecoderGraph(model, inputs=list(nouns)), nouns, scores
     ids = torch.ones(2, 5, dtype=torch.long)
     free = {0: "texts", 1: "length"}
     yield GRAPHS.text, TextGraph(model.text), {"input_ids": (ids, free), "attention_mask": (ids, free)}, ["features"]
@@ -182,9 +200,10 @@ def decoder_inputs(model: LavidaModel, seen: dict[str, torch.Tensor]) -> Inputs:
     inputs["f_c"] = (torch.randn(3, dim), {0: "categories"})
     if model.config.qualifiers:
         inputs["f_noun"] = (torch.randn(3, dim), {0: "categories"})
-        for name in ("f_qualifier", "f_named"):
+        *features, present = OF_QUALIFIERS
+        for name in features:
             inputs[name] = (torch.randn(3, 2, dim), {0: "categories", 1: "qualifiers"})
-        inputs["present"] = (torch.ones(3, 2, dtype=torch.bool), {0: "categories", 1: "qualifiers"})
+        inputs[present] = (torch.ones(3, 2, dtype=torch.bool), {0: "categories", 1: "qualifiers"})
     return inputs
 
 
@@ -224,7 +243,7 @@ def _export(graph: nn.Module, inputs: Inputs, outputs: list[str], path: Path) ->
     examples = tuple(example for example, _ in inputs.values())
     free = {name: sizes for name, (_, sizes) in inputs.items() if sizes}
     try:
-        with _sizes_stay_free(), warnings.catch_warnings():
+        with _sizes_stay_free(), redirect_stdout(StringIO()), warnings.catch_warnings():  # a failure prints its graph
             warnings.simplefilter("ignore")  # of what tracing fixes; the tests hold that sizes are free
             # not dynamo=True: with free sides that takes minutes and specialises sizes that are free
             torch.onnx.export(

@@ -72,7 +72,7 @@ class Alignment(nn.Module):
         batch, length = level.shape[:2]
         pixels = F.normalize(self.pixel(level.flatten(0, 1)).float(), dim=1).unflatten(0, (batch, length))
         words = F.normalize(self.text(f_c).float(), dim=-1)  # [B, K, D]
-        cosine = torch.einsum("btdhw,bkd->btkhw", pixels, words) * self.scale
+        cosine = on_maps(words, pixels) * self.scale
         if self.training and self.classifier is not None:
             # some words are left to the classifier alone, so that its logits stand on their own for unseen words
             keep = torch.rand(batch, 1, f_c.shape[1], 1, 1, device=level.device) >= self.drop
@@ -83,6 +83,11 @@ class Alignment(nn.Module):
             prior = F.interpolate(prior.flatten(0, 1), size=level.shape[-2:], mode="bilinear")
             evidence = evidence + prior.unflatten(0, (batch, length))
         return evidence
+
+
+def on_maps(texts: torch.Tensor, maps: torch.Tensor) -> torch.Tensor:
+    """The product of features `[B,K,D]` with each place of maps `[B,T,D,h,w]`: `[B,T,K,h,w]`."""
+    return (texts[:, None] @ maps.flatten(3)).unflatten(-1, maps.shape[-2:])  # an einsum would turn the maps first
 
 
 def presence(evidence: torch.Tensor) -> torch.Tensor:

@@ -94,7 +94,9 @@ def _same_padded(conv: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
     kernel, stride = conv.kernel_size[0], conv.stride[0]
     if exporting():  # sides are multiples of every stride; a graph has no kernels that grow
         before, after = max(kernel - stride, 0) // 2, (max(kernel - stride, 0) + 1) // 2
-        return F.conv2d(F.pad(x, (before, after) * 2), conv.weight, conv.bias, conv.stride, groups=conv.groups)
+        if before != after:  # alone, since a padding apart costs as much time as a convolution
+            x, before = F.pad(x, (before, after) * 2), 0
+        return F.conv2d(x, conv.weight, conv.bias, conv.stride, before, groups=conv.groups)
     height, width = (max((-(-side // stride) - 1) * stride + kernel - side, 0) for side in x.shape[-2:])
     weight = F.pad(conv.weight, (width % 2, 0, height % 2, 0)) if height % 2 or width % 2 else conv.weight
     padding = (height + 1) // 2, (width + 1) // 2

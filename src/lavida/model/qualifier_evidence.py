@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lavida.model.alignment import on_maps
 from lavida.model.kernels import one_minus_exp
 
 PEAKS = (3, 5, 9)  # side of the window in which a peak of the noun's map is the highest: things closer count as one
@@ -76,7 +77,8 @@ class QualifierEvidence(nn.Module):
         pixels = self.pixel(features + besides).float().unflatten(0, shape)  # [B, T, D, h, w]
         texts = torch.cat([f_qualifier, f_named, f_noun[:, :, None].expand_as(f_named)], -1) * f_named.shape[-1] ** 0.5
         local, whole = self.text(texts).float().chunk(2, -1)  # [B, K, Q, D] each
-        where = torch.einsum("btdhw,bkqd->btkqhw", F.normalize(pixels, dim=2), F.normalize(local, dim=-1))
+        where = on_maps(F.normalize(local, dim=-1).flatten(1, 2), F.normalize(pixels, dim=2))
+        where = where.unflatten(2, local.shape[1:3])  # [B, T, K, Q, h, w]
         noun = noun.detach().float()
         mean, statistics = pooled(pixels, noun)
         things = (self.mean(mean) + self.statistics(statistics))[:, :, :, None]  # [B, T, K, 1, D]

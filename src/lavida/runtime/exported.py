@@ -15,10 +15,10 @@ from lavida.model.phrase import split_phrase
 from lavida.model.wording import unfamiliar
 from lavida.runtime.manifest import GRAPHS, KNOWN_WORDS, Manifest
 from lavida.runtime.preparation import cells, patches, positions, prompt, read_tokenizer, text_batch
-from lavida.runtime.session import PACKAGES, choose_runtime, open_session
+from lavida.runtime.session import PACKAGES, Session, choose_runtime, open_session
 
 Array = NDArray[Any]
-PIXELS_AT_ONCE = 2 * 704 * 384  # as `model.predictor`: more frames would only take memory
+PIXELS_AT_ONCE = 704 * 384  # a frame as nano analyses it: more at once are hardly faster and take more memory
 MOST_REMEMBERED = 20_000
 
 
@@ -40,9 +40,9 @@ class ExportedModel:
         self.package = PACKAGES[self.runtime]
         self.version = version(self.package)
         self.settings = self.manifest.model
-        self._sessions = {
-            name: open_session(folder / f"{name}.onnx", self.runtime, precision=precision) for name in GRAPHS
-        }
+        self._sessions: dict[str, Session] = {}
+        for name in (GRAPHS.vision, GRAPHS.language, GRAPHS.text):
+            self._session(name)
         self._tokenizer = read_tokenizer(folder / "tokenizer")
         self._text_tokenizer = read_tokenizer(folder / "text_tokenizer")
         self._features: dict[str, Array] = {}
@@ -87,12 +87,14 @@ class ExportedModel:
         `[T, K]` and `evidence` `[T, K, H/8, W/8]`. Arguments as in `answer`.
         """
         texts = {"f_sem": self.f_sem(frames, categories, template=template), **self._text_inputs(categories)}
+        qualified = "present" not in texts or texts["present"].any()
+        decoder = GRAPHS.decoder if qualified or not self.manifest.has(GRAPHS.noun_decoder) else GRAPHS.noun_decoder
         step = max(1, PIXELS_AT_ONCE // (frames.shape[2] * frames.shape[3]))
         parts = []
         for start in range(0, len(frames), step):
             some = slice(start, start + step)
             seen = self.encode(frames[some], None if motion is None else motion[some])
-            parts.append(self._run(GRAPHS.decoder, seen | texts))
+            parts.append(self._run(decoder, seen | texts))
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def encode(self, frames: Array, motion: Array | None) -> dict[str, Array]:
@@ -165,7 +167,14 @@ class ExportedModel:
 
     def _run(self, graph: str, inputs: dict[str, Array]) -> dict[str, Array]:
         wanted = {name: inputs[name] for name in self.manifest.inputs(graph)}
-        return dict(zip(self.manifest.outputs(graph), self._sessions[graph].run(wanted), strict=True))
+        return dict(zip(self.manifest.outputs(graph), self._session(graph).run(wanted), strict=True))
+
+    def _session(self, graph: str) -> Session:
+        """Of two decoders most prompts need one: each is opened when it is asked."""
+        if graph not in self._sessions:
+            path = self.manifest.folder / f"{graph}.onnx"
+            self._sessions[graph] = open_session(path, self.runtime, precision=self.precision)
+        return self._sessions[graph]
 
 
 def sigmoid(logits: Floats) -> Floats:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from lavida.errors import InputError, reason
 
 MANIFEST = "manifest.json"
+SHARED = "shared_weights.bin"  # what two graphs have in common; only where there are two decoders
 KNOWN_WORDS = "known_words.npy"  # features of the words that training asked; not there without alignment
 FORMAT = 1
 SETTINGS = (  # of the model
@@ -19,11 +20,13 @@ SETTINGS = (  # of the model
 class _Graphs(NamedTuple):
     vision: str = "vision"
     decoder: str = "decoder"
+    noun_decoder: str = "noun_decoder"  # where nothing qualifies a thing; only of models that tell
     text: str = "text"
     language: str = "language"
 
 
 GRAPHS = _Graphs()
+OPTIONAL = {GRAPHS.noun_decoder}
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,15 @@ class Manifest:
     @property
     def size(self) -> int:
         """Bytes of all graphs."""
-        return sum(graph["bytes"] for graph in self.content["graphs"].values())
+        files = [*self.content["graphs"].values(), self.content.get("shared")]
+        return sum(file["bytes"] for file in files if file)
 
     @property
     def model(self) -> dict[str, Any]:
         return self.content["model"]
+
+    def has(self, graph: str) -> bool:
+        return graph in self.content["graphs"]
 
     def inputs(self, graph: str) -> list[str]:
         return list(self.content["graphs"][graph]["inputs"])
@@ -64,7 +71,10 @@ class Manifest:
                 raise InputError(f"the export in {folder} has format {version}, not {FORMAT}; {mend}")
             graphs, model = content["graphs"], content["model"]
             missing = [name for name in SETTINGS if name not in model]
-            short = [name for name in GRAPHS if not _whole(folder, graphs[name])]
+            wanted = [name for name in GRAPHS if name in graphs or name not in OPTIONAL]
+            short = [graphs[name]["file"] for name in wanted if not _whole(folder, graphs[name])]
+            if (shared := content.get("shared")) and not _of_size(folder, shared):
+                short.append(shared["file"])
         except FileNotFoundError as error:
             raise InputError(f"no exported model: {folder} has no {MANIFEST}; {mend}") from error
         except InputError:
@@ -74,10 +84,14 @@ class Manifest:
         if missing:
             raise InputError(f"damaged export: {path} does not tell {missing[0]}; {mend}")
         if short:
-            raise InputError(f"damaged export: {folder / graphs[short[0]]['file']} is missing or cut short; {mend}")
+            raise InputError(f"damaged export: {folder / short[0]} is missing or cut short; {mend}")
         return cls(folder, content)
 
 
 def _whole(folder: Path, graph: dict[str, Any]) -> bool:
-    path = folder / graph["file"]
-    return path.is_file() and path.stat().st_size == graph["bytes"] and bool(graph["inputs"]) and bool(graph["outputs"])
+    return _of_size(folder, graph) and bool(graph["inputs"]) and bool(graph["outputs"])
+
+
+def _of_size(folder: Path, file: dict[str, Any]) -> bool:
+    path = folder / file["file"]
+    return path.is_file() and path.stat().st_size == file["bytes"]

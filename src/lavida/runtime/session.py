@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,10 +32,21 @@ class OnnxSession:
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores, too
+        share_arena()
+        options.add_session_config_entry("session.use_env_allocators", "1")
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def run(self, inputs: Mapping[str, Array]) -> Sequence[Array]:
         return self._session.run(None, dict(inputs))
+
+
+@cache
+def share_arena() -> None:
+    """One arena for all graphs, which run one after another: with one each, a tenth more memory is held."""
+    import onnxruntime
+
+    kind, place = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
+    onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", kind, 0, place), None)
 
 
 class OpenVinoSession:

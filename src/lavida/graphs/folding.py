@@ -62,4 +62,5 @@ def _value(model: ModelProto, name: str) -> np.ndarray:
         return numpy_helper.to_array(next(constant for constant in constants if constant.name == name))
     output = helper.make_tensor_value_info(name, TensorProto.INT64, None)
     graph = helper.make_graph(needed[::-1], "constants", [], [output], constants)
-    return ReferenceEvaluator(helper.make_model(graph, opset_imports=model.opset_import)).run(None, {})[0]
+    evaluator = ReferenceEvaluator(helper.make_model(graph, opset_imports=model.opset_import))
+    return np.asarray(list(evaluator.run(None, {}))[0])

@@ -33,6 +33,13 @@ def serve_pages(
     port: Annotated[int, typer.Option(help="Its port.", min=1, max=65535)] = 8000,
     data: Annotated[Path, typer.Option(help="Folder for videos, results and the queue.")] = DATA,
     folder: Annotated[Path | None, typer.Option(help="Videos below it can be chosen, too.")] = None,
+    streams: Annotated[
+        Path | None, typer.Option(help="Configuration of a lavida watch that the page may change and start.")
+    ] = None,
+    allow_streams: Annotated[
+        list[str] | None,
+        typer.Option("--allow-streams", help="Host of streams that the page may add: HOST or HOST:PORT; repeat."),
+    ] = None,
     token_file: TokenFile = None,
     database: Annotated[str | None, typer.Option(help="URL of a database instead of SQLite in --data.")] = None,
     model: ModelOption = "nano",
@@ -59,13 +66,22 @@ def serve_pages(
     from lavida.serve.worker import load_detector
 
     settings = ServeSettings(
-        data=data.resolve(), folder=folder, host=host, port=port, database=database, model=model, device=device
+        data=data.resolve(),
+        folder=folder,
+        host=host,
+        port=port,
+        database=database,
+        model=model,
+        device=device,
+        streams=streams,
+        allow_streams=tuple(allow_streams or ()),
     )
     tokens = None if token_file is None else read_tokens(token_file)
     if tokens is None and not settings.is_local:
         raise InputError(f"whoever reaches {host} could use it: give --token-file (lavida serve token makes one)")
     if folder is not None and not folder.is_dir():
         raise InputError(f"no such folder: {folder}; give one with videos")
+    _check_streams(streams, allow_streams or [])
     if model != "nano":
         from lavida.loading import model_folder
 
@@ -91,6 +107,18 @@ def serve_pages(
             server_header=False,
         )
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _check_streams(streams: Path | None, allowed: list[str]) -> None:
+    if streams is None:
+        if allowed:
+            raise InputError("--allow-streams belongs to --streams FILE: give that, too")
+        return
+    from lavida.serve.watchfile import WatchConfig
+
+    if not streams.parent.is_dir():
+        raise InputError(f"no such folder: {streams.parent}; --streams names a file in one")
+    WatchConfig(streams, allowed=allowed).entries()
 
 
 @contextmanager

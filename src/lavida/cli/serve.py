@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lavida.cli.options import DeviceOption, ModelOption
 from lavida.errors import InputError, reason, writing_to
 from lavida.terminal import print_message, print_result
+
+if TYPE_CHECKING:
+    from lavida.serve.settings import ServeSettings
 
 DATA = Path("lavida-serve")
 KEEP_ALIVE_S = 75  # longer than clients pause between two requests, one of which would meet a closed connection
@@ -56,14 +59,9 @@ def serve_pages(
         raise InputError("FastAPI, uvicorn or python-multipart is missing: pip install 'lavida[serve]'") from error
     assert fastapi
     assert python_multipart
-    from lavida.files import locked
-    from lavida.serve.app import create_app
-    from lavida.serve.keeper import Keeper
-    from lavida.serve.places import PARTIAL
+    assert uvicorn
     from lavida.serve.settings import ServeSettings
-    from lavida.serve.store import Store
     from lavida.serve.tokens import read_tokens
-    from lavida.serve.worker import load_detector
 
     settings = ServeSettings(
         data=data.resolve(),
@@ -86,15 +84,29 @@ def serve_pages(
         from lavida.loading import model_folder
 
         model_folder(model)  # refused here rather than in the log of another process
-    partial_folder = settings.data / PARTIAL
+    _run(settings, tokens)
+
+
+def _run(settings: ServeSettings, tokens: tuple[str, ...] | None) -> None:
+    import uvicorn
+
+    from lavida.files import locked
+    from lavida.serve.app import create_app
+    from lavida.serve.keeper import Keeper
+    from lavida.serve.places import PARTIAL
+    from lavida.serve.store import Store
+    from lavida.serve.worker import load_detector
+
+    host, port, data = settings.host, settings.port, settings.data
+    partial_folder = data / PARTIAL
     with writing_to(data):
         partial_folder.mkdir(parents=True, exist_ok=True)
-    with _temporary_files_in(partial_folder), locked(settings.data / "serve.lock", wait=False) as alone:
+    with _temporary_files_in(partial_folder), locked(data / "serve.lock", wait=False) as alone:
         if not alone:
             raise InputError(f"another lavida serve works in {data}; stop it, or give another --data")
         listening = _listening(host, port)
-        store = Store(settings.data, database=database)
-        keeper = Keeper(settings, store, partial(load_detector, model, device))
+        store = Store(data, database=settings.database)
+        keeper = Keeper(settings, store, partial(load_detector, settings.model, settings.device))
         app = create_app(settings, store, tokens=tokens, keeper=keeper)
         logging.getLogger("lavida").addHandler(logging.StreamHandler())
         shown = f"[{host}]" if ":" in host else host

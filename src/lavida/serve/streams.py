@@ -89,6 +89,11 @@ def routes(service: Service) -> APIRouter:
             raise Refused(404, "there is no such picture")
         return FileResponse(path, media_type="image/jpeg", headers={"Cache-Control": "private, max-age=60"})
 
+    _add_changes(router, service)
+    return router
+
+
+def _add_changes(router: APIRouter, service: Service) -> None:
     @router.put("/streams/{name}")
     def change_stream(name: Name, asked: StreamAsked) -> StreamsAnswer:
         """Add a stream to the configuration, or change one; a watch that runs with it takes it within a second."""
@@ -122,8 +127,6 @@ def routes(service: Service) -> APIRouter:
         if not service.watcher.runs and _beats(service):
             raise Refused(409, "the watch was started elsewhere; stop it there")
         service.watcher.stop()
-
-    return router
 
 
 def _config(service: Service) -> WatchConfig:

@@ -91,16 +91,21 @@ def test_a_picture_is_taken_now_and_then(tmp_path, latest):
     assert sorted(set(taken)) == [NOW, NOW + PICTURE_S, NOW + 2 * PICTURE_S]
 
 
-def test_streams_that_are_gone_leave_nothing_and_words_change(tmp_path, latest):
+def test_streams_that_are_gone_leave_nothing_after_a_while_and_words_change(tmp_path, latest):
     latest.tell(score("a-one", NOW))
-    latest.tell(score("a-two", NOW))
+    latest.look("a-one", live(50))
     latest.write(now=NOW)
     settings = WatchSettings(categories=("dog",), events=EventSettings(threshold=0.7))
     latest.follow({name: type(each)(each.address, settings) for name, each in planned("http://a/two").items()})
     latest.write(now=NOW + 1)
-    (left,) = read_streams(tmp_path)[1]
-    assert (left["name"], left["words"], left["threshold"]) == ("a-two", ["dog"], 0.7)
-    assert {row[0] for row in read_scores(tmp_path, after=0)[1]} == {"a-two"}
+    told = {each["name"]: each for each in read_streams(tmp_path)[1]}
+    assert (told["a-one"]["gone"], told["a-two"]["gone"]) == (True, False)
+    assert (told["a-two"]["words"], told["a-two"]["threshold"]) == (["dog"], 0.7)
+    assert read_picture(tmp_path, "a-one") is not None  # regions can be drawn on it
+    latest.write(now=NOW + KEPT_S + 2)
+    assert [each["name"] for each in read_streams(tmp_path)[1]] == ["a-two"]
+    assert read_picture(tmp_path, "a-one") is None
+    assert read_scores(tmp_path, after=0)[1] == []
 
 
 def test_an_end_is_told_and_the_next_start_goes_on(tmp_path, latest):

@@ -6,7 +6,6 @@ import importlib.util
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -176,7 +175,9 @@ def _stop_with_stdin(stopped: threading.Event) -> None:
     """Stop when stdin ends: the process that started this one has closed it, or has died, however it did."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        with suppress(OSError):
+            while os.read(0, 4096):  # not sys.stdin, whose lock would be missed at the end
+                pass
         stopped.set()
         time.sleep(PATIENCE_S)
         os._exit(1)  # it hangs, and nobody is left to end it

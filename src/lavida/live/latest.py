@@ -29,7 +29,7 @@ LEAVE_S = 5.0
 _TABLES = """
 CREATE TABLE IF NOT EXISTS watch (one INTEGER PRIMARY KEY CHECK (one = 1), beat REAL, over INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS streams (name TEXT PRIMARY KEY, place INTEGER NOT NULL, settings TEXT NOT NULL,
-    health TEXT, picture BLOB, picture_at REAL);
+    health TEXT, picture BLOB, picture_at REAL, gone_at REAL);
 CREATE TABLE IF NOT EXISTS scores (number INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL, at REAL NOT NULL,
     score REAL NOT NULL, by_word TEXT NOT NULL);
 """
@@ -65,7 +65,7 @@ class Latest:
         self._thread.start()
 
     def follow(self, plan: Plan) -> None:
-        """Tell of the streams of another plan; what is known of streams that it lacks goes."""
+        """Tell of the streams of another plan; what is known of streams that it lacks goes after a while."""
         with self._lock:
             self._settings = {name: json.dumps(_told(planned.settings)) for name, planned in plan.items()}
             self._changed = True
@@ -147,11 +147,11 @@ class Latest:
                 database.execute("CREATE TEMP TABLE IF NOT EXISTS known (name TEXT)")
                 database.execute("DELETE FROM known")
                 database.executemany("INSERT INTO known VALUES (?)", [(name,) for name in settings])
-                for table, column in (("streams", "name"), ("scores", "stream")):
-                    database.execute(f"DELETE FROM {table} WHERE {column} NOT IN (SELECT name FROM known)")
+                gone = "gone_at IS NULL AND name NOT IN (SELECT name FROM known)"
+                database.execute(f"UPDATE streams SET gone_at = ? WHERE {gone}", (now,))
                 database.executemany(
-                    "INSERT INTO streams (name, place, settings) VALUES (?, ?, ?) "
-                    "ON CONFLICT (name) DO UPDATE SET place = excluded.place, settings = excluded.settings",
+                    "INSERT INTO streams (name, place, settings) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE "
+                    "SET place = excluded.place, settings = excluded.settings, gone_at = NULL",
                     [(name, place, told) for place, (name, told) in enumerate(settings.items())],
                 )
             database.executemany("INSERT INTO scores (stream, at, score, by_word) VALUES (?, ?, ?, ?)", scores)
@@ -159,6 +159,7 @@ class Latest:
             database.executemany("UPDATE streams SET health = ? WHERE name = ?", told)
             for name, picture in self._pictures(now):
                 database.execute("UPDATE streams SET picture = ?, picture_at = ? WHERE name = ?", (picture, now, name))
+            database.execute("DELETE FROM streams WHERE gone_at < ?", (now - KEPT_S,))
             database.execute("DELETE FROM scores WHERE at < ?", (now - KEPT_S,))
             database.execute("DELETE FROM scores WHERE number <= (SELECT max(number) FROM scores) - ?", (MOST_KEPT,))
             database.execute("INSERT OR REPLACE INTO watch VALUES (1, ?, ?)", (now, over))
@@ -234,7 +235,8 @@ def read_streams(folder: Path) -> tuple[float | None, list[dict[str, Any]]]:
     """When a watch has last written, in seconds since 1970, None if it has ended; and its streams in their order.
 
     Returns:
-        For each stream `name`, `words`, `threshold`, `regions`, `ignore`, `health` (its record or None), `picture_at`.
+        For each stream `name`, `words`, `threshold`, `regions`, `ignore`, `health` (its record or None), `picture_at`,
+        and `gone`: it was watched until lately.
 
     Raises:
         sqlite3.Error: it cannot be read now.
@@ -244,10 +246,13 @@ def read_streams(folder: Path) -> tuple[float | None, list[dict[str, Any]]]:
         return None, []
     with closing(database):
         row = database.execute("SELECT beat FROM watch WHERE NOT over").fetchone()
-        rows = database.execute("SELECT name, settings, health, picture_at FROM streams ORDER BY place").fetchall()
+        rows = database.execute(
+            "SELECT name, settings, health, picture_at, gone_at FROM streams ORDER BY place"
+        ).fetchall()
     streams = [
-        {"name": name, "health": health and json.loads(health), "picture_at": at} | json.loads(settings)
-        for name, settings, health, at in rows
+        {"name": name, "health": health and json.loads(health), "picture_at": at, "gone": gone_at is not None}
+        | json.loads(settings)
+        for name, settings, health, at, gone_at in rows
     ]
     return (row[0] if row else None), streams
 

@@ -158,11 +158,12 @@ def told(service: Service) -> StreamsAnswer:
     runs = beat is not None and time.time() - beat < SILENT_S
     watch, entries = _watch(service, runs)
     hide = masked if service.config is None else service.config.hide
-    now = [_now(each, runs, hide) for each in watched]
-    listed = {each.name for each in now}
+    now = [_now(each, runs, hide) for each in watched if not each["gone"]]
+    listed, pictures = {each.name for each in now}, {each["name"]: each["picture_at"] for each in watched}
     for name, entry in entries.items():
         if name not in listed:
-            known = {"words": entry.words, "threshold": entry.threshold, "health": None, "picture_at": None}
+            known = {"words": entry.words, "threshold": entry.threshold, "health": None}
+            known["picture_at"] = pictures.get(name)
             polygons = {"regions": entry.regions, "ignore": entry.ignore}
             now.append(_now({"name": name} | known | polygons, False, hide))
     for each in now:

@@ -80,7 +80,7 @@ def test_a_watch_is_started_looked_at_changed_and_stopped(tmp_path, page, web, c
         web.level = 250  # an alert comes, with its picture
         expect(page.locator("#stream-alerts .what").first).to_have_text("smoke")  # a busy machine may cut it in two
         expect(page.locator("#alerts .what").first).to_have_text("smoke")
-        page.wait_for_function("document.querySelector('#stream-alerts img').naturalWidth == 32")
+        expect(page.locator("#stream-alerts img").first).to_have_js_property("naturalWidth", 32)
         expect(page.locator("#streams-said")).to_contain_text("; 1 going on")
         expect(page.locator("#stream-list .state")).to_have_text("0.98")
 

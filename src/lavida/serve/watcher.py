@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import subprocess
 import sys
 import threading
@@ -12,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from lavida.live.address import masked
+from lavida.terminal import print_message
 
 LINES = 20  # of what it says
 PATIENCE_S, KILL_S = 10.0, 5.0
-log = logging.getLogger(__name__)
 
 
 def watch_command(config: Path, data: Path, *, model: str, device: str) -> list[str]:
@@ -72,10 +71,10 @@ class Watcher:
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stderr is not None
         for line in process.stderr:
-            said = masked(line.decode("utf-8", "replace").strip())
+            said = masked(line.decode("utf-8", "replace").strip()).removeprefix("lavida: ")
             if said:
                 self._said.append(said)
-                log.warning("watch: %s", said)
+                print_message(f"watch: {said}")
 
     def stop(self) -> None:
         """End it; events that go on are closed."""

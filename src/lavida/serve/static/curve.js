@@ -106,7 +106,8 @@ export class Curve {
     const length = this.end - this.begin, step = STEPS.find((each) => length / each <= most) ?? length / 4;
     pen.textAlign = "center";
     for (let time = Math.ceil(this.begin / step) * step; time <= this.end + 1e-9; time += step) {
-      if (this.x(time) < this.width - 16 || time === 0) pen.fillText(this.label(time, step), Math.max(this.x(time), MARGIN.left), bottom + 11);
+      const label = this.label(time, step), x = Math.max(this.x(time), MARGIN.left);
+      if (x + pen.measureText(label).width / 2 <= this.width) pen.fillText(label, x, bottom + 11);
     }
     pen.strokeStyle = variable("--focus");
     pen.setLineDash([2, 3]);

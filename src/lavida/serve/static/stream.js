@@ -5,14 +5,14 @@ import { ask, make, say, words } from "./api.js";
 import { Curve, colour } from "./curve.js";
 import { Regions, polygons, written } from "./regions.js";
 
-const WINDOW_S = 300, GAP_S = 5, TURN_MS = 250;
+const LEAST_S = 60, MOST_S = 300, GAP_S = 5, TURN_MS = 250, HOUR_S = 3600;
 const $ = (id) => document.getElementById(id);
 const TWICE = ["only", "ignore"];
 
 export class StreamView {
   // changed: called with what the server tells after a change; gone: the stream is no longer there
   constructor({ changed, gone }) {
-    Object.assign(this, { changed, gone, name: null, stream: null, dirty: false, base: Math.floor(Date.now() / 1000), pictured: null });
+    Object.assign(this, { changed, gone, name: null, stream: null, dirty: false, base: Math.floor(Date.now() / 1000 / HOUR_S) * HOUR_S, pictured: null });
     this.curve = new Curve($("stream-curve"), {
       chosen: (place) => this.chosen(place),
       said: (place) => `${this.clock(this.curve.times[place])}, score ${this.curve.scores[place].toFixed(2)}`,
@@ -127,7 +127,8 @@ export class StreamView {
   turn() {
     if ($("stream").hidden || $("stream-seen").hidden) return;
     this.curve.length = Date.now() / 1000 - this.base;
-    this.curve.begin = this.curve.length - WINDOW_S;
+    const known = this.curve.length - (this.curve.times[0] ?? this.curve.length);
+    this.curve.begin = this.curve.length - Math.min(MOST_S, Math.max(LEAST_S, known));
     if (this.curve.now !== null && this.curve.now < this.curve.begin) this.curve.now = null;
     this.curve.draw();
   }
@@ -146,6 +147,7 @@ export class StreamView {
     $("stream-form").hidden = entry === null;
     $("stream-other").hidden = watch.file === null || entry !== null;
     if (entry === null) return this.regions.show(stream.regions, stream.ignore);
+    $("stream-threshold").placeholder = stream.threshold?.toFixed(2) ?? "";
     $("stream-turn").textContent = entry.active ? "Stop" : "Start";
     if (!this.dirty && JSON.stringify(entry) !== this.filled) this.fill(entry);
   }

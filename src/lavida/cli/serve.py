@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lavida.cli.options import DeviceOption, ModelOption
+from lavida.cli.options import DeviceOption, ModelOption, ProfileOption
 from lavida.errors import InputError, reason, writing_to
 from lavida.terminal import print_message, print_result
 
@@ -45,6 +45,7 @@ def serve_pages(
     ] = None,
     token_file: TokenFile = None,
     database: Annotated[str | None, typer.Option(help="URL of a database instead of SQLite in --data.")] = None,
+    profile: ProfileOption = None,
     model: ModelOption = "nano",
     device: DeviceOption = "auto",
 ) -> None:
@@ -60,6 +61,7 @@ def serve_pages(
     assert fastapi
     assert python_multipart
     assert uvicorn
+    from lavida.live.profile import Profile
     from lavida.serve.settings import ServeSettings
     from lavida.serve.tokens import read_tokens
 
@@ -73,6 +75,7 @@ def serve_pages(
         device=device,
         streams=streams,
         allow_streams=tuple(allow_streams or ()),
+        profile=None if profile is None else Profile.load(profile),
     )
     tokens = None if token_file is None else read_tokens(token_file)
     if tokens is None and not settings.is_local:
@@ -106,7 +109,7 @@ def _run(settings: ServeSettings, tokens: tuple[str, ...] | None) -> None:
             raise InputError(f"another lavida serve works in {data}; stop it, or give another --data")
         listening = _listening(host, port)
         store = Store(data, database=settings.database)
-        keeper = Keeper(settings, store, partial(load_detector, settings.model, settings.device))
+        keeper = Keeper(settings, store, partial(load_detector, settings.model, settings.device, settings.profile))
         app = create_app(settings, store, tokens=tokens, keeper=keeper)
         logging.getLogger("lavida").addHandler(logging.StreamHandler())
         shown = f"[{host}]" if ":" in host else host

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lavida.live.profile import Profile
+
 GIGABYTE = 2**30
 
 
@@ -69,7 +71,7 @@ class ServeSettings:
         device: what `lavida.load` takes.
         streams: the configuration of the watch, which the page may change; None: it may not.
         allow_streams: hosts, or hosts with a port, of stream addresses that may be set there.
-        profile: what `lavida calibrate` wrote, for all jobs.
+        profile: of `lavida calibrate`, for all jobs; None: scores as the model gives them.
         limits: see `Limits`.
     """
 
@@ -82,7 +84,7 @@ class ServeSettings:
     device: str = "auto"
     streams: Path | None = None
     allow_streams: tuple[str, ...] = ()
-    profile: Path | None = None
+    profile: Profile | None = None
     limits: Limits = Limits()
 
     @property

@@ -49,8 +49,9 @@ def grows(page) -> None:
 
 def corner(page, x: float, y: float) -> None:
     """Click on the picture of the stream, at shares of its width and height."""
-    box = page.locator("#stream-regions").bounding_box()
-    page.mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
+    place = page.locator("#stream-regions")
+    box = place.bounding_box()
+    place.click(position={"x": x * box["width"], "y": y * box["height"]})
 
 
 def test_a_watch_is_started_looked_at_changed_and_stopped(tmp_path, page, web, config):
@@ -106,9 +107,9 @@ def test_regions_are_drawn_on_the_picture_or_written(tmp_path, page, web, config
         expect(page.locator("#stream-alerts li").first).to_be_visible(timeout=90_000)  # all of it counts
         page.get_by_role("button", name="Draw such a region").click()
         page.locator("#stream-stage").scroll_into_view_if_needed()
-        for x, y in ((0.5, 0.5), (0.75, 0.5), (0.75, 1 - 1e-3), (0.1, 0.2)):
+        for count, (x, y) in enumerate(((0.5, 0.5), (0.75, 0.5), (0.75, 0.9), (0.1, 0.2)), start=1):
             corner(page, x, y)
-        expect(page.locator("#stream-regions")).to_have_attribute("data-corners", "4")
+            expect(page.locator("#stream-regions")).to_have_attribute("data-corners", str(count))
         page.keyboard.press("Backspace")
         page.get_by_role("button", name="Finish").click()
         expect(page.locator("#stream-regions")).to_have_attribute("data-polygons", "1")

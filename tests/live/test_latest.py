@@ -1,5 +1,6 @@
 """What a watch tells whoever looks on: newest scores, health and pictures, bounded, and never at the watch's cost."""
 
+import threading
 import time
 
 import cv2
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from lavida.events import EventSettings
-from lavida.live.latest import KEPT_S, LATEST, PICTURE_S, Latest, read_picture, read_scores, read_streams
+from lavida.live.latest import KEPT_S, LATEST, MOST_WAITING, PICTURE_S, Latest, read_picture, read_scores, read_streams
 from lavida.live.plan import WatchSettings
 from lavida.live.records import clock_time
 from lavida.live.regions import Regions
@@ -144,6 +145,24 @@ def test_a_broken_database_is_made_anew(tmp_path, latest):
     latest.write(now=NOW + 1)
     assert [each["name"] for each in read_streams(tmp_path)[1]] == ["a-one", "a-two"]
     assert read_streams(tmp_path)[1][0]["health"]["state"] == "running"
+
+
+def test_a_disk_that_hangs_holds_nobody_up(tmp_path, monkeypatch):
+    latest, hangs, goes_on = Latest(tmp_path, every_s=0.01), threading.Event(), threading.Event()
+
+    def hang(*told, **when) -> None:
+        hangs.set()
+        assert goes_on.wait(60)
+
+    monkeypatch.setattr(latest, "_write", hang)
+    latest.start(planned("http://a/one"))
+    assert hangs.wait(60)
+    for step in range(MOST_WAITING + 10):  # and takes no more memory than so many scores
+        latest.tell(score("a-one", NOW + step))
+        latest.look("a-one", live(1))
+    assert len(latest._scores) == MOST_WAITING
+    goes_on.set()
+    latest.close()
 
 
 def test_a_watch_tells_it(tmp_path):

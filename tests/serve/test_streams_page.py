@@ -7,9 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from live.test_latest import health, live, score
+from live.watching import planned
 from live.web import Web
 
 from lavida.live.config import read_config
+from lavida.live.latest import Latest
+from lavida.live.regions import Regions
 from serve.test_page import browser, page, site
 from serve.watching_server import bright_watcher
 
@@ -176,6 +180,37 @@ def test_a_phone_and_axe_find_nothing_wrong_with_streams(tmp_path, browser, web,
         ]
         assert said == []
         page.close()
+
+
+def test_streams_of_a_watch_that_was_started_elsewhere_are_shown_and_not_changed(tmp_path, page):
+    latest = Latest(tmp_path)
+    latest.follow(planned("http://a/one", regions=Regions.of([[[0, 0], [1, 0], [1, 1]]], [])))
+    begun = time.time() - 30
+    for second in range(20):
+        latest.tell(score("a-one", begun + second, second / 20))
+    latest.tell(health("a-one", rate=1.0, dropped=3, thinned=2, held_back=4, sessions=2))
+    latest.look("a-one", live(100))
+    latest.write(now=time.time())
+    with site(tmp_path) as where:
+        page.goto(where.address)
+        page.locator("#stream-list button").click()
+        expect(page.locator("#stream-curve")).to_have_attribute("data-points", "20")
+        expect(page.locator("#stream-words-said")).to_have_text("fire, smoke; threshold 0.50")
+        expect(page.locator("#stream-regions")).to_have_attribute("data-polygons", "1")
+        expect(page.locator("#stream-health")).to_contain_text("Left out5 framesHeld back4 events")
+        expect(page.locator("#stream-form")).to_be_hidden()
+        page.locator("#stream-curve").focus()
+        page.keyboard.press("Home")
+        expect(page.locator("#stream-moment")).to_contain_text("score 0.00")
+        page.keyboard.press("ArrowRight")
+        expect(page.locator("#stream-moment")).to_contain_text("score 0.05")
+        latest.tell(score("a-one", time.time(), 0.9))
+        latest.write(now=time.time())
+        expect(page.locator("#stream-curve")).to_have_attribute("data-points", "21")
+        page.keyboard.press("End")
+        expect(page.locator("#stream-moment")).to_contain_text("score 0.90")
+        assert page.faults == []
+    latest.close()
 
 
 def test_without_streams_the_page_says_how_to_get_them(tmp_path, page):

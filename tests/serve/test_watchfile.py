@@ -161,6 +161,13 @@ def test_a_hidden_login_is_kept_for_another_path_of_the_same_host(serving, confi
         assert "give what is hidden as *** anew" in put(served, "gate", status=422, url=url)
 
 
+def test_what_is_hidden_but_no_login_is_not_put_before_another_host(serving, config):
+    config.write_text("streams: {odd: 'rtsp://inside.local/a@allowed.local/b'}\nanomalies: [fire]\n")
+    served = serving(streams=config, allow_streams=("allowed.local",))
+    assert served.get("/api/streams")["now"][0]["entry"]["url"] == "rtsp://***@allowed.local/b"
+    assert "anew" in put(served, "odd", status=422, url="rtsp://***@allowed.local/c")
+
+
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

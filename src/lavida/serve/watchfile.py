@@ -26,6 +26,8 @@ _URL = re.compile(
     rf"(?P<scheme>{'|'.join(NETWORK)})://(?:(?P<login>[^/?#@\s\\]*)@)?"
     r"(?P<host>[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?(?P<rest>[/?][^#\s\\]*)?"
 )
+# of the file: what FFmpeg, too, takes for a login, or comes from the environment
+_LOGIN = re.compile(r"(?:[^/?#@\s\\]|\$\{[^}]*\})*")
 _NAME = re.compile(r"[\w.-]{1,100}")
 
 Raw = dict[str, Any]
@@ -218,7 +220,7 @@ def _with_login(given: str, found: re.Match[str], before: str) -> str:
     same = before.lower().startswith(f"{found['scheme']}://") and re.match(
         rf"{re.escape(place)}(?![:\w.-])", rest.lower()
     )
-    if found["login"] == HIDDEN and login and same:
+    if found["login"] == HIDDEN and login and _LOGIN.fullmatch(login) and same:
         head, tail = given.split(f"{HIDDEN}@", 1)
         given = f"{head}{login}@{tail}"
         if HIDDEN not in tail:

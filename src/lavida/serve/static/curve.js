@@ -66,7 +66,8 @@ export class Curve {
   y(score) { return this.height - MARGIN.bottom - score * (this.height - MARGIN.top - MARGIN.bottom); }
   timeAt(x) { return this.begin + (x - MARGIN.left) / this.share; }
 
-  draw() {
+  // quiet: without a word for those who hear it
+  draw({ quiet = false } = {}) {
     const { canvas } = this, ratio = devicePixelRatio || 1;
     this.width = canvas.clientWidth;
     this.height = canvas.clientHeight;
@@ -83,7 +84,7 @@ export class Curve {
     pen.globalAlpha = 1;
     for (let k = count - 1; k >= 0 && count > 1; k--) this.line(pen, this.times, this.rows.map((row) => row[k]), colour(k), 1.8);
     canvas.dataset.points = this.times.length;
-    this.speak();
+    if (!quiet) this.speak();
   }
 
   axes(pen, variable) {

@@ -84,8 +84,8 @@ export class StreamView {
     say("stream-words-said", `${stream.words.join(", ")}${stream.threshold === null ? "" : `; threshold ${stream.threshold.toFixed(2)}`}`);
     this.health(stream);
     this.picture(stream);
-    this.score(stream, series.get(stream.name));
     const events = told.events.filter((event) => event.stream === stream.name);
+    this.score(stream, series.get(stream.name), events);
     alerts($("stream-alerts"), events);
     $("stream-no-alerts").hidden = events.length > 0;
     this.form(stream, told.watch);
@@ -112,15 +112,21 @@ export class StreamView {
     $("stream-stage").hidden = stream.picture_at === null;
   }
 
-  score(stream, series) {
-    const { curve } = this, names = JSON.stringify(stream.words);
+  score(stream, series, events) {
+    const { curve } = this, names = JSON.stringify(stream.words), first = !curve.times.length;
+    const time = (wall) => (wall ? Date.parse(wall) : Date.now()) / 1000 - this.base;
+    curve.events = events.map((event) => ({ start_s: time(event.start_wall), end_s: time(event.end_wall), peak_s: time(event.start_wall) }))
+      .filter((event) => event.end_s > curve.begin).map((event) => ({ ...event, start_s: Math.max(event.start_s, curve.begin) })).reverse();
     if (series) [curve.times, curve.scores, curve.rows] = [series.times.map((time) => time - this.base), series.scores, series.category_scores];
+    if (curve.now !== null) curve.place = curve.nearest(curve.now);  // the oldest scores have gone
+    else curve.place = Math.max(0, curve.times.length - 1);
     if (stream.threshold !== null) curve.threshold = stream.threshold;
     if ($("stream-legend").dataset.words !== names) {
       $("stream-legend").dataset.words = names;
       $("stream-legend").replaceChildren(...(stream.words.length > 1 ? stream.words.map((name, i) => key(name, colour(i))) : []));
     }
     this.turn();
+    if (first && curve.times.length) curve.speak();
   }
 
   // time goes on, whether or not scores come
@@ -130,7 +136,7 @@ export class StreamView {
     const known = this.curve.length - (this.curve.times[0] ?? this.curve.length);
     this.curve.begin = this.curve.length - Math.min(MOST_S, Math.max(LEAST_S, known));
     if (this.curve.now !== null && this.curve.now < this.curve.begin) this.curve.now = null;
-    this.curve.draw();
+    this.curve.draw({ quiet: true });
   }
 
   chosen(place) {

@@ -1,14 +1,30 @@
 """What a watch tells whoever looks on: newest scores, health and pictures, bounded, and never at the watch's cost."""
 
+import os
+import sqlite3
 import threading
 import time
+from contextlib import closing
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
 
 from lavida.events import EventSettings
-from lavida.live.latest import KEPT_S, LATEST, MOST_WAITING, PICTURE_S, Latest, read_picture, read_scores, read_streams
+from lavida.live.latest import (
+    KEPT_S,
+    LATEST,
+    LOOKED,
+    MOST_WAITING,
+    PICTURE_S,
+    SELDOM_PICTURE_S,
+    Latest,
+    look_on,
+    read_picture,
+    read_scores,
+    read_streams,
+)
 from lavida.live.plan import WatchSettings
 from lavida.live.records import clock_time
 from lavida.live.regions import Regions
@@ -67,6 +83,8 @@ def test_what_is_told_is_there_to_be_read(tmp_path, latest):
     latest.tell(score("a-one", NOW + 1))
     latest.write(now=NOW + 1)
     assert [row[1] for row in read_scores(tmp_path, after=last)[1]] == [NOW + 1]
+    assert [row[1] for row in read_scores(tmp_path, after=0, stream="a-two")[1]] == [NOW]
+    assert [each["score"] for each in read_streams(tmp_path)[1]] == [0.5, 0.75]
     picture = cv2.imdecode(np.frombuffer(read_picture(tmp_path, "a-one"), np.uint8), cv2.IMREAD_COLOR)
     assert picture.shape == (48, 64, 3)  # in the shape that it is displayed in
     assert abs(picture.mean() - 100) < 2
@@ -83,8 +101,46 @@ def test_it_is_bounded(tmp_path, latest):
     assert (tmp_path / LATEST).stat().st_size < 400_000
 
 
+def looked(folder, at: float) -> None:
+    look_on(folder)
+    os.utime(folder / LOOKED, (at, at))
+
+
+def test_a_picture_is_taken_seldom_while_nobody_looks(tmp_path, latest):
+    taken = []
+    for step in range(0, 200, 5):
+        latest.look("a-one", live(100))
+        latest.write(now=NOW + step)
+        taken.append(read_streams(tmp_path)[1][0]["picture_at"])
+    assert sorted(set(taken)) == [NOW + SELDOM_PICTURE_S * i for i in range(4)]
+    looked(tmp_path, NOW + 200)
+    latest.look("a-one", live(100))
+    latest.write(now=NOW + 201)
+    assert read_streams(tmp_path)[1][0]["picture_at"] == NOW + 201
+
+
+def test_it_is_written_seldom_while_nobody_looks(tmp_path, monkeypatch):
+    clock, written = [0.0], []
+    monkeypatch.setattr(
+        "lavida.live.latest.time", SimpleNamespace(time=lambda: NOW + clock[0], monotonic=lambda: clock[0])
+    )
+    latest = Latest(tmp_path)
+    monkeypatch.setattr(latest, "write", lambda *, now: written.append(now - NOW))
+
+    def waited(seconds: float) -> bool:
+        clock[0] += 1
+        if clock[0] == 20:
+            looked(tmp_path, NOW + 20)
+        return clock[0] > 25
+
+    monkeypatch.setattr(latest._stop, "wait", waited)
+    latest._run()
+    assert written == [1, 6, 11, 16, 20, 21, 22, 23, 24, 25]
+
+
 def test_a_picture_is_taken_now_and_then(tmp_path, latest):
     taken = []
+    looked(tmp_path, NOW)
     for step in range(9):
         latest.look("a-one", live(100))
         latest.write(now=NOW + step)
@@ -144,6 +200,15 @@ def test_a_broken_database_is_made_anew(tmp_path, latest):
     latest.write(now=NOW)
     latest.write(now=NOW + 1)
     assert [each["name"] for each in read_streams(tmp_path)[1]] == ["a-one", "a-two"]
+    assert read_streams(tmp_path)[1][0]["health"]["state"] == "running"
+
+
+def test_a_database_of_another_version_is_made_anew(tmp_path, latest):
+    with closing(sqlite3.connect(tmp_path / LATEST)) as other:
+        other.execute("CREATE TABLE streams (name TEXT)")
+        other.commit()
+    latest.tell(health("a-one"))
+    latest.write(now=NOW)
     assert read_streams(tmp_path)[1][0]["health"]["state"] == "running"
 
 

@@ -30,7 +30,7 @@ def test_without_a_watch_there_are_no_streams(served: Served):
     assert (told["now"], told["streams"], told["going_on"], told["events"]) == ([], {}, 0, [])
     assert (told["watch"]["file"], told["watch"]["state"], told["watch"]["ours"]) == (None, "none", False)
     assert served.get("/api/streams/scores") == {"next": 0, "streams": {}}
-    assert list(served.settings.data.glob("*lavida.sqlite")) + list(served.settings.data.glob("latest*")) == []
+    assert list(served.settings.data.glob("*lavida.sqlite")) + list(served.settings.data.glob("latest*.sqlite")) == []
 
 
 def test_events_come_and_go_on_and_end(served: Served, watched: Store):
@@ -102,6 +102,9 @@ def test_scores_come_bit_by_bit(served: Served, latest: Latest):
         "category_scores": [[0.25, 0.125], [0.75, 0.375]],
     }
     assert got["streams"]["a-two"]["times"] == []
+    assert served.get("/api/streams/scores", stream="a-one")["streams"] == {"a-one": got["streams"]["a-one"]}
+    assert served.get("/api/streams/scores", stream="no")["streams"] == {}
+    assert [each["score"] for each in served.get("/api/streams")["now"]] == [0.75, None]
     settings = WatchSettings(categories=("smoke", "dog"), events=EventSettings(threshold=0.5))
     plan = planned("http://a/one", "http://a/two")
     latest.follow({name: Planned(each.address, settings) for name, each in plan.items()})

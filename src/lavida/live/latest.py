@@ -20,16 +20,19 @@ from lavida.live.records import Record, seconds_of
 from lavida.live.stream import LiveFrame
 
 LATEST = "latest.sqlite"
-EVERY_S = 1.0
-KEPT_S, MOST_KEPT = 900.0, 200_000  # scores of all streams: how old, how many
-PICTURE_S = 3.0  # between two pictures of a stream
+LOOKED = "latest.looked"  # touched by whoever looks
+EVERY_S, SELDOM_S = 1.0, 5.0  # how often it is written while somebody looks, and else, which is kind to flash memory
+PICTURE_S, SELDOM_PICTURE_S = 3.0, 60.0  # between two pictures of a stream
+LOOKS_S, TOUCH_S = 60.0, 10.0  # so long after the last touch somebody still looks; so often it is enough to touch
+KEPT_S, MOST_KEPT = 600.0, 200_000  # scores of all streams: how old, how many
 MOST_WAITING = 20_000  # scores that wait for a disk that hangs
 PICTURE_WIDTH, JPEG_QUALITY = 640, 80
 LEAVE_S = 5.0
+VERSION = 1  # of the tables
 _TABLES = """
 CREATE TABLE IF NOT EXISTS watch (one INTEGER PRIMARY KEY CHECK (one = 1), beat REAL, over INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS streams (name TEXT PRIMARY KEY, place INTEGER NOT NULL, settings TEXT NOT NULL,
-    health TEXT, picture BLOB, picture_at REAL, gone_at REAL);
+    health TEXT, score REAL, picture BLOB, picture_at REAL, gone_at REAL);
 CREATE TABLE IF NOT EXISTS scores (number INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL, at REAL NOT NULL,
     score REAL NOT NULL, by_word TEXT NOT NULL);
 """
@@ -37,17 +40,17 @@ _log = logging.getLogger(__name__)
 
 
 class Latest:
-    """Takes what a watch tells, and writes it every second in a thread of its own.
+    """Takes what a watch tells, and writes it in a thread of its own: every second while somebody looks.
 
     Nothing in it has to outlive a power cut, so that no disk is waited for; where it cannot be written it is left out.
 
     Args:
         folder: where the database lies.
-        every_s: how often it is written.
+        every_s: how often it is written while somebody looks.
     """
 
     def __init__(self, folder: Path, *, every_s: float = EVERY_S) -> None:
-        self.path, self._every_s = folder / LATEST, every_s
+        self.path, self._looked, self._every_s = folder / LATEST, folder / LOOKED, every_s
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="lavida-latest", daemon=True)
         self._database: sqlite3.Connection | None = None
@@ -96,8 +99,17 @@ class Latest:
                 self._database.close()
 
     def _run(self) -> None:
+        written = -SELDOM_S
         while not self._stop.wait(self._every_s):
-            self.write(now=time.time())
+            if self._somebody_looks(time.time()) or time.monotonic() - written >= SELDOM_S:
+                written = time.monotonic()
+                self.write(now=time.time())
+
+    def _somebody_looks(self, now: float) -> bool:
+        try:
+            return now - self._looked.stat().st_mtime < LOOKS_S
+        except OSError:
+            return False
 
     def write(self, *, now: float, over: bool = False) -> None:
         """Write what has come; a fault is logged once, and what could not be written is left out."""
@@ -157,6 +169,8 @@ class Latest:
             database.executemany("INSERT INTO scores (stream, at, score, by_word) VALUES (?, ?, ?, ?)", scores)
             told = [(record, name) for name, record in health.items()]
             database.executemany("UPDATE streams SET health = ? WHERE name = ?", told)
+            newest = {stream: (score, stream) for stream, _, score, _ in scores}
+            database.executemany("UPDATE streams SET score = ? WHERE name = ?", newest.values())
             for name, picture in self._pictures(now):
                 database.execute("UPDATE streams SET picture = ?, picture_at = ? WHERE name = ?", (picture, now, name))
             database.execute("DELETE FROM streams WHERE gone_at < ?", (now - KEPT_S,))
@@ -165,8 +179,8 @@ class Latest:
             database.execute("INSERT OR REPLACE INTO watch VALUES (1, ?, ?)", (now, over))
 
     def _pictures(self, now: float) -> list[tuple[str, bytes]]:
-        found = []
-        for name in [name for name in list(self._frames) if not 0 <= now - self._pictured.get(name, 0) < PICTURE_S]:
+        found, every_s = [], PICTURE_S if self._somebody_looks(now) else SELDOM_PICTURE_S
+        for name in [name for name in list(self._frames) if not 0 <= now - self._pictured.get(name, 0) < every_s]:
             picture = _jpeg(self._frames.pop(name))
             self._pictured[name] = now
             found += [(name, picture)] if picture is not None else []
@@ -178,7 +192,10 @@ def _opened(path: Path) -> sqlite3.Connection:
     try:
         for line in ("journal_mode=WAL", "synchronous=OFF", "journal_size_limit=4194304"):
             database.execute(f"PRAGMA {line}")
-        database.executescript(_TABLES)
+        if database.execute("PRAGMA user_version").fetchone() != (VERSION,):  # of another lavida: nothing of worth
+            for table in ("watch", "streams", "scores"):
+                database.execute(f"DROP TABLE IF EXISTS {table}")
+        database.executescript(f"{_TABLES} PRAGMA user_version = {VERSION};")
     except BaseException:
         database.close()
         raise
@@ -235,8 +252,8 @@ def read_streams(folder: Path) -> tuple[float | None, list[dict[str, Any]]]:
     """When a watch has last written, in seconds since 1970, None if it has ended; and its streams in their order.
 
     Returns:
-        For each stream `name`, `words`, `threshold`, `regions`, `ignore`, `health` (its record or None), `picture_at`,
-        and `gone`: it was watched until lately.
+        For each stream `name`, `words`, `threshold`, `regions`, `ignore`, `health` (its record or None), `score` (the
+        newest or None), `picture_at`, and `gone`: it was watched until lately.
 
     Raises:
         sqlite3.Error: it cannot be read now.
@@ -246,19 +263,34 @@ def read_streams(folder: Path) -> tuple[float | None, list[dict[str, Any]]]:
         return None, []
     with closing(database):
         row = database.execute("SELECT beat FROM watch WHERE NOT over").fetchone()
-        rows = database.execute(
-            "SELECT name, settings, health, picture_at, gone_at FROM streams ORDER BY place"
-        ).fetchall()
+        query = "SELECT name, settings, health, score, picture_at, gone_at FROM streams ORDER BY place"
+        rows = database.execute(query).fetchall()
     streams = [
-        {"name": name, "health": health and json.loads(health), "picture_at": at, "gone": gone_at is not None}
+        {"name": name, "health": health and json.loads(health), "score": score, "picture_at": at}
+        | {"gone": gone_at is not None}
         | json.loads(settings)
-        for name, settings, health, at, gone_at in rows
+        for name, settings, health, score, at, gone_at in rows
     ]
     return (row[0] if row else None), streams
 
 
-def read_scores(folder: Path, *, after: int) -> tuple[int, list[tuple[str, float, float, dict[str, float]]]]:
+def look_on(folder: Path) -> None:
+    """Tell a watch that somebody looks; it writes more often then."""
+    place = folder / LOOKED
+    with suppress(OSError):  # it is seen a little later
+        if not place.exists() or time.time() - place.stat().st_mtime >= TOUCH_S:
+            place.touch()
+
+
+def read_scores(
+    folder: Path, *, after: int, stream: str | None = None
+) -> tuple[int, list[tuple[str, float, float, dict[str, float]]]]:
     """Scores from behind number `after` on, and the number of the last one, 0 where there is none at all.
+
+    Args:
+        folder: of the watch.
+        after: 0 for all.
+        stream: only those of this one.
 
     Returns:
         Stream, seconds since 1970, score, and score by word of each.
@@ -270,10 +302,10 @@ def read_scores(folder: Path, *, after: int) -> tuple[int, list[tuple[str, float
     if database is None:
         return 0, []
     with closing(database):
-        query = "SELECT number, stream, at, score, by_word FROM scores WHERE number > ? ORDER BY number"
-        rows = database.execute(query, (after,)).fetchall()
         (last,) = database.execute("SELECT coalesce(max(seq), 0) FROM sqlite_sequence").fetchone()
-    return int(last), [(stream, at, score, json.loads(by_word)) for _, stream, at, score, by_word in rows]
+        query = "SELECT stream, at, score, by_word FROM scores WHERE number > ? AND stream = coalesce(?, stream)"
+        rows = database.execute(f"{query} AND number <= ? ORDER BY number", (after, stream, last)).fetchall()
+    return int(last), [(name, at, score, json.loads(by_word)) for name, at, score, by_word in rows]
 
 
 def read_picture(folder: Path, stream: str) -> bytes | None:

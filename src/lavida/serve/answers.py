@@ -255,8 +255,9 @@ class StreamEntry(BaseModel):
 class StreamNow(BaseModel):
     """A stream: what is looked for, how it is, and its entry in the configuration, if the server may change that.
 
-    `state` is that of `lavida watch`, `stopped` or `not watched`; `rate` frames analysed a second; `dropped` and
-    `thinned` frames left out; `held_back` events; `..._at` seconds since 1970; `events` how many it has had.
+    `state` is that of `lavida watch`, `stopped` or `not watched`; `score` the newest one; `rate` frames
+    analysed a second; `dropped` and `thinned` frames left out; `held_back` events; `..._at` seconds since 1970;
+    `events` how many it has had.
     """
 
     name: str
@@ -266,6 +267,7 @@ class StreamNow(BaseModel):
     ignore: list[Polygon]
     state: str
     message: str
+    score: float | None = None
     rate: float | None = None
     share: float | None = None
     dropped: int = 0

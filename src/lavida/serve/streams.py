@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, Response
 
 from lavida.errors import InputError
 from lavida.live.address import masked
-from lavida.live.latest import read_picture, read_scores, read_streams, reading
+from lavida.live.latest import look_on, read_picture, read_scores, read_streams, reading
 from lavida.live.pictures import SNAPSHOTS
 from lavida.live.records import seconds_of
 from lavida.live.tables import DATABASE
@@ -36,7 +36,7 @@ from lavida.serve.service import Service
 from lavida.serve.watchfile import WatchConfig
 
 MOST_OF_A_STREAM, MOST_EVENTS = 20, 500
-SILENT_S = 10.0  # a watch that has written nothing for so long is gone
+SILENT_S = 20.0  # a watch that has written nothing for so long is gone
 _JPEG: dict[int | str, dict[str, Any]] = {200: {"content": {"image/jpeg": {}}, "description": "The picture."}}
 # A watch closes what a killed one left open when it opens its store; a reader must not.
 _NEWEST = (
@@ -56,14 +56,15 @@ def routes(service: Service) -> APIRouter:
     @router.get("/streams")
     def list_streams() -> StreamsAnswer:
         """Streams of a `lavida watch` with the same `--data`, how they are, and the newest events of all."""
+        look_on(data)
         return told(service)
 
     @router.get("/streams/scores")
-    def list_scores(after: Annotated[int, Query(ge=0, le=2**60)] = 0) -> NewScores:
-        """The scores of all streams of the last minutes, as they come."""
+    def list_scores(after: Annotated[int, Query(ge=0, le=2**60)] = 0, stream: Stream | None = None) -> NewScores:
+        """The scores of the last minutes as they come, of all streams or of one."""
         with _read("scores"):
-            last, rows = read_scores(data, after=after)
-            words = {each["name"]: each["words"] for each in read_streams(data)[1]}
+            last, rows = read_scores(data, after=after, stream=stream)
+            words = {each["name"]: each["words"] for each in read_streams(data)[1] if stream in (None, each["name"])}
         streams = {name: StreamScores(times=[], scores=[], category_scores=[]) for name in words}
         for name, at, score, by_word in rows:
             if name in streams:
@@ -162,7 +163,7 @@ def told(service: Service) -> StreamsAnswer:
     listed, pictures = {each.name for each in now}, {each["name"]: each["picture_at"] for each in watched}
     for name, entry in entries.items():
         if name not in listed:
-            known = {"words": entry.words, "threshold": entry.threshold, "health": None}
+            known = {"words": entry.words, "threshold": entry.threshold, "health": None, "score": None}
             known["picture_at"] = pictures.get(name)
             polygons = {"regions": entry.regions, "ignore": entry.ignore}
             now.append(_now({"name": name} | known | polygons, False, hide))
@@ -204,6 +205,7 @@ def _now(known: dict[str, Any], runs: bool, hide: Callable[[str], str]) -> Strea
         words=[hide(word) for word in known["words"]],
         state=health.get("state", "starting" if runs else "not watched"),
         message=hide(health.get("message", "")),
+        score=known["score"] if runs else None,
         health_at=seconds_of(health["wall"]) if health else None,
         **told,
     )

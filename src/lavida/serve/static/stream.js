@@ -85,7 +85,7 @@ export class StreamView {
     this.health(stream);
     this.picture(stream);
     const events = told.events.filter((event) => event.stream === stream.name);
-    this.score(stream, series.get(stream.name), events);
+    this.score(stream, series, events);
     alerts($("stream-alerts"), events);
     $("stream-no-alerts").hidden = events.length > 0;
     this.form(stream, told.watch);

@@ -4,14 +4,14 @@ import { alerts } from "./alerts.js";
 import { ask, make, say } from "./api.js";
 import { StreamView } from "./stream.js";
 
-const OFTEN_MS = 1200, SELDOM_MS = 15000, SHOWN = 30, KEPT_S = 900;
+const OFTEN_MS = 1200, SELDOM_MS = 15000, SHOWN = 30, KEPT_S = 600;
 const $ = (id) => document.getElementById(id);
 const WATCH = { running: "A watch runs", starting: "A watch is being started …", none: "Nobody watches" };
 
 export class Streams {
   // opened: called when a stream is about to be shown
   constructor({ opened }) {
-    Object.assign(this, { opened, told: null, next: 0, series: new Map(), words: "" });
+    Object.assign(this, { opened, told: null, next: 0, series: null, about: null });
     this.view = new StreamView({ changed: (told) => this.take(told), gone: () => this.close() });
     $("stream-new").addEventListener("click", () => this.show(null));
     for (const [id, method] of [["watch-start", "POST"], ["watch-stop", "DELETE"]]) {
@@ -28,26 +28,32 @@ export class Streams {
     try {
       const told = await ask("/api/streams");
       if (told.now.length || told.events.length || told.watch.file) wait = OFTEN_MS;
-      if (told.now.length) await this.scores(told);
+      await this.scores(told);
       this.take(told);
     } catch { /* asked again */ }
     clearTimeout(this.wait);
     this.wait = setTimeout(() => this.follow(), wait);
   }
 
+  // what scores are about: the stream that is shown, and its words now
+  subject(told) {
+    const stream = told.now.find((each) => each.name === this.view.name);
+    return stream ? JSON.stringify([stream.name, stream.words]) : null;
+  }
+
   async scores(told) {
-    const words = JSON.stringify(told.now.map((each) => [each.name, each.words]));
-    if (words !== this.words) [this.words, this.next, this.series] = [words, 0, new Map()];
-    const got = await ask(`/api/streams/scores?after=${this.next}`);
-    if (got.next < this.next) [this.next, this.series] = [0, new Map()];  // begun anew
-    else this.next = got.next;
-    const oldest = Date.now() / 1000 - KEPT_S;
-    for (const [name, more] of Object.entries(got.streams)) {
-      const mine = this.series.get(name) ?? { times: [], scores: [], category_scores: [] };
-      const old = mine.times.findIndex((time) => time >= oldest);
-      for (const key of ["times", "scores", "category_scores"]) mine[key] = [...mine[key].slice(old < 0 ? mine[key].length : old), ...more[key]];
-      this.series.set(name, mine);
-    }
+    const { name } = this.view, about = this.subject(told);
+    if (about === null) return;
+    if (about !== this.about) Object.assign(this, { about, next: 0, series: { times: [], scores: [], category_scores: [] } });
+    const after = this.next;
+    const got = await ask(`/api/streams/scores?stream=${encodeURIComponent(name)}&after=${after}`);
+    if (about !== this.about || after !== this.next) return;  // asked twice at once
+    if (got.next < after) this.about = null;  // begun anew
+    this.next = got.next;
+    const more = got.streams[name], oldest = Date.now() / 1000 - KEPT_S;
+    if (!more) return;
+    const old = this.series.times.filter((time) => time < oldest).length;
+    for (const key of Object.keys(this.series)) this.series[key] = [...this.series[key].slice(old), ...more[key]];
   }
 
   async change(id, method) {
@@ -67,7 +73,7 @@ export class Streams {
     this.told = told;
     this.list(told);
     alerts($("alerts"), told.events.slice(0, SHOWN));
-    this.view.take(told, this.series);
+    this.view.take(told, this.about !== null && this.about === this.subject(told) ? this.series : null);
   }
 
   list({ watch, now, streams, going_on: goingOn }) {
@@ -80,7 +86,7 @@ export class Streams {
     $("watch-start").hidden = watch.ours || watch.state !== "none";
     $("watch-stop").hidden = !watch.ours;
     const before = new Map([...$("stream-list").children].map((item) => [item.dataset.name, item]));
-    const items = now.map((stream) => filled(before.get(stream.name) ?? this.item(stream.name), stream, this.series, this.view.name));
+    const items = now.map((stream) => filled(before.get(stream.name) ?? this.item(stream.name), stream, this.view.name));
     if (items.some((item, i) => item !== $("stream-list").children[i]) || items.length !== before.size) $("stream-list").replaceChildren(...items);
     $("stream-new").hidden = watch.file === null;
   }
@@ -98,6 +104,7 @@ export class Streams {
     this.view.open(name);
     history.replaceState(null, "", name === null ? location.pathname : `#stream/${encodeURIComponent(name)}`);
     if (this.told) this.take(this.told);
+    this.follow();
   }
 
   close() {
@@ -115,10 +122,10 @@ export class Streams {
   }
 }
 
-function filled(item, stream, series, shown) {
-  const [name, state, said] = item.querySelectorAll("span"), last = series.get(stream.name)?.scores.at(-1);
+function filled(item, stream, shown) {
+  const [name, state, said] = item.querySelectorAll("span"), { score } = stream;
   name.textContent = stream.name;
-  state.textContent = stream.state === "running" && last !== undefined ? last.toFixed(2) : stream.state;
+  state.textContent = stream.state === "running" && score !== null ? score.toFixed(2) : stream.state;
   said.textContent = stream.words.join(", ");
   item.firstChild.setAttribute("aria-current", String(stream.name === shown));
   return item;

@@ -76,7 +76,7 @@ def test_a_watch_of_another_is_left_alone(tmp_path, web, serving):
         other.stop()
 
 
-def test_why_a_watch_ended_is_said(tmp_path):
+def test_why_a_watch_ended_is_said(tmp_path, capsys):
     (tmp_path / "data").write_text("in the way")
     config = tmp_path / "watch.yaml"
     config.write_text("streams: {cam: 'http://127.0.0.1:9/'}\nanomalies: [fire]\n")
@@ -84,6 +84,12 @@ def test_why_a_watch_ended_is_said(tmp_path):
     watcher.start()
     waited(lambda: not watcher.runs, within=60)
     assert watcher.message.startswith(f"cannot write: {tmp_path / 'data'}")
+    says = "import sys; sys.stderr.write('lavida: no such file: /a/geheim-17\\n'); sys.exit(2)"
+    watcher = Watcher([sys.executable, "-c", says], hide=lambda said: said.replace("geheim-17", "***"))
+    watcher.start()
+    waited(lambda: not watcher.runs, within=60)
+    assert watcher.message == "no such file: /a/***"
+    assert "geheim" not in capsys.readouterr().err
     watcher = Watcher([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"])
     watcher.start()
     waited(lambda: not watcher.runs, within=60)

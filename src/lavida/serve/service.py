@@ -62,7 +62,7 @@ class Service:
         if (path := settings.streams) is not None:
             self.config = WatchConfig(path, allowed=settings.allow_streams, most=limits.streams)
             command = watch_command(self.config.path, settings.data, model=settings.model, device=settings.device)
-            self.watcher = watcher or Watcher(command)
+            self.watcher = watcher or Watcher(command, hide=self.config.hide)
         self.looks = decoder(memory=limits.memory, within_s=limits.look_s)
         self.films = decoder(memory=limits.memory, within_s=limits.film_s)
         self._making: dict[Path, asyncio.Task[None]] = {}

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,10 +29,11 @@ class Watcher:
 
     Args:
         command: of a watch that ends when its stdin does.
+        hide: takes the secrets out of what it says.
     """
 
-    def __init__(self, command: Sequence[str]) -> None:
-        self._command, self._lock = list(command), threading.Lock()
+    def __init__(self, command: Sequence[str], *, hide: Callable[[str], str] = masked) -> None:
+        self._command, self._hide, self._lock = list(command), hide, threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._reader: threading.Thread | None = None
         self._said: deque[str] = deque(maxlen=LINES)
@@ -71,7 +72,7 @@ class Watcher:
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stderr is not None
         for line in process.stderr:
-            said = masked(line.decode("utf-8", "replace").strip()).removeprefix("lavida: ")
+            said = self._hide(line.decode("utf-8", "replace").strip()).removeprefix("lavida: ")
             if said:
                 self._said.append(said)
                 print_message(f"watch: {said}")

@@ -96,8 +96,15 @@ class Elsewhere:
         return f"http://127.0.0.1:{self.server.server_port}/{path}"
 
 
-@pytest.mark.parametrize("path", ["redirect", "list.m3u8"])
-@pytest.mark.parametrize("only_host", [True, False])
+@pytest.mark.parametrize(
+    ("path", "only_host"),
+    [
+        ("redirect", True),
+        ("redirect", False),
+        ("list.m3u8", True),
+        pytest.param("list.m3u8", False, marks=pytest.mark.slow),  # FFmpeg tries each piece again and again
+    ],
+)
 def test_an_address_that_may_not_leave_its_host_is_not_led_elsewhere(path, only_host):
     other = Elsewhere()
     address = parse(other.url(path), only_host=only_host)

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ def write_all(folder: Path) -> None:
     for kind in FORMATS:
         suffix = {"cvat": "xml", "csv": "csv", "vtt": "vtt"}.get(kind, "json")
         write_export(found, kind, folder / f"{kind}.{suffix}", labels=labels)
+    write_export(picture(found), "label-studio", folder / "label-studio-picture.json")
     (folder / "expected.json").write_text(json.dumps(expected(found, labels)))
 
 
@@ -90,6 +92,20 @@ def made() -> Detection:
         sampled_category_scores=rows,
         threshold=0.5,
         candidates=masks,
+    )
+
+
+def picture(found: Detection) -> Detection:
+    """The masks of all frames in one picture, each of which Label Studio gets as brush."""
+    return replace(
+        found,
+        info=replace(found.info, path=Path("street.png")),
+        times=found.times[:1],
+        sampled=found.sampled[:1],
+        sampled_scores=found.sampled_scores[1:2],
+        sampled_category_scores=found.sampled_category_scores[1:2],
+        candidates=[replace(mask, frame=0) for mask in found.masks],
+        masks=[],
     )
 
 

@@ -5,6 +5,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+from label_studio_sdk.converter.brush import decode_rle
 from label_studio_sdk.label_interface import LabelInterface
 from label_studio_sdk.label_interface.objects import AnnotationValue, PredictionValue
 
@@ -58,7 +59,19 @@ events = [(event["start_s"], event["end_s"], event["category"], None) for event 
 assert spans(prediction["result"]) == events, spans(prediction["result"])
 labels = [tuple(label.values()) for label in expected["labels"]]
 assert spans(annotation["result"]) == labels, spans(annotation["result"])
+
+(task,) = json.loads((folder / "label-studio-picture.json").read_text())
+config = LabelInterface(
+    f'<View><Image name="image" value="$image"/><BrushLabels name="brush" toName="image">{choices}</BrushLabels></View>'
+)
+(prediction,) = task["predictions"]
+PredictionValue(**{name: prediction[name] for name in ("model_version", "score", "result")})
+assert {region["from_name"] for region in prediction["result"]} <= {tag.name for tag in config.controls}
+for region, mask in zip(prediction["result"], expected["masks"], strict=True):
+    pixels = decode_rle(region["value"]["rle"]).reshape(height, width, 4)[:, :, 3]
+    assert ["".join("01"[value > 0] for value in row) for row in pixels.tolist()] == mask["rows"]
+    assert region["value"]["brushlabels"] == [mask["category"]]
 print(
-    f"label-studio-sdk {version('label-studio-sdk')}: {len(expected['masks'])} boxes, {len(events)} events, "
-    f"{len(labels)} labels"
+    f"label-studio-sdk {version('label-studio-sdk')}: {len(expected['masks'])} boxes and brush masks, "
+    f"{len(events)} events, {len(labels)} labels"
 )

@@ -1,7 +1,12 @@
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import av
 import pytest
 
 from lavida.errors import InputError
 from lavida.live.address import masked, parse, parse_all
+from live.web import Web
 
 
 @pytest.mark.parametrize(
@@ -62,3 +67,62 @@ def test_what_no_retry_mends_is_refused(text, said):
 
 def test_streams_have_names_of_their_own():
     assert list(parse_all(["rtsp://a/1", "rtsp://a/1", "http://b/"])) == ["a-1", "a-1-2", "b"]
+
+
+class Elsewhere:
+    """A server that leads to another one, and counts who comes there."""
+
+    def __init__(self) -> None:
+        self.came: list[str] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                outer.came.append(self.path)
+                target = f"http://127.0.0.1:{outer.server.server_port}/there.ts"
+                self.send_response(302 if self.path == "/redirect" else 200)
+                self.send_header("Location", target)
+                self.end_headers()
+                if self.path == "/list.m3u8":
+                    self.wfile.write(f"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{target}\n".encode())
+
+            def log_message(self, *args) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def url(self, path: str) -> str:
+        return f"http://127.0.0.1:{self.server.server_port}/{path}"
+
+
+@pytest.mark.parametrize(
+    ("path", "only_host"),
+    [
+        ("redirect", True),
+        ("redirect", False),
+        ("list.m3u8", True),
+        pytest.param("list.m3u8", False, marks=pytest.mark.slow),  # FFmpeg tries each piece again and again
+    ],
+)
+def test_an_address_that_may_not_leave_its_host_is_not_led_elsewhere(path, only_host):
+    other = Elsewhere()
+    address = parse(other.url(path), only_host=only_host)
+    try:
+        with pytest.raises((av.error.FFmpegError, ValueError)):
+            av.open(address.url, options=address.options, timeout=(5, 2))
+    finally:
+        other.server.shutdown()
+        other.server.server_close()
+    assert ("/there.ts" in other.came) != only_host  # without it, FFmpeg goes there
+    assert f"/{path}" in other.came
+
+
+def test_what_may_not_leave_its_host_is_read_as_any_other():
+    web = Web()
+    try:
+        address = parse(web.url("cam.mjpeg"), only_host=True)
+        with av.open(address.url, options=address.options, timeout=(5, 5)) as stream:
+            assert next(stream.decode(video=0)).width == 128
+    finally:
+        web.close()

@@ -71,11 +71,11 @@ def serving(tmp_path: Path, clip: Path) -> Iterator[Callable[..., Served]]:
     """Starts servers: `serving(tokens=True, folder=..., limits=...)`."""
     clients = []
 
-    def start(*, tokens: bool = False, decoder: type[Decoder] = Here, **settings) -> Served:
+    def start(*, tokens: bool = False, decoder: type[Decoder] = Here, watcher=None, **settings) -> Served:
         given = ServeSettings(data=tmp_path / "data", **settings)
         store = Store(given.data, database=given.database)
         known = (hashed(TOKEN),) if tokens else None
-        app = create_app(given, store, tokens=known, decoder=decoder)
+        app = create_app(given, store, tokens=known, decoder=decoder, watcher=watcher)
         client = TestClient(app, base_url=ADDRESS, raise_server_exceptions=False)
         client.__enter__()
         clients.append(client)

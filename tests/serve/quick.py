@@ -83,7 +83,7 @@ class QuickAnalyst:
             threshold=threshold,
             candidates=masks,
             source=opened,
-            run={"frames": len(times)},
+            run={"frames": len(times), "settings": {}},
         )
 
     def _scored(self, frames: list, anomalies: Sequence[str], info: SourceInfo) -> QuickClip:
@@ -113,7 +113,7 @@ def unhurried() -> QuickAnalyst:
     return QuickAnalyst(pause_s=0.1)
 
 
-def stand_in(model: str, device: str) -> QuickAnalyst:
+def stand_in(model: str, device: str, profile: object = None) -> QuickAnalyst:
     """Takes the place of `load_detector`."""
     return quick()
 

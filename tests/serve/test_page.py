@@ -17,6 +17,7 @@ from lavida.serve.app import create_app
 from lavida.serve.settings import ServeSettings
 from lavida.serve.store import Store
 from lavida.serve.tokens import hashed
+from lavida.serve.watcher import Watcher
 from lavida.serve.worker import Worker
 from serve.conftest import TOKEN, Here
 from serve.numbered import BRIGHT, MADE, NUMBER
@@ -47,15 +48,17 @@ class Site:
 
 
 @contextlib.contextmanager
-def site(data: Path, *, tokens: bool = False, pause_s: float = 0.0, folder: Path | None = None) -> Iterator[Site]:
+def site(
+    data: Path, *, tokens: bool = False, pause_s: float = 0.0, watcher: Watcher | None = None, **given
+) -> Iterator[Site]:
     """A server that listens, and a thread that works on its jobs."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     listening.listen()
-    settings, ended = ServeSettings(data=data, folder=folder), threading.Event()
+    settings, ended = ServeSettings(data=data, **given), threading.Event()
     store = Store(data)
     worker = Worker(store, data, QuickAnalyst(pause_s=pause_s))
-    app = create_app(settings, store, tokens=(hashed(TOKEN),) if tokens else None, decoder=Here)
+    app = create_app(settings, store, tokens=(hashed(TOKEN),) if tokens else None, decoder=Here, watcher=watcher)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
 
     def work() -> None:

@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lavida.cli.options import DeviceOption, ModelOption
+from lavida.cli.options import DeviceOption, ModelOption, ProfileOption
 from lavida.errors import InputError, reason, writing_to
 from lavida.terminal import print_message, print_result
+
+if TYPE_CHECKING:
+    from lavida.serve.settings import ServeSettings
 
 DATA = Path("lavida-serve")
 KEEP_ALIVE_S = 75  # longer than clients pause between two requests, one of which would meet a closed connection
@@ -33,8 +36,16 @@ def serve_pages(
     port: Annotated[int, typer.Option(help="Its port.", min=1, max=65535)] = 8000,
     data: Annotated[Path, typer.Option(help="Folder for videos, results and the queue.")] = DATA,
     folder: Annotated[Path | None, typer.Option(help="Videos below it can be chosen, too.")] = None,
+    streams: Annotated[
+        Path | None, typer.Option(help="Configuration of a lavida watch that the page may change and start.")
+    ] = None,
+    allow_streams: Annotated[
+        list[str] | None,
+        typer.Option("--allow-streams", help="Host of streams that the page may add: HOST or HOST:PORT; repeat."),
+    ] = None,
     token_file: TokenFile = None,
     database: Annotated[str | None, typer.Option(help="URL of a database instead of SQLite in --data.")] = None,
+    profile: ProfileOption = None,
     model: ModelOption = "nano",
     device: DeviceOption = "auto",
 ) -> None:
@@ -49,36 +60,56 @@ def serve_pages(
         raise InputError("FastAPI, uvicorn or python-multipart is missing: pip install 'lavida[serve]'") from error
     assert fastapi
     assert python_multipart
-    from lavida.files import locked
-    from lavida.serve.app import create_app
-    from lavida.serve.keeper import Keeper
-    from lavida.serve.places import PARTIAL
+    assert uvicorn
+    from lavida.live.profile import Profile
     from lavida.serve.settings import ServeSettings
-    from lavida.serve.store import Store
     from lavida.serve.tokens import read_tokens
-    from lavida.serve.worker import load_detector
 
     settings = ServeSettings(
-        data=data.resolve(), folder=folder, host=host, port=port, database=database, model=model, device=device
+        data=data.resolve(),
+        folder=folder,
+        host=host,
+        port=port,
+        database=database,
+        model=model,
+        device=device,
+        streams=streams,
+        allow_streams=tuple(allow_streams or ()),
+        profile=None if profile is None else Profile.load(profile),
     )
     tokens = None if token_file is None else read_tokens(token_file)
     if tokens is None and not settings.is_local:
         raise InputError(f"whoever reaches {host} could use it: give --token-file (lavida serve token makes one)")
     if folder is not None and not folder.is_dir():
         raise InputError(f"no such folder: {folder}; give one with videos")
+    _check_streams(streams, allow_streams or [])
     if model != "nano":
         from lavida.loading import model_folder
 
         model_folder(model)  # refused here rather than in the log of another process
-    partial_folder = settings.data / PARTIAL
+    _run(settings, tokens)
+
+
+def _run(settings: ServeSettings, tokens: tuple[str, ...] | None) -> None:
+    import uvicorn
+
+    from lavida.files import locked
+    from lavida.serve.app import create_app
+    from lavida.serve.keeper import Keeper
+    from lavida.serve.places import PARTIAL
+    from lavida.serve.store import Store
+    from lavida.serve.worker import load_detector
+
+    host, port, data = settings.host, settings.port, settings.data
+    partial_folder = data / PARTIAL
     with writing_to(data):
         partial_folder.mkdir(parents=True, exist_ok=True)
-    with _temporary_files_in(partial_folder), locked(settings.data / "serve.lock", wait=False) as alone:
+    with _temporary_files_in(partial_folder), locked(data / "serve.lock", wait=False) as alone:
         if not alone:
             raise InputError(f"another lavida serve works in {data}; stop it, or give another --data")
         listening = _listening(host, port)
-        store = Store(settings.data, database=database)
-        keeper = Keeper(settings, store, partial(load_detector, model, device))
+        store = Store(data, database=settings.database)
+        keeper = Keeper(settings, store, partial(load_detector, settings.model, settings.device, settings.profile))
         app = create_app(settings, store, tokens=tokens, keeper=keeper)
         logging.getLogger("lavida").addHandler(logging.StreamHandler())
         shown = f"[{host}]" if ":" in host else host
@@ -91,6 +122,18 @@ def serve_pages(
             server_header=False,
         )
         uvicorn.Server(config).run(sockets=[listening])
+
+
+def _check_streams(streams: Path | None, allowed: list[str]) -> None:
+    if streams is None:
+        if allowed:
+            raise InputError("--allow-streams belongs to --streams FILE: give that, too")
+        return
+    from lavida.serve.watchfile import WatchConfig
+
+    if not streams.parent.is_dir():
+        raise InputError(f"no such folder: {streams.parent}; --streams names a file in one")
+    WatchConfig(streams, allowed=allowed).entries()
 
 
 @contextmanager

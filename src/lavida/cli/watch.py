@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from lavida.live.scorer import DetectorScorer
 
 DATA = Path("lavida-live")
+PATIENCE_S = 20.0
 
 
 def watch(
@@ -48,6 +51,7 @@ def watch(
     check: Annotated[
         bool, typer.Option("--check", help="Only open each stream once; exit code 2 if one fails.")
     ] = False,
+    until_stdin_ends: Annotated[bool, typer.Option("--until-stdin-ends", hidden=True)] = False,
 ) -> int:
     """Watch streams and print scores, events and the streams' health as JSON lines."""
     from lavida.live.plan import Asked
@@ -57,10 +61,12 @@ def watch(
     if check:
         return _check(asked.addresses(given))
     plan = asked.plan(given)
+    if not plan:
+        raise InputError(f"every stream of {config} is stopped: leave out its active: false")
     with ExitStack() as stack:
         tellers = _tellers(metrics, stack)
         from lavida.live.reload import Reload
-        from lavida.live.watch import untaped
+        from lavida.live.watch import unlooked, untaped
         from lavida.live.watch import watch as watch_streams
         from lavida.live.watched import unseen
 
@@ -82,6 +88,8 @@ def watch(
             return changed
 
         with _stopped_by_signals() as stopped:
+            if until_stdin_ends:
+                _stop_with_stdin(stopped)
             watch_streams(
                 plan,
                 scorer,
@@ -89,6 +97,7 @@ def watch(
                 seen=unseen if keeping is None else keeping.seen,
                 earlier={} if keeping is None else keeping.start(plan),
                 tapes=untaped if keeping is None else keeping.tape,
+                look=unlooked if keeping is None else keeping.look,
                 replan=replan,
                 stopped=stopped,
             )
@@ -160,6 +169,20 @@ def _stopped_by_signals() -> Iterator[threading.Event]:
     finally:
         with suppress(ValueError, UnboundLocalError):
             signal.signal(signal.SIGTERM, before)
+
+
+def _stop_with_stdin(stopped: threading.Event) -> None:
+    """Stop when stdin ends: the process that started this one has closed it, or has died, however it did."""
+
+    def wait() -> None:
+        with suppress(OSError):
+            while os.read(0, 4096):  # not sys.stdin, whose lock would be missed at the end
+                pass
+        stopped.set()
+        time.sleep(PATIENCE_S)
+        os._exit(1)  # it hangs, and nobody is left to end it
+
+    threading.Thread(target=wait, name="lavida-stdin", daemon=True).start()
 
 
 def calibrate(

@@ -18,11 +18,13 @@ from pycocotools import mask as coco_rle
 
 from lavida.detection import Detection, Event, Mask, shortest
 from lavida.errors import unknown
+from lavida.export.brush import brush_tasks
 from lavida.export.labels import EventLabel, frames_of, label_of
 from lavida.export.voxel51 import write_fiftyone
 from lavida.files import atomic_file, atomic_folder
 from lavida.video.decode import open_source
 from lavida.video.excerpt import Excerpt
+from lavida.video.image_folder import picture_names
 
 FIFTYONE = "fiftyone"
 COCO_FILE, PICTURES = "coco.json", "images"
@@ -135,7 +137,11 @@ def label_studio(detection: Detection, labels: Labels) -> str:
     """Label Studio: one task with predictions, `videorectangle` of masks and `timelinelabels` of events.
 
     Labels are its annotation: what is none has other words ("false alarm: fire"), for an annotation is the truth.
+    Pictures are a task each, see `lavida.export.brush`.
     """
+    names = picture_names(detection.info.path)
+    if names is not None and len(names) == len(detection.times):
+        return json.dumps(brush_tasks(detection, labels, names), allow_nan=False, indent=1)
     info, frames = detection.info, len(detection.times)
     results: list[dict[str, Any]] = []
     for number, track in enumerate(_tracks(detection)):

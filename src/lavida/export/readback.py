@@ -20,8 +20,10 @@ import numpy as np
 
 from lavida.detection import Detection
 from lavida.errors import InputError, reason, unknown
+from lavida.export.brush import LABELS
 from lavida.export.formats import NONE_OF
 from lavida.export.labels import MUCH_THE_SAME, VERDICTS, EventLabel, share
+from lavida.video.image_folder import picture_names
 
 _CUE = re.compile(r"(?P<words>.*?)(?: \((?P<score>[01]\.\d+)\))?(?: \[(?P<verdict>true|false|missed)\])?", re.DOTALL)
 _TIMES = re.compile(r"((?:\d+:)?\d+:\d+\.\d+)\s+-->\s+((?:\d+:)?\d+:\d+\.\d+)")
@@ -156,6 +158,8 @@ def _stretch(first: int, stop: int, detection: Detection) -> dict[str, float]:
 def _label_studio(path: Path, detection: Detection) -> list[Said]:
     told = json.loads(path.read_text(encoding="utf-8"))
     tasks = told if isinstance(told, list) else [told]
+    if tasks and all("image" in task["data"] for task in tasks):
+        return _painted(tasks, path, detection)
     named = [task for task in tasks if str(task["data"].get("video", "")).endswith(detection.info.path.name)]
     chosen = named or tasks
     if len(chosen) != 1:
@@ -176,6 +180,30 @@ def _label_studio(path: Path, detection: Detection) -> list[Said]:
     if any(each.verdict for each in said):  # the regions that have been drawn beside them
         return [each if each.verdict else replace(each, verdict="missed") for each in said]
     return said
+
+
+def _painted(tasks: Sequence[dict[str, Any]], path: Path, detection: Detection) -> list[Said]:
+    """Of pictures: what has been marked in each, by brush or otherwise; else the labels that went out with them."""
+    names = picture_names(detection.info.path) or []
+    if len(names) != len(detection.times):
+        raise InputError(f"the pictures of the result are not those of {detection.info.path}: put them back")
+    marked, annotated = [], False
+    for task in tasks:
+        frames = [i for i, name in enumerate(names) if str(task["data"]["image"]).endswith(name)]
+        given = [each for each in task.get("annotations") or [] if not each.get("was_cancelled")]
+        if not frames or not given:
+            continue
+        annotated = True
+        # Label Studio puts something before the names of uploads: of two that fit the longer one is meant
+        frame = max(frames, key=lambda i: len(names[i]))
+        regions = (each["value"] | {"type": each["type"]} for each in given[-1]["result"])  # the latest one
+        marked += [(words, frame) for value in regions for words in value.get(value["type"]) or []]
+    if annotated:
+        return _runs(marked, detection)
+    carried = next((task["meta"][LABELS] for task in tasks if LABELS in (task.get("meta") or {})), None)
+    if carried is None:
+        raise InputError(f"no annotation in {path}: submit one in Label Studio, then export as JSON")
+    return [Said(**row) for row in carried]
 
 
 def _csv(path: Path, detection: Detection) -> list[Said]:

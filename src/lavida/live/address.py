@@ -13,7 +13,8 @@ from lavida.errors import InputError, unknown
 
 NETWORK = ("rtsp", "rtsps", "http", "https")
 CAMERA = "v4l2"
-_HIDDEN = "***"
+HIDDEN = "***"
+_SELF_CONTAINED = "mpegts,mpjpeg,mjpeg,jpeg_pipe,rtsp,sdp,rtp,flv,mov,matroska,h264,hevc"  # formats without addresses
 # everything up to the last "@": what follows a password that was not encoded is hidden rather than shown
 _LOGIN = re.compile(r"(?<=://)[^\s'\"]*@")
 _SECRET = re.compile(r"(?i)([?&;][\w.-]*(?:pass|pwd|token|key|secret|auth|sig|credential)[\w.-]*=)[^&;#\s'\"]*")
@@ -42,8 +43,12 @@ class Address:
     options: dict[str, str] = field(default_factory=dict, repr=False)
 
 
-def parse(text: str) -> Address:
+def parse(text: str, *, only_host: bool = False) -> Address:
     """The address that `text` stands for: a URL, `/dev/video0`, `v4l2:/dev/video0`, or the path of a file.
+
+    Args:
+        text: the address.
+        only_host: over HTTP, neither redirects nor playlists are followed.
 
     Raises:
         InputError: what no retry mends: no such file, an unknown scheme, a URL without a host.
@@ -70,6 +75,8 @@ def parse(text: str) -> Address:
     if not host:
         raise InputError(f"no host: {shown}; give one, for example rtsp://camera.local/stream")
     options = {"rtsp_transport": "tcp"} if scheme.startswith("rtsp") else {}  # over UDP, lost packets smear the picture
+    if only_host:
+        options |= {"format_whitelist": _SELF_CONTAINED} | ({} if scheme.startswith("rtsp") else {"max_redirects": "0"})
     name = "-".join([host, *filter(None, parts.path.split("/"))])
     return Address("network", text, shown, re.sub(r"[^\w.-]+", "-", name), options=options)
 
@@ -98,4 +105,4 @@ def parse_all(texts: Sequence[str]) -> dict[str, Address]:
 
 def masked(text: object) -> str:
     """Any text without the passwords in the addresses in it: logins, and what queries call a token, key or password."""
-    return _SECRET.sub(rf"\g<1>{_HIDDEN}", _LOGIN.sub(f"{_HIDDEN}@", str(text)))
+    return _SECRET.sub(rf"\g<1>{HIDDEN}", _LOGIN.sub(f"{HIDDEN}@", str(text)))

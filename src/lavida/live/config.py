@@ -18,6 +18,8 @@ class StreamEntry:
 
     Attributes:
         url: the address.
+        active: whether it is watched.
+        only_host: neither redirects nor playlists, which could lead to another host.
         anomalies: words for this stream instead of those for all.
         regions: polygons in which events count, x and y from 0 to 1; none: everywhere.
         ignore: polygons in which they do not.
@@ -25,6 +27,8 @@ class StreamEntry:
     """
 
     url: str = ""
+    active: bool = True
+    only_host: bool = False
     anomalies: list[str] | None = None
     threshold: float | None = setting(None, least=0, most=1)
     min_length_s: float | None = setting(None, least=0)
@@ -93,13 +97,24 @@ class WatchFile:
 
 def read_config(path: Path) -> WatchFile:
     """The settings in a file. Raises InputError for a file that cannot be read, or a setting that means nothing."""
+    return parse_config(read_text(path), path)
+
+
+def read_text(path: Path) -> str:
+    """What stands in the file. Raises InputError for one that cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"the configuration cannot be read: {path}; {reason(error)}; check its path") from error
+
+
+def parse_config(text: str, path: Path) -> WatchFile:
+    """The settings in the text of a file. Raises InputError, which names the file, for one that means nothing."""
     from omegaconf import OmegaConf
 
     try:
         # environment variables, so that no password has to stand in the file: ${oc.env:CAMERA_PASSWORD}
-        content: Any = OmegaConf.to_container(OmegaConf.create(path.read_text(encoding="utf-8")), resolve=True)
-    except OSError as error:
-        raise InputError(f"the configuration cannot be read: {path}; {reason(error)}; check its path") from error
+        content: Any = OmegaConf.to_container(OmegaConf.create(text), resolve=True)
     except Exception as error:  # of YAML; only its first line, as the others show what stands in the file
         raise InputError(f"broken configuration: {path}; {first_line(error)}; mend it") from error
     if not isinstance(content, dict):

@@ -15,6 +15,7 @@ from lavida.live.address import masked
 from lavida.live.clips import Cutter
 from lavida.live.config import WatchFile
 from lavida.live.courier import Courier, Receiver
+from lavida.live.latest import Latest
 from lavida.live.mqtt import Broker, Publisher
 from lavida.live.notify import Notified
 from lavida.live.plan import Plan
@@ -22,6 +23,7 @@ from lavida.live.records import Record
 from lavida.live.retention import sweep
 from lavida.live.session import Tape
 from lavida.live.store import Store
+from lavida.live.stream import LiveFrame
 from lavida.live.watched import Moment
 from lavida.live.webhook import Webhook
 
@@ -69,6 +71,8 @@ class Keeping:
                 courier = Courier(self.store.outbox, receiver)
                 courier.start()
                 stack.callback(courier.stop)
+            self._latest = Latest(folder)
+            stack.callback(self._latest.close)
             self._stop, self._thread = threading.Event(), threading.Thread(target=self._run, daemon=True)
             self._stack = stack.pop_all()
 
@@ -76,6 +80,7 @@ class Keeping:
         """Begin to tell of the streams of a plan; the events that were open at a kill and may go on, by stream."""
         lasting = [name for name, planned in plan.items() if planned.address.kind != "file"]
         open_events = self.store.left_open(lasting)
+        self._latest.start(plan)
         if self.publisher is not None:
             self.publisher.follow(plan, open_events)
             self.publisher.start()
@@ -84,6 +89,7 @@ class Keeping:
 
     def follow(self, plan: Plan) -> None:
         """Tell of the streams of another plan."""
+        self._latest.follow(plan)
         if self.publisher is not None:
             self.publisher.follow(plan)
 
@@ -93,8 +99,13 @@ class Keeping:
 
     def tell(self, record: Record) -> None:
         """Take a record that is printed."""
+        self._latest.tell(record)
         if self.publisher is not None:
             self.publisher.tell(record)
+
+    def look(self, stream: str, live: LiveFrame) -> None:
+        """Take the newest frame of a stream."""
+        self._latest.look(stream, live)
 
     def seen(self, record: Record, moment: Moment | None) -> None:
         """Keep an event; a full disk costs what would be kept, not the watch."""

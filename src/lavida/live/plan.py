@@ -98,14 +98,19 @@ class Asked:
         return WatchFile() if self.config is None else read_config(self.config)
 
     def addresses(self, given: WatchFile) -> dict[str, Address]:
-        """All streams by their names, without their settings. Raises InputError for what no retry mends."""
-        addresses = {name: parse(entry.url) for name, entry in given.streams.items()}
+        """All streams by their names, without their settings; none where all are stopped.
+
+        Raises:
+            InputError: for what no retry mends.
+        """
+        active = {name: entry for name, entry in given.streams.items() if entry.active}
+        addresses = {name: parse(entry.url, only_host=entry.only_host) for name, entry in active.items()}
         for name, address in parse_all(self.sources).items():
             free, number = name, 2
             while free in addresses:
                 free, number = f"{name}-{number}", number + 1
             addresses[free] = address
-        if not addresses:
+        if not addresses and not given.streams:
             raise InputError("no stream: give an address or a file, or streams in --config")
         return addresses
 

@@ -11,7 +11,7 @@ from lavida.live.records import Record, Tell
 from lavida.live.scheduler import Scheduler
 from lavida.live.scorer import Scorer
 from lavida.live.session import Tape
-from lavida.live.stream import Pace, Stream
+from lavida.live.stream import LiveFrame, Pace, Stream
 from lavida.live.watched import Seen, Watched, unseen
 
 PENDING_CLIPS = 2  # that may wait of each stream
@@ -21,10 +21,15 @@ TAKEN_OUT = "taken out of the configuration"
 
 
 Tapes = Callable[[str], Tape | None]
+Look = Callable[[str, LiveFrame], object]  # takes the newest frame of the stream of a name
 
 
 def untaped(stream: str) -> None:
     """No stream's packets are kept."""
+
+
+def unlooked(stream: str, live: LiveFrame) -> None:
+    """No stream is looked at."""
 
 
 class Watch:
@@ -36,6 +41,7 @@ class Watch:
         seen: takes every record of an event with the frame that changed it, after `tell`.
         earlier: by stream the records of events that were open when the process before this one was killed.
         tapes: what keeps the packets of the stream of a name, if anything does; not asked for files.
+        look: takes the newest frame of every clip that has been scored.
     """
 
     def __init__(
@@ -46,8 +52,9 @@ class Watch:
         seen: Seen = unseen,
         earlier: Mapping[str, Record] | None = None,
         tapes: Tapes = untaped,
+        look: Look = unlooked,
     ) -> None:
-        self._scorer, self._tell, self._seen, self._tapes = scorer, tell, seen, tapes
+        self._scorer, self._tell, self._seen, self._tapes, self._look = scorer, tell, seen, tapes, look
         self._earlier = dict(earlier or {})
         self._pace, self._bell = Pace(), threading.Condition()
         self._planned: dict[str, Planned] = {}
@@ -109,6 +116,7 @@ class Watch:
             images = [live.frame for live in frames]
             scores = self._scorer.score(images, settings.categories, size=size, floor=settings.floor)
             watched.add(frames, settings.applied(scores, size))
+            self._look(stream.name, frames[-1])
         for each in self._watched.values():
             each.look(now=time.monotonic())
 
@@ -132,6 +140,7 @@ def watch(
     seen: Seen = unseen,
     earlier: Mapping[str, Record] | None = None,
     tapes: Tapes = untaped,
+    look: Look = unlooked,
     replan: Callable[[], Plan | None] = lambda: None,
     stopped: threading.Event | None = None,
 ) -> None:
@@ -144,11 +153,12 @@ def watch(
         seen: takes every record of an event with the frame that changed it, after `tell`.
         earlier: see `Watch`.
         tapes: see `Watch`.
+        look: see `Watch`.
         replan: asked again and again for another plan; None: as before.
         stopped: may be set by another thread or a signal.
     """
     stopped = stopped or threading.Event()
-    watching = Watch(scorer, tell=tell, seen=seen, earlier=earlier, tapes=tapes)
+    watching = Watch(scorer, tell=tell, seen=seen, earlier=earlier, tapes=tapes, look=look)
     try:
         watching.follow(plan)
         while not stopped.is_set() and not watching.over:

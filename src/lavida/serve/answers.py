@@ -21,6 +21,8 @@ def _visible(text: str) -> str:
     return line
 
 
+Corner = Annotated[list[Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]], Field(min_length=2, max_length=2)]
+Polygon = Annotated[list[Corner], Field(min_length=3, max_length=200)]  # x, y as shares of width and height
 Words = Annotated[str, Field(min_length=1, max_length=500), AfterValidator(_visible)]
 
 
@@ -239,12 +241,94 @@ class StreamEvent(BaseModel):
     picture: str | None
 
 
+class StreamEntry(BaseModel):
+    """A stream as it stands in the configuration; `url` without passwords; null: that of the file, or the default."""
+
+    url: str
+    active: bool
+    words: list[str]
+    threshold: float | None
+    regions: list[Polygon]
+    ignore: list[Polygon]
+
+
+class StreamNow(BaseModel):
+    """A stream: what is looked for, how it is, and its entry in the configuration, if the server may change that.
+
+    `state` is that of `lavida watch`, `stopped` or `not watched`; `score` the newest one; `rate` frames
+    analysed a second; `dropped` and `thinned` frames left out; `held_back` events; `..._at` seconds since 1970;
+    `events` how many it has had.
+    """
+
+    name: str
+    words: list[str]
+    threshold: float | None
+    regions: list[Polygon]
+    ignore: list[Polygon]
+    state: str
+    message: str
+    score: float | None = None
+    rate: float | None = None
+    share: float | None = None
+    dropped: int = 0
+    thinned: int = 0
+    held_back: int = 0
+    health_at: float | None = None
+    picture_at: float | None = None
+    events: int = 0
+    entry: StreamEntry | None = None
+
+
+class WatchAnswer(BaseModel):
+    """The watch: its configuration's name, null where the server has none; whether it was started by this server.
+
+    `allowed`: hosts of addresses that may be set; `fault`: why the configuration cannot be read.
+    """
+
+    file: str | None
+    state: Literal["running", "starting", "none"]
+    ours: bool
+    message: str
+    allowed: list[str]
+    fault: str | None
+
+
 class StreamsAnswer(BaseModel):
     """How many events each stream has had, how many are going on, and the newest ones, the latest first."""
 
+    watch: WatchAnswer
+    now: list[StreamNow]
     streams: dict[str, int]
     going_on: int
     events: list[StreamEvent]
+
+
+class StreamScores(BaseModel):
+    """Scores of one stream; `times` in seconds since 1970, `category_scores` in the order of its words now."""
+
+    times: list[float]
+    scores: list[float]
+    category_scores: list[list[float | None]]
+
+
+class NewScores(BaseModel):
+    """The scores from behind `after` on. Ask again with `after` set to `next`; if that is smaller, begin with 0."""
+
+    next: int
+    streams: dict[str, StreamScores]
+
+
+class StreamAsked(BaseModel):
+    """What a stream is to be; what is left out stays as it is, null is what the file says for all."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+    active: bool | None = None
+    words: Annotated[list[Words], Field(min_length=1, max_length=50), AfterValidator(_each_once)] | None = None
+    threshold: Share | None = None
+    regions: Annotated[list[Polygon], Field(max_length=50)] | None = None
+    ignore: Annotated[list[Polygon], Field(max_length=50)] | None = None
 
 
 class Session(BaseModel):

@@ -21,6 +21,7 @@ from lavida.serve.keeper import Keeper
 from lavida.serve.service import Service
 from lavida.serve.settings import ServeSettings
 from lavida.serve.store import Store
+from lavida.serve.watcher import Watcher
 
 STATIC = Path(__file__).parent / "static"
 YEAR_S = 365 * 24 * 3600
@@ -34,6 +35,7 @@ def create_app(
     tokens: tuple[str, ...] | None = None,
     keeper: Keeper | None = None,
     decoder: type[Decoder] = Decoder,
+    watcher: Watcher | None = None,
 ) -> FastAPI:
     """The application of a server; it ends its processes when it is shut down.
 
@@ -43,8 +45,9 @@ def create_app(
         tokens: hashes of tokens; None: none is needed.
         keeper: of the worker; None: jobs are worked on elsewhere.
         decoder: makes what decodes.
+        watcher: starts the watch; None: as a process of `lavida watch`.
     """
-    service = Service(settings, store, keeper=keeper, decoder=decoder)
+    service = Service(settings, store, keeper=keeper, decoder=decoder, watcher=watcher)
     door = Door(tokens, tries=settings.limits.wrong_tokens)
 
     @asynccontextmanager
@@ -70,7 +73,7 @@ def create_app(
     add_faults(app)
     app.include_router(jobs.routes(service))
     app.include_router(results.routes(service))
-    app.include_router(streams.routes(settings.data))
+    app.include_router(streams.routes(service))
     _add_pages(app, service, door)
     app.add_middleware(Guard, settings=settings, door=door)
     _say_tokens(app, needed=tokens is not None)

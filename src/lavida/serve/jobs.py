@@ -146,6 +146,8 @@ async def _of_known(service: Service, body: bytes) -> Job:
 async def _queued(service: Service, asked: Asked, *, id: str, path: Path, name: str, uploaded: bool) -> Job:
     if not path.is_file():
         raise InputError(f"the video is gone: {name}; upload it again")
+    if service.settings.profile is not None:
+        service.settings.profile.chosen(asked.anomalies)
     seen = await service.looks.ask(films.look, str(path), name, service.settings.limits)
     job = Job(
         id=id,

@@ -24,6 +24,8 @@ from lavida.serve.keeper import Keeper
 from lavida.serve.places import job_folder, result_folder, used
 from lavida.serve.settings import ServeSettings
 from lavida.serve.store import Job, Store
+from lavida.serve.watcher import Watcher, watch_command
+from lavida.serve.watchfile import WatchConfig
 
 REMEMBERED = 6  # results
 SOON_S, LATER_S = 10, 60  # when to try again
@@ -38,13 +40,29 @@ class Service:
         store: its jobs.
         keeper: of the worker; None: jobs are worked on elsewhere.
         decoder: makes what decodes.
+        watcher: starts the watch; None: as a process of `lavida watch`.
+
+    Attributes:
+        config: of the watch; None where the page may not change it, and `watcher` is None then, too.
     """
 
     def __init__(
-        self, settings: ServeSettings, store: Store, *, keeper: Keeper | None, decoder: type[Decoder] = Decoder
+        self,
+        settings: ServeSettings,
+        store: Store,
+        *,
+        keeper: Keeper | None,
+        decoder: type[Decoder] = Decoder,
+        watcher: Watcher | None = None,
     ) -> None:
         self.settings, self.store, self.keeper = settings, store, keeper
         limits = settings.limits
+        self.config: WatchConfig | None = None
+        self.watcher: Watcher | None = None
+        if (path := settings.streams) is not None:
+            self.config = WatchConfig(path, allowed=settings.allow_streams, most=limits.streams)
+            command = watch_command(self.config.path, settings.data, model=settings.model, device=settings.device)
+            self.watcher = watcher or Watcher(command, hide=self.config.hide)
         self.looks = decoder(memory=limits.memory, within_s=limits.look_s)
         self.films = decoder(memory=limits.memory, within_s=limits.film_s)
         self._making: dict[Path, asyncio.Task[None]] = {}
@@ -217,6 +235,8 @@ class Service:
 
     def close(self) -> None:
         """End the processes."""
+        if self.watcher is not None:
+            self.watcher.stop()
         for part in (self.looks, self.films):
             part.close()
         if self.keeper is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from lavida.live.profile import Profile
+
 GIGABYTE = 2**30
 
 
@@ -28,6 +30,7 @@ class Limits:
         silent_s: without news from a job that is worked on.
         tries: starts of a job that never ends, before it is given up.
         labels: verdicts of one job.
+        streams: that the page may have watched.
         wrong_tokens: in a minute from one address, before it has to wait.
         requests: in a minute with one token, before it has to wait.
         new_jobs: of those.
@@ -48,6 +51,7 @@ class Limits:
     silent_s: float = 300.0
     tries: int = 3
     labels: int = 10_000
+    streams: int = 64
     wrong_tokens: int = 10
     requests: int = 3000
     new_jobs: int = 120
@@ -65,6 +69,9 @@ class ServeSettings:
         database: SQLAlchemy's URL; None: SQLite in `data`.
         model: what `lavida.load` takes.
         device: what `lavida.load` takes.
+        streams: the configuration of the watch, which the page may change; None: it may not.
+        allow_streams: hosts, or hosts with a port, of stream addresses that may be set there.
+        profile: of `lavida calibrate`, for all jobs; None: scores as the model gives them.
         limits: see `Limits`.
     """
 
@@ -75,6 +82,9 @@ class ServeSettings:
     database: str | None = None
     model: str = "nano"
     device: str = "auto"
+    streams: Path | None = None
+    allow_streams: tuple[str, ...] = ()
+    profile: Profile | None = None
     limits: Limits = Limits()
 
     @property

@@ -20,6 +20,7 @@ from lavida.serve.store import Job, Scores, Store
 
 if TYPE_CHECKING:
     from lavida.detection import Detection, Mask
+    from lavida.live.profile import Profile
 
 POLL_S = 0.15  # of the queue, when it is empty
 log = logging.getLogger(__name__)
@@ -62,14 +63,18 @@ class Analyst(Protocol):
 Load = Callable[[], Analyst]
 
 
-def load_detector(model: str, device: str) -> Analyst:
-    """The detector, warmed up, so that the first job is not late."""
+def load_detector(model: str, device: str, profile: Profile | None = None) -> Analyst:
+    """The detector, warmed up, so that the first job is not late; with a profile, its scores are those of that."""
     from lavida.live.scorer import DetectorScorer
     from lavida.loading import load
 
     detector = load(model, device=device)
     DetectorScorer(detector).warm_up(("person",))
-    return detector
+    if profile is None:
+        return detector
+    from lavida.serve.profiled import ProfiledAnalyst
+
+    return ProfiledAnalyst(detector, profile)
 
 
 class _Dropped(Exception):

@@ -133,6 +133,21 @@ class PictureFile(Pictures):
         super().__init__(path, path.stem, list(pages(path)), fps=fps, paced=True)
 
 
+def picture_names(path: Path) -> list[str] | None:
+    """The names of the files of a folder of pictures, in the order of its frames, or that of a single picture.
+
+    Returns:
+        None where it is neither, or frames are pages of a file.
+    """
+    if not path.is_dir():
+        return [path.name] if path.suffix.lower() in IMAGE_SUFFIXES else None
+    try:
+        files, _ = _image_files(path)
+    except InputError:
+        return None
+    return [file.name for file in files]
+
+
 def _image_files(folder: Path) -> tuple[list[Path], Counter[str]]:
     """The pictures in natural order, and what else is there, by kind."""
     files: list[Path] = []

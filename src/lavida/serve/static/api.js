@@ -48,3 +48,9 @@ export function make(tag, fields = {}, ...children) {
   node.append(...children);
   return node;
 }
+
+// a text that is read aloud only when it has changed
+export function say(id, text) {
+  const place = document.getElementById(id);
+  if (place.textContent !== text) place.textContent = text;
+}

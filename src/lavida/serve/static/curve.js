@@ -6,12 +6,12 @@ export const colour = (index) => PALETTE[index % PALETTE.length];
 const MARGIN = { left: 34, right: 10, top: 8, bottom: 20 };
 const STEPS = [0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600];
 
+const seconds = (time, step) => (step >= 60 ? `${Math.round(time / 60)} min` : `${+time.toFixed(1)} s`);
+
 export class Curve {
-  // chosen: called with the place of a sample among times
-  constructor(canvas, { chosen, said }) {
-    this.canvas = canvas;
-    this.said = said;
-    this.chosen = chosen;
+  // chosen: called with the place of a sample among times; label: of a time on the axis; gap: seconds without a line
+  constructor(canvas, { chosen, said, label = seconds }) {
+    Object.assign(this, { canvas, said, chosen, label, gap: Infinity });
     this.clear();
     new ResizeObserver(() => this.draw()).observe(canvas);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.draw());
@@ -25,7 +25,7 @@ export class Curve {
 
   clear() {
     Object.assign(this, { times: [], scores: [], rows: [], names: [], events: [], others: [] });
-    Object.assign(this, { threshold: 0.5, length: 0, now: null, place: 0 });
+    Object.assign(this, { threshold: 0.5, begin: 0, length: 0, now: null, place: 0 });
   }
 
   nearest(time) {
@@ -61,11 +61,13 @@ export class Curve {
   }
 
   get end() { return Math.max(this.length, this.times.at(-1) ?? 0, 0.001); }
-  x(time) { return MARGIN.left + (time / this.end) * (this.width - MARGIN.left - MARGIN.right); }
+  get share() { return (this.width - MARGIN.left - MARGIN.right) / (this.end - this.begin); }
+  x(time) { return MARGIN.left + (time - this.begin) * this.share; }
   y(score) { return this.height - MARGIN.bottom - score * (this.height - MARGIN.top - MARGIN.bottom); }
-  timeAt(x) { return ((x - MARGIN.left) / (this.width - MARGIN.left - MARGIN.right)) * this.end; }
+  timeAt(x) { return this.begin + (x - MARGIN.left) / this.share; }
 
-  draw() {
+  // quiet: without a word for those who hear it
+  draw({ quiet = false } = {}) {
     const { canvas } = this, ratio = devicePixelRatio || 1;
     this.width = canvas.clientWidth;
     this.height = canvas.clientHeight;
@@ -82,7 +84,7 @@ export class Curve {
     pen.globalAlpha = 1;
     for (let k = count - 1; k >= 0 && count > 1; k--) this.line(pen, this.times, this.rows.map((row) => row[k]), colour(k), 1.8);
     canvas.dataset.points = this.times.length;
-    this.speak();
+    if (!quiet) this.speak();
   }
 
   axes(pen, variable) {
@@ -102,11 +104,11 @@ export class Curve {
       pen.fillText(level.toFixed(1), MARGIN.left - 6, this.y(level));
     }
     const most = Math.max(2, this.width / 75);
-    const step = STEPS.find((each) => this.end / each <= most) ?? this.end / 4;
+    const length = this.end - this.begin, step = STEPS.find((each) => length / each <= most) ?? length / 4;
     pen.textAlign = "center";
-    for (let time = 0; time <= this.end + 1e-9; time += step) {
-      const label = step >= 60 ? `${Math.round(time / 60)} min` : `${+time.toFixed(1)} s`;
-      if (this.x(time) < this.width - 16 || time === 0) pen.fillText(label, Math.max(this.x(time), MARGIN.left), bottom + 11);
+    for (let time = Math.ceil(this.begin / step) * step; time <= this.end + 1e-9; time += step) {
+      const label = this.label(time, step), x = Math.max(this.x(time), MARGIN.left);
+      if (x + pen.measureText(label).width / 2 <= this.width) pen.fillText(label, x, bottom + 11);
     }
     pen.strokeStyle = variable("--focus");
     pen.setLineDash([2, 3]);
@@ -131,9 +133,12 @@ export class Curve {
     pen.setLineDash(dashes);
     pen.lineJoin = "round";
     pen.beginPath();
-    let column = -1, high = 0, low = 1;  // of more samples than pixels the highest and the lowest are drawn
+    let column = -1, high = 0, low = 1, before = null;  // of more samples than pixels the highest and the lowest are drawn
     times.forEach((time, i) => {
       const x = this.x(time), here = Math.round(x);
+      if (values[i] === null || time < this.begin) return;  // a word that was not asked for then
+      if (before !== null && time - before > this.gap) pen.moveTo(x, this.y(values[i]));
+      before = time;
       if (here !== column) [column, high, low] = [here, values[i], values[i]];
       else if (values[i] <= high && values[i] >= low) return;
       [high, low] = [Math.max(high, values[i]), Math.min(low, values[i])];
@@ -148,6 +153,7 @@ export class Curve {
   // for those who hear it: the moment, and the score there
   speak() {
     const { canvas } = this, time = this.now ?? this.times[this.place] ?? 0;
+    canvas.setAttribute("aria-valuemin", this.begin.toFixed(2));
     canvas.setAttribute("aria-valuemax", this.end.toFixed(2));
     canvas.setAttribute("aria-valuenow", time.toFixed(2));
     canvas.setAttribute("aria-valuetext", this.times.length ? this.said(this.nearest(time)) : "no score yet");

@@ -4,13 +4,14 @@ import { ask, clock, make, onSignIn, upload, words } from "./api.js";
 import { Curve, colour } from "./curve.js";
 import { Found } from "./found.js";
 import { Stage } from "./stage.js";
-import { follow } from "./streams.js";
+import { key } from "./stream.js";
+import { Streams } from "./streams.js";
 
 const LOOK_MS = 400, LIST_MS = 1500, FOUND_MS = 2000;
 const $ = (id) => document.getElementById(id);
 const STATES = { queued: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled" };
 
-let jobs = [], shown = null, chosenFile = null, next = 0, frames = [], askedVideo = false, told = null, asked = 0, refreshed = 0;
+let streams = null, jobs = [], shown = null, chosenFile = null, next = 0, frames = [], askedVideo = false, told = null, asked = 0, refreshed = 0;
 
 const curve = new Curve($("curve"), {
   chosen: (place) => stage.jump(frames[place], curve.times[place]),
@@ -162,6 +163,7 @@ function filled(item, job) {
 // the job that is shown
 
 function show(job) {
+  streams.close();
   shown = job;
   [next, frames, askedVideo, told, asked, refreshed] = [0, [], false, null, 0, 0];
   history.replaceState(null, "", `#${job.id}`);
@@ -180,16 +182,6 @@ function show(job) {
   for (const item of $("jobs").children) item.firstChild.setAttribute("aria-current", String(item.dataset.id === job.id));
   curve.draw();
   look();
-}
-
-function key(name, stroke) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 13 5");
-  svg.setAttribute("aria-hidden", "true");
-  const line = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  for (const [attribute, value] of [["d", "M0 2.5h13"], ["stroke", stroke], ["stroke-width", "3"]]) line.setAttribute(attribute, value);
-  svg.append(line);
-  return make("li", {}, svg, name);
 }
 
 let looking = null;
@@ -265,11 +257,17 @@ function tell(job, changed) {
 }
 
 function gone() {
+  leave();
+  $("empty").hidden = false;
+  history.replaceState(null, "", location.pathname);
+}
+
+// something else is shown
+function leave() {
   shown = null;
   stage.close();
   $("shown").hidden = true;
-  $("empty").hidden = false;
-  history.replaceState(null, "", location.pathname);
+  $("empty").hidden = true;
   list().catch(() => {});
 }
 
@@ -333,15 +331,15 @@ async function health() {
 async function begin() {
   health();
   await list();
+  streams = new Streams({ opened: () => { leave(); if (isNarrow()) $("job").scrollIntoView(); } });
   const folder = await ask("/api/folder");
   $("folder").hidden = !folder.open;
   $("source").append(...folder.videos.map((video) => make("option", { value: video.path, textContent: video.path })));
   const linked = jobs.find((job) => job.id === location.hash.slice(1));
-  if (linked) show(linked);
+  if (linked) show(linked); else streams.linked();
   if (linked && isNarrow()) $("job").scrollIntoView();
   const again = () => list().catch(() => {}).finally(() => setTimeout(again, LIST_MS));
   setTimeout(again, LIST_MS);
-  follow();
 }
 
 begin().catch((error) => { $("new-fault").textContent = error.message; });

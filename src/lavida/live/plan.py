@@ -26,6 +26,7 @@ class WatchSettings:
         profile: what `lavida calibrate` has learnt; None: scores as the model gives them.
         regions: where events count.
         schedule: when events are told.
+        blur: words whose masks no picture shows.
         update_s: how often an event that goes on is told of.
         health_s: how often a stream tells how it is, beside every change.
     """
@@ -35,6 +36,7 @@ class WatchSettings:
     profile: Profile | None = None
     regions: Regions = field(default_factory=Regions)
     schedule: Schedule = field(default_factory=Schedule)
+    blur: tuple[str, ...] = ()
     update_s: float = 5.0
     health_s: float = 10.0
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
+from lavida.detection import Mask
 from lavida.live.plan import Plan, Planned
 from lavida.live.records import Record, Tell
 from lavida.live.scheduler import Scheduler
 from lavida.live.scorer import Scorer
 from lavida.live.session import Tape
-from lavida.live.stream import Pace, Stream
+from lavida.live.stream import LiveFrame, Pace, Stream
 from lavida.live.watched import Seen, Watched, unseen
 
 PENDING_CLIPS = 2  # that may wait of each stream
@@ -87,10 +88,16 @@ class Watch:
             tape=None if planned.address.kind == "file" else self._tapes(name),
         )
         earlier = self._earlier.pop(name, None)
-        watched = Watched(stream, planned.settings, tell=self._tell, seen=self._seen, earlier=earlier)
+        watched = Watched(
+            stream, planned.settings, tell=self._tell, seen=self._seen, blurred=self._blurred, earlier=earlier
+        )
         self._watched[name] = watched
         watched.health(now=time.monotonic())
         stream.start()
+
+    def _blurred(self, live: LiveFrame, words: Sequence[str]) -> Sequence[Mask]:
+        """All masks of these words, however low they score: asked alone, they change no score of an event."""
+        return self._scorer.score([live.frame], words, size=live.size, floor=0.0).masks[0]
 
     def _leave(self, name: str) -> None:
         watched = self._watched.pop(name)

@@ -35,6 +35,7 @@ class BrightScorer:
     def __init__(self, *, clip_length: int = 4, takes_s: float = 0.0, motion: bool = False) -> None:
         self.clip_length, self.takes_s, self.motion = clip_length, takes_s, motion
         self.clips: list[list[int]] = []
+        self.asked: list[tuple[str, ...]] = []
 
     def analysed_size(self, width: int, height: int) -> tuple[int, int]:
         return 32, 32
@@ -44,6 +45,7 @@ class BrightScorer:
     ) -> ClipScores:
         time.sleep(self.takes_s)
         self.clips.append([frame.index for frame in frames])
+        self.asked.append(tuple(categories))
         scores = np.array([frame.image.mean() / 255 for frame in frames if frame.image is not None], np.float32)
         per_category = np.stack([scores, *[scores / 2] * (len(categories) - 1)], axis=1)
         pixels = np.zeros(size, bool)

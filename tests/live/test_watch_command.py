@@ -187,7 +187,7 @@ def test_a_full_disk_costs_what_would_be_kept_and_is_said_once(tmp_path, monkeyp
     from lavida.live import pictures
     from lavida.live.config import WatchFile
     from lavida.live.keeping import Keeping
-    from live.test_store import moment, record
+    from live.test_store import moment, record, until
 
     said = []
     keeping = Keeping(tmp_path, WatchFile(), say=said.append)
@@ -199,9 +199,11 @@ def test_a_full_disk_costs_what_would_be_kept_and_is_said_once(tmp_path, monkeyp
         patch.setattr(pictures.cv2, "imencode", full)
         for number in range(3):
             keeping.seen(record("start", event=f"e{number}"), moment())
+        until(lambda: len(keeping.store.events()) == 3 and said)
     assert len(said) == 1
     assert "not all of event e0 of gate is kept: the disk is full" in said[0]
     keeping.seen(record("start", event="e3"), moment())
+    until(lambda: len(said) == 2)
     assert said[1:] == ["events are kept again"]
     assert [event["snapshot"] for event in keeping.store.events()] == [None, None, None, "snapshots/e3.jpg"]
     keeping.close()

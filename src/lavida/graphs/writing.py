@@ -15,7 +15,7 @@ from torch import nn
 
 from lavida import __version__
 from lavida.checkpoints.pretrained import TEXT_TOKENIZER, TOKENIZER, LavidaModel
-from lavida.errors import InputError, first_line
+from lavida.errors import InputError, first_line, not_installed
 from lavida.files import fingerprint
 from lavida.graphs.parts import DecoderGraph, LanguageGraph, TextGraph, VisionGraph
 from lavida.model.compression import reference_count
@@ -78,7 +78,7 @@ def export_model(model: LavidaModel, source: Path, out: Path, *, half: bool = Fa
 def check_installed() -> None:
     """Raises InputError without the package that PyTorch's exporter needs."""
     if find_spec("onnx") is None:
-        raise InputError("an export needs onnx, which is not installed: pip install 'lavida[export]'")
+        raise not_installed("onnx", "an export needs it")
 
 
 def exportable_family(model: LavidaModel) -> Qwen2VL:

@@ -76,6 +76,8 @@ class Keeping:
         """Begin to tell of the streams of a plan; the events that were open at a kill and may go on, by stream."""
         lasting = [name for name, planned in plan.items() if planned.address.kind != "file"]
         open_events = self.store.left_open(lasting)
+        if self.cutter is not None:
+            self.cutter.follow(plan)
         if self.publisher is not None:
             self.publisher.follow(plan, open_events)
             self.publisher.start()
@@ -84,6 +86,8 @@ class Keeping:
 
     def follow(self, plan: Plan) -> None:
         """Tell of the streams of another plan."""
+        if self.cutter is not None:
+            self.cutter.follow(plan)
         if self.publisher is not None:
             self.publisher.follow(plan)
 

@@ -93,13 +93,13 @@ def pixelated(image: np.ndarray, masks: Sequence[Mask]) -> np.ndarray:
     height, width = image.shape[:2]
     side = max(LEAST_BLOCK, -(-min(height, width) // BLOCKS))
     # the edge of a mask is not sure to half a block
-    area = cv2.dilate(area.astype(np.uint8), np.ones((side + 1, side + 1), np.uint8)) > 0
+    grown = cv2.dilate(area.astype(np.uint8), np.ones((side + 1, side + 1), np.uint8))
     rows, columns = -(-height // side), -(-width // side)
     around = ((0, rows * side - height), (0, columns * side - width))
     blocks = np.pad(image, (*around, (0, 0)), mode="edge").reshape(rows, side, columns, side, 3)
-    hidden = np.pad(area, around).reshape(rows, side, columns, side).any((1, 3))  # [rows, columns]
+    hidden = np.pad(grown, around).reshape(rows, side, columns, side).any((1, 3))  # [rows, columns]
     means = np.broadcast_to(blocks.mean((1, 3), keepdims=True), blocks.shape)
-    shown = np.where(hidden[:, None, :, None, None], means.round().astype(np.uint8), blocks)
+    shown = np.where(hidden[:, np.newaxis, :, np.newaxis, np.newaxis], means.round().astype(np.uint8), blocks)
     return shown.reshape(rows * side, columns * side, 3)[:height, :width]
 
 

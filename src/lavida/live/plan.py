@@ -147,8 +147,9 @@ class Asked:
                 cool_down_s=cool_down_s or 0.0,
             ),
             profile=learnt,
-            regions=Regions.of(entry.regions, entry.ignore),
+            regions=Regions.of(entry.regions, entry.ignore, beside=self.config),
             schedule=Schedule(tuple(given.schedule if entry.schedule is None else entry.schedule)),
+            blur=check_categories(blur) if (blur := given.blur if entry.blur is None else entry.blur) else (),
             update_s=given.update_s,
             health_s=given.health_s,
         )

@@ -1,4 +1,4 @@
-"""Events kept in a thread of its own: pictures are coded and the disk is written there, so that no score waits for it."""
+"""Events kept in a thread of its own, which codes pictures and writes the disk: no score waits for it."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from lavida.detection import Mask
 from lavida.live.plan import Plan, Planned
@@ -26,6 +27,27 @@ Tapes = Callable[[str], Tape | None]
 
 def untaped(stream: str) -> None:
     """No stream's packets are kept."""
+
+
+class Watching(Protocol):
+    """Watches streams step by step, in this process or in others."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing comes any more of any stream."""
+        ...
+
+    def follow(self, plan: Plan) -> None:
+        """Watch what the plan says from now on; streams that it does not change notice nothing."""
+        ...
+
+    def step(self) -> None:
+        """Tell what there is to tell, or return soon."""
+        ...
+
+    def finish(self) -> None:
+        """Stop all streams and close what goes on."""
+        ...
 
 
 class Watch:
@@ -58,11 +80,17 @@ class Watch:
 
     @property
     def over(self) -> bool:
-        """Whether nothing comes any more of any stream."""
-        return all(each.stream.over for each in self._watched.values())
+        """See `Watching`."""
+        return len(self.ended) == len(self._watched)
 
-    def follow(self, plan: Plan) -> None:
-        """Watch what the plan says from now on; streams that it does not change notice nothing."""
+    @property
+    def ended(self) -> frozenset[str]:
+        """The streams of which nothing comes any more."""
+        return frozenset(name for name, each in self._watched.items() if each.stream.over)
+
+    def follow(self, plan: Plan, earlier: Mapping[str, Record] | None = None) -> None:
+        """See `Watching`; `earlier` adds to that of the start, for streams that are new."""
+        self._earlier |= earlier or {}
         for name in [name for name in self._watched if name not in plan]:
             self._leave(name)
         for name, planned in plan.items():
@@ -142,20 +170,27 @@ def watch(
     replan: Callable[[], Plan | None] = lambda: None,
     stopped: threading.Event | None = None,
 ) -> None:
-    """Watch streams until all of them are over, as files are, or until `stopped` is set.
+    """Watch streams in this process; see `Watch` and `go_on`."""
+    watching = Watch(scorer, tell=tell, seen=seen, earlier=earlier, tapes=tapes)
+    go_on(watching, plan, replan=replan, stopped=stopped)
+
+
+def go_on(
+    watching: Watching,
+    plan: Plan,
+    *,
+    replan: Callable[[], Plan | None] = lambda: None,
+    stopped: threading.Event | None = None,
+) -> None:
+    """Watch until all streams are over, as files are, or until `stopped` is set. All records are told in this thread.
 
     Args:
+        watching: what watches.
         plan: the streams by their names.
-        scorer: one for all.
-        tell: takes every record, in this thread.
-        seen: takes every record of an event with the frame that changed it, after `tell`.
-        earlier: see `Watch`.
-        tapes: see `Watch`.
         replan: asked again and again for another plan; None: as before.
         stopped: may be set by another thread or a signal.
     """
     stopped = stopped or threading.Event()
-    watching = Watch(scorer, tell=tell, seen=seen, earlier=earlier, tapes=tapes)
     try:
         watching.follow(plan)
         while not stopped.is_set() and not watching.over:

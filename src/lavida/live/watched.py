@@ -16,7 +16,7 @@ from lavida.live.pictures import Pictured, coded, shows
 from lavida.live.plan import WatchSettings
 from lavida.live.records import Record, Tell, clock_time, seconds_of
 from lavida.live.scorer import ClipScores
-from lavida.live.stream import LiveFrame, Stream
+from lavida.live.stream import Counts, LiveFrame, Stream
 
 USUAL_STEP_S = 0.2  # how long the last frame before an outage is thought to have lasted, at most
 LONGEST_ABSENCE_S = 60.0  # an event that was open at a kill longer ago is another one, even if it is still there
@@ -274,21 +274,25 @@ class Watched:
             return
         rate = (self._analysed - self._rate_from) / passed if self._health_at else 0.0
         self._health_told, self._health_at, self._rate_from = known, now, self._analysed
-        self._tell(
-            {
-                "type": "health",
-                "stream": stream.name,
-                "source": stream.address.shown,
-                "state": known[0],
-                "message": known[1],
-                "frames": counts.frames,
-                "analysed": self._analysed,
-                "thinned": counts.thinned,
-                "dropped": counts.dropped,
-                "sessions": counts.sessions,
-                "rate": round(rate, 2),
-                "share": round(stream.pace.share, 3),
-                "held_back": self.cutter.held_back,
-                "wall": clock_time(time.time()),
-            }
-        )
+        record = health_record(stream.name, stream.address.shown, known[0], known[1], counts, share=stream.pace.share)
+        self._tell(record | {"analysed": self._analysed, "rate": round(rate, 2), "held_back": self.cutter.held_back})
+
+
+def health_record(name: str, source: str, state: str, message: str, counts: Counts, *, share: float = 1.0) -> Record:
+    """How a stream is, nothing of which has been analysed."""
+    return {
+        "type": "health",
+        "stream": name,
+        "source": source,
+        "state": state,
+        "message": message,
+        "frames": counts.frames,
+        "analysed": 0,
+        "thinned": counts.thinned,
+        "dropped": counts.dropped,
+        "sessions": counts.sessions,
+        "rate": 0.0,
+        "share": round(share, 3),
+        "held_back": 0,
+        "wall": clock_time(time.time()),
+    }

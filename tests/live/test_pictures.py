@@ -83,7 +83,7 @@ def test_words_to_blur_are_asked_for_pictures_only_and_give_no_events(tmp_path):
     blurred = moments[0][1].blurred
     assert [mask.category for mask in blurred] == ["person"]
     assert moments[1][1] is None
-    assert scorer.asked.count(("person",)) == 1
+    assert scorer.asked[("person",)] == 1
     assert {name for each in seen.records if is_score(each) for name in each["scores"]} == {"fire", "smoke"}
 
 
@@ -125,6 +125,20 @@ def test_where_too_many_pictures_wait_the_next_are_dropped_and_their_events_are_
     storing.close(patience_s=10)
     assert [event for event, _ in kept] == [f"e{number}" for number in range(count)]
     assert [picture is None for _, picture in kept] == [False] * MOST_PICTURES + [True] * 5
+
+
+def test_what_a_disk_has_not_taken_at_the_end_is_said():
+    free, said = threading.Event(), []
+    storing = Storing(lambda told, picture: free.wait(60), say=said.append)
+    storing.start()
+    for number in range(3):
+        storing.put(record(id=f"e{number}"), None)
+    storing.close(patience_s=0.1)
+    free.set()
+    (line,) = said
+    assert line.split(maxsplit=1) in (
+        [count, "records of events are not kept: the disk was too slow to take them at the end"] for count in "23"
+    )
 
 
 def test_what_waits_is_bounded_and_starts_and_ends_are_never_left_out():

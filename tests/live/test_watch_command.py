@@ -83,6 +83,8 @@ def test_what_no_retry_mends_is_one_line_at_the_start(arguments, said, street, c
         ("streams: {'a b': x}", "'a b' is no name"),
         ("update_s: -1", "update_s: -1; choose 0 or more"),
         ("anomalies: fire", "anomalies: give a list"),
+        ("blur: person", "blur: give a list"),
+        ("clips: {unblurred: 1}", "clips.unblurred: 1; choose true or false"),
         ("[1]", "broken configuration"),
     ],
 )
@@ -160,6 +162,7 @@ def test_the_configuration_in_the_documentation_is_one(tmp_path, monkeypatch):
     assert plan["yard"].settings.events.threshold == 0.6
     assert len(plan["yard"].settings.regions.only) == len(plan["yard"].settings.regions.ignore) == 1
     assert len(plan["gate"].settings.schedule.lines) == 2
+    assert (plan["gate"].settings.blur, plan["yard"].settings.blur) == ((), ("person",))
     assert given.clips is not None and (given.clips.longest_s, given.keep.days, given.alerts_per_hour) == (120, 30, 6)
 
 

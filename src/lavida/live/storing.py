@@ -48,6 +48,8 @@ class Storing:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(patience_s)
+        if left := len(self._waiting):
+            self._say(f"{left} records of events are not kept: the disk was too slow to take them at the end")
 
     def _run(self) -> None:
         while not (self._stop.is_set() and not len(self._waiting)):

@@ -43,6 +43,7 @@ def of(stream: str, wanted):
     return lambda record: record["stream"] == stream and wanted(record)
 
 
+@pytest.mark.slow
 def test_files_over_two_workers_give_the_events_of_one_process(tmp_path):
     paths = [clip(tmp_path / f"{name}.mp4", LEVELS) for name in ("a", "b", "c")]
     records, pictures = [], {}
@@ -62,6 +63,7 @@ def test_files_over_two_workers_give_the_events_of_one_process(tmp_path):
     assert {record["worker"] for record in of_type(records, "health")} == {None, 1, 2}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hangs", [False, True])
 def test_the_streams_of_a_dead_or_silent_worker_move_and_come_back_to_an_even_number(cameras, hangs, monkeypatch):
     monkeypatch.setattr(room, "SILENT_S", 1.0)
@@ -90,6 +92,7 @@ def test_the_streams_of_a_dead_or_silent_worker_move_and_come_back_to_an_even_nu
     assert sorted(last.values()) == [2, 3, 4]
 
 
+@pytest.mark.slow
 def test_a_file_whose_worker_dies_is_played_anew_and_its_event_is_closed(tmp_path):
     staff = Staff(1)
     with Watching(str(clip(tmp_path / "fire.mp4", [250] * 75)), work=staff.watch) as seen:
@@ -102,6 +105,7 @@ def test_a_file_whose_worker_dies_is_played_anew_and_its_event_is_closed(tmp_pat
     assert len(ends) == 2 and ends[1]["id"] != start["id"] and ends[1]["end_s"] == pytest.approx(3.0)
 
 
+@pytest.mark.slow
 def test_streams_come_and_go_over_workers(cameras):
     plan, staff = planned(*(camera.url for camera in cameras)), Staff(2)
     first, second, third = plan
@@ -134,6 +138,7 @@ class Failing(BrightScorer):
         return super().score(*given, **named)
 
 
+@pytest.mark.slow
 def test_a_worker_that_fails_is_replaced_and_that_is_said(cameras):
     with Watching(cameras[0].url, work=Staff(1, Failing).watch) as seen:
         lost = seen.until(lambda record: "failed" in record.get("message", ""), within=20)

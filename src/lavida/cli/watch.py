@@ -138,8 +138,8 @@ def _spread(
     name, device, runtime = model
     start, gpu = for_workers(name, device=device, runtime=runtime, words=_words(plan))
     _say_loading(model, plan)
-    asked = {"address": address, "workers": workers, "streams": len(plan), "gpu": gpu}
-    with spread(start, tell=tell, **asked, **_kept(keeping, plan)) as watching:
+    kept = _kept(keeping, plan)
+    with spread(start, address=address, workers=workers, streams=len(plan), gpu=gpu, tell=tell, **kept) as watching:
         yield watching
 
 

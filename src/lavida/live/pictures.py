@@ -97,7 +97,7 @@ def pixelated(image: np.ndarray, masks: Sequence[Mask]) -> np.ndarray:
     rows, columns = -(-height // side), -(-width // side)
     around = ((0, rows * side - height), (0, columns * side - width))
     blocks = np.pad(image, (*around, (0, 0)), mode="edge").reshape(rows, side, columns, side, 3)
-    hidden = np.pad(grown, around).reshape(rows, side, columns, side).any((1, 3))  # [rows, columns]
+    hidden = np.pad(grown, around).reshape(rows, side, columns, side).max((1, 3)) > 0  # [rows, columns]
     means = np.broadcast_to(blocks.mean((1, 3), keepdims=True), blocks.shape)
     shown = np.where(hidden[:, np.newaxis, :, np.newaxis, np.newaxis], means.round().astype(np.uint8), blocks)
     return shown.reshape(rows * side, columns * side, 3)[:height, :width]

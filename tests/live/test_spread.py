@@ -1,19 +1,24 @@
 """Streams spread over Ray actors, one of which is killed."""
 
 import itertools
+import json
 import os
 import signal
+import sqlite3
 import time
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import cv2
 import pytest
 
+from lavida.cli.app import run
 from lavida.live.spread import spread
 from lavida.live.watch import go_on
 from live.ray_scorer import StartBright
 from live.sending import Camera
+from live.streams import clip
 from live.watching import Watching, is_phase, is_score, planned
 
 pytest.importorskip("ray")
@@ -25,6 +30,26 @@ def spread_over(plan, *, scorer, tell, stopped, replan, start, seen):
     asked = {"address": "local", "workers": 2, "streams": len(plan), "gpu": False}
     with spread(start, tell=tell, seen=seen, **asked) as watching:
         go_on(watching, plan, replan=replan, stopped=stopped)
+
+
+def test_the_command_prints_records_alone_and_keeps_what_workers_see(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    )
+    monkeypatch.setattr("lavida.live.spread.for_workers", lambda *model, **asked: (StartBright(str(tmp_path)), False))
+    config, data = tmp_path / "watch.yaml", tmp_path / "data"
+    config.write_text("anomalies: [fire]\nclips: {}\n")
+    street = clip(tmp_path / "street.mp4", [20] * 25 + [250] * 25 + [20] * 25)
+    asked = ["watch", str(street), "--config", str(config), "--data", str(data), "--ray", "local", "--workers", "1"]
+    assert run(asked) == 0
+    captured = capsys.readouterr()
+    records = [json.loads(line) for line in captured.out.splitlines()]
+    assert [record["phase"] for record in records if record["type"] == "event"] == ["start", "end"]
+    assert {record["worker"] for record in records if record["type"] == "health"} == {None, 1}
+    assert "no clips are made with --ray" in captured.err
+    event = json.loads(sqlite3.connect(data / "lavida.sqlite").execute("SELECT record FROM events").fetchone()[0])
+    assert event == next(record for record in records if record.get("phase") == "end")
+    assert cv2.imread(str(data / "snapshots" / f"{event['id']}.jpg")).mean() > 200
 
 
 def of(stream: str, wanted):

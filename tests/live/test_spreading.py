@@ -119,6 +119,16 @@ def test_streams_come_and_go_over_workers(cameras):
     assert max(sessions) == 1  # it notices nothing
 
 
+def test_streams_that_wait_for_a_worker_say_so_again_and_again(tmp_path):
+    staff = Staff(1)
+    hire = staff.hire
+    staff.hire = lambda: (actor := hire()).hung.set() or actor  # the cluster has no room
+    path = str(clip(tmp_path / "a.mp4", [20] * 5))
+    with Watching(plan=planned(path, health_s=0.1), work=staff.watch) as seen:
+        seen.until(lambda _: len(seen.records) >= 4, within=10)
+    assert {(each["state"], each["message"]) for each in seen.records} == {("starting", "waits for a worker")}
+
+
 class Broken:
     def __call__(self):
         raise InputError("no such model")

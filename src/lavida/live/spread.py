@@ -152,6 +152,7 @@ class Spread:
         self._ended: set[str] = set()  # of workers that have died since
         self._open: dict[str, Record] = {}  # the newest record of the event that goes on, by stream
         self._health: dict[str, Record] = {}
+        self._said_at: dict[str, float] = {}  # by streams of which none but this process tells
         self._hired = self._died_starting = 0
         self._first_ready: float | None = None
         self._start_at, self._wait_s = 0.0, FIRST_WAIT_S
@@ -202,6 +203,10 @@ class Spread:
             if worker.ready and time.monotonic() - worker.since > SILENT_S:
                 self._lose(worker, f"has not answered for {SILENT_S:g} s")
         self._give_out()
+        for name, planned in self._plan.items():
+            waits = name not in self._home and name not in self._ended
+            if waits and time.monotonic() - self._said_at.get(name, 0.0) > planned.settings.health_s:
+                self._say(name, planned.address.shown, self._health[name]["state"], "waits for a worker")
 
     def finish(self) -> None:
         """See `Watching`."""
@@ -302,7 +307,7 @@ class Spread:
         known = self._health.get(name) or health_record(name, shown, state, message, Counts())
         now = health_record(name, shown, state, message, Counts())
         fresh = {key: now[key] for key in ("source", "state", "message", "rate", "wall")}
-        self._health[name] = known | fresh | {"worker": None}
+        self._health[name], self._said_at[name] = known | fresh | {"worker": None}, time.monotonic()
         self._tell(self._health[name])
 
     def _give_out(self) -> None:

@@ -127,6 +127,26 @@ def test_where_too_many_pictures_wait_the_next_are_dropped_and_their_events_are_
     assert [picture is None for _, picture in kept] == [False] * MOST_PICTURES + [True] * 5
 
 
+def test_whatever_goes_wrong_with_one_event_is_said_and_the_next_is_kept():
+    kept, said = [], []
+
+    def keep(told, picture):
+        if told["id"] == "bad":
+            raise RuntimeError("a library says so")
+        kept.append(told["id"])
+
+    storing = Storing(keep, say=said.append)
+    storing.start()
+    for event in ("bad", "good"):
+        storing.put(record(id=event), None)
+    storing.close(patience_s=10)
+    assert kept == ["good"]
+    assert said == [
+        "not all of event bad of gate is kept: a library says so; scores go on",
+        "events are kept again",
+    ]
+
+
 def test_what_a_disk_has_not_taken_at_the_end_is_said():
     free, said = threading.Event(), []
     storing = Storing(lambda told, picture: free.wait(60), say=said.append)

@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from lavida.errors import InputError
+from lavida.errors import reason
+from lavida.live.address import masked
 from lavida.live.handover import Handover
 from lavida.live.pictures import Pictured
 from lavida.live.records import Record
@@ -19,7 +20,7 @@ class Storing:
     """The thread, and what waits for it.
 
     Args:
-        keep: keeps one record; raises InputError where not all of it can be kept.
+        keep: keeps one record; raises an error where not all of it can be kept.
         say: takes a line for people.
     """
 
@@ -59,10 +60,10 @@ class Storing:
     def _keep_one(self, record: Record, moment: Pictured | None) -> None:
         try:
             self._keep(record, moment)
-        except InputError as error:
+        except Exception as error:  # of the disk, or of whatever codes and writes: the next event may fare better
             if self._again(self._fault_said):
-                self._fault_said = time.monotonic()
-                self._say(f"not all of event {record['id']} of {record['stream']} is kept: {error}; scores go on")
+                self._fault_said, said = time.monotonic(), masked(reason(error))
+                self._say(f"not all of event {record['id']} of {record['stream']} is kept: {said}; scores go on")
             return
         if self._fault_said is not None:
             self._fault_said = None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import pickle
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from lavida.errors import reason
 from lavida.live.handover import MOST_RECORDS, Handover
 from lavida.live.pictures import Pictured
 from lavida.live.plan import Plan
@@ -19,6 +21,7 @@ from lavida.live.watched import unseen
 ANSWER_S = 0.25  # an answer comes so soon, though there may be nothing in it
 ALONE_S = 60.0  # nobody has asked for so long: the streams are watched by others
 LEAVE_S = 5.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class Worker:
 
     def _answer(self, timeout_s: float) -> Told:
         stands, records = self._stands, self._told.take(MOST_RECORDS, timeout_s=timeout_s)
-        return Told(*stands, [(record, None if seen is None else seen.jpegs(record)) for record, seen in records])
+        return Told(*stands, [(record, _pictures(record, seen)) for record, seen in records])
 
     def _run(self, scorer: Scorer) -> None:
         watching = Watch(scorer, tell=self._tell, seen=self._seen if self._pictures else unseen)
@@ -118,3 +121,11 @@ class Worker:
 
     def _seen(self, record: Record, moment: Pictured | None) -> None:
         self._told.put(record, moment)
+
+
+def _pictures(record: Record, seen: Pictured | None) -> Mapping[str, bytes] | None:
+    try:
+        return None if seen is None else seen.jpegs(record)
+    except OSError as error:  # it cannot be coded, which is no reason to lose the record
+        _log.warning("picture of event %s: %s", record["id"], reason(error))
+        return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lavida.errors import InputError
+from lavida.errors import needed
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -12,11 +12,7 @@ if TYPE_CHECKING:
 
 def import_sqlalchemy(*, extra: str) -> Any:
     """The module. Raises InputError, with the extra of lavida that brings it, where it is not installed."""
-    try:
-        import sqlalchemy
-    except ImportError as error:
-        raise InputError(f"SQLAlchemy is not installed: pip install 'lavida[{extra}]'") from error
-    return sqlalchemy
+    return needed("sqlalchemy", extra=extra)
 
 
 def settle_sqlite(engine: Engine, *, synchronous: str, busy_ms: int) -> None:

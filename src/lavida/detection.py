@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pycocotools import mask as coco_rle
 
-from lavida.errors import InputError
+from lavida.errors import InputError, needed
 from lavida.events import MERGE_GAP_S as MERGE_GAP_S
 from lavida.events import Event as Event
 from lavida.events import EventSettings, ScoredFrame, cut
@@ -241,10 +241,7 @@ class Detection:
             >>> type(found.to_supervision(2)).__name__  # needs the package supervision
             'Detections'
         """
-        try:
-            import supervision
-        except ImportError as error:
-            raise InputError("supervision is not installed: pip install supervision") from error
+        supervision = needed("supervision")
         if not 0 <= frame < len(self.times):
             raise InputError(f"no frame {frame}: {self.info.path} has frames 0 to {len(self.times) - 1}")
         analysed = int(self.sampled[max(int(np.searchsorted(self.sampled, frame, side="right")) - 1, 0)])

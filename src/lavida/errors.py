@@ -3,15 +3,35 @@
 import errno
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-# Which extra of this package brings what, beside the core. PyTorch first from where its builds without CUDA are.
+# What brings what the core does without: an extra of this package, or the package itself. PyTorch first from where its
+# builds without CUDA are.
 _TORCH = "pip install torch==2.13.0, then pip install 'lavida[torch]'"
-_EXTRAS = {
+_BROUGHT_BY = {
     **dict.fromkeys(("torch", "transformers", "accelerate", "peft", "safetensors", "huggingface_hub"), _TORCH),
     **dict.fromkeys(("sklearn", "scipy", "jinja2"), "pip install 'lavida[eval]'"),
+    "ray": "pip install 'lavida[scan]'",
+    "sqlalchemy": "pip install 'lavida[live]'",
+    "prometheus_client": "pip install 'lavida[live]'",
+    "paho": "pip install 'lavida[mqtt]'",
+    "apprise": "pip install 'lavida[notify]'",
+    "onnx": "pip install 'lavida[export]'",
+    "deepspeed": "pip install deepspeed, or use configs/accelerate/fsdp.yaml",
+    **{package: f"pip install {package}" for package in ("fiftyone", "onnxruntime", "openvino", "supervision")},
+}
+_CALLED = {
+    "apprise": "Apprise",
+    "deepspeed": "DeepSpeed",
+    "fiftyone": "FiftyOne",
+    "paho": "paho-mqtt",
+    "prometheus_client": "prometheus-client",
+    "ray": "Ray",
+    "sqlalchemy": "SQLAlchemy",
 }
 
 
@@ -53,18 +73,36 @@ def disk_error(error: OSError, place: str | Path) -> InputError:
     return InputError(f"cannot write: {place} ({reason(error)}); choose a place that can be written")
 
 
-def need(package: str, why: str) -> None:
-    """Raises InputError with what to install if a package that the core does without is not there."""
+def not_installed(package: str, why: str = "", *, extra: str | None = None) -> InputError:
+    """The error for a package that is not there, with what brings it.
+
+    Args:
+        package: as it is imported.
+        why: it is needed, if that does not go without saying.
+        extra: of this package, where several bring it.
+    """
+    how = _BROUGHT_BY[package] if extra is None else f"pip install 'lavida[{extra}]'"
+    return InputError(f"{why}{', and ' if why else ''}{_CALLED.get(package, package)} is not installed: {how}")
+
+
+def need(package: str, why: str = "") -> None:
+    """Raises `not_installed` if a package that the core does without is not there."""
     if find_spec(package) is None:
-        raise InputError(f"{why}, and {package} is not installed: {_EXTRAS[package]}")
+        raise not_installed(package, why)
+
+
+def needed(module: str, *, extra: str | None = None) -> Any:
+    """A module that the core does without, imported. Raises `not_installed`; see there for `extra`."""
+    try:
+        return import_module(module)
+    except ImportError as error:
+        raise not_installed(module.partition(".")[0], extra=extra) from error
 
 
 def missing_package(error: ModuleNotFoundError) -> InputError | None:
-    """What to install for an import that failed; None: no extra brings it."""
+    """What to install for an import that failed; None: nothing that is known brings it."""
     package = (error.name or "").partition(".")[0]
-    return (
-        InputError(f"this needs {package}, which is not installed: {_EXTRAS[package]}") if package in _EXTRAS else None
-    )
+    return not_installed(package) if package in _BROUGHT_BY else None
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from functools import cache, cached_property
 from types import ModuleType
 from typing import Any, TypeVar
 
-from lavida.errors import InputError, one_line, reason
+from lavida.errors import InputError, needed, one_line, reason
 
 TRIES = 3  # of an item whose worker dies
 WORKER_BYTES = 2 * 2**30  # what a worker with the embedded model needs, generously
@@ -122,15 +122,15 @@ def _run_on_ray(
 ) -> Generator[tuple[Any, Any]]:
     if not items:
         return
-    ray = _import_ray()
+    ray = import_ray()
     with ExitStack() as session:
         # Ray's threads print what happens to workers on stdout, which belongs to the results
         session.enter_context(redirect_stdout(sys.stderr))
-        session.enter_context(_connected(ray, address))
+        session.enter_context(connected(ray, address))
         count, share = plan(ray, workers=workers, gpu=gpu)
         # Ray starts a dead worker again and gives it its item again
         kind = ray.remote(**share, max_restarts=-1, max_task_retries=TRIES - 1)(_Actor)
-        actors = [kind.remote(_dumps(start_worker)) for _ in range(min(count, len(items)))]
+        actors = [kind.remote(dumps(start_worker)) for _ in range(min(count, len(items)))]
         for actor in actors:
             session.callback(ray.kill, actor)
         for index, answer in _answers(ray, items, actors):
@@ -147,7 +147,7 @@ def _answers(ray: ModuleType, items: Sequence[Any], actors: Sequence[Any]) -> It
         actor, index = running.pop(done)
         answer = _answer(ray, done, begun=index is not None)
         if (following := next(waiting, None)) is not None:
-            running[actor.work.remote(_dumps(items[following]))] = actor, following
+            running[actor.work.remote(dumps(items[following]))] = actor, following
         if index is not None:
             yield index, answer
         del answer
@@ -167,27 +167,24 @@ def _answer(ray: ModuleType, done: Any, *, begun: bool) -> Any:
         return Failure(f"its worker died {TRIES} times while working on it; try it alone")
 
 
-def _dumps(value: Any) -> bytes:
+def dumps(value: Any) -> bytes:
+    """Pickled so that processes on other machines can read it."""
     from ray import cloudpickle  # takes what is defined in a script or a notebook, too
 
     return cloudpickle.dumps(value)
 
 
-def _import_ray() -> ModuleType:
+def import_ray() -> ModuleType:
+    """The module. Raises InputError where it is not installed."""
     # footage is nobody's business: no usage report unless asked for
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # else lines about actors that ended
-    try:
-        import ray
-    except ImportError as error:
-        raise InputError(
-            f"Ray is needed for several workers and is not installed ({error}): pip install 'lavida[scan]'"
-        ) from error
+    ray: ModuleType = needed("ray")
     return ray
 
 
 @contextmanager
-def _connected(ray: ModuleType, address: str) -> Iterator[None]:
+def connected(ray: ModuleType, address: str) -> Iterator[None]:
     """A session with the cluster, or the one that this process already has."""
     if ray.is_initialized():
         yield
@@ -198,7 +195,7 @@ def _connected(ray: ModuleType, address: str) -> Iterator[None]:
         settings |= {"include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
     try:
         ray.init(**settings)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # Ray raises plain ones, too, as where a busy machine takes longer than 30 s
         ray.shutdown()
         raise InputError(
             f"no Ray at {address}: {reason(error)}; start a cluster with 'ray start', or give --ray local"

@@ -23,13 +23,17 @@ from rich.progress import (
 from lavida.errors import disk_error, one_line
 
 
-def print_result(text: str) -> None:
+def print_result(text: str, *, to: TextIO | None = None) -> None:
     """Print on stdout at once. A reader that has gone (`| head -1`) does not stop the work.
+
+    Args:
+        text: without the last line break.
+        to: what was stdout before something else was put in its place.
 
     Raises:
         InputError: stdout cannot be written, for example because it goes to a file on a full disk.
     """
-    _to_stdout(text + "\n")
+    _to_stdout(text + "\n", to or sys.stdout)
 
 
 def print_message(message: str) -> None:
@@ -97,19 +101,19 @@ def said_deprecations() -> Iterator[None]:
 
 def settle_stdout() -> None:
     """Write out what other printers left in the buffer, so that nothing fails while the interpreter ends."""
-    _to_stdout("")
+    _to_stdout("", sys.stdout)
 
 
-def _to_stdout(text: str) -> None:
-    if sys.stdout is None:  # closed by whoever started us
+def _to_stdout(text: str, stdout: TextIO | None) -> None:
+    if stdout is None:  # closed by whoever started us
         return
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        stdout.write(text)
+        stdout.flush()
     except BrokenPipeError:
-        _drop(sys.stdout)
+        _drop(stdout)
     except OSError as error:
-        _drop(sys.stdout)
+        _drop(stdout)
         raise disk_error(error, "stdout") from error
 
 

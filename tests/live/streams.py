@@ -1,6 +1,7 @@
 """Videos whose scores the tests know, and a scorer that answers at once."""
 
 import time
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -35,6 +36,7 @@ class BrightScorer:
     def __init__(self, *, clip_length: int = 4, takes_s: float = 0.0, motion: bool = False) -> None:
         self.clip_length, self.takes_s, self.motion = clip_length, takes_s, motion
         self.clips: list[list[int]] = []
+        self.asked = Counter[tuple[str, ...]]()  # clips by their words
 
     def analysed_size(self, width: int, height: int) -> tuple[int, int]:
         return 32, 32
@@ -44,6 +46,7 @@ class BrightScorer:
     ) -> ClipScores:
         time.sleep(self.takes_s)
         self.clips.append([frame.index for frame in frames])
+        self.asked[tuple(categories)] += 1
         scores = np.array([frame.image.mean() / 255 for frame in frames if frame.image is not None], np.float32)
         per_category = np.stack([scores, *[scores / 2] * (len(categories) - 1)], axis=1)
         pixels = np.zeros(size, bool)

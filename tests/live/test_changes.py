@@ -5,7 +5,9 @@ import time
 from dataclasses import replace
 from datetime import UTC, datetime
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from lavida.errors import InputError
 from lavida.events import EventSettings
@@ -112,6 +114,31 @@ def test_outside_the_schedule_scores_are_told_and_no_events(tmp_path):
             seen.until(is_state("ended"), within=20)
         assert len([record for record in seen.records if is_score(record)]) > 5
         assert len([record for record in seen.records if is_phase("end")(record)]) == events
+
+
+def test_a_picture_of_a_region_lies_beside_the_file_and_is_looked_at_like_it(tmp_path, monkeypatch):
+    video, said = clip(tmp_path / "a.mp4", [20] * 5), []
+    folder = tmp_path / "settings"
+    folder.mkdir()
+    config, picture = folder / "watch.yaml", folder / "yard.png"
+    config.write_text(f"anomalies: [fire]\nstreams: {{gate: {{url: {video}, regions: yard.png}}}}\n")
+    asked = Asked(config=config)
+    with pytest.raises(InputError, match="regions: the picture cannot be read: .*settings/yard.png"):
+        asked.plan(asked.read())
+    pixels = np.zeros((4, 8), np.uint8)
+    pixels[:, :4] = 255
+    Image.fromarray(pixels).save(picture)
+    given = asked.read()
+    before = asked.plan(given)["gate"].settings.regions.area((8, 16))
+    reload = Reload(asked, given, say=said.append)
+    monkeypatch.setattr("lavida.live.reload.EVERY_S", 0.0)
+    assert reload() is None
+    Image.fromarray(255 - pixels).save(picture)
+    after = reload()["gate"].settings.regions.area((8, 16))
+    assert (after != before).all()
+    picture.write_text("no picture")
+    assert reload() is None
+    assert "the change is not taken: regions: the picture cannot be read" in said[-1]
 
 
 def test_a_changed_file_acts_within_five_seconds_and_a_broken_one_changes_nothing(camera, tmp_path):

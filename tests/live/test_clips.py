@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from lavida.live.config import Clips, Keep
 from lavida.live.records import clock_time
 from lavida.live.ring import Ring
 from live.sending import Camera
-from live.watching import Watching, is_phase, is_score
+from live.watching import Watching, is_phase, is_score, planned
 from live.web import Web
 
 pytest.importorskip("sqlalchemy")
@@ -115,6 +116,24 @@ def test_a_stream_that_changed_its_size_gives_a_clip_of_what_came_before(tmp_pat
     store.keep(record("end", end_s=8.0, start_wall=clock_time(begun + 2), end_wall=clock_time(begun + 8)), None)
     cutter.work(now=begun + 60)
     assert decoded(tmp_path / "clips" / "a1.mp4")[1] == {(64, 48)}
+
+
+@pytest.mark.parametrize("unblurred", [False, True])
+def test_of_a_stream_that_is_blurred_there_are_clips_only_if_that_is_said(tmp_path, clock, unblurred):
+    clips = replace(SHORT, unblurred=unblurred)
+    store, begun = Store(tmp_path, clips=clips), clock[0]
+    fed(Cutter(store, clips).ring("gate"), film(tmp_path / "film.mp4", 14), clock)
+    cutter = Cutter(store, clips)  # after a restart, with the ring of the process before
+    ((_, other),) = planned(str(tmp_path / "film.mp4"), blur=("person",)).items()
+    cutter.follow({"gate": other})
+    store.keep(record("end", start_wall=clock_time(begun + 5), end_wall=clock_time(begun + 8)), None)
+    fed(cutter.ring("gate"), tmp_path / "film.mp4", clock)
+    cutter.work(now=clock[0] + 60)
+    assert store.events()[0]["clip"] == ("clips/a1.mp4" if unblurred else None)
+    assert bool(list((tmp_path / "ring" / "gate").iterdir())) == unblurred
+    cutter.follow({"gate": replace(other, settings=replace(other.settings, blur=()))})
+    fed(cutter.ring("gate"), tmp_path / "film.mp4", clock)
+    assert list((tmp_path / "ring" / "gate").iterdir())  # held again
 
 
 def test_a_disk_that_cannot_be_written_costs_the_ring_only(tmp_path, clock, caplog):

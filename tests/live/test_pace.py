@@ -4,11 +4,14 @@ import itertools
 import threading
 
 import numpy as np
+import pytest
 
 from lavida.live.address import Address
 from lavida.live.behind import Behind
 from lavida.live.clock import LiveClock
+from lavida.live.sampling import LiveSampling
 from lavida.live.stream import Pace, Stream
+from lavida.video.sampling import FrameSampling
 from lavida.video.source import Frame
 
 
@@ -83,6 +86,35 @@ def test_a_lower_share_leaves_out_frames_evenly():
     assert len(taken) == 50
     assert {after - before for before, after in itertools.pairwise(taken)} == {4}
     assert stream.counts.thinned == 50
+
+
+@pytest.mark.parametrize("fps", [25, 10, 15, 30])
+@pytest.mark.parametrize("late_s", [0.0, 0.003, 0.02])
+def test_a_camera_without_time_stamps_is_analysed_five_times_a_second(fps, late_s):
+    steps = np.arange(60 * fps) / fps * 1.003  # it is a little slower than it says
+    arrived = np.maximum.accumulate(steps + np.random.default_rng(0).uniform(0, late_s, len(steps)))
+    sampling = LiveSampling(fps=25)
+    sampling.by_arrival = True
+    taken = [now for now, after in itertools.pairwise(arrived.tolist()) if sampling.takes(0, now, after)]
+    assert len(taken) == pytest.approx(5 * 60, rel=0.01)
+    assert np.diff(taken).max() < 0.2 + 1 / fps + 2 * late_s
+
+
+def test_a_burst_after_a_stall_is_not_made_up_for():
+    sampling = LiveSampling(fps=25)
+    sampling.by_arrival = True
+    arrived = [*np.arange(0, 2, 0.04), *np.linspace(5, 5.01, 75), *np.arange(5.04, 8, 0.04)]
+    taken = [now for now, after in itertools.pairwise(arrived) if sampling.takes(0, now, after)]
+    assert len([now for now in taken if 5 <= now <= 5.02]) == 1
+    assert len(taken) == pytest.approx(5 * 5, abs=2)
+
+
+def test_with_time_stamps_frames_are_chosen_as_those_of_a_file():
+    times = (np.arange(100) / 24).tolist()
+    live, file = LiveSampling(fps=24), FrameSampling(None, fps=24)
+    assert [live.takes(index, *pair) for index, pair in enumerate(itertools.pairwise(times))] == [
+        file.takes(index, *pair) for index, pair in enumerate(itertools.pairwise(times))
+    ]
 
 
 def test_a_machine_that_does_not_keep_up_is_told_of_in_words_and_not_all_the_time():

@@ -1,7 +1,10 @@
 """Where in the picture events count."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from lavida.detection import Mask
 from lavida.errors import InputError
@@ -59,6 +62,49 @@ def test_a_word_outside_does_not_take_the_score_of_one_inside():
 def test_polygons_that_mean_nothing_are_refused(polygon):
     with pytest.raises(InputError, match="regions: give polygons of three or more points"):
         Regions.of(polygon, [])
+
+
+def painted(path: Path, size: tuple[int, int]) -> Path:
+    """A picture whose left half is white."""
+    pixels = np.zeros(size, np.uint8)
+    pixels[:, : size[1] // 2] = 255
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+@pytest.mark.parametrize("size", [SIZE, (9, 16), (1080, 1920), (3, 2)])
+def test_a_picture_of_any_size_says_where_events_count(tmp_path, size):
+    painted(tmp_path / "mask.png", size)
+    for given, there, elsewhere in ((("mask.png", []), 0.9, 0), (([], "mask.png"), 0, 0.9)):
+        regions = Regions.of(*given, beside=tmp_path / "watch.yaml")
+        assert regions.area(SIZE).mean() == 0.5
+        assert cut([mask((10, 10, 20, 20))], regions, car=0.9).scores[0] == pytest.approx(there)
+        assert cut([mask((120, 10, 20, 20))], regions, car=0.9).scores[0] == pytest.approx(elsewhere)
+    colours = np.zeros((4, 4, 3), np.uint8)
+    colours[:, 2:] = (90, 200, 90)  # light, if not white
+    Image.fromarray(colours).save(tmp_path / "colours.png")
+    both = Regions.of([LEFT], str(tmp_path / "colours.png"))  # polygons beside a picture
+    assert both.area(SIZE)[:, :70].all() and not both.area(SIZE)[:, 85:].any()
+
+
+def test_a_picture_that_is_not_there_or_is_none_is_one_line(tmp_path):
+    config = tmp_path / "watch.yaml"
+    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "cut.png").write_bytes(painted(tmp_path / "mask.png", SIZE).read_bytes()[:60])
+    Image.new("L", (8, 8)).save(tmp_path / "black.png")
+    for name, said in {
+        "none.png": "No such file or directory",
+        "text.png": "it is no picture",
+        "cut.png": "",
+        "black.png": "has nothing white",
+    }.items():
+        with pytest.raises(InputError) as caught:
+            Regions.of(name, [], beside=config)
+        assert str(caught.value).startswith("regions: ")
+        assert name in str(caught.value) and said in str(caught.value)
+    with pytest.raises(InputError, match="ignore: the picture cannot be read: .*none.png"):
+        Regions.of([], "none.png", beside=config)
+    assert Regions.of([], "black.png", beside=config).area(SIZE).all()  # nothing is ignored
 
 
 def test_what_always_stands_there_is_learnt_and_a_new_thing_is_seen_beside_it():

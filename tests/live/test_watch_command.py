@@ -83,6 +83,8 @@ def test_what_no_retry_mends_is_one_line_at_the_start(arguments, said, street, c
         ("streams: {'a b': x}", "'a b' is no name"),
         ("update_s: -1", "update_s: -1; choose 0 or more"),
         ("anomalies: fire", "anomalies: give a list"),
+        ("blur: person", "blur: give a list"),
+        ("clips: {unblurred: 1}", "clips.unblurred: 1; choose true or false"),
         ("[1]", "broken configuration"),
     ],
 )
@@ -160,6 +162,7 @@ def test_the_configuration_in_the_documentation_is_one(tmp_path, monkeypatch):
     assert plan["yard"].settings.events.threshold == 0.6
     assert len(plan["yard"].settings.regions.only) == len(plan["yard"].settings.regions.ignore) == 1
     assert len(plan["gate"].settings.schedule.lines) == 2
+    assert (plan["gate"].settings.blur, plan["yard"].settings.blur) == ((), ("person",))
     assert given.clips is not None and (given.clips.longest_s, given.keep.days, given.alerts_per_hour) == (120, 30, 6)
 
 
@@ -187,7 +190,7 @@ def test_a_full_disk_costs_what_would_be_kept_and_is_said_once(tmp_path, monkeyp
     from lavida.live import pictures
     from lavida.live.config import WatchFile
     from lavida.live.keeping import Keeping
-    from live.test_store import moment, record
+    from live.test_store import moment, record, until
 
     said = []
     keeping = Keeping(tmp_path, WatchFile(), say=said.append)
@@ -199,9 +202,11 @@ def test_a_full_disk_costs_what_would_be_kept_and_is_said_once(tmp_path, monkeyp
         patch.setattr(pictures.cv2, "imencode", full)
         for number in range(3):
             keeping.seen(record("start", event=f"e{number}"), moment())
+        until(lambda: len(keeping.store.events()) == 3 and said)
     assert len(said) == 1
     assert "not all of event e0 of gate is kept: the disk is full" in said[0]
     keeping.seen(record("start", event="e3"), moment())
+    until(lambda: len(said) == 2)
     assert said[1:] == ["events are kept again"]
     assert [event["snapshot"] for event in keeping.store.events()] == [None, None, None, "snapshots/e3.jpg"]
     keeping.close()

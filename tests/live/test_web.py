@@ -24,7 +24,7 @@ def test_an_mjpeg_camera_is_watched_as_it_sends(web):
     assert start["id"] == end["id"]
     scores = [record for record in seen.records if is_score(record)]
     pace = (scores[-1]["time_s"] - scores[0]["time_s"]) / (len(scores) - 1)
-    assert 0.08 < pace < 0.35  # ten pictures a second come, at least five are analysed
+    assert 0.15 < pace < 0.35  # ten pictures a second come without times, five are analysed
 
 
 @pytest.mark.slow

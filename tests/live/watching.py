@@ -22,10 +22,13 @@ class Watching:
     Args:
         urls: of the streams, or a plan.
         scorer: answers at once.
+        work: what watches.
         watch: further arguments of it.
     """
 
-    def __init__(self, *urls: str, plan: Plan | None = None, scorer: BrightScorer | None = None, **watch_with) -> None:
+    def __init__(
+        self, *urls: str, plan: Plan | None = None, scorer: BrightScorer | None = None, work=watch, **watch_with
+    ) -> None:
         self.records: list[dict] = []
         self.times: list[float] = []
         self.scorer = scorer or BrightScorer()
@@ -33,7 +36,7 @@ class Watching:
         self._stopped = threading.Event()
         run = {"scorer": self.scorer, "tell": self._tell, "stopped": self._stopped, "replan": self._replan}
         chosen = planned(*urls) if plan is None else plan
-        self._thread = threading.Thread(target=watch, args=(chosen,), kwargs=run | watch_with)
+        self._thread = threading.Thread(target=work, args=(chosen,), kwargs=run | watch_with)
 
     def _replan(self) -> Plan | None:
         plan, self.plan = self.plan, None
@@ -49,7 +52,7 @@ class Watching:
 
     def __exit__(self, *error) -> None:
         self._stopped.set()
-        self._thread.join(20)
+        self._thread.join(60)
         assert not self._thread.is_alive()
 
     def until(self, wanted, *, within: float, after: int = 0) -> dict:

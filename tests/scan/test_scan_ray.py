@@ -1,4 +1,4 @@
-"""The engine and a scan on a Ray cluster of two nodes, each a process of its own: the one Ray session of the tests.
+"""The engine and a scan on a Ray cluster of two nodes, each a process of its own.
 
 Skipped where Ray is not installed; it takes some 40 seconds, nearly all of it Ray's.
 """

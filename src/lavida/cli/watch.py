@@ -6,16 +6,27 @@ import importlib.util
 import json
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
-from lavida.cli.options import AnomalyOption, DeviceOption, ModelOption, ProfileOption, RuntimeOption, ThresholdOption
+from lavida.cli.options import (
+    AnomalyOption,
+    DeviceOption,
+    ModelOption,
+    ProfileOption,
+    RayOption,
+    RuntimeOption,
+    ThresholdOption,
+    WorkersOption,
+)
 from lavida.errors import InputError
 from lavida.terminal import print_message, print_result, progress_bars
 
@@ -27,7 +38,7 @@ if TYPE_CHECKING:
     from lavida.live.keeping import Keeping
     from lavida.live.plan import Plan
     from lavida.live.records import Record, Tell
-    from lavida.live.scorer import DetectorScorer
+    from lavida.live.watch import Watching
 
 DATA = Path("lavida-live")
 PATIENCE_S = 20.0
@@ -48,6 +59,8 @@ def watch(
     metrics: Annotated[str | None, typer.Option(help="HOST:PORT to serve Prometheus metrics at.")] = None,
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
+    workers: WorkersOption = None,
+    ray: RayOption = None,
     check: Annotated[
         bool, typer.Option("--check", help="Only open each stream once; exit code 2 if one fails.")
     ] = False,
@@ -66,15 +79,16 @@ def watch(
     with ExitStack() as stack:
         tellers = _tellers(metrics, stack)
         from lavida.live.reload import Reload
-        from lavida.live.watch import unlooked, untaped
-        from lavida.live.watch import watch as watch_streams
-        from lavida.live.watched import unseen
+        from lavida.live.watch import go_on
 
+        on_ray = ray is not None or (workers or 1) > 1
+        if on_ray and given.clips is not None:
+            print_message("no clips are made with --ray: what a camera sends stays with the worker that watches it")
+            given = replace(given, clips=None)
         keeping = _keeping(data, given)
         if keeping is not None:
             stack.callback(keeping.close)
             tellers.append(keeping.tell)
-        scorer = _scorer(model, device, runtime, plan)
         reload = Reload(asked, given, say=print_message)
 
         def tell(record: Record) -> None:
@@ -87,29 +101,73 @@ def watch(
                 keeping.follow(changed)
             return changed
 
-        with _stopped_by_signals() as stopped:
+        asked_model = _Model(model, device, runtime)
+        watching: Watching
+        if on_ray:
+            watching = stack.enter_context(_spread(asked_model, plan, keeping, tell, ray or "local", workers))
+        else:
+            watching = _alone(asked_model, plan, keeping, tell)
+        with _stopped_by_signals() as stopped:  # Ray listens to signals, too, and has done so by now
             if until_stdin_ends:
                 _stop_with_stdin(stopped)
-            watch_streams(
-                plan,
-                scorer,
-                tell=tell,
-                seen=unseen if keeping is None else keeping.seen,
-                earlier={} if keeping is None else keeping.start(plan),
-                tapes=untaped if keeping is None else keeping.tape,
-                look=unlooked if keeping is None else keeping.look,
-                replan=replan,
-                stopped=stopped,
-            )
+            go_on(watching, plan, replan=replan, stopped=stopped)
     return 0
+
+
+class _Model(NamedTuple):
+    name: str
+    device: str
+    runtime: str
+
+
+def _kept(keeping: Keeping | None, plan: Plan) -> dict[str, Any]:
+    """What a watch is told of those who keep its events."""
+    return {} if keeping is None else {"seen": keeping.seen, "earlier": keeping.start(plan)}
+
+
+def _alone(model: _Model, plan: Plan, keeping: Keeping | None, tell: Tell) -> Watching:
+    """All streams in this process."""
+    from lavida.live.scorer import StartScorer
+    from lavida.live.watch import Watch, unlooked, untaped
+
+    _say_loading(model, plan)
+    scorer = StartScorer(*model, _words(plan))()
+    tapes = untaped if keeping is None else keeping.tape
+    look = unlooked if keeping is None else keeping.look
+    return Watch(scorer, tell=tell, tapes=tapes, look=look, **_kept(keeping, plan))
+
+
+@contextmanager
+def _spread(
+    model: _Model, plan: Plan, keeping: Keeping | None, tell: Tell, address: str, workers: int | None
+) -> Iterator[Watching]:
+    """The streams over Ray actors."""
+    from lavida.live.spread import for_workers, spread
+
+    name, device, runtime = model
+    start, gpu = for_workers(name, device=device, runtime=runtime, words=_words(plan))
+    _say_loading(model, plan)
+    kept = _kept(keeping, plan)
+    with spread(start, address=address, workers=workers, streams=len(plan), gpu=gpu, tell=tell, **kept) as watching:
+        yield watching
+
+
+def _words(plan: Plan) -> tuple[str, ...]:
+    return next(iter(plan.values())).settings.categories
+
+
+def _say_loading(model: _Model, plan: Plan) -> None:
+    print_message(f"loading {model.name} for {len(plan)} {'stream' if len(plan) == 1 else 'streams'}; Ctrl-C ends")
 
 
 def _tellers(metrics: str | None, stack: ExitStack) -> list[Tell]:
     """What takes every record: stdout, stderr where frames are left out, and metrics where they are wanted."""
     from lavida.live.behind import Behind
 
+    out = sys.stdout  # Ray gets another one, as it prints what happens to its processes
+
     def printed(record: Record) -> None:
-        print_result(json.dumps(record, ensure_ascii=False, allow_nan=False))
+        print_result(json.dumps(record, ensure_ascii=False, allow_nan=False), to=out)
 
     tellers: list[Tell] = [printed, Behind(print_message).tell]
     if metrics is not None:
@@ -132,17 +190,6 @@ def _keeping(data: Path | None, given: WatchFile) -> Keeping | None:
             raise
         print_message(f"events are printed and not kept: {error}")
         return None
-
-
-def _scorer(model: str, device: str, runtime: str, plan: Plan) -> DetectorScorer:
-    from lavida.live.scorer import DetectorScorer
-    from lavida.loading import load
-
-    words = next(iter(plan.values())).settings.categories
-    print_message(f"loading {model} for {len(plan)} {'stream' if len(plan) == 1 else 'streams'}; Ctrl-C ends")
-    scorer = DetectorScorer(load(model, device=device, runtime=runtime))
-    scorer.warm_up(words)
-    return scorer
 
 
 def _check(addresses: dict[str, Address]) -> int:
@@ -198,8 +245,6 @@ def calibrate(
     runtime: RuntimeOption = "auto",
 ) -> None:
     """Learn a threshold and a zero point for each word from normal footage of one camera."""
-    from dataclasses import replace
-
     from lavida.detector import check_categories
     from lavida.live.background import foreground_scores, learnt_from
     from lavida.live.calibration import CONFIDENCE, COOL_DOWN_S, Footage, calibrate_words, check_wish

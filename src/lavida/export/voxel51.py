@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lavida.detection import Detection, Mask, shortest
-from lavida.errors import InputError, first_line
+from lavida.errors import InputError, first_line, needed
 from lavida.events import Event
 from lavida.export.labels import EventLabel, frames_of
 from lavida.files import atomic_folder
@@ -28,10 +28,7 @@ def write_fiftyone(detection: Detection, labels: Sequence[EventLabel], out: Path
     Raises:
         InputError: FiftyOne is not installed, or its database does not start.
     """
-    try:
-        import fiftyone as fo
-    except ImportError as error:
-        raise InputError("FiftyOne is not installed: pip install fiftyone") from error
+    fo = needed("fiftyone")
     try:
         dataset = fo.Dataset()
     except Exception as error:  # whatever its database says

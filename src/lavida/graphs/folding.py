@@ -63,4 +63,4 @@ def _value(model: ModelProto, name: str) -> np.ndarray:
     output = helper.make_tensor_value_info(name, TensorProto.INT64, None)
     graph = helper.make_graph(needed[::-1], "constants", [], [output], constants)
     evaluator = ReferenceEvaluator(helper.make_model(graph, opset_imports=model.opset_import))
-    return np.asarray(list(evaluator.run(None, {}))[0])
+    return np.asarray(next(iter(evaluator.run(None, {}))))

@@ -17,7 +17,7 @@ from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig
 
 from lavida import __version__
 from lavida.checkpoints.pretrained import TEXT_TOKENIZER, TOKENIZER, LavidaModel
-from lavida.errors import InputError, first_line
+from lavida.errors import InputError, first_line, not_installed
 from lavida.files import fingerprint
 from lavida.graphs.parts import DecoderGraph, LanguageGraph, TextGraph, VisionGraph
 from lavida.model.backbone import EfficientNetLiteConfig
@@ -96,7 +96,7 @@ def _write_graphs(model: LavidaModel, family: Qwen2VL, out: Path, *, half: bool)
 def check_installed() -> None:
     """Raises InputError without the package that PyTorch's exporter needs."""
     if find_spec("onnx") is None:
-        raise InputError("an export needs onnx, which is not installed: pip install 'lavida[export]'")
+        raise not_installed("onnx", "an export needs it")
 
 
 def exportable_family(model: LavidaModel) -> Qwen2VL:

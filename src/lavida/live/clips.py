@@ -13,6 +13,7 @@ from lavida.errors import InputError, reason
 from lavida.files import atomic_file
 from lavida.live.address import masked
 from lavida.live.config import Clips
+from lavida.live.plan import Plan
 from lavida.live.ring import DEFAULT_BASE, Piece, Ring
 from lavida.live.store import ClipWanted, Store
 
@@ -46,6 +47,13 @@ class Cutter:
             most = round(clips.megabytes * 1e6)
             self._rings[stream] = Ring(self._folder / stream, seconds=seconds, most_bytes=most)
         return self._rings[stream]
+
+    def follow(self, plan: Plan) -> None:
+        """Hold nothing of streams whose pictures are blurred, and let go of what was held of them."""
+        for name, planned in plan.items():
+            shown = self._clips.unblurred or not planned.settings.blur
+            if not shown or name in self._rings:
+                self.ring(name).hold(shown)
 
     def work(self, *, now: float, last: bool = False) -> None:
         """Cut the clips that are due; `last` does not wait for a ring that is not finished yet."""

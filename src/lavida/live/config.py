@@ -21,9 +21,10 @@ class StreamEntry:
         active: whether it is watched.
         only_host: neither redirects nor playlists, which could lead to another host.
         anomalies: words for this stream instead of those for all.
-        regions: polygons in which events count, x and y from 0 to 1; none: everywhere.
-        ignore: polygons in which they do not.
+        regions: where events count: polygons, x and y from 0 to 1, or the path of a picture; none: everywhere.
+        ignore: where they do not.
         schedule: see `lavida.live.schedule.Schedule`.
+        blur: words for what no picture shows.
     """
 
     url: str = ""
@@ -35,9 +36,10 @@ class StreamEntry:
     merge_gap_s: float | None = setting(None, least=0)
     cool_down_s: float | None = setting(None, least=0)
     profile: str | None = None
-    regions: list[Any] = field(default_factory=list)
-    ignore: list[Any] = field(default_factory=list)
+    regions: Any = field(default_factory=list)
+    ignore: Any = field(default_factory=list)
     schedule: list[str] | None = None
+    blur: list[str] | None = None
 
 
 @dataclass
@@ -50,12 +52,17 @@ class Keep:
 
 @dataclass
 class Clips:
-    """The seconds kept before and after an event, and how much of each stream is held for them."""
+    """The seconds kept before and after an event, and how much of each stream is held for them.
+
+    Attributes:
+        unblurred: clips are also made of streams whose pictures are blurred, which they are not.
+    """
 
     before_s: float = setting(5.0, least=0, most=600)
     after_s: float = setting(5.0, least=0, most=600)
     longest_s: float = setting(120.0, least=1, most=3600)
     megabytes: float = setting(256.0, least=1)
+    unblurred: bool = False
 
 
 @dataclass
@@ -65,6 +72,7 @@ class WatchFile:
     Attributes:
         streams: addresses by the names of their streams, or a list of addresses.
         anomalies: what counts as abnormal.
+        blur: words for what no picture shows.
         webhooks: where events are sent; see `lavida.live.webhook.Webhook`.
         mqtt: a broker; see `lavida.live.mqtt.Broker`.
         notify: people who are told; see `lavida.live.notify.Notified`.
@@ -74,6 +82,7 @@ class WatchFile:
 
     streams: dict[str, StreamEntry] = field(default_factory=dict)
     anomalies: list[str] = field(default_factory=list)
+    blur: list[str] = field(default_factory=list)
     threshold: float | None = setting(None, least=0, most=1)
     min_length_s: float | None = setting(None, least=0)
     merge_gap_s: float = setting(MERGE_GAP_S, least=0)
@@ -159,7 +168,7 @@ def _entry(name: str, given: Any, path: Path) -> StreamEntry:
     if not isinstance(entry.url, str) or not entry.url:
         raise InputError(f"{where}: give an address, or its url and other settings")
     check_settings(entry, where=f"{where}: ")
-    for key in ("anomalies", "schedule"):
+    for key in ("anomalies", "schedule", "blur"):
         if getattr(entry, key) is not None:
             _check_texts(getattr(entry, key), f"{where}: {key}")
     return entry
@@ -171,7 +180,7 @@ def _check_texts(given: Any, where: str) -> None:
 
 
 def _check_lists(settings: WatchFile, path: Path) -> None:
-    for key in ("anomalies", "schedule"):
+    for key in ("anomalies", "schedule", "blur"):
         _check_texts(getattr(settings, key), f"{path}: {key}")
     if not isinstance(settings.webhooks, list) or not all(isinstance(each, dict) for each in settings.webhooks):
         raise InputError(f"{path}: webhooks: give a list of receivers, each with a url")

@@ -18,18 +18,18 @@ from lavida.live.courier import Courier, Receiver
 from lavida.live.latest import Latest
 from lavida.live.mqtt import Broker, Publisher
 from lavida.live.notify import Notified
+from lavida.live.pictures import Pictured
 from lavida.live.plan import Plan
 from lavida.live.records import Record
 from lavida.live.retention import sweep
 from lavida.live.session import Tape
 from lavida.live.store import Store
+from lavida.live.storing import Storing
 from lavida.live.stream import LiveFrame
-from lavida.live.watched import Moment
 from lavida.live.webhook import Webhook
 
 LOCK = ".lavida-watch.lock"
 EVERY_S, SWEEP_S, LEAVE_S = 1.0, 60.0, 5.0
-SAID_AGAIN_S = 60.0  # a disk that stays full is told of so often
 _log = logging.getLogger(__name__)
 
 
@@ -46,9 +46,7 @@ class Keeping:
     """
 
     def __init__(self, folder: Path, given: WatchFile, *, say: Callable[[str], object]) -> None:
-        self._say, self._keep = say, given.keep
-        self._fault_said: float | None = None
-        self._swept = 0.0
+        self._keep, self._swept = given.keep, 0.0
         self.publisher = None if given.mqtt is None else Publisher(Broker.of(given.mqtt), folder)
         receivers: list[Receiver] = [Webhook.of(each) for each in given.webhooks]
         receivers += [Notified.of(each, folder) for each in given.notify]
@@ -73,6 +71,8 @@ class Keeping:
                 stack.callback(courier.stop)
             self._latest = Latest(folder)
             stack.callback(self._latest.close)
+            self._storing = Storing(self.store.keep, say=say)
+            self._storing.start()
             self._stop, self._thread = threading.Event(), threading.Thread(target=self._run, daemon=True)
             self._stack = stack.pop_all()
 
@@ -81,6 +81,8 @@ class Keeping:
         lasting = [name for name, planned in plan.items() if planned.address.kind != "file"]
         open_events = self.store.left_open(lasting)
         self._latest.start(plan)
+        if self.cutter is not None:
+            self.cutter.follow(plan)
         if self.publisher is not None:
             self.publisher.follow(plan, open_events)
             self.publisher.start()
@@ -90,6 +92,8 @@ class Keeping:
     def follow(self, plan: Plan) -> None:
         """Tell of the streams of another plan."""
         self._latest.follow(plan)
+        if self.cutter is not None:
+            self.cutter.follow(plan)
         if self.publisher is not None:
             self.publisher.follow(plan)
 
@@ -107,22 +111,13 @@ class Keeping:
         """Take the newest frame of a stream."""
         self._latest.look(stream, live)
 
-    def seen(self, record: Record, moment: Moment | None) -> None:
-        """Keep an event; a full disk costs what would be kept, not the watch."""
-        try:
-            self.store.keep(record, moment)
-        except InputError as error:
-            now = time.monotonic()
-            if self._fault_said is None or now - self._fault_said > SAID_AGAIN_S:
-                self._fault_said = now
-                self._say(f"not all of event {record['id']} of {record['stream']} is kept: {error}; scores go on")
-            return
-        if self._fault_said is not None:
-            self._fault_said = None
-            self._say("events are kept again")
+    def seen(self, record: Record, moment: Pictured | None) -> None:
+        """Keep an event soon; a full or slow disk costs what would be kept, not the watch."""
+        self._storing.put(record, moment)
 
     def close(self) -> None:
         """Cut the last clips, give what is due a last chance, and let go of the folder."""
+        self._storing.close(patience_s=LEAVE_S)
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(LEAVE_S)

@@ -17,6 +17,7 @@ import cv2
 from lavida.errors import reason
 from lavida.live.plan import Plan, WatchSettings
 from lavida.live.records import Record, seconds_of
+from lavida.live.regions import outlines
 from lavida.live.stream import LiveFrame
 
 LATEST = "latest.sqlite"
@@ -217,8 +218,8 @@ def _told(settings: WatchSettings) -> dict[str, Any]:
     return {
         "words": list(settings.categories),
         "threshold": settings.events.threshold,
-        "regions": [[list(point) for point in polygon] for polygon in settings.regions.only],
-        "ignore": [[list(point) for point in polygon] for polygon in settings.regions.ignore],
+        "regions": outlines(settings.regions.only),
+        "ignore": outlines(settings.regions.ignore),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lavida.errors import InputError, reason
+from lavida.errors import InputError, needed, reason
 from lavida.live.records import Record
 
 STATES = ("starting", "running", "stalled", "retrying", "ended", "failed")
@@ -19,17 +19,16 @@ class Metrics:
     """
 
     def __init__(self, address: str) -> None:
-        try:
-            from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
-        except ImportError as error:
-            raise InputError("prometheus-client is not installed: pip install 'lavida[live]'") from error
+        prometheus = needed("prometheus_client")
         host, _, port = address.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65535:
             raise InputError(f"not HOST:PORT: {address}; give for example 127.0.0.1:9464")
-        registry, by_stream = CollectorRegistry(), ["stream"]
-        self._up = Gauge("lavida_stream_state", "1 for the state it is in.", [*by_stream, "state"], registry=registry)
+        registry, by_stream = prometheus.CollectorRegistry(), ["stream"]
+        self._up = prometheus.Gauge(
+            "lavida_stream_state", "1 for the state it is in.", [*by_stream, "state"], registry=registry
+        )
         self._gauges = {
-            name: Gauge(f"lavida_stream_{name}", told, by_stream, registry=registry)
+            name: prometheus.Gauge(f"lavida_stream_{name}", told, by_stream, registry=registry)
             for name, told in {
                 "rate": "Frames analysed a second.",
                 "share": "Share of the due frames that is analysed.",
@@ -41,13 +40,13 @@ class Metrics:
                 "held_back": "Events left out by the cool-down.",
             }.items()
         }
-        self._score = Gauge("lavida_score", "The latest score.", [*by_stream, "category"], registry=registry)
-        self._delay = Gauge(
+        self._score = prometheus.Gauge("lavida_score", "The latest score.", [*by_stream, "category"], registry=registry)
+        self._delay = prometheus.Gauge(
             "lavida_delay_seconds", "From a frame's arrival to its score.", by_stream, registry=registry
         )
-        self._events = Counter("lavida_events", "Events begun.", [*by_stream, "category"], registry=registry)
+        self._events = prometheus.Counter("lavida_events", "Events begun.", [*by_stream, "category"], registry=registry)
         try:
-            self._server, self._thread = start_http_server(int(port), addr=host, registry=registry)
+            self._server, self._thread = prometheus.start_http_server(int(port), addr=host, registry=registry)
         except OSError as error:
             raise InputError(f"cannot serve metrics at {address}: {reason(error)}; choose another port") from error
 

@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from lavida import __version__
-from lavida.errors import InputError, reason
+from lavida.errors import InputError, needed, reason
 from lavida.live.address import masked
 from lavida.live.courier import USUAL_PHASES, NotDelivered, check_keys, checked_phases, name_of
 from lavida.live.outbox import Letter
@@ -161,11 +161,7 @@ class Publisher:
     longest_wait_s = LONGEST_WAIT_S
 
     def __init__(self, broker: Broker, folder: Path) -> None:
-        try:
-            from paho.mqtt.client import Client
-            from paho.mqtt.enums import CallbackAPIVersion
-        except ImportError as error:
-            raise InputError("paho-mqtt is not installed: pip install 'lavida[mqtt]'") from error
+        paho = needed("paho.mqtt.client")
         self._broker, self._folder, self._topics = broker, folder, Topics(broker)
         self.name, self.phases = name_of(f"mqtt {masked(broker.url)}", broker.url), broker.phases
         self._lock = threading.Lock()
@@ -175,7 +171,7 @@ class Publisher:
         parts = urlsplit(broker.url)
         who = f"{socket.gethostname()} {folder.resolve()}"
         client_id = f"lavida-{hashlib.blake2s(who.encode(), digest_size=6).hexdigest()}"
-        client = self._client = Client(CallbackAPIVersion.VERSION2, client_id=client_id)
+        client = self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=client_id)
         if parts.username is not None:
             client.username_pw_set(unquote(parts.username), unquote(parts.password or ""))
         if parts.scheme == "mqtts":

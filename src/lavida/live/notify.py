@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lavida.errors import InputError
+from lavida.errors import InputError, needed
 from lavida.live.courier import LONGEST_WAIT_S, NotDelivered, check_keys, checked_phases, name_of
 from lavida.live.outbox import Letter
 from lavida.live.records import Record
@@ -82,10 +82,7 @@ def in_words(record: Record) -> tuple[str, str]:
 
 
 def _apprise() -> Any:
-    try:
-        import apprise
-    except ImportError as error:
-        raise InputError("Apprise is not installed: pip install 'lavida[notify]'") from error
+    apprise = needed("apprise")
     # what it logs may hold addresses with tokens in them; what fails is told by the courier
     logging.getLogger("apprise").disabled = True
     return apprise.Apprise()

@@ -26,6 +26,7 @@ class WatchSettings:
         profile: what `lavida calibrate` has learnt; None: scores as the model gives them.
         regions: where events count.
         schedule: when events are told.
+        blur: words whose masks no picture shows.
         update_s: how often an event that goes on is told of.
         health_s: how often a stream tells how it is, beside every change.
     """
@@ -35,6 +36,7 @@ class WatchSettings:
     profile: Profile | None = None
     regions: Regions = field(default_factory=Regions)
     schedule: Schedule = field(default_factory=Schedule)
+    blur: tuple[str, ...] = ()
     update_s: float = 5.0
     health_s: float = 10.0
 
@@ -150,8 +152,9 @@ class Asked:
                 cool_down_s=cool_down_s or 0.0,
             ),
             profile=learnt,
-            regions=Regions.of(entry.regions, entry.ignore),
+            regions=Regions.of(entry.regions, entry.ignore, beside=self.config),
             schedule=Schedule(tuple(given.schedule if entry.schedule is None else entry.schedule)),
+            blur=check_categories(blur) if (blur := given.blur if entry.blur is None else entry.blur) else (),
             update_s=given.update_s,
             health_s=given.health_s,
         )

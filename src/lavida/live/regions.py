@@ -5,38 +5,74 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from PIL import Image, UnidentifiedImageError
 
 from lavida.detection import Mask
-from lavida.errors import InputError
+from lavida.errors import InputError, reason
 from lavida.live.scorer import ClipScores
 
 LEAST_INSIDE = 0.25  # of a connected part of a mask: things that only reach into a region are not in it
 
+WHITE = 128  # from this gray level on a pixel of a picture counts
 Polygon = tuple[tuple[float, float], ...]  # x, y as shares of width and height
 Size = tuple[int, int]  # height, width
 Area = Callable[[Size], np.ndarray]  # bool [H, W] at any size: where masks count
 
 
 @dataclass(frozen=True)
-class Regions:
-    """Polygons in which events count.
+class Painted:
+    """An area as a picture, of any size.
 
     Attributes:
-        only: events count in these; everywhere if there are none.
+        size: height and width.
+        bits: row after row, eight pixels a byte.
+    """
+
+    size: Size
+    bits: bytes
+
+    def at(self, size: Size) -> np.ndarray:
+        """The area at another size, bool `[H, W]`, by the nearest pixel."""
+        flat = np.unpackbits(np.frombuffer(self.bits, np.uint8), count=self.size[0] * self.size[1])
+        return cv2.resize(flat.reshape(self.size), size[::-1], interpolation=cv2.INTER_NEAREST_EXACT).astype(bool)
+
+
+Shape = tuple[Polygon, ...] | Painted
+
+
+@dataclass(frozen=True)
+class Regions:
+    """Where events count.
+
+    Attributes:
+        only: events count in these polygons or this picture; everywhere if there are none.
         ignore: but not in these.
     """
 
-    only: tuple[Polygon, ...] = ()
-    ignore: tuple[Polygon, ...] = ()
+    only: Shape = ()
+    ignore: Shape = ()
 
     @classmethod
-    def of(cls, only: Any, ignore: Any) -> Regions:
-        """From lists of polygons, each a list of x, y. Raises InputError for anything else."""
-        return cls(_polygons(only, "regions"), _polygons(ignore, "ignore"))
+    def of(cls, only: Any, ignore: Any, *, beside: Path | None = None) -> Regions:
+        """From lists of polygons, each a list of x, y, or paths of pictures.
+
+        Args:
+            only: see the class.
+            ignore: see the class.
+            beside: paths are relative to the folder of this file; None: to the working directory.
+
+        Raises:
+            InputError: for anything else.
+        """
+        regions = cls(_shape(only, "regions", beside), _shape(ignore, "ignore", beside))
+        if isinstance(regions.only, Painted) and not any(regions.only.bits):
+            raise InputError(f"regions: {only} has nothing white, so no event would count; paint white where they do")
+        return regions
 
     def __bool__(self) -> bool:
         return bool(self.only or self.ignore)
@@ -50,15 +86,50 @@ class Regions:
 def _drawn(regions: Regions, size: Size) -> np.ndarray:
     height, width = size
     area = np.full(size, not regions.only, np.uint8)
-    for polygons, value in ((regions.only, 1), (regions.ignore, 0)):
-        for polygon in polygons:
+    for shape, value in ((regions.only, 1), (regions.ignore, 0)):
+        if isinstance(shape, Painted):
+            area[shape.at(size)] = value
+            continue
+        for polygon in shape:
             corners = np.round(np.array(polygon) * (width - 1, height - 1)).astype(np.int32)
             cv2.fillPoly(area, [corners], value)
     return area.astype(bool)
 
 
+def outlines(shape: Shape) -> list[list[list[float]]]:
+    """The polygons as lists; none of a picture, which is not drawn on others."""
+    return [] if isinstance(shape, Painted) else [[list(corner) for corner in polygon] for polygon in shape]
+
+
+def picture_path(given: Any, beside: Path | None) -> Path | None:
+    """The picture that a setting names; None where it names none. `beside`: see `Regions.of`."""
+    if not isinstance(given, str):
+        return None
+    return Path(given) if beside is None else beside.parent / given
+
+
+def _shape(given: Any, name: str, beside: Path | None) -> Shape:
+    path = picture_path(given, beside)
+    return _polygons(given, name) if path is None else _painted(path, name)
+
+
+def _painted(path: Path, name: str) -> Painted:
+    try:
+        with Image.open(path) as picture:
+            gray = np.asarray(picture.convert("L"))
+    except OSError as error:  # Pillow's error for what is no picture is one
+        said = "it is no picture" if isinstance(error, UnidentifiedImageError) else reason(error)
+        raise InputError(
+            f"{name}: the picture cannot be read: {path}; {said}; give one that is white where it counts"
+        ) from error
+    except Exception as error:  # of a damaged one, or of one that is too large for Pillow
+        raise InputError(f"{name}: the picture cannot be read: {path}; {reason(error)}; give another one") from error
+    return Painted(gray.shape, np.packbits(gray >= WHITE).tobytes())
+
+
 def _polygons(given: Any, name: str) -> tuple[Polygon, ...]:
-    how = f"{name}: give polygons of three or more points, x and y from 0 to 1: [[[0, 0.5], [1, 0.5], [1, 1]]]"
+    example = "[[[0, 0.5], [1, 0.5], [1, 1]]]"
+    how = f"{name}: give polygons of three or more points, x and y from 0 to 1: {example}, or the path of a picture"
     if not isinstance(given, list):
         raise InputError(how)
     found = []

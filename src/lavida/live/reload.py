@@ -9,6 +9,7 @@ from pathlib import Path
 from lavida.errors import InputError
 from lavida.live.config import WatchFile
 from lavida.live.plan import Asked, Plan
+from lavida.live.regions import picture_path
 
 EVERY_S = 1.0
 
@@ -16,7 +17,7 @@ Stamp = tuple[int, int, int] | None
 
 
 class Reload:
-    """Gives the plan anew when the file, or a profile that it names, has changed.
+    """Gives the plan anew when the file, or a profile or picture that it names, has changed.
 
     Args:
         asked: names the file.
@@ -51,8 +52,10 @@ class Reload:
         return plan
 
     def _stamps_now(self) -> dict[Path, Stamp]:
-        names = [self._asked.profile, self._given.profile, *(each.profile for each in self._given.streams.values())]
-        paths = [self._asked.config, *(None if name is None else Path(name) for name in names)]
+        entries, config = self._given.streams.values(), self._asked.config
+        names = [self._asked.profile, self._given.profile, *(each.profile for each in entries)]
+        paths = [config, *(None if name is None else Path(name) for name in names)]
+        paths += [picture_path(given, config) for each in entries for given in (each.regions, each.ignore)]
         return {path: _stamp(path) for path in paths if path is not None}
 
 

@@ -54,12 +54,22 @@ class Ring:
         self._stream: Any = None
         self._path, self._begin, self._first, self._written = folder, 0.0, 0, 0
         self._latest_dts: int | None = None
-        self._waits_until = 0.0
+        self._waits_until, self._holds = 0.0, True
         self._drop_old()
+
+    def hold(self, wanted: bool) -> None:
+        """Whether anything is to be held from now on; if not, what was held is removed."""
+        with self._lock:
+            self._holds = wanted
+            while not wanted and self._pieces:
+                self._pieces.pop().path.unlink(missing_ok=True)
 
     def add(self, packet: av.Packet, stream: av.VideoStream) -> None:
         """Take a packet, which is of no more use afterwards. A disk that cannot be written costs the ring only."""
         now = time.time()
+        if not self._holds:
+            self._abandon()
+            return
         if now < self._waits_until or not packet.size:
             return
         try:
@@ -104,6 +114,9 @@ class Ring:
 
     def pause(self) -> None:
         """Finish the file that is being written; the next key frame begins another one."""
+        if not self._holds:
+            self._abandon()
+            return
         container, self._container = self._container, None
         if container is None:
             return

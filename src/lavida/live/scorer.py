@@ -87,3 +87,27 @@ class DetectorScorer:
         pair = Pair(small, small, 0.04) if self.motion else None
         frames = [Frame(index, 0.2 * index, blank, pair) for index in range(self.clip_length)]
         self.score(frames, categories, size=size, floor=1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class StartScorer:
+    """Loads a model and makes a scorer of it, warmed up; small, so that it can be sent anywhere.
+
+    Attributes:
+        model: as `lavida.load` takes it, like `device` and `runtime`.
+        device: see `model`.
+        runtime: see `model`.
+        words: to warm up with.
+    """
+
+    model: str
+    device: str
+    runtime: str
+    words: tuple[str, ...]
+
+    def __call__(self) -> Scorer:
+        from lavida.loading import load
+
+        scorer = DetectorScorer(load(self.model, device=self.device, runtime=self.runtime))
+        scorer.warm_up(self.words)
+        return scorer

@@ -14,9 +14,10 @@ from av.video.reformatter import VideoReformatter
 from lavida.errors import reason
 from lavida.live.address import Address, masked
 from lavida.live.clock import LiveClock
+from lavida.live.sampling import LiveSampling
 from lavida.video.decode import open_source
 from lavida.video.picture import Look, look_of
-from lavida.video.sampling import FrameSampling, Timed, frames_of
+from lavida.video.sampling import Timed, frames_of
 from lavida.video.source import Frame
 from lavida.video.stream import TELEVISION, UNLIKELY_RATE, Reading, assumes_a_rate
 
@@ -134,7 +135,7 @@ class _Pictures:
         self._paced = reading.kind in ("hls", "applehttp")  # comes in pieces, each faster than it plays
         self._look: Look | None = None
         rate = float(reading.stream.average_rate or reading.stream.guessed_rate or 0)
-        self._fps = rate if 0 < rate <= UNLIKELY_RATE else TELEVISION
+        self._sampling = LiveSampling(fps=rate if 0 < rate <= UNLIKELY_RATE else TELEVISION)
 
     def frames(self) -> Iterator[Frame]:
         scaler, pair_scaler = VideoReformatter(), VideoReformatter()
@@ -155,7 +156,7 @@ class _Pictures:
 
         yield from frames_of(
             all_timed(),
-            FrameSampling(None, fps=self._fps),
+            self._sampling,
             rgb=lambda picture: look.shown(picture, size, scaler),
             gray=None if pair_size is None else lambda picture: look.shown(picture, pair_size, pair_scaler, gray=True),
         )
@@ -177,6 +178,7 @@ class _Pictures:
                     raise StreamChanged(f"changed its size to {frame.width}x{frame.height}")
                 stamp = self._reading.stamp_of(frame) if self._stamped else None
                 first_stamp = stamp if first_stamp is None else first_stamp
+                self._sampling.by_arrival = stamp is None
                 if stamp is not None and first_stamp is not None:
                     self._keep_up(late_s=(now - begun) - (stamp - first_stamp))
                     if self._paced and not _wait_until(begun + stamp - first_stamp, self._wanted):

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from lavida.errors import InputError, reason, writing_to
 from lavida.live.outbox import Outbox
-from lavida.live.pictures import SNAPSHOTS, snapshots
+from lavida.live.pictures import SNAPSHOTS, Pictured, written
 from lavida.live.records import Record, clock_time, seconds_of
 from lavida.live.tables import Tables
 
 if TYPE_CHECKING:
     from lavida.live.config import Clips
-    from lavida.live.watched import Moment
 
 HOUR_S = 3600.0
 MOST_IDS = 100  # of events that a digest names
@@ -91,7 +90,7 @@ class Store:
             self.keep(record | {"phase": "end", "end_s": end_s, "end_wall": end_wall, "interrupted": True}, None)
         return open_events
 
-    def keep(self, record: Record, moment: Moment | None) -> None:
+    def keep(self, record: Record, moment: Pictured | None) -> None:
         """Keep the newest record of an event, a snapshot of it, and letters for those who should know, in one step.
 
         Raises:
@@ -99,7 +98,8 @@ class Store:
         """
         fault, pictures = None, dict[str, str]()
         try:
-            pictures = {} if moment is None else snapshots(self.folder, record, moment)
+            with writing_to(self.folder / SNAPSHOTS):
+                pictures = {} if moment is None else written(self.folder, record["id"], moment.jpegs(record))
         except InputError as error:
             fault = error
         try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
+from lavida.detection import Mask
 from lavida.live.plan import Plan, Planned
 from lavida.live.records import Record, Tell
 from lavida.live.scheduler import Scheduler
@@ -32,6 +34,27 @@ def unlooked(stream: str, live: LiveFrame) -> None:
     """No stream is looked at."""
 
 
+class Watching(Protocol):
+    """Watches streams step by step, in this process or in others."""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing comes any more of any stream."""
+        ...
+
+    def follow(self, plan: Plan) -> None:
+        """Watch what the plan says from now on; streams that it does not change notice nothing."""
+        ...
+
+    def step(self) -> None:
+        """Tell what there is to tell, or return soon."""
+        ...
+
+    def finish(self) -> None:
+        """Stop all streams and close what goes on."""
+        ...
+
+
 class Watch:
     """The streams that are watched now, which may change while it runs.
 
@@ -41,7 +64,7 @@ class Watch:
         seen: takes every record of an event with the frame that changed it, after `tell`.
         earlier: by stream the records of events that were open when the process before this one was killed.
         tapes: what keeps the packets of the stream of a name, if anything does; not asked for files.
-        look: takes the newest frame of every clip that has been scored.
+        look: takes the newest frame of every clip that has been scored, but of streams with `blur`.
     """
 
     def __init__(
@@ -64,11 +87,17 @@ class Watch:
 
     @property
     def over(self) -> bool:
-        """Whether nothing comes any more of any stream."""
-        return all(each.stream.over for each in self._watched.values())
+        """See `Watching`."""
+        return len(self.ended) == len(self._watched)
 
-    def follow(self, plan: Plan) -> None:
-        """Watch what the plan says from now on; streams that it does not change notice nothing."""
+    @property
+    def ended(self) -> frozenset[str]:
+        """The streams of which nothing comes any more."""
+        return frozenset(name for name, each in self._watched.items() if each.stream.over)
+
+    def follow(self, plan: Plan, earlier: Mapping[str, Record] | None = None) -> None:
+        """See `Watching`; `earlier` adds to that of the start, for streams that are new."""
+        self._earlier |= earlier or {}
         for name in [name for name in self._watched if name not in plan]:
             self._leave(name)
         for name, planned in plan.items():
@@ -94,10 +123,16 @@ class Watch:
             tape=None if planned.address.kind == "file" else self._tapes(name),
         )
         earlier = self._earlier.pop(name, None)
-        watched = Watched(stream, planned.settings, tell=self._tell, seen=self._seen, earlier=earlier)
+        watched = Watched(
+            stream, planned.settings, tell=self._tell, seen=self._seen, blurred=self._blurred, earlier=earlier
+        )
         self._watched[name] = watched
         watched.health(now=time.monotonic())
         stream.start()
+
+    def _blurred(self, live: LiveFrame, words: Sequence[str]) -> Sequence[Mask]:
+        """All masks of these words, however low they score: asked alone, they change no score of an event."""
+        return self._scorer.score([live.frame], words, size=live.size, floor=0.0).masks[0]
 
     def _leave(self, name: str) -> None:
         watched = self._watched.pop(name)
@@ -116,7 +151,8 @@ class Watch:
             images = [live.frame for live in frames]
             scores = self._scorer.score(images, settings.categories, size=size, floor=settings.floor)
             watched.add(frames, settings.applied(scores, size))
-            self._look(stream.name, frames[-1])
+            if not settings.blur:  # what must not be seen is not looked at
+                self._look(stream.name, frames[-1])
         for each in self._watched.values():
             each.look(now=time.monotonic())
 
@@ -144,21 +180,27 @@ def watch(
     replan: Callable[[], Plan | None] = lambda: None,
     stopped: threading.Event | None = None,
 ) -> None:
-    """Watch streams until all of them are over, as files are, or until `stopped` is set.
+    """Watch streams in this process; see `Watch` and `go_on`."""
+    watching = Watch(scorer, tell=tell, seen=seen, earlier=earlier, tapes=tapes, look=look)
+    go_on(watching, plan, replan=replan, stopped=stopped)
+
+
+def go_on(
+    watching: Watching,
+    plan: Plan,
+    *,
+    replan: Callable[[], Plan | None] = lambda: None,
+    stopped: threading.Event | None = None,
+) -> None:
+    """Watch until all streams are over, as files are, or until `stopped` is set. All records are told in this thread.
 
     Args:
+        watching: what watches.
         plan: the streams by their names.
-        scorer: one for all.
-        tell: takes every record, in this thread.
-        seen: takes every record of an event with the frame that changed it, after `tell`.
-        earlier: see `Watch`.
-        tapes: see `Watch`.
-        look: see `Watch`.
         replan: asked again and again for another plan; None: as before.
         stopped: may be set by another thread or a signal.
     """
     stopped = stopped or threading.Event()
-    watching = Watch(scorer, tell=tell, seen=seen, earlier=earlier, tapes=tapes, look=look)
     try:
         watching.follow(plan)
         while not stopped.is_set() and not watching.over:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 
 from lavida.detection import Mask
 from lavida.events import Change, Event, EventCutter, ScoredFrame, between, shortest
+from lavida.live.pictures import Pictured, coded, shows
 from lavida.live.plan import WatchSettings
 from lavida.live.records import Record, Tell, clock_time, seconds_of
 from lavida.live.scorer import ClipScores
-from lavida.live.stream import LiveFrame, Stream
+from lavida.live.stream import Counts, LiveFrame, Stream
 
 USUAL_STEP_S = 0.2  # how long the last frame before an outage is thought to have lasted, at most
 LONGEST_ABSENCE_S = 60.0  # an event that was open at a kill longer ago is another one, even if it is still there
@@ -23,17 +24,30 @@ LONGEST_ABSENCE_S = 60.0  # an event that was open at a kill longer ago is anoth
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """The frame that changed an event, and its masks."""
+    """The frame that changed an event.
+
+    Attributes:
+        live: the frame.
+        masks: of what was found.
+        blurred: of what no picture may show.
+    """
 
     live: LiveFrame
     masks: Sequence[Mask]
+    blurred: Sequence[Mask] = ()
+
+    def jpegs(self, record: Record) -> Mapping[str, bytes]:
+        """See `Pictured`. Raises OSError if the frame cannot be coded."""
+        return coded(record, self)
 
 
 # what else is done with the record of an event
-Seen = Callable[[Record, Moment | None], None]
+Seen = Callable[[Record, Pictured | None], None]
+# the masks of words in one frame, whether they are asked for in events or not
+Blurred = Callable[[LiveFrame, Sequence[str]], Sequence[Mask]]
 
 
-def unseen(record: Record, moment: Moment | None) -> None:
+def unseen(record: Record, moment: Pictured | None) -> None:
     """Nothing else is done with events."""
 
 
@@ -77,13 +91,22 @@ class Watched:
         settings: what is looked for.
         tell: takes every record.
         seen: takes every record of an event with the frame that changed it, after `tell`.
+        blurred: finds in a frame what no picture may show; asked for the few frames of which pictures are made.
         earlier: the record of an event that was open when the stream was watched last.
     """
 
     def __init__(
-        self, stream: Stream, settings: WatchSettings, *, tell: Tell, seen: Seen, earlier: Record | None = None
+        self,
+        stream: Stream,
+        settings: WatchSettings,
+        *,
+        tell: Tell,
+        seen: Seen,
+        blurred: Blurred,
+        earlier: Record | None = None,
     ) -> None:
         self.stream, self.settings, self._tell, self._seen = stream, settings, tell, seen
+        self._blurred = blurred
         self.cutter = EventCutter(settings.categories, settings.events)
         self._earlier = None if earlier is None else Earlier(earlier)
         self._before: ScoredFrame | None = None
@@ -215,7 +238,15 @@ class Watched:
             record = self._earlier.joined(record, offset=self._event_offset)
         self._told = record
         self._tell(record)
-        self._seen(record, moment)
+        if self._seen is not unseen:
+            self._seen(record, self._picture(record, moment))
+
+    def _picture(self, record: Record, moment: Moment | None) -> Moment | None:
+        """The frame, if it is a picture of the event, with what it may not show."""
+        if moment is None or not shows(record, moment.live.frame.time_s):
+            return None
+        words = self.settings.blur
+        return replace(moment, blurred=self._blurred(moment.live, words)) if words else moment
 
     def _score_record(self, live: LiveFrame, frame: ScoredFrame) -> Record:
         self.delay_s = time.monotonic() - live.arrived
@@ -243,21 +274,25 @@ class Watched:
             return
         rate = (self._analysed - self._rate_from) / passed if self._health_at else 0.0
         self._health_told, self._health_at, self._rate_from = known, now, self._analysed
-        self._tell(
-            {
-                "type": "health",
-                "stream": stream.name,
-                "source": stream.address.shown,
-                "state": known[0],
-                "message": known[1],
-                "frames": counts.frames,
-                "analysed": self._analysed,
-                "thinned": counts.thinned,
-                "dropped": counts.dropped,
-                "sessions": counts.sessions,
-                "rate": round(rate, 2),
-                "share": round(stream.pace.share, 3),
-                "held_back": self.cutter.held_back,
-                "wall": clock_time(time.time()),
-            }
-        )
+        record = health_record(stream.name, stream.address.shown, known[0], known[1], counts, share=stream.pace.share)
+        self._tell(record | {"analysed": self._analysed, "rate": round(rate, 2), "held_back": self.cutter.held_back})
+
+
+def health_record(name: str, source: str, state: str, message: str, counts: Counts, *, share: float = 1.0) -> Record:
+    """How a stream is, nothing of which has been analysed."""
+    return {
+        "type": "health",
+        "stream": name,
+        "source": source,
+        "state": state,
+        "message": message,
+        "frames": counts.frames,
+        "analysed": 0,
+        "thinned": counts.thinned,
+        "dropped": counts.dropped,
+        "sessions": counts.sessions,
+        "rate": 0.0,
+        "share": round(share, 3),
+        "held_back": 0,
+        "wall": clock_time(time.time()),
+    }

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lavida.errors import InputError, first_line
+from lavida.errors import InputError, first_line, not_installed
 
 Array = NDArray[Any]
 PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
@@ -81,7 +81,7 @@ def choose_runtime(name: str) -> str:
         return installed()[0]
     package = PACKAGES[name]
     if find_spec(package) is None:
-        raise InputError(f"--runtime {name} needs {package}, which is not installed: pip install {package}")
+        raise not_installed(package, f"--runtime {name} needs it")
     return name
 
 

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -16,7 +17,7 @@ from lavida.files import atomic_file
 from lavida.live.address import HIDDEN, NETWORK, masked
 from lavida.live.config import parse_config, read_text
 from lavida.live.plan import Asked
-from lavida.live.regions import Regions
+from lavida.live.regions import Regions, outlines
 from lavida.serve.answers import StreamAsked, StreamEntry
 
 _SECRET = re.compile(r"\$\{\s*oc\.env:\s*([^,}\s]+)")
@@ -76,9 +77,15 @@ class WatchConfig:
                 raise InputError("words: ${ stands for what the page may not ask for; leave it out")
             if given.get("url") is not None:
                 self._set_address(entry, given["url"], raw)
-            for key, field in (("words", "anomalies"), ("threshold", "threshold"), ("regions", "regions")):
+            for key in ("regions", "ignore"):
+                if isinstance(entry.get(key), str) and not given.get(key):
+                    given.pop(key, None)  # a picture, which the page does not show and so cannot mean to take away
+            for key, field in (
+                ("words", "anomalies"),
+                ("threshold", "threshold"),
+                *((k, k) for k in ("regions", "ignore")),
+            ):
                 _set(entry, field, given, key)
-            _set(entry, "ignore", given, "ignore")
             if given.get("active") is not None:
                 entry.pop("active", None)
                 entry |= {} if given["active"] else {"active": False}
@@ -185,19 +192,18 @@ class WatchConfig:
 
 def _entry(entry: Raw, raw: Raw) -> StreamEntry:
     threshold = entry.get("threshold", raw.get("threshold"))
-    polygons = {}
-    for key in ("regions", "ignore"):
-        try:
-            (polygons[key],) = (Regions.of(entry.get(key) or [], []).only,)
-        except InputError:  # said when the file is taken
-            polygons[key] = ()
+    polygons: dict[str, list[list[list[float]]]] = {"regions": [], "ignore": []}
+    for key in polygons:
+        if isinstance(entry.get(key), list):  # else the path of a picture
+            with suppress(InputError):  # said when the file is taken
+                polygons[key] = outlines(Regions.of(entry[key], []).only)
     return StreamEntry(
         url=masked(entry.get("url", "")),
         active=entry.get("active", True) is not False,
         words=_texts(entry.get("anomalies") or raw.get("anomalies")),
         threshold=threshold if isinstance(threshold, int | float) else None,
-        regions=[[list(corner) for corner in polygon] for polygon in polygons["regions"]],
-        ignore=[[list(corner) for corner in polygon] for polygon in polygons["ignore"]],
+        regions=polygons["regions"],
+        ignore=polygons["ignore"],
     )
 
 

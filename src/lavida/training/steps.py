@@ -20,7 +20,7 @@ from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
-from lavida.errors import InputError
+from lavida.errors import InputError, not_installed
 from lavida.model.losses import LossWeights
 from lavida.training.data import Batch
 from lavida.training.objective import step_shares, training_loss
@@ -164,7 +164,7 @@ def outside_forward(model: nn.Module) -> Iterator[None]:
 def check_deepspeed() -> None:
     """Raises InputError where DeepSpeed is missing."""
     if importlib.util.find_spec("deepspeed") is None:
-        raise InputError("DeepSpeed is not installed: pip install deepspeed, or use configs/accelerate/fsdp.yaml")
+        raise not_installed("deepspeed")
 
 
 def has_tensorboard() -> bool:

@@ -3,6 +3,8 @@
 import os
 import stat
 
+import cv2
+import numpy as np
 import pytest
 from live.streams import clip
 
@@ -285,3 +287,14 @@ def test_a_stream_that_is_stopped_in_the_file_is_not_watched(tmp_path, capsys):
     config.write_text(f"streams: {{a: {{url: {street}, active: false}}}}\nanomalies: [fire]\n")
     assert run(["watch", "--config", str(config), "--data", str(tmp_path / "data")]) == 2
     assert "every stream of" in capsys.readouterr().err
+
+
+def test_a_painted_region_is_not_drawn_and_stays_until_polygons_take_its_place(changing: Served, config):
+    cv2.imwrite(str(config.parent / "yard.png"), np.full((4, 6), 255, np.uint8))
+    config.write_text(FILE.replace("ignore: [[[0.4, 0.5], [0.6, 0.5], [0.6, 0.7]]]", "regions: yard.png"))
+    yard = put(changing, "yard", words=["dog"], regions=[], ignore=[])
+    assert yard["regions"] == []
+    assert read_config(config).streams["yard"].regions == "yard.png"
+    corner = [[[0, 0], [1, 0], [1, 1]]]
+    assert put(changing, "yard", regions=corner)["regions"] == corner
+    assert read_config(config).streams["yard"].regions == corner

@@ -7,10 +7,10 @@ from lavida.serve.watcher import Watcher, watch_command
 
 MAIN = """
 import sys
-import lavida.cli.watch
+import lavida.live.scorer
 from lavida.cli.app import run
 from live.streams import BrightScorer
-lavida.cli.watch._scorer = lambda model, device, runtime, plan: BrightScorer()
+lavida.live.scorer.StartScorer = lambda *model: BrightScorer
 if __name__ == "__main__":
     sys.exit(run(sys.argv[1:]))
 """

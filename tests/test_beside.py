@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from argparse import Namespace
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,13 @@ from lavida.errors import InputError
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import beside
-import runtime
 from beside import Build, Cost
+
+# by its path: tests/runtime is a package of this name
+_spec = spec_from_file_location("benchmark_of_runtimes", Path(beside.__file__).with_name("runtime.py"))
+runtime = module_from_spec(_spec)
+sys.modules[_spec.name] = runtime
+_spec.loader.exec_module(runtime)
 
 OLDER, NEWER = Build("older", Path("older")), Build("now", Path("now"))
 

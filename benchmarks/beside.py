@@ -19,13 +19,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from made_videos import loop
 from results import add_out, publish, run
 
 from lavida.errors import InputError
 
+T = TypeVar("T", bound="Named")
 ROOT = Path(__file__).resolve().parents[1]
 # this process has imported lavida, and an older build must not inherit what that says
 SAID = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "LAVIDA_SET_OMP_WAIT_POLICY")
@@ -117,22 +118,32 @@ def checked_out(commit: str, folder: Path) -> Iterator[Path]:
         subprocess.run([*git, "remove", "--force", str(folder)], check=True, capture_output=True)
 
 
-def in_turn(older: Build, newer: Build, cost: Callable[[Build], Cost], *, pairs: int) -> list[tuple[Cost, Cost]]:
-    """`(older, newer)` of each pair; what changes slowly on the machine meets both alike."""
-    costs = []
-    for pair in range(pairs):
-        order = (older, newer) if pair % 2 == 0 else (newer, older)
-        found = {build: cost(build) for build in order}
-        print(pair + 1, found[older], found[newer], file=sys.stderr)  # long runs: what is known is told
-        costs.append((found[older], found[newer]))
-    return costs
+class Named(Protocol):
+    """Something that is measured."""
+
+    @property
+    def name(self) -> str: ...
 
 
-def rows(name: str, costs: Sequence[tuple[Cost, Cost]], *, older: str) -> Iterator[dict[str, Any]]:
+def in_turn(kinds: Sequence[T], cost: Callable[[T], Cost], *, turns: int, what: str) -> dict[str, list[Cost]]:
+    """By name of a kind, one a turn, each first in its turn; what changes slowly on the machine meets all alike."""
+    found: dict[str, list[Cost]] = {kind.name: [] for kind in kinds}
+    for turn in range(turns):
+        first = turn % len(kinds)
+        for kind in (*kinds[first:], *kinds[:first]):
+            found[kind.name].append(cost(kind))
+            print(what, turn + 1, kind.name, found[kind.name][-1], file=sys.stderr)  # long runs: what is known is told
+    return found
+
+
+def rows(name: str, found: Mapping[str, Sequence[Cost]]) -> Iterator[dict[str, Any]]:
     """Of each thing that is measured the medians of both builds and their ratio, beside what is allowed."""
     for what in ("wall s", "user + system s", "peak MB"):
-        before, now = (statistics.median(pair[build].value(what) for pair in costs) for build in (0, 1))
-        line = {"run": name, "pairs": len(costs), "median of": what, older: round(before, 2), "now": round(now, 2)}
+        medians = {build: statistics.median(cost.value(what) for cost in costs) for build, costs in found.items()}
+        before, now = medians.values()
+        pairs = len(next(iter(found.values())))
+        line = {"run": name, "pairs": pairs, "median of": what}
+        line |= {build: round(median, 2) for build, median in medians.items()}
         yield line | {"share": round(now / before, 3), "at most": AT_MOST[name].get(what)}
 
 
@@ -141,7 +152,7 @@ def table(older: Build, newer: Build, video: Path, out: Path, options: argparse.
         def cost(build: Build) -> Cost:
             return build.detect(video, out, anomaly=options.anomaly, stride=options.stride, at_once=at_once)
 
-        return rows(name, in_turn(older, newer, cost, pairs=count), older=older.name) if count else iter(())
+        return rows(name, in_turn((older, newer), cost, turns=count, what=name)) if count else iter(())
 
     yield from pairs(ALONE, options.pairs)
     with busy_core():

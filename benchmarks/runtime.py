@@ -16,13 +16,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from beside import ROOT, WARM_UP_S, Build, Cost, busy_core, checked_out, measured
+from beside import ROOT, WARM_UP_S, Build, Cost, busy_core, checked_out, in_turn, measured
 from made_videos import loop
 from results import add_out, publish, run
 
@@ -58,17 +58,6 @@ class Kind:
     def cost(self, job: str, video: Path, out: Path, *, at_once: int = 1) -> Cost:
         commands = [self.command(job, video, out / str(number)) for number in range(at_once)]
         return measured(commands, self.build.environment())
-
-
-def in_turn(kinds: Sequence[Kind], cost: Callable[[Kind], Cost], *, turns: int, what: str) -> dict[str, list[Cost]]:
-    """By name of a kind, one a turn; what changes slowly on the machine meets all alike."""
-    found: dict[str, list[Cost]] = {kind.name: [] for kind in kinds}
-    for turn in range(turns):
-        first = turn % len(kinds)
-        for kind in (*kinds[first:], *kinds[:first]):
-            found[kind.name].append(cost(kind))
-            print(what, turn + 1, kind.name, found[kind.name][-1], file=sys.stderr)  # long runs: what is known is told
-    return found
 
 
 def rows(what: str, found: Mapping[str, Sequence[Cost]]) -> Iterator[dict[str, Any]]:

@@ -5,12 +5,14 @@ import shutil
 from importlib.util import find_spec
 
 import pytest
+import torch
 from tiny import tiny_lavida
+from torch import nn
 
 from lavida.cli import run
 from lavida.errors import InputError
 from lavida.files import fingerprint
-from lavida.graphs.writing import exportable_family
+from lavida.graphs.writing import _export, exportable_family
 from lavida.runtime.manifest import GRAPHS
 
 pytest.importorskip("onnx")
@@ -72,3 +74,18 @@ def test_what_an_export_needs_is_named(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("lavida.graphs.writing.find_spec", lambda name: None if name == "onnx" else find_spec(name))
     assert run(["models", "export", "nano", "--out", str(tmp_path / "out")]) == 2
     assert "pip install 'lavida[export]'" in capsys.readouterr().err
+
+
+class Unsupported(nn.Module):
+    """A convolution whose kernel's size is free."""
+
+    def forward(self, x, weight):
+        return nn.functional.conv2d(x, nn.functional.pad(weight, (1, 0, 1, 0)))
+
+
+def test_a_part_that_cannot_be_traced_is_one_line_and_prints_no_graph(tmp_path, capfd):
+    inputs = {"x": (torch.ones(1, 3, 8, 8), {2: "h"}), "weight": (torch.ones(2, 3, 3, 3), {2: "k", 3: "l"})}
+    with pytest.raises(InputError, match="its vision stands in the way") as raised:
+        _export(Unsupported(), inputs, ["y"], tmp_path / "vision.onnx")
+    assert "\n" not in str(raised.value)
+    assert capfd.readouterr().out == ""

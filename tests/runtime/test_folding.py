@@ -65,3 +65,21 @@ def test_any_other_padding_stays(tmp_path, other):
     before = answer(path)
     assert fold_paddings(path) == 0
     np.testing.assert_array_equal(answer(path), before)
+
+
+def test_numbers_that_several_nodes_compute_are_read_in_the_graphs_order(tmp_path):
+    path = tmp_path / "graph.onnx"
+    graph(path, sides=(0, 0, 0, 0, 0, 0, 1, 2))
+    model = onnx.load(path)
+    cast = next(node for node in model.graph.node if node.op_type == "Cast")
+    cast.output[0] = "half"  # both what is added and what it is added to come from it
+    more = [
+        helper.make_node("Sub", ["half", "half"], ["none"]),
+        helper.make_node("Add", ["half", "none"], ["ends"]),
+    ]
+    model.graph.node.insert(1, more[0])
+    model.graph.node.insert(2, more[1])
+    onnx.save(model, path)
+    before = answer(path)
+    assert fold_paddings(path) == 1
+    np.testing.assert_allclose(answer(path), before, rtol=1e-6)

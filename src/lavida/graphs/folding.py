@@ -52,15 +52,18 @@ def _pad(conv: NodeProto, more: Sequence[int]) -> None:
 def _value(model: ModelProto, name: str) -> np.ndarray:
     """Of a number that depends on no input."""
     makers = {output: node for node in model.graph.node for output in node.output}
-    needed, names = [], [name]
-    for each in names:
-        if each in makers and makers[each] not in needed:
-            needed.append(makers[each])
-            names += makers[each].input
-    constants = [weight for weight in model.graph.initializer if weight.name in names]
-    if name in {constant.name for constant in constants}:
-        return numpy_helper.to_array(next(constant for constant in constants if constant.name == name))
+    needed, open_names = {name}, [name]
+    while open_names:
+        maker = makers.get(open_names.pop())
+        new = set() if maker is None else {*maker.input} - needed
+        needed |= new
+        open_names += new
+    constants = [weight for weight in model.graph.initializer if weight.name in needed]
+    for constant in constants:
+        if constant.name == name:
+            return numpy_helper.to_array(constant)
+    nodes = [node for node in model.graph.node if needed & {*node.output}]  # in the graph's order: makers come first
     output = helper.make_tensor_value_info(name, TensorProto.INT64, None)
-    graph = helper.make_graph(needed[::-1], "constants", [], [output], constants)
+    graph = helper.make_graph(nodes, "constants", [], [output], constants)
     evaluator = ReferenceEvaluator(helper.make_model(graph, opset_imports=model.opset_import))
     return np.asarray(next(iter(evaluator.run(None, {}))))

@@ -3,10 +3,9 @@
 import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager
 from dataclasses import asdict
 from importlib.util import find_spec
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from lavida.files import fingerprint
 from lavida.graphs.parts import DecoderGraph, LanguageGraph, TextGraph, VisionGraph
 from lavida.model.backbone import EfficientNetLiteConfig
 from lavida.model.compression import reference_count
+from lavida.model.kernels import without_export_log
 from lavida.model.mllm.qwen import Qwen2VL
 from lavida.model.text import MAX_TOKENS
 from lavida.runtime.manifest import FORMAT, GRAPHS, KNOWN_WORDS, MANIFEST, SETTINGS, SHARED
@@ -243,7 +243,7 @@ def _export(graph: nn.Module, inputs: Inputs, outputs: list[str], path: Path) ->
     examples = tuple(example for example, _ in inputs.values())
     free = {name: sizes for name, (_, sizes) in inputs.items() if sizes}
     try:
-        with _sizes_stay_free(), redirect_stdout(StringIO()), warnings.catch_warnings():  # a failure prints its graph
+        with _sizes_stay_free(), without_export_log(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of what tracing fixes; the tests hold that sizes are free
             # not dynamo=True: with free sides that takes minutes and specialises sizes that are free
             torch.onnx.export(

@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 
 from lavida.errors import reason
+from lavida.live.pictures import jpeg
 from lavida.live.plan import Plan, WatchSettings
 from lavida.live.records import Record, seconds_of
 from lavida.live.regions import outlines
@@ -210,8 +211,10 @@ def _jpeg(live: LiveFrame) -> bytes | None:
     height, width = live.size
     size = (min(width, PICTURE_WIDTH), max(1, round(height * min(width, PICTURE_WIDTH) / width)))
     picture = cv2.resize(live.frame.image, size, interpolation=cv2.INTER_AREA)
-    done, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return data.tobytes() if done else None
+    try:
+        return jpeg(picture, quality=JPEG_QUALITY)
+    except OSError:
+        return None
 
 
 def _told(settings: WatchSettings) -> dict[str, Any]:

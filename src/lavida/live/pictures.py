@@ -61,7 +61,7 @@ def coded(record: Record, moment: Moment) -> dict[str, bytes]:
     drawn = plain.astype(np.float32)
     area = covered(moment.masks, plain.shape[:2])
     drawn[area] += MASK_SHARE * (np.array(MASK_COLOUR, np.float32) - drawn[area])
-    return {"snapshot": _jpeg(plain), "snapshot_mask": _jpeg(drawn.astype(np.uint8))}
+    return {"snapshot": jpeg(plain), "snapshot_mask": jpeg(drawn.astype(np.uint8))}
 
 
 def written(folder: Path, event: str, jpegs: Mapping[str, bytes]) -> dict[str, str]:
@@ -103,8 +103,9 @@ def pixelated(image: np.ndarray, masks: Sequence[Mask]) -> np.ndarray:
     return shown.reshape(rows * side, columns * side, 3)[:height, :width]
 
 
-def _jpeg(picture: np.ndarray) -> bytes:
-    done, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+def jpeg(picture: np.ndarray, *, quality: int = JPEG_QUALITY) -> bytes:
+    """An RGB picture, uint8 `[H, W, 3]`, coded. Raises OSError where it cannot be."""
+    done, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise OSError("the picture cannot be coded")
     return bytes(data.tobytes())

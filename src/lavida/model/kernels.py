@@ -27,6 +27,23 @@ def exporting() -> bool:
     return torch.onnx.is_in_onnx_export()
 
 
+@contextmanager
+def without_export_log() -> Iterator[None]:
+    """Where PyTorch's exporter fails it prints the whole graph on stdout, past Python; not within the block.
+
+    Its switch for that is of no use: an export turns it on.
+    """
+    log = getattr(torch._C, "_jit_onnx_log", None)
+    if log is None:
+        yield
+        return
+    torch._C._jit_onnx_log = lambda *said: None
+    try:
+        yield
+    finally:
+        torch._C._jit_onnx_log = log
+
+
 def at_least_one(count: int | Tensor) -> int:
     """`max(1, count)` for a number that in a graph is a tensor."""
     return max(1, count) if isinstance(count, int) else count.clamp(min=1)

@@ -87,8 +87,8 @@ class ExportedModel:
         `[T, K]` and `evidence` `[T, K, H/8, W/8]`. Arguments as in `answer`.
         """
         texts = {"f_sem": self.f_sem(frames, categories, template=template), **self._text_inputs(categories)}
-        qualified = "present" not in texts or texts["present"].any()
-        decoder = GRAPHS.decoder if qualified or not self.manifest.has(GRAPHS.noun_decoder) else GRAPHS.noun_decoder
+        nouns_alone = self.manifest.has(GRAPHS.noun_decoder) and not texts["present"].any()
+        decoder = GRAPHS.noun_decoder if nouns_alone else GRAPHS.decoder
         step = max(1, PIXELS_AT_ONCE // (frames.shape[2] * frames.shape[3]))
         parts = []
         for start in range(0, len(frames), step):

@@ -32,7 +32,7 @@ class OnnxSession:
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores, too
-        share_arena()
+        _share_arena()
         options.add_session_config_entry("session.use_env_allocators", "1")
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
@@ -41,7 +41,7 @@ class OnnxSession:
 
 
 @cache
-def share_arena() -> None:
+def _share_arena() -> None:
     """One arena for all graphs, which run one after another: with one each, a tenth more memory is held."""
     import onnxruntime
 

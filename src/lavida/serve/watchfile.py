@@ -80,12 +80,8 @@ class WatchConfig:
             for key in ("regions", "ignore"):
                 if isinstance(entry.get(key), str) and not given.get(key):
                     given.pop(key, None)  # a picture, which the page does not show and so cannot mean to take away
-            for key, field in (
-                ("words", "anomalies"),
-                ("threshold", "threshold"),
-                *((k, k) for k in ("regions", "ignore")),
-            ):
-                _set(entry, field, given, key)
+            for key in ("words", "threshold", "regions", "ignore"):
+                _set(entry, "anomalies" if key == "words" else key, given, key)
             if given.get("active") is not None:
                 entry.pop("active", None)
                 entry |= {} if given["active"] else {"active": False}

@@ -5,10 +5,11 @@
     python benchmarks/live.py memory --frames 432000        # a scorer that answers at once
     python benchmarks/live.py delays --streams 4 --seconds 600 --takes 0.1   # by a clock drawn into the pictures
     python benchmarks/live.py rtsp --seconds 1200           # cut off, restarted, frozen, changed in size
+    python benchmarks/live.py resident VIDEO -a person --minutes 60   # the process's memory with the embedded model
 
 Each prints one JSON object with what it measured and exits with 1 if a promise was broken. `delays` and `kills` send
-MPEG-TS over HTTP, `rtsp` needs GStreamer's server (docs/watch.md). All but `same` use a stand-in that scores by
-brightness, so that what is measured is everything but the model.
+MPEG-TS over HTTP, `rtsp` needs GStreamer's server (docs/watch.md). All but `same` and `resident` use a
+stand-in that scores by brightness, so that what is measured is everything but the model.
 """
 
 import argparse
@@ -27,6 +28,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from live_runs.delays import delays
 from live_runs.kills import kills
 from live_runs.memory import memory
+from live_runs.resident import resident
 from live_runs.rtsp import rtsp
 
 
@@ -86,6 +88,10 @@ def main() -> int:
     each.add_argument("--streams", type=int, default=4)
     each.add_argument("--seconds", type=float, default=600)
     each.add_argument("--takes", type=float, default=0.1, help="seconds that the stand-in takes for a clip")
+    each = runs.add_parser("resident")
+    each.add_argument("video")
+    each.add_argument("-a", dest="words", action="append", required=True)
+    each.add_argument("--minutes", type=float, default=60)
     each = runs.add_parser("rtsp")
     each.add_argument("--seconds", type=float, default=1200)
     options = vars(parser.parse_args())
@@ -93,10 +99,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="lavida-live-") as folder:
         if name == "same":
             told = same(**options)
-        elif name == "kills":
-            told = kills(Path(folder), **options)
-        elif name == "rtsp":
-            told = rtsp(Path(folder), **options)
+        elif name in ("kills", "rtsp", "resident"):
+            told = {"kills": kills, "rtsp": rtsp, "resident": resident}[name](Path(folder), **options)
         else:
             told = {"memory": memory, "delays": delays}[name](**options)
     print(json.dumps(told | {"took_s": round(time.monotonic() - begun, 1)}))

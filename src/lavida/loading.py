@@ -49,7 +49,7 @@ def load(
     if exported is not None:
         from lavida.runtime.exported import ExportedModel
 
-        return ExportedDetector(ExportedModel(exported, runtime=runtime), name=str(model))
+        return ExportedDetector(ExportedModel(exported, runtime=runtime, precision="auto"), name=str(model))
     need("torch", "this model runs in PyTorch")
     from lavida.checkpoints.pretrained import LavidaModel
     from lavida.device import choose_device

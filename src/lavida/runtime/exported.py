@@ -13,9 +13,10 @@ from lavida.answer import Answer, Floats
 from lavida.model.grid import fit_grid
 from lavida.model.phrase import split_phrase
 from lavida.model.wording import unfamiliar
-from lavida.runtime.manifest import GRAPHS, KNOWN_WORDS, Manifest
+from lavida.runtime.compiled import compiled_folder
+from lavida.runtime.manifest import GRAPHS, KNOWN_WORDS, MANIFEST, Manifest
 from lavida.runtime.preparation import cells, patches, positions, prompt, read_tokenizer, text_batch
-from lavida.runtime.session import PACKAGES, Session, choose_runtime, open_session
+from lavida.runtime.session import PACKAGES, Session, choose_precision, choose_runtime, open_session
 
 Array = NDArray[Any]
 PIXELS_AT_ONCE = 704 * 384  # a frame as nano analyses it: more at once are hardly faster and take more memory
@@ -28,7 +29,7 @@ class ExportedModel:
     Args:
         folder: Where it is.
         runtime: `onnx`, `openvino` or `auto`: the first of them that is installed.
-        precision: `float32`, or for OpenVINO `bf16`.
+        precision: `float32`, or for OpenVINO `bf16`; `auto` takes that where the processor multiplies it.
 
     Raises:
         InputError: The folder is damaged, or the runtime is not installed.
@@ -36,11 +37,13 @@ class ExportedModel:
 
     def __init__(self, folder: Path, *, runtime: str = "auto", precision: str = "float32") -> None:
         self.manifest = Manifest.read(folder)
-        self.runtime, self.precision = choose_runtime(runtime), precision
+        self.runtime = choose_runtime(runtime)
+        self.precision = choose_precision(precision, self.runtime)
         self.package = PACKAGES[self.runtime]
         self.version = version(self.package)
         self.settings = self.manifest.model
         self._sessions: dict[str, Session] = {}
+        self._compiled = self._compiled_folder() if self.runtime == "openvino" else None
         for name in (GRAPHS.vision, GRAPHS.language, GRAPHS.text):
             self._session(name)
         self._tokenizer = read_tokenizer(folder / "tokenizer")
@@ -173,8 +176,16 @@ class ExportedModel:
         """Of two decoders most prompts need one: each is opened when it is asked."""
         if graph not in self._sessions:
             path = self.manifest.folder / f"{graph}.onnx"
-            self._sessions[graph] = open_session(path, self.runtime, precision=self.precision)
+            self._sessions[graph] = open_session(path, self.runtime, precision=self.precision, compiled=self._compiled)
         return self._sessions[graph]
+
+    def _compiled_folder(self) -> Path | None:
+        try:
+            from platformdirs import user_cache_path
+        except ImportError:  # OpenVINO alone was installed, not the extra
+            return None
+        caches = user_cache_path("lavida", appauthor=False)
+        return compiled_folder(self.manifest.folder / MANIFEST, caches=caches, size=self.manifest.size)
 
 
 def sigmoid(logits: Floats) -> Floats:

@@ -50,9 +50,9 @@ def _share_arena() -> None:
 
 
 class OpenVinoSession:
-    """In OpenVINO, on the CPU."""
+    """In OpenVINO, on the CPU; what it compiles is kept in a folder, if one is given."""
 
-    def __init__(self, path: Path, threads: int, precision: str) -> None:
+    def __init__(self, path: Path, threads: int, precision: str, compiled: Path | None) -> None:
         import openvino
 
         settings = {
@@ -60,6 +60,8 @@ class OpenVinoSession:
             "INFERENCE_PRECISION_HINT": {"float32": "f32"}.get(precision, precision),
             "PERFORMANCE_HINT": "LATENCY",
         }
+        if compiled is not None:
+            settings["CACHE_DIR"] = str(compiled)
         self._compiled = openvino.Core().compile_model(path, "CPU", settings)
         self._request = self._compiled.create_infer_request()
 
@@ -85,10 +87,23 @@ def choose_runtime(name: str) -> str:
     return name
 
 
-def open_session(path: Path, runtime: str, *, precision: str) -> Session:
-    """Raises InputError if the graph cannot be read."""
+def choose_precision(name: str, runtime: str) -> str:
+    """`auto` takes bf16 where OpenVINO says that this processor multiplies it, else float32."""
+    if name != "auto":
+        return name
+    if runtime != "openvino":
+        return "float32"
+    import openvino
+
+    return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "float32"
+
+
+def open_session(path: Path, runtime: str, *, precision: str, compiled: Path | None = None) -> Session:
+    """`compiled`: where OpenVINO keeps what it compiles. Raises InputError if the graph cannot be read."""
     try:
-        return OnnxSession(path, threads()) if runtime == "onnx" else OpenVinoSession(path, threads(), precision)
+        if runtime == "onnx":
+            return OnnxSession(path, threads())
+        return OpenVinoSession(path, threads(), precision, compiled)
     except Exception as error:  # neither has one type for a damaged file
         raise InputError(f"damaged export: {path} cannot be read ({first_line(error)}); export it again") from error
 

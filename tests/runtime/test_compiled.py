@@ -1,0 +1,81 @@
+"""The folder in which OpenVINO keeps what it compiled."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lavida.graphs.comparing import made_up_frames
+from lavida.runtime import compiled
+from lavida.runtime.compiled import compiled_folder
+from lavida.runtime.exported import ExportedModel
+
+
+def manifest(folder: Path, content: str = "{}") -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / "manifest.json"
+    path.write_text(content)
+    return path
+
+
+def kept(caches: Path) -> list[Path]:
+    return sorted((caches / "openvino").iterdir())
+
+
+def test_each_export_has_a_folder_of_its_own(tmp_path):
+    caches = tmp_path / "caches"
+    first = compiled_folder(manifest(tmp_path / "one", "{1}"), caches=caches, size=10)
+    assert first is not None and first.is_dir()
+    assert compiled_folder(tmp_path / "one" / "manifest.json", caches=caches, size=10) == first
+    again = compiled_folder(manifest(tmp_path / "one", "{2}"), caches=caches, size=10)  # exported anew
+    elsewhere = compiled_folder(manifest(tmp_path / "two", "{2}"), caches=caches, size=10)
+    assert len({first, again, elsewhere}) == 3
+
+
+def test_what_was_asked_least_lately_goes(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled, "MOST_BYTES", 100)
+    caches, folders = tmp_path / "caches", []
+    for i in range(3):
+        folder = compiled_folder(manifest(tmp_path / str(i)), caches=caches, size=20)
+        (folder / "graph.blob").write_bytes(bytes(40))
+        os.utime(folder, (i, i))
+        folders.append(folder)
+    assert kept(caches) == sorted(folders[1:])  # at the third, 40 bytes for it and 40 of the second had room
+    os.utime(folders[1], (5, 5))
+    latest = compiled_folder(manifest(tmp_path / "3"), caches=caches, size=20)
+    assert kept(caches) == sorted([folders[1], latest])
+    assert compiled_folder(manifest(tmp_path / "large"), caches=caches, size=60) is None
+
+
+def test_where_nothing_can_be_written_nothing_is_kept(tmp_path, monkeypatch):
+    path = manifest(tmp_path / "one")
+    (tmp_path / "file").write_text("")
+    assert compiled_folder(path, caches=tmp_path / "file", size=1) is None
+    monkeypatch.setattr(Path, "mkdir", refuse)  # root may write anywhere
+    assert compiled_folder(path, caches=tmp_path, size=1) is None
+
+
+def refuse(*args, **kwargs) -> None:
+    raise PermissionError(13, "Permission denied")
+
+
+def test_what_openvino_compiled_is_used_again_and_what_is_damaged_is_not(pair, tmp_path, monkeypatch):
+    pytest.importorskip("openvino")
+    pytest.importorskip("platformdirs")
+    _, folder = pair("whole")
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name, **other: tmp_path / name)
+    frames, answers = np.stack([made.transpose(2, 0, 1) for made in made_up_frames(2, size=(64, 96))]), []
+    for turn in range(3):
+        answers.append(ExportedModel(folder, runtime="openvino").answer(frames, ["dog"]).scores)
+        (kept_of_it,) = kept(tmp_path / "lavida")
+        blobs = sorted(kept_of_it.glob("*.blob"))
+        if turn == 0:
+            first = {blob.name: blob.stat().st_mtime_ns for blob in blobs}
+        if turn == 1:
+            assert first and first == {blob.name: blob.stat().st_mtime_ns for blob in blobs}
+            for blob in blobs:
+                blob.chmod(0o600)
+                blob.write_bytes(b"damaged")
+    for answer in answers[1:]:
+        np.testing.assert_allclose(answer, answers[0], atol=1e-5)

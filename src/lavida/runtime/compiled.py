@@ -13,9 +13,9 @@ def compiled_folder(manifest: Path, *, caches: Path, size: int) -> Path | None:
     """The folder for the graphs of one export; None where nothing can be kept.
 
     An export has a folder of its own, named after its manifest: OpenVINO itself tells models apart by path and time of
-    change, and does not see that the file of shared weights is another one (findings/openvino_cache_keeps_old_weights.sh).
-    Folders of exports that were not asked for
-    the longest time go, until those that stay and the new one have room in `MOST_BYTES`.
+    change, and does not see that the file of shared weights is another one (`openvino_cache_keeps_old_weights.sh` in
+    findings/). Folders of exports that were not asked for the longest time go, until those that stay and the new one
+    have room in `MOST_BYTES`.
 
     Args:
         manifest: The export's `manifest.json`.

@@ -8,8 +8,8 @@
     python benchmarks/live.py resident VIDEO -a person --minutes 60   # the process's memory with the embedded model
 
 Each prints one JSON object with what it measured and exits with 1 if a promise was broken. `delays` and `kills` send
-MPEG-TS over HTTP, `rtsp` needs GStreamer's server (docs/watch.md). All but `same` and `resident` use a
-stand-in that scores by brightness, so that what is measured is everything but the model.
+MPEG-TS over HTTP, `rtsp` needs GStreamer's server (docs/watch.md). All but `same`, `resident` and `delays --model nano`
+use a stand-in that scores by brightness, so that what is measured is everything but the model.
 """
 
 import argparse
@@ -88,6 +88,7 @@ def main() -> int:
     each.add_argument("--streams", type=int, default=4)
     each.add_argument("--seconds", type=float, default=600)
     each.add_argument("--takes", type=float, default=0.1, help="seconds that the stand-in takes for a clip")
+    each.add_argument("--model", help="nano, say: it scores pictures of 640x360 instead of the stand-in")
     each = runs.add_parser("resident")
     each.add_argument("video")
     each.add_argument("-a", dest="words", action="append", required=True)

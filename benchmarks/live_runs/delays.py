@@ -1,31 +1,36 @@
 """From the moment a picture shows to the line with its score, by a clock that is drawn into the picture."""
 
+import os
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 from live.sending import Camera
-from live.streams import BrightScorer
+from live.streams import CATEGORIES, BrightScorer
 from live.watching import planned
 
+from lavida.live.scorer import DetectorScorer, Scorer
 from lavida.live.watch import watch
+from lavida.loading import load
 
 BITS, ROW = 32, 4  # milliseconds in stripes, black or white
 
 
-class ClockScorer(BrightScorer):
-    """Reads the clock of each frame instead of scoring it."""
+class Clocked:
+    """Reads the clock of each frame and has another scorer score it."""
 
-    def __init__(self, **settings) -> None:
-        super().__init__(**settings)
+    def __init__(self, scorer: Scorer) -> None:
+        self._scorer, self.clip_length, self.motion = scorer, scorer.clip_length, scorer.motion
         self.shown: list[int] = []
 
     def analysed_size(self, width: int, height: int) -> tuple[int, int]:
-        return height, width
+        wanted = self._scorer.analysed_size(width, height)
+        return wanted if wanted[1] >= 4 * BITS else (height, width)
 
     def score(self, frames, categories, *, size, floor):
         self.shown = [read(frame.image) for frame in frames]
-        return super().score(frames, categories, size=size, floor=2.0)
+        return self._scorer.score(frames, categories, size=size, floor=2.0)
 
 
 def drawn(moment_ms: int, size: tuple[int, int]) -> np.ndarray:
@@ -52,12 +57,12 @@ class ClockCamera(Camera):
         return drawn(int(time.time() * 1000) % (1 << BITS), size)
 
 
-def delays(*, streams: int, seconds: float, takes: float) -> dict:
-    """Watch so many cameras at once, each clip of which takes so long to score."""
+def delays(*, streams: int, seconds: float, takes: float, model: str | None) -> dict:
+    """Watch so many cameras at once; a clip takes so long to score, or a model scores pictures of 640x360."""
+    scorer, stopped = Clocked(_loaded(model) if model else BrightScorer(takes_s=takes)), threading.Event()
     cameras = [ClockCamera() for _ in range(streams)]
     for camera in cameras:
-        camera.size = (256, 64)
-    scorer, stopped = ClockScorer(takes_s=takes), threading.Event()
+        camera.size = (640, 360) if model else (256, 64)
     late: list[float] = []
     counts: dict[str, int] = {}
     last: dict[str, dict] = {}
@@ -72,7 +77,9 @@ def delays(*, streams: int, seconds: float, takes: float) -> dict:
             counts[record["stream"]] = counts.get(record["stream"], 0) + 1
 
     threading.Timer(seconds, stopped.set).start()
+    before = _idle_s()
     watch(planned(*(camera.url for camera in cameras)), scorer, tell=tell, stopped=stopped)
+    idle = (_idle_s() - before) / seconds / (os.cpu_count() or 1)
     for camera in cameras:
         camera.close()
     rates = [count / seconds for count in counts.values()]
@@ -82,14 +89,27 @@ def delays(*, streams: int, seconds: float, takes: float) -> dict:
         "run": "delays",
         "streams": streams,
         "seconds": seconds,
-        "takes_s": takes,
+        **({"model": model} if model else {"takes_s": takes}),
         "analysed_a_second": [round(rate, 2) for rate in rates],
         "delay_p50_s": round(float(np.percentile(late, 50)), 3),
         "delay_p95_s": round(float(np.percentile(late, 95)), 3),
         "delay_p95_second_half_s": round(float(np.percentile(half, 95)), 3),
         "delay_max_s": round(max(late), 3),
         "bound_s": bound,
+        "machine_idle": round(idle, 3),
         "dropped": sum(each["dropped"] for each in last.values()),
         "thinned": sum(each["thinned"] for each in last.values()),
         "kept": len(rates) == streams and min(rates) >= 0.9 * max(rates) and float(np.percentile(late, 95)) <= bound,
     }
+
+
+def _loaded(model: str) -> DetectorScorer:
+    scorer = DetectorScorer(load(model))
+    scorer.warm_up(CATEGORIES)
+    return scorer
+
+
+def _idle_s() -> float:
+    """Seconds that the machine's cores have been idle; the cameras, which code their pictures here, are work, too."""
+    fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")

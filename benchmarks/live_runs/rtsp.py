@@ -13,6 +13,7 @@ BACK_S = 10.0
 
 def rtsp(folder: Path, *, seconds: float) -> dict:
     """As it is, cut off and restarted, frozen, changed in size: about a quarter of the time each."""
+    begun = time.monotonic()
     if missing() is not None:
         return {"run": "rtsp", "kept": False, "missing": missing()}
     part_s = seconds / 4
@@ -38,7 +39,7 @@ def rtsp(folder: Path, *, seconds: float) -> dict:
         )
         known = len(seen.records)
         back.append(_until(seen, is_score))
-        time.sleep(part_s * 0.8)
+        time.sleep(max(part_s * 0.8, seconds - (time.monotonic() - begun)))
     scores = [record for record in seen.records if is_score(record)]
     events = [record for record in seen.records if is_phase("end")(record)]
     late = sorted(record["delay_s"] for record in scores)

@@ -14,8 +14,6 @@ from lavida.live.regions import Regions
 from lavida.live.store import Store
 from serve.conftest import Served
 
-BEGUN = round(time.time()) - 5.0
-
 
 @pytest.fixture
 def watched(served: Served):
@@ -63,12 +61,18 @@ def test_the_newest_events_of_each_stream_are_told_however_many_another_has(serv
 
 
 @pytest.fixture
-def latest(served: Served):
+def begun() -> float:
+    """When the first score came; the server gives those of the last minutes."""
+    return round(time.time()) - 5.0
+
+
+@pytest.fixture
+def latest(served: Served, begun: float):
     """What a watch of two streams tells."""
     latest = Latest(served.settings.data)
     latest.follow(planned("http://a/one", "http://a/two", regions=Regions.of([], [[[0, 0], [1, 0], [1, 1]]])))
-    latest.tell(score("a-one", BEGUN, 0.25))
-    latest.tell(score("a-one", BEGUN + 1, 0.75))
+    latest.tell(score("a-one", begun, 0.25))
+    latest.tell(score("a-one", begun + 1, 0.75))
     latest.tell(health("a-one", rate=4.5, dropped=3, held_back=1, thinned=2, share=0.5, message="rtsp://me:pw@x/y"))
     latest.look("a-one", live(100))
     latest.write(now=time.time())
@@ -94,10 +98,10 @@ def test_streams_tell_their_scores_health_words_and_regions(served: Served, late
     assert served.client.get("/api/streams/picture", params={"stream": "no"}).status_code == 404
 
 
-def test_scores_come_bit_by_bit(served: Served, latest: Latest):
+def test_scores_come_bit_by_bit(served: Served, latest: Latest, begun: float):
     got = served.get("/api/streams/scores")
     assert got["streams"]["a-one"] == {
-        "times": [BEGUN, BEGUN + 1],
+        "times": [begun, begun + 1],
         "scores": [0.25, 0.75],
         "category_scores": [[0.25, 0.125], [0.75, 0.375]],
     }
@@ -108,10 +112,10 @@ def test_scores_come_bit_by_bit(served: Served, latest: Latest):
     settings = WatchSettings(categories=("smoke", "dog"), events=EventSettings(threshold=0.5))
     plan = planned("http://a/one", "http://a/two")
     latest.follow({name: Planned(each.address, settings) for name, each in plan.items()})
-    latest.tell(score("a-one", BEGUN + 2))
+    latest.tell(score("a-one", begun + 2))
     latest.write(now=time.time())
     more = served.get("/api/streams/scores", after=got["next"])
-    assert more["streams"]["a-one"] == {"times": [BEGUN + 2], "scores": [0.5], "category_scores": [[0.25, None]]}
+    assert more["streams"]["a-one"] == {"times": [begun + 2], "scores": [0.5], "category_scores": [[0.25, None]]}
     assert served.get("/api/streams/scores", after=more["next"])["streams"]["a-one"]["times"] == []
 
 

@@ -7,11 +7,9 @@ import platform
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
-
-import torch
-import transformers
 
 from lavida.errors import InputError
 
@@ -36,15 +34,26 @@ def run(main: Callable[[], None]) -> None:
 
 def machine(threads: int | None = None) -> dict[str, Any]:
     """What the numbers were measured on."""
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
-    return {
+    about = {
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "threads": threads or torch.get_num_threads(),
-        "gpu": gpu,
-        "torch": torch.__version__,
-        "transformers": transformers.__version__,
+        "threads": threads or os.environ.get("OMP_NUM_THREADS"),
     }
+    try:
+        import torch
+    except ImportError:  # what runs without it is measured without it
+        torch = None
+    if torch is not None:
+        about["threads"] = threads or torch.get_num_threads()
+        about["gpu"] = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    return about | {package: _version(package) for package in ("torch", "transformers", "onnxruntime")}
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def publish(name: str, rows: Sequence[Row], *, out: Path | None, about: Mapping[str, Any] | None = None) -> None:

@@ -1,6 +1,7 @@
 """The processes of a server: the worker, what decodes, and their deaths."""
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -18,6 +19,7 @@ from serve.postgres import postgres_server
 from serve.quick import no_model, quick, unhurried, video, waited
 
 pytest.importorskip("sqlalchemy")
+from lavida.cli import run
 from lavida.detection import shortest
 from lavida.errors import InputError
 from lavida.serve import films
@@ -237,3 +239,12 @@ def test_the_embedded_model_looks_at_the_demo_clip(tmp_path, keeping):
     assert told == [shortest(score) for score in found.sampled_scores]
     (event,) = [event for event in found.events() if event.start_s < 5 < event.end_s]  # who rides by
     assert event.category == "cyclist"
+
+
+def test_what_is_logged_is_one_line_on_stderr(tmp_path, monkeypatch, capsys):
+    def warn(server, sockets) -> None:
+        logging.getLogger("lavida.serve.keeper").warning("the disk is nearly full")
+
+    monkeypatch.setattr("uvicorn.Server.run", warn)
+    assert run(["serve", "--port", str(free_port()), "--data", str(tmp_path / "data")]) == 0
+    assert capsys.readouterr().err.count("the disk is nearly full") == 1

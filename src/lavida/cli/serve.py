@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -111,7 +110,6 @@ def _run(settings: ServeSettings, tokens: tuple[str, ...] | None) -> None:
         store = Store(data, database=settings.database)
         keeper = Keeper(settings, store, partial(load_detector, settings.model, settings.device, settings.profile))
         app = create_app(settings, store, tokens=tokens, keeper=keeper)
-        logging.getLogger("lavida").addHandler(logging.StreamHandler())
         shown = f"[{host}]" if ":" in host else host
         print_message(f"open http://{shown}:{port}/ (Ctrl-C ends it)")
         config = uvicorn.Config(

@@ -18,6 +18,7 @@ from lavida.evaluation.held_out.qualifier_pairs import (
     pairs_by_hand,
     qualified_measures,
     text_logits,
+    unproven_measures,
 )
 from lavida.evaluation.held_out.questions import PICTURES
 from lavida.evaluation.tables import exposure_tables
@@ -104,3 +105,22 @@ def test_the_measures_of_a_model_that_always_hears_the_qualifier(monkeypatch: py
     reliability = {"expected_calibration_error": 0.0}
     tables = exposure_tables({"reliability": reliability, "sets": {}, "removed": {}, "qualified": measured})
     assert [table.row_count for table in tables] == [0, 1, 1, 23]
+
+
+@pytest.mark.slow
+def test_the_measures_of_a_model_that_hears_the_noun_alone(kit: Path, monkeypatch: pytest.MonkeyPatch):
+    detector = Detector(tiny_lavida(), name="tiny", device=torch.device("cpu"))
+    asked: list[list[str]] = []
+
+    def logits(detector, sample, texts):
+        asked.append(texts)
+        (noun,) = {text for text in texts if text in UNPROVEN}
+        visible = sample.masks[noun].any()
+        return np.array([9.0 if visible and split_phrase(text).noun == noun else -9.0 for text in texts])
+
+    monkeypatch.setattr(qualifier_pairs, "text_logits", logits)
+    monkeypatch.setattr(qualifier_pairs, "SHOWING", 2)
+    measured = unproven_measures(detector, kit, PICTURES)
+    assert measured["samples"] == len(asked) == 2 * len(UNPROVEN)
+    assert measured["alarms"] == measured["noun"] == measured["proven"] == 1.0
+    assert set(measured["texts"]) == {f"{noun} {verb}" for noun, verbs in UNPROVEN.items() for verb in verbs}

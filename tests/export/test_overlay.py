@@ -6,6 +6,7 @@ from PIL import Image
 from lavida.detection import Mask
 from lavida.errors import InputError
 from lavida.export import overlay
+from lavida.export.film import encoder, ticks_of
 from lavida.export.overlay import OverlayPainter, overlay_size, write_overlay
 
 GRAY = 100
@@ -168,3 +169,16 @@ def test_a_real_clip_is_drawn_frame_by_frame(detection_of, kit, tmp_path):
     assert len(frames) == 40
     for frame, original in zip(frames, originals, strict=True):
         assert abs(frame[:400].astype(float) - original[:400]).mean() < 3
+
+
+@pytest.mark.parametrize(("pause_s", "rate"), [(3600, 90_000), (24_000, 1_000), (86_400, 1_000), (30 * 86_400, 60)])
+def test_pictures_hours_apart_are_shown_at_their_own_times(tmp_path, pause_s, rate):
+    times = np.concatenate([np.arange(10) * 0.04, pause_s + np.arange(10) * 0.04])
+    assert ticks_of(times, end_s=times[-1] + 0.04)[1] == rate
+    path = tmp_path / "far.mp4"
+    with encoder(path, size=(48, 64), fps=25, times=times, end_s=times[-1] + 0.04) as encode:
+        for index in range(len(times)):
+            encode(np.full((48, 64, 3), 10 * index, np.uint8))
+    with av.open(str(path)) as container:
+        shown = [frame.time for frame in container.decode(video=0)]
+    assert shown == pytest.approx(times, abs=0.51 / rate)

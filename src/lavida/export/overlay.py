@@ -12,7 +12,7 @@ import numpy as np
 
 from lavida.errors import InputError, reason
 from lavida.export.drawing import Label, MaskLayer, colours, draw_score_bar
-from lavida.export.film import encoder, ticks_of
+from lavida.export.film import encoder
 from lavida.video.decode import decoded_ahead
 from lavida.video.source import Source
 
@@ -45,9 +45,7 @@ def write_overlay(
     try:
         with (
             decoded_ahead(source or detection.source or detection.info.path) as footage,
-            encoder(
-                path, size=size, fps=detection.info.fps, ticks=ticks_of(detection.times, end_s=detection.end_s)
-            ) as encode,
+            encoder(path, size=size, fps=detection.info.fps, times=detection.times, end_s=detection.end_s) as encode,
         ):
             # a stretch of a source begins later than the file
             frames = dropwhile(lambda frame: frame.time_s < detection.times[0], footage.read(stride=1, size=size))
@@ -60,7 +58,7 @@ def write_overlay(
                 encode(image)
                 if progress is not None:
                     progress(done)
-    except av.error.ExternalError as error:
+    except (av.error.ExternalError, av.error.PatchWelcomeError, av.error.ArgumentError) as error:
         what = f"the overlay of {detection.info.path} cannot be encoded ({reason(error)})"
         raise InputError(f"{what}; leave it out with --no-overlay (overlay=False)") from error
 

@@ -19,7 +19,7 @@ from lavida.video.decode import open_source
 from lavida.video.picture import Look, look_of
 from lavida.video.sampling import Timed, frames_of
 from lavida.video.source import Frame
-from lavida.video.stream import TELEVISION, UNLIKELY_RATE, Reading, assumes_a_rate
+from lavida.video.stream import TELEVISION, UNLIKELY_RATE, Reading, assumes_a_rate, demuxed
 
 OPEN_S, READ_S = 8.0, 5.0  # without an answer, without a packet
 NO_PICTURE_S = 8.0  # packets, but nothing that can be decoded
@@ -190,7 +190,7 @@ class _Pictures:
     def _packets(self) -> Iterator[av.Packet]:
         asked = time.monotonic()
         try:
-            for packet in self._reading.container.demux(self._reading.stream):
+            for packet in demuxed(self._reading.container, self._reading.stream):
                 if self._wanted.stopped():
                     return
                 # over RTSP FFmpeg passes on the half of a packet that it had when its time was up

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from lavida.detection import Detection
 from lavida.errors import InputError, reason
-from lavida.export.film import encoder, ticks_of
+from lavida.export.film import encoder
 from lavida.export.overlay import overlay_size, write_overlay
 from lavida.files import atomic_file
 from lavida.serve.settings import Limits
 from lavida.video.decode import open_source
 from lavida.video.excerpt import read_frames
-from lavida.video.stream import Reading, opened
+from lavida.video.stream import Reading, demuxed, opened
 
 PLAYED = {"mov": {"h264", "av1", "vp9"}, "matroska": {"vp8", "vp9", "av1"}}  # codecs by container
 PLAYED_SUFFIXES = {"mov": {".mp4", ".m4v"}, "matroska": {".webm"}}
@@ -85,7 +85,7 @@ def plays(path: Path) -> bool:
 
 def _is_steady(reading: Reading) -> bool:
     stamps: list[int] = []
-    for packet in reading.container.demux(reading.stream):
+    for packet in demuxed(reading.container, reading.stream):
         if not packet.size:
             continue
         if packet.pts is None or packet.is_discard or packet.is_corrupt:
@@ -163,9 +163,12 @@ def copy(path: str, target: str, longest_s: float) -> None:
         if frame.time_s > longest_s:
             raise InputError(f"the video is too long to be copied; at most {longest_s / 3600:g} hours are")
     size = overlay_size(height=info.height, width=info.width)
-    ticks = ticks_of(np.array(times), end_s=times[-1] + 1 / info.fps)
+    end_s = times[-1] + 1 / info.fps
     try:
-        with atomic_file(target) as partial, encoder(partial, size=size, fps=info.fps, ticks=ticks) as encode:
+        with (
+            atomic_file(target) as partial,
+            encoder(partial, size=size, fps=info.fps, times=np.array(times), end_s=end_s) as encode,
+        ):
             image = np.zeros((*size, 3), np.uint8)
             for frame in source.read(stride=1, size=size):
                 image = image if frame.image is None else frame.image  # a damaged one shows the picture before it

@@ -70,10 +70,13 @@ def open_source(path: Footage, *, fps: float | None = None) -> Source:
 
 def _video(path: Path, page: Page | None) -> Source:
     """A video file, also where it is called a picture: what Pillow cannot read, FFmpeg may."""
-    from lavida.video.video_file import VideoFile  # needs PyAV, which pictures and training do without
+    from lavida.video.stream import TiledPhoto  # needs PyAV, which pictures and training do without
+    from lavida.video.video_file import VideoFile
 
     try:
         return VideoFile(path)
+    except TiledPhoto:
+        raise
     except InputError as error:
         if page is None:
             raise

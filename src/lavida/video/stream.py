@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import av
+from av.codec.context import Flags
 from av.container import InputContainer
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from lavida.errors import InputError, reason
@@ -20,6 +21,8 @@ from lavida.errors import InputError, reason
 TEXT_CODECS = frozenset({"ansi", "bintext", "idf", "xbin"})
 TOLERATED_FAILURES = 16  # in a row: beyond it the demuxer is stuck
 COUNTED = frozenset({"mov"})  # containers whose number of frames is that of their packets
+ENDS = frozenset({"mov", "asf", "wtv"})  # whose length is the end where nothing counts the frames, as in fragments
+EXACT = frozenset({"matroska", "mxf"})  # whose length is right to a second
 UNANNOUNCED = frozenset({"mpegts", "mpeg", "ogg"})  # whose length FFmpeg takes from the last stamps
 # FFmpeg stamps what it finds in these as if 25 frames a second had been recorded
 _WITHOUT_TIMES = frozenset({"mjpeg", "mpjpeg", "mjpeg_2000", "ser", "image2", "image2pipe", "ingenient", "rawvideo"})
@@ -34,6 +37,10 @@ POINTERS = frozenset(
     "hls dash concat concatf imf image2 lavfi libopenmpt rtp rtsp sap sdp tty vapoursynth webm_dash_manifest".split()
 )
 _options: dict[str, str] = {}  # of all that is opened in this process
+
+
+class TiledPhoto(InputError):
+    """A photo that its file holds in tiles, as telephones write it; FFmpeg knows how to join them, PyAV does not."""
 
 
 def refuse_pointers() -> None:
@@ -69,6 +76,9 @@ def opened(path: Path) -> Iterator[Reading]:
             raise InputError(f"unknown video codec: {path}; convert it to H.264 in MP4")
         if stream.codec_context.name in TEXT_CODECS:
             raise InputError(f"not a video: {path}; it is a text or data file, give a video file")
+        if stream.disposition & Disposition.dependent:
+            tiles = f"a photo of {len(streams)} tiles: {path}"
+            raise TiledPhoto(f"{tiles}; what joins them is missing: pip install pillow-heif")
         yield Reading(container, stream, len(streams))
 
 
@@ -85,6 +95,7 @@ class Reading:
         last: the latest frame.
         stuck: whether the demuxer gave up with an error; some do so at an index behind the pictures.
         others_end: the latest end, in seconds, of a packet of another stream.
+        furthest: the byte of the file behind the last packet of any stream.
     """
 
     container: InputContainer
@@ -95,6 +106,11 @@ class Reading:
     last: av.VideoFrame | None = None
     stuck: bool = False
     others_end: float = float("-inf")
+    furthest: int = 0
+
+    def __post_init__(self) -> None:
+        # else FFmpeg crops no more off the left than suits its memory
+        self.stream.codec_context.flags |= Flags.unaligned
 
     @property
     def kind(self) -> str:
@@ -106,7 +122,9 @@ class Reading:
         """The announced length: of the stream, or of all streams together from the first packet on."""
         container, stream = self.container, self.stream
         if stream.duration and stream.time_base:
-            return float(stream.duration * stream.time_base)
+            begun = stream.start_time or 0
+            late = self.kind in ENDS and not (stream.frames and self.kind in COUNTED) and 0 < begun < stream.duration
+            return float((stream.duration - begun if late else stream.duration) * stream.time_base)
         if not container.duration:
             return None
         # Matroska tells when it ends, which for a piece of a long recording is late
@@ -139,9 +157,10 @@ class Reading:
         others, failures = [other for other in self.container.streams if other is not self.stream], 0
         while failures < TOLERATED_FAILURES:
             try:
-                for packet in self.container.demux(self.stream, *others):
+                for packet in demuxed(self.container, self.stream, *others):
                     self.damaged += failures  # between packets, so that something was lost
                     failures = 0
+                    self.furthest = max(self.furthest, (packet.pos or 0) + packet.size)
                     if packet.stream is self.stream:
                         self.packets += packet.size > 0
                         yield packet
@@ -171,22 +190,41 @@ class Reading:
         announced, reached = self.length_s or 0.0, self._reached(last_s, step)
         if not counted or self.stuck:  # else all of it was there, however long the last picture lasts
             # Containers round, and sound may end a little later than the pictures.
-            if reached < announced - max(1.0, 0.1 * announced):
+            if reached < announced - max(1.0, (0.01 if self.kind in EXACT else 0.1) * announced):
                 return f"the pictures end after {reached:.1f} s of {announced:.1f} s announced"
             if self.stuck and (not announced or reached < announced - 0.2):
                 return f"reading failed after {reached:.1f} s"
         return f"{self.damaged} damaged packets or frames" if self.damaged else None
+
+    @property
+    def unread(self) -> float:
+        """The part of a transport stream, at its end, of which no stream that began with the file has anything."""
+        size = self.container.size if self.kind == "mpegts" else 0
+        return 1 - self.furthest / size if size > 0 else 0.0
 
     def _reached(self, last_s: float, step: float) -> float:
         """How far the stream could be read; the container from its start or from zero, whichever is further."""
         last, end = self.last, self.others_end
         if last is not None and last.duration and self.stream.time_base:
             step = max(step, float(last.duration * self.stream.time_base))  # in screen recordings it may stand for long
-        if self.stream.duration:
-            return last_s + step
         if last is not None and (stamp := self.stamp_of(last)) is not None:
             end = max(end, stamp + step)
         return max(last_s + step, end, end - (self.container.start_time or 0) / av.time_base)
+
+
+def demuxed(container: InputContainer, *streams: Stream) -> Iterator[av.Packet]:
+    """The packets of these streams, and then an empty one of each.
+
+    A stream that begins behind the opening of the file is not among them. PyAV (18.1) looks for the last packet of such
+    a one, too, in its list of those that it knows, and raises IndexError; that of each stream it knows has come before.
+    """
+    packets = container.demux(*streams)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, IndexError):
+            return
+        yield packet
 
 
 def assumes_a_rate(container: str) -> bool:

@@ -1,6 +1,5 @@
 """lavida: describe in plain words what counts as abnormal; get when and where it happens in a video."""
 
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from lavida.errors import InputError
@@ -12,7 +11,8 @@ if TYPE_CHECKING:
     from lavida.loading import load
     from lavida.video import Source, open_source
 
-__version__ = version("lavida")
+    __version__: str
+
 __all__ = [
     "Detection",
     "Detector",
@@ -39,7 +39,11 @@ _HOMES = {
 
 
 def __getattr__(name: str):
-    """Import the heavy parts when they are first used: `lavida --help` must not wait for torch."""
+    """Import what takes time when it is first used: `lavida --help` must not wait for torch."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("lavida")
     if name not in _HOMES:
         raise AttributeError(f"module 'lavida' has no attribute {name!r}")
     from importlib import import_module

@@ -7,20 +7,12 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TextIO
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from typing import TYPE_CHECKING, TextIO
 
 from lavida.errors import disk_error, one_line
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 
 def print_result(text: str, *, to: TextIO | None = None) -> None:
@@ -129,6 +121,16 @@ def progress_bars(*, shown: bool = True) -> Iterator[Callable[..., None]]:
     Gives what takes `(title, done, total, note)`, as `lavida.timing.Progress`; a `total` of None shows a
     count without an end.
     """
+    from rich.console import Console  # takes longer to import than all else here
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     bars = Progress(
         TextColumn("{task.description}", markup=False),  # a file name may look like markup
         BarColumn(),

@@ -180,6 +180,12 @@ def test_a_peak_of_one_frame_stays_visible_in_hours_of_video(detection_of):
     assert (below.min(axis=-1) < 235).any()
 
 
+@pytest.mark.parametrize(("frames", "width"), [(1000, 2.25), (25_000, 1.25)])
+def test_the_line_of_a_long_video_is_thin(detection_of, frames, width):
+    column = inside(pixels(detection_of(np.full(frames, 0.1))))[-60:, 10].max(axis=-1)
+    assert ((255 - column) / (255 - column.min())).sum() == pytest.approx(width, abs=0.4)
+
+
 def test_a_thinned_line_keeps_the_extremes_of_every_stretch_in_order():
     values = np.random.default_rng(0).random(10_000)
     times, kept = thin(np.arange(10_000), values, most=100)

@@ -6,6 +6,7 @@ import tomllib
 from collections.abc import Iterator
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
@@ -249,6 +250,19 @@ def test_the_constraints_are_names_and_versions_and_hold_everything_that_is_aske
     asked = [Requirement(line) for lines in [project["dependencies"], *extras] for line in lines]
     asked = [each for each in asked if each.name != "lavida"]
     assert [str(each) for each in asked if not each.specifier.contains(tested.get(each.name, "0"))] == []
+
+
+def test_the_core_brings_no_library_that_only_an_extra_needs():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted, brought = list(project["dependencies"]), set()
+    while wanted:
+        one = Requirement(wanted.pop())
+        name = re.sub(r"[-_.]+", "-", one.name).lower()
+        if name not in brought and (one.marker is None or one.marker.evaluate({"extra": ""})):
+            brought.add(name)
+            wanted += requires(name) or ()
+    assert {"numpy", "pillow"} <= brought and len(brought) > len(project["dependencies"])
+    assert brought.isdisjoint({"matplotlib", "torch", "transformers", "scikit-learn", "scipy", "jinja2", "fonttools"})
 
 
 @pytest.mark.parametrize(

@@ -67,10 +67,11 @@ def test_the_installed_wheel_says_its_version_and_runs_from_its_own_place(instal
     assert run(shutil.which("lavida", path=installed["scripts"]), "--version") == f"lavida {version}"
 
 
-def test_weights_words_and_types_travel_with_the_wheel(installed):
+def test_weights_words_types_and_letters_travel_with_the_wheel(installed):
     carried = files_of(Path(installed["purelib"], "lavida"))
     assert carried == files_of(ROOT / "src" / "lavida")
     assert {"py.typed", "weights/nano/model.safetensors", "exposure/vocabulary.json"} <= carried
+    assert {"export/fonts/DejaVuSans.ttf", "export/fonts/LICENSE_DEJAVU"} <= carried
 
 
 def test_the_source_archive_has_what_it_is_built_of_and_its_licence(built):

@@ -14,7 +14,7 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 _TORCH = "pip install torch==2.13.0, then pip install 'lavida[torch]'"
 _BROUGHT_BY = {
     **dict.fromkeys(("torch", "transformers", "accelerate", "peft", "safetensors", "huggingface_hub"), _TORCH),
-    **dict.fromkeys(("sklearn", "scipy", "jinja2"), "pip install 'lavida[eval]'"),
+    **dict.fromkeys(("sklearn", "scipy", "jinja2", "matplotlib"), "pip install 'lavida[eval]'"),
     "ray": "pip install 'lavida[scan]'",
     "sqlalchemy": "pip install 'lavida[live]'",
     "prometheus_client": "pip install 'lavida[live]'",

@@ -249,3 +249,10 @@ def test_options_of_the_benchmarks_are_refused(option, tmp_path, capsys):
     command = ["eval", "exposure", "--root", str(tmp_path), "--out", str(tmp_path / "out"), option, "motion"]
     assert cli.run(command) == 2
     assert f"{option}: the exposure test" in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_what_draws_the_curve_is_looked_for_before_anything_is_asked(detector, tmp_path, monkeypatch):
+    monkeypatch.setattr("lavida.errors.find_spec", lambda package: None)
+    with pytest.raises(InputError, match=r"reliability curve .* matplotlib is not installed: .*lavida\[eval\]"):
+        evaluate_exposure(detector, root=tmp_path, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -20,9 +20,11 @@ MEGABYTE = 10**6
 CORE = """
 import sys
 
+ABSENT = {"torch", "transformers", "safetensors", "sklearn", "scipy", "matplotlib", "huggingface_hub"}
+
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {"torch", "transformers", "safetensors", "sklearn", "scipy", "huggingface_hub"}:
+        if name.partition(".")[0] in ABSENT:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Missing())
@@ -90,6 +92,7 @@ def test_the_core_install_finds_the_clip_of_the_demo():
         (["train", "configs/nano.yaml"], "torch"),
         (["models", "export", "nano", "--out", "x"], "torch"),
         (["heldout", "--root", ".", "--out", "x"], "eval"),
+        (["figure", "scores", "x.mp4", "-a", "dog"], "eval"),
         (["eval", "ucsd-ped2", "--root", ".", "--out", "x"], "eval"),
     ],
 )

@@ -17,7 +17,7 @@ from lavida.evaluation.benchmarks.official import Benchmark, Truth, Video
 from lavida.evaluation.results import Result, ScoredVideo
 from lavida.export.drawing import Colour, paint
 from lavida.export.moments import stretches
-from lavida.export.timeline import thin
+from lavida.export.timeline_layout import thin
 from lavida.video.decode import open_source
 from lavida.video.excerpt import Excerpt, analysed_frames, read_frames, whole_clips
 from lavida.video.source import Source

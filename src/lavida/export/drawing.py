@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import cv2
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -163,8 +162,8 @@ class Label:
 
 @lru_cache(maxsize=8)
 def font(points: int) -> ImageFont.FreeTypeFont:
-    """DejaVu Sans, which matplotlib brings."""
-    return ImageFont.truetype(Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), points)
+    """DejaVu Sans, which comes with the package: the same letters everywhere."""
+    return ImageFont.truetype(Path(__file__).with_name("fonts") / "DejaVuSans.ttf", points)
 
 
 @lru_cache(maxsize=256)

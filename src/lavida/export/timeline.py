@@ -2,150 +2,186 @@
 
 from __future__ import annotations
 
-import itertools
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MultipleLocator
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 
-from lavida.export.drawing import colours, shorten
+from lavida.export.drawing import Colour, colours, font
+from lavida.export.timeline_layout import (
+    BOTTOM,
+    HEIGHT,
+    LARGE,
+    LEFT,
+    LEGEND,
+    NORMAL,
+    RIGHT,
+    SMALL,
+    TOP,
+    WIDTH,
+    Layout,
+    is_clock,
+    is_long,
+    lay_out,
+    thin,
+    time_ticks,
+)
 
 if TYPE_CHECKING:
     from lavida.detection import Detection, Event
 
-_SIZE_IN, _DPI = (14.0, 4.5), 100  # 1400 x 450 pixels
-_MOST_POINTS = 20_000  # of a line; the drawing library gives up on noisy lines of millions
-_MOST_CATEGORY_LINES = 8
-_LABEL_ROWS = (1.06, 1.155, 1.25)  # heights over the scores, which end at 1
-_ROW_HEIGHT = 0.095
-_MOST_LABELS = 100
-_TICK_STEPS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200)
+_FINE = 4  # lines are drawn so many times as large, and soft when they are made small again
+_SHIFT = 4  # binary digits of a pixel that OpenCV takes
+_INK, _DARK, _GRAY, _GRID = (0, 0, 0), (38, 38, 38), (90, 90, 90), (235, 235, 235)
+_OPACITY = 0.2  # of an event, and once more of the lines at its ends
+_THICK, _THIN = 2.25, 1.25  # widths of lines
+_HANDLE, _LINE = 26, 20  # width of a line in the legend, height of a line of text
+_DASH, _GAP = 5, 2
+_TICK, _TITLE = 5, 24  # length of a tick, height of the title
+_POINT, _SINGLE, _PEAK = 3.0, 4.5, 3.3  # radii of scores that stand alone, and of a peak
+_MOST_DRAWN = 5_000  # points of a line, more than two for each column of pixels
+_SCORES = tuple(tenth / 10 for tenth in range(0, 11, 2))  # that are marked
+
+Points = NDArray[np.float64]  # `[N, 2]`: x, y in pixels of the picture, from its corner
+
+
+class _Lines:
+    """Lines and dots over a picture, at fractions of its pixels."""
+
+    def __init__(self, under: NDArray[np.uint8]) -> None:
+        self._size = under.shape[1::-1]
+        self._fine = cv2.resize(under, None, fx=_FINE, fy=_FINE, interpolation=cv2.INTER_NEAREST)
+
+    def line(self, points: Points, colour: Colour, width: float) -> None:
+        thickness = round(width * _FINE) - 1  # OpenCV's lines are a pixel wider than asked for
+        cv2.polylines(self._fine, [self._fixed(points)], False, colour, thickness, cv2.LINE_8, _SHIFT)
+
+    def dot(self, x: float, y: float, radius: float, colour: Colour) -> None:
+        ((column, row),) = self._fixed(np.array([[x, y]])).tolist()
+        cv2.circle(self._fine, (column, row), round(radius * _FINE * 2**_SHIFT), colour, cv2.FILLED, cv2.LINE_8, _SHIFT)
+
+    def picture(self) -> Image.Image:
+        return Image.fromarray(cv2.resize(self._fine, self._size, interpolation=cv2.INTER_AREA))
+
+    @staticmethod
+    def _fixed(points: Points) -> NDArray[np.int32]:
+        return np.rint((points * _FINE - 0.5) * 2**_SHIFT).astype(np.int32)  # OpenCV counts from a pixel's middle
 
 
 def write_timeline(detection: Detection, path: Path, events: Sequence[Event] | None = None) -> None:
     """Write `timeline.png`, 1400 x 450 pixels; see `draw_timeline`."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the box in the picture says enough
-        draw_timeline(detection, events).savefig(path, format="png")
+    draw_timeline(detection, events).save(path, format="png")
 
 
-def draw_timeline(detection: Detection, events: Sequence[Event] | None = None) -> Figure:
+def draw_timeline(detection: Detection, events: Sequence[Event] | None = None) -> Image.Image:
     """Draw the score, each category's score (up to eight), the threshold, and the events with their peaks.
 
     `events` are those to shade; the detection's own if None.
     """
-    figure = Figure(figsize=_SIZE_IN, dpi=_DPI)
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.05, 0.12, 0.765, 0.79))
-    rgb = {name: tuple(np.array(colour) / 255) for name, colour in colours(detection.categories).items()}
     events = detection.events() if events is None else events
-    score_axes(axes, start=float(detection.times[0]), end=detection.end_s)
-    axes.set_title(shorten(detection.info.path.name, length=110), loc="left", fontsize=12, parse_math=False)
-    _draw_scores(axes, detection, rgb)
-    _shade(axes, events, rgb)
-    _label_peaks(axes, events, rgb)
-    return figure
+    layout, palette = lay_out(detection, events), colours(detection.categories)
+    ground = np.full((HEIGHT, WIDTH, 3), 255, np.uint8)
+    _draw_grid(ground, layout)
+    _shade(ground, layout, events, palette)
+    _dash(ground, LEFT, RIGHT, layout.y(detection.threshold))
+    _dash(ground, LEGEND, LEGEND + _HANDLE, TOP + _LINE)
+    lines = _Lines(ground)
+    _draw_scores(lines, layout, detection, palette)
+    _draw_legend(lines, layout, palette, single=len(detection.times) == 1)
+    _draw_peaks(lines, layout, palette)
+    picture = lines.picture()
+    pen, ticks = ImageDraw.Draw(picture), time_ticks(layout.start_s, layout.end_s)
+    _draw_axes(pen, layout, ticks)
+    _write_words(pen, layout, ticks)
+    return picture
 
 
-def score_axes(axes: Axes, *, start: float, end: float, most_ticks: int = 12) -> None:
-    """Prepare axes for scores of 0 to 1 over the seconds from `start` to `end`."""
-    axes.set_xlim(start, end)
-    axes.set_yticks(np.linspace(0, 1, 6))
-    axes.set_ylabel("score")
-    step = next((step for step in _TICK_STEPS_S if (end - start) / step <= most_ticks), (end - start) / 8)
-    axes.xaxis.set_major_locator(MultipleLocator(step))
-    clock = end >= 120
-    form = _clock if clock else "{:g}".format
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda second, _: form(second)))
-    axes.set_xlabel("time" if clock else "time (s)")
-    axes.grid(axis="y", color="0.92")
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.spines["left"].set_bounds(0, 1)
+def _draw_grid(ground: NDArray[np.uint8], layout: Layout) -> None:
+    for score in _SCORES:
+        ground[round(layout.y(score)), LEFT:RIGHT] = _GRID
 
 
-def _clock(second: float) -> str:
-    minutes, seconds = divmod(round(second), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+def _shade(ground: NDArray[np.uint8], layout: Layout, events: Sequence[Event], palette: Mapping[str, Colour]) -> None:
+    """Lay the events over each other. Their edges keep one visible that is narrower than a pixel."""
+    keep, tint = np.ones((WIDTH, 1)), np.zeros((WIDTH, 3))
+    for event in events:
+        left, right, colour = layout.x(event.start_s), layout.x(event.end_s), np.array(palette[event.category])
+        for first, last in ((left, right), (left - 0.5, left + 0.5), (right - 0.5, right + 0.5)):
+            columns = np.arange(int(first), int(last) + 1)
+            covered = np.minimum(columns + 1, last) - np.maximum(columns, first)
+            share = _OPACITY * covered[:, None]
+            keep[columns] *= 1 - share
+            tint[columns] = tint[columns] * (1 - share) + share * colour
+    rows = ground[round(layout.y(1.0)) : BOTTOM]
+    rows[...] = np.rint(rows * keep + tint)
 
 
-def _draw_scores(axes: Axes, detection: Detection, rgb: dict[str, tuple[float, ...]]) -> None:
-    names = ["score", f"threshold {detection.threshold:.2f}"]
-    width = 1.6 if len(detection.times) <= _MOST_POINTS else 0.8
-    lines: list[Line2D] = axes.plot(*thin(detection.times, detection.scores), color="0.15", lw=width, zorder=4)
-    if len(detection.times) == 1:
-        lines[0].set_marker("o")
-    lines.append(axes.axhline(detection.threshold, color="0.4", lw=1, ls="--", zorder=2))
-    if len(detection.categories) <= _MOST_CATEGORY_LINES:
-        for name, scores in zip(detection.categories, detection.category_scores.T, strict=True):
-            lines += axes.plot(*thin(detection.times, scores), color=rgb[name], lw=0.9, zorder=3)
-            names.append(shorten(name, length=22))
-    # the legend would leave out names with a leading underscore and read $ as mathematics
-    legend = axes.legend(
-        lines, ["x"] * len(lines), loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=9
-    )
-    for text, name in zip(legend.get_texts(), names, strict=True):
-        text.set(text=name, parse_math=False)
+def _dash(ground: NDArray[np.uint8], left: int, right: int, y: float) -> None:
+    for start in range(left, right, _DASH + _GAP):
+        ground[round(y), start : min(start + _DASH, right)] = _GRAY
 
 
-def thin(times: np.ndarray, values: np.ndarray, *, most: int = _MOST_POINTS) -> tuple[np.ndarray, np.ndarray]:
-    """Keep the lowest and the highest value of every stretch, at most `most`, which looks the same when drawn."""
-    if len(values) <= most:
-        return times, values
-    bounds = np.linspace(0, len(values), most // 2 + 1).astype(int)
-    kept = []
-    for first, stop in itertools.pairwise(bounds):
-        part = values[first:stop]
-        kept += sorted({first + int(part.argmin()), first + int(part.argmax())})
-    return times[kept], values[kept]
+def _draw_scores(lines: _Lines, layout: Layout, detection: Detection, palette: Mapping[str, Colour]) -> None:
+    def draw(scores: NDArray[np.float32], colour: Colour, *, width: float, radius: float) -> None:
+        times, kept = thin(detection.times, scores, most=_MOST_DRAWN)
+        points = np.stack([layout.x(times), layout.y(kept)], axis=1)
+        if len(points) == 1:
+            lines.dot(points[0, 0], points[0, 1], radius, colour)
+        else:
+            lines.line(points, colour, width)
+
+    for name, scores in zip(layout.lines, detection.category_scores.T, strict=False):  # all of them or none
+        draw(scores, palette[name], width=_THIN, radius=_POINT)
+    draw(detection.scores, _DARK, width=_THIN if is_long(detection.times) else _THICK, radius=_SINGLE)
 
 
-def _shade(axes: Axes, events: Sequence[Event], rgb: dict[str, tuple[float, ...]]) -> None:
-    if events:
-        spans = [(event.start_s, event.end_s - event.start_s) for event in events]
-        fills = [(*rgb[event.category], 0.2) for event in events]
-        # the edge keeps an event visible that is narrower than a pixel
-        axes.broken_barh(spans, (0, 1), facecolors=fills, edgecolors=fills, linewidth=0.8, zorder=1)
+def _draw_legend(lines: _Lines, layout: Layout, palette: Mapping[str, Colour], *, single: bool) -> None:
+    def draw(row: int, colour: Colour, width: float) -> None:
+        y = TOP + _LINE * row + 0.5
+        lines.line(np.array([[LEGEND, y], [LEGEND + _HANDLE, y]]), colour, width)
+
+    draw(0, _DARK, _THICK)
+    if single:
+        lines.dot(LEGEND + _HANDLE / 2, TOP + 0.5, _SINGLE, _DARK)
+    for row, name in enumerate(layout.lines, start=2):  # the threshold is in between
+        draw(row, palette[name], _THIN)
 
 
-def _label_peaks(axes: Axes, events: Sequence[Event], rgb: dict[str, tuple[float, ...]]) -> None:
-    """Name the events, the strongest first, where there is room, and say how many stay without a name."""
-    taken: list[list[tuple[float, float]]] = [[] for _ in _LABEL_ROWS]
-    strongest = sorted(events, key=lambda event: -event.peak_score)
-    named = sum(_name(axes, event, taken, rgb[event.category]) for event in strongest[:_MOST_LABELS])
-    axes.set_ylim(0, 1.015 + _ROW_HEIGHT * sum(map(bool, taken)))
-    if named < len(events):
-        text = f"{len(events) - named} more events"
-        axes.annotate(text, (1.015, 0), xycoords="axes fraction", fontsize=9, color="0.4", va="bottom")
+def _draw_peaks(lines: _Lines, layout: Layout, palette: Mapping[str, Colour]) -> None:
+    for name in layout.names:
+        x, y, colour = layout.x(name.event.peak_s), layout.y(name.event.peak_score), palette[name.event.category]
+        lines.line(np.array([[x, y], [x, layout.row_y(name.row)]]), colour, _THIN)
+        lines.dot(x, y, _PEAK, colour)
 
 
-def _name(axes: Axes, event: Event, taken: list[list[tuple[float, float]]], colour: tuple[float, ...]) -> bool:
-    """Write the name in the lowest row with room at the peak; False if there is none."""
-    name = f"{shorten(event.category, length=28)} {event.peak_score:.2f}"
-    plate = {"fc": "white", "ec": "none", "pad": 1}
-    text = axes.text(0, 0, name, fontsize=9, ha="center", va="center", parse_math=False, zorder=6, bbox=plate)
-    left, right = axes.get_window_extent().intervalx
-    half = text.get_window_extent().width / 2 + 4
-    peak = axes.transData.transform((event.peak_s, 0))[0]
-    centre = float(np.clip(peak, left + half, max(right - half, left + half)))
-    span = (centre - half, centre + half)
-    free = (
-        row for row, others in enumerate(taken) if all(span[1] <= left or right <= span[0] for left, right in others)
-    )
-    row = next(free, None)
-    if row is None:
-        text.remove()
-        return False
-    taken[row].append(span)
-    text.set_position((axes.transData.inverted().transform((centre, 0))[0], _LABEL_ROWS[row]))
-    axes.plot([event.peak_s] * 2, [event.peak_score, _LABEL_ROWS[row]], color=colour, lw=0.8, zorder=5)
-    axes.plot(event.peak_s, event.peak_score, "o", color=colour, ms=4, zorder=5)
-    return True
+def _draw_axes(pen: ImageDraw.ImageDraw, layout: Layout, ticks: Iterable[float]) -> None:
+    pen.line((LEFT, round(layout.top), LEFT, BOTTOM), _INK)
+    pen.line((LEFT, BOTTOM, RIGHT, BOTTOM), _INK)
+    for score in _SCORES:
+        pen.line((LEFT - _TICK, round(layout.y(score)), LEFT, round(layout.y(score))), _INK)
+    for second in ticks:
+        pen.line((round(layout.x(second)), BOTTOM, round(layout.x(second)), BOTTOM + _TICK), _INK)
+
+
+def _write_words(pen: ImageDraw.ImageDraw, layout: Layout, ticks: Mapping[float, str]) -> None:
+    pen.text((LEFT, _TITLE), layout.title, _INK, font(LARGE), anchor="lm")
+    for score in _SCORES:
+        pen.text((LEFT - _TICK - 5, layout.y(score)), f"{score:.1f}", _INK, font(NORMAL), anchor="rm")
+    for second, said in ticks.items():
+        pen.text((layout.x(second), BOTTOM + 16), said, _INK, font(NORMAL), anchor="mm")
+    said = "time" if is_clock(layout.end_s) else "time (s)"
+    pen.text(((LEFT + RIGHT) / 2, BOTTOM + 36), said, _INK, font(NORMAL), anchor="mm")
+    upright = ImageFont.TransposedFont(font(NORMAL), Image.Transpose.ROTATE_90)
+    pen.text((16, (layout.top + BOTTOM - font(NORMAL).getlength("score")) / 2), "score", _INK, upright)
+    for row, text in enumerate(layout.legend):
+        pen.text((LEGEND + _HANDLE + 9, TOP + _LINE * row), text, _INK, font(SMALL), anchor="lm")
+    for name in layout.names:
+        pen.rectangle(layout.box(name), fill="white")
+        pen.text((name.centre, layout.row_y(name.row)), name.text, _INK, font(SMALL), anchor="mm")
+    if layout.unnamed:
+        said = f"{layout.unnamed} more event{'s' if layout.unnamed > 1 else ''}"
+        pen.text((LEGEND, BOTTOM - 8), said, _GRAY, font(SMALL), anchor="lm")

@@ -11,7 +11,7 @@ import torch
 
 from lavida import __version__
 from lavida.detector import Detector
-from lavida.errors import InputError
+from lavida.errors import InputError, need
 from lavida.evaluation.held_out.answers import (
     Answer,
     Questions,
@@ -87,8 +87,9 @@ def evaluate_exposure(
     that (`qualified_measures`).
 
     Raises:
-        InputError: a data set is not there or damaged, or `out` cannot be written.
+        InputError: a data set is not there or damaged, or `out` cannot be written, or matplotlib is not installed.
     """
+    need("matplotlib", "the reliability curve is drawn with it")
     root, started = Path(root), time.perf_counter()
     removed = frozenset(detector.model.config.removed_categories)
     sets = [(each, removed) for each in pictures]

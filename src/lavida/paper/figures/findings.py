@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from lavida.detection import Detection
 from lavida.export.drawing import TRUTH, colours, paint, shorten
 from lavida.export.moments import frames_at, stretches, telling_moments
-from lavida.export.timeline import score_axes, thin
+from lavida.export.timeline_layout import is_clock, thin, time_ticks
 from lavida.paper.figures.sheet import LARGE, MARGIN, SMALL, Case, Sheet, proportion
 
 RGB = tuple[float, float, float]  # each in [0, 1]
@@ -105,12 +105,7 @@ def _draw_pictures(
 
 def _draw_curve(axes: Axes, detection: Detection, labels: NDArray[np.uint8] | None, rgb: Mapping[str, RGB]) -> None:
     times, end = detection.times, detection.end_s
-    score_axes(axes, start=float(times[0]), end=end, most_ticks=10)
-    axes.set_yticks([0, 0.5, 1])
-    axes.set_ylim(0, 1.12)
-    axes.tick_params(labelsize=SMALL)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.label.set_fontsize(SMALL)
+    _score_axes(axes, start=float(times[0]), end=end)
     ends = np.append(times, end)
     for first, stop in [] if labels is None else stretches(labels):
         axes.axvspan(times[first], ends[stop], facecolor=_SHADE, edgecolor="none", zorder=1)
@@ -118,6 +113,21 @@ def _draw_curve(axes: Axes, detection: Detection, labels: NDArray[np.uint8] | No
     axes.plot(*thin(times, detection.scores), color="0.1", lw=1.3, zorder=4, solid_joinstyle="round")
     for event in detection.events():  # a bar above the curve, so that it does not hide the truth below
         axes.fill_between([event.start_s, event.end_s], 1.06, 1.12, color=rgb[event.category], lw=0, zorder=5)
+
+
+def _score_axes(axes: Axes, *, start: float, end: float) -> None:
+    """Prepare axes for scores of 0 to 1 over the seconds from `start` to `end`."""
+    ticks = time_ticks(start, end, most=10)
+    axes.set(xlim=(start, end), ylim=(0, 1.12))
+    axes.set_xticks(list(ticks), labels=list(ticks.values()))
+    axes.set_yticks([0, 0.5, 1])
+    axes.set_xlabel("time" if is_clock(end) else "time (s)", fontsize=SMALL)
+    axes.set_ylabel("score", fontsize=SMALL)
+    axes.tick_params(labelsize=SMALL)
+    axes.grid(axis="y", color="0.92")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines["left"].set_bounds(0, 1)
 
 
 def _draw_legend(axes: Axes, detection: Detection, rgb: Mapping[str, RGB], *, annotated: bool) -> None:

@@ -84,7 +84,7 @@ def delays(*, streams: int, seconds: float, takes: float, model: str | None) -> 
         camera.close()
     rates = [count / seconds for count in counts.values()]
     half = late[len(late) // 2 :]
-    bound = 0.2 * scorer.clip_length + 1  # a clip's length and a second
+    bound = scorer.clip_length / min([5.0, *rates]) + 1  # a clip's length at the rate that was reached, and a second
     return {
         "run": "delays",
         "streams": streams,
@@ -95,7 +95,7 @@ def delays(*, streams: int, seconds: float, takes: float, model: str | None) -> 
         "delay_p95_s": round(float(np.percentile(late, 95)), 3),
         "delay_p95_second_half_s": round(float(np.percentile(half, 95)), 3),
         "delay_max_s": round(max(late), 3),
-        "bound_s": bound,
+        "bound_s": round(bound, 3),
         "machine_idle": round(idle, 3),
         "dropped": sum(each["dropped"] for each in last.values()),
         "thinned": sum(each["thinned"] for each in last.values()),

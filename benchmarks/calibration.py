@@ -1,6 +1,6 @@
 """Whether calibration keeps its promise: 1,000 made score series with bursts, each with a longer one afterwards.
 
-    python benchmarks/calibration.py [--series 1000] [--later 50]
+    python benchmarks/calibration.py [--series 1000] [--later 50] [--from 0]
 
 Prints for each kind of bursts how many series were refused as too short, and in how many of the others the false alarms
 of the later hours stayed within the bound. Takes some minutes on one core.
@@ -38,9 +38,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--series", type=int, default=1000, help="in all, shared by the kinds of bursts")
     parser.add_argument("--later", type=float, default=50.0, help="hours after calibration")
+    parser.add_argument("--from", dest="first", type=int, default=0, help="number of the first series, which is its seed")
     options = parser.parse_args()
     rows = {name: [] for name in KINDS}
-    for seed in range(options.series):
+    for seed in range(options.first, options.first + options.series):
         name = list(KINDS)[seed % len(KINDS)]
         rows[name].append(one(seed, KINDS[name], options.later))
     kept_all = promised_all = 0

@@ -38,7 +38,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--series", type=int, default=1000, help="in all, shared by the kinds of bursts")
     parser.add_argument("--later", type=float, default=50.0, help="hours after calibration")
-    parser.add_argument("--from", dest="first", type=int, default=0, help="seed of the first series; the others count on")
+    parser.add_argument("--from", dest="first", type=int, default=0, help="seed of the first series, one more for each")
     options = parser.parse_args()
     rows = {name: [] for name in KINDS}
     for seed in range(options.first, options.first + options.series):

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lavida.serve.settings import ServeSettings
 
 DATA = Path("lavida-serve")
+PACKAGES = ("fastapi", "uvicorn", "python_multipart")  # imported later: the model is loaded meanwhile
 KEEP_ALIVE_S = 75  # longer than clients pause between two requests, one of which would meet a closed connection
 TokenFile = Annotated[Path | None, typer.Option(help="Who may use it: a file that lavida serve token writes.")]
 
@@ -51,15 +53,8 @@ def serve_pages(
     """Serve a page and an API on which videos are looked at."""
     if context.invoked_subcommand is not None:
         return
-    try:
-        import fastapi
-        import python_multipart
-        import uvicorn
-    except ImportError as error:
-        raise InputError("FastAPI, uvicorn or python-multipart is missing: pip install 'lavida[serve]'") from error
-    assert fastapi
-    assert python_multipart
-    assert uvicorn
+    if not all(find_spec(package) for package in PACKAGES):
+        raise InputError("FastAPI, uvicorn or python-multipart is missing: pip install 'lavida[serve]'")
     from lavida.live.profile import Profile
     from lavida.serve.settings import ServeSettings
     from lavida.serve.tokens import read_tokens
@@ -90,10 +85,7 @@ def serve_pages(
 
 
 def _run(settings: ServeSettings, tokens: tuple[str, ...] | None) -> None:
-    import uvicorn
-
     from lavida.files import locked
-    from lavida.serve.app import create_app
     from lavida.serve.keeper import Keeper
     from lavida.serve.places import PARTIAL
     from lavida.serve.store import Store
@@ -109,6 +101,11 @@ def _run(settings: ServeSettings, tokens: tuple[str, ...] | None) -> None:
         listening = _listening(host, port)
         store = Store(data, database=settings.database)
         keeper = Keeper(settings, store, partial(load_detector, settings.model, settings.device, settings.profile))
+        keeper.start()  # the model is loaded while this process imports the rest
+        import uvicorn
+
+        from lavida.serve.app import create_app
+
         app = create_app(settings, store, tokens=tokens, keeper=keeper)
         shown = f"[{host}]" if ":" in host else host
         print_message(f"open http://{shown}:{port}/ (Ctrl-C ends it)")

@@ -77,16 +77,16 @@ class DetectorScorer:
         masks = [clip.masks_over(floor, t, categories) for t in range(len(frames))]
         return ClipScores(clip.scores, clip.category_scores, masks)
 
-    def warm_up(self, categories: Sequence[str]) -> None:
-        """Score an empty clip, so that the first one of a stream is not late."""
+    def warm_up(self, categories: Sequence[str], *, frames: int | None = None) -> None:
+        """Score an empty clip of `frames` (a whole one if None), so that the first one of a stream is not late."""
         size = self.analysed_size(1280, 720)
         blank, small = (
             np.zeros((*size, 3), np.uint8),
             np.zeros((size[0] // PAIR_SHRINK, size[1] // PAIR_SHRINK), np.uint8),
         )
         pair = Pair(small, small, 0.04) if self.motion else None
-        frames = [Frame(index, 0.2 * index, blank, pair) for index in range(self.clip_length)]
-        self.score(frames, categories, size=size, floor=1.0)
+        clip = [Frame(index, 0.2 * index, blank, pair) for index in range(frames or self.clip_length)]
+        self.score(clip, categories, size=size, floor=1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,8 +47,9 @@ class Keeper:
         self.fault: str | None = None
 
     def start(self) -> None:
-        """Start, without waiting for the model."""
-        self._thread.start()
+        """Start, without waiting for the model; once, however often it is asked."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def stop(self) -> None:
         """End the worker; what it works on starts again with the next server."""

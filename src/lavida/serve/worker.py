@@ -69,7 +69,7 @@ def load_detector(model: str, device: str, profile: Profile | None = None) -> An
     from lavida.loading import load
 
     detector = load(model, device=device)
-    DetectorScorer(detector).warm_up(("person",))
+    DetectorScorer(detector).warm_up(("person",), frames=1)  # who comes first waits for it, too
     if profile is None:
         return detector
     from lavida.serve.profiled import ProfiledAnalyst

@@ -213,6 +213,21 @@ def test_sixteen_bit_colours_of_any_order_of_bytes_in_strips_or_planes(tmp_path:
     np.testing.assert_array_equal(image, np.round(values.transpose(1, 2, 0) / 257.0).astype(np.uint8))
 
 
+@pytest.mark.parametrize("masks", [(0xF800, 0x7E0, 0x1F), (0x7C00, 0x3E0, 0x1F)])  # 5, 6 and 5 bits; 5 of each
+def test_a_bmp_of_sixteen_bits_a_pixel_has_eight_bit_colours(tmp_path: Path, masks):
+    lowest, levels = [mask & -mask for mask in masks], [mask // (mask & -mask) for mask in masks]
+    red, blue = masks[0], 12 * lowest[2]
+    pixels = np.full((48, 64), red, "<u2")
+    pixels[24:] = blue  # rows are stored from the bottom up
+    head = struct.pack("<IiiHHIIiiII3I", 52, 64, 48, 1, 16, 3, pixels.nbytes, 2835, 2835, 0, 0, *masks)
+    head = struct.pack("<2sIHHI", b"BM", 14 + len(head) + pixels.nbytes, 0, 0, 14 + len(head)) + head
+    (tmp_path / "packed.bmp").write_bytes(head + pixels.tobytes())
+    source = open_source(tmp_path / "packed.bmp")
+    image = read(source)[0].image
+    assert image[40, 30].tolist() == [255, 0, 0] and source.info.contrast is None
+    assert image[5, 30].tolist() == [0, 0, 12 * 255 // levels[2]]
+
+
 # --- large, odd and damaged pictures
 
 

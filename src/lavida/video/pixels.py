@@ -33,6 +33,8 @@ _DARK, _BRIGHT = 0.001, 0.999  # quantiles: a few dead or hot pixels must not de
 _LITTLE = 0.5  # share of the range; a source that uses more is shown as it is
 EXIF_ORIENTATION = 0x0112
 ON_ITS_SIDE = 5  # from this EXIF orientation on, the stored height is the upright width
+# Pillow's names for 5, 6 and 5 bits of a pixel of 16
+PACKED = frozenset({"BGR;16", "RGB;16"})
 # TIFF's tags
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANES, _ALPHA, _FORMAT = 256, 257, 258, 262, 277, 284, 338, 339
 _APART = 2  # of _PLANES
@@ -144,7 +146,7 @@ class Header:
 def header_of(image: ImageFile) -> Header:
     """The header of a picture file that is open and not decoded."""
     # of colours of 16 bits Pillow keeps the upper 8; only the description of its pixels tells
-    deep = image.mode.startswith("I") or any(";16" in str(tile[3]) for tile in image.tile)
+    deep = image.mode.startswith("I") or any(";16" in kind and kind not in PACKED for kind in _raw_modes(image))
     orientation = _orientation(image)
     width, height = image.size
     if isinstance(image, TiffImageFile):
@@ -153,6 +155,11 @@ def header_of(image: ImageFile) -> Header:
         width, height = image.tag_v2.get(_WIDTH, width), image.tag_v2.get(_HEIGHT, height)
     size = (width, height) if orientation >= ON_ITS_SIDE else (height, width)
     return Header(size, orientation, image.mode, deep)
+
+
+def _raw_modes(image: ImageFile) -> list[str]:
+    """How the pixels are stored, by Pillow's names; of some decoders they are the first of several arguments."""
+    return [str(tile[3][0] if isinstance(tile[3], tuple) and tile[3] else tile[3]) for tile in image.tile]
 
 
 def upright(pixels: NDArray[Any], image: ImageFile, header: Header) -> NDArray[Any]:

@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 from lavida.checking import Count
-from lavida.errors import InputError
+from lavida.errors import InputError, one_line
 from lavida.exposure.inspection import BLOCK, THREADS, Opened, inspect, is_picture
 from lavida.exposure.sample import SegmentationDataset, SegmentationSample
 from lavida.timing import Progress, untold
-from lavida.video.pixels import Header, header_of
+from lavida.video.pixels import Header, flaw_of, header_of
 
 TAIL = 1024  # where the end marker of a JPEG is looked for
 JPEG_END = b"\xff\xd9"
@@ -216,7 +216,7 @@ def _opened(path: Path) -> tuple[str | None, Header | None]:
     except FileNotFoundError:
         return MISSING, None
     except Exception as error:  # a damaged picture can raise nearly anything
-        return " ".join(str(error).replace(str(path), path.name).split()) or type(error).__name__, None
+        return one_line(flaw_of(error, path)).replace(str(path), path.name), None
     return None, header
 
 

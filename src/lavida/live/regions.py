@@ -10,11 +10,12 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from lavida.detection import Mask
-from lavida.errors import InputError, reason
+from lavida.errors import InputError
 from lavida.live.scorer import ClipScores
+from lavida.video.pixels import flaw_of
 
 LEAST_INSIDE = 0.25  # of a connected part of a mask: things that only reach into a region are not in it
 
@@ -117,13 +118,9 @@ def _painted(path: Path, name: str) -> Painted:
     try:
         with Image.open(path) as picture:
             gray = np.asarray(picture.convert("L"))
-    except OSError as error:  # Pillow's error for what is no picture is one
-        said = "it is no picture" if isinstance(error, UnidentifiedImageError) else reason(error)
-        raise InputError(
-            f"{name}: the picture cannot be read: {path}; {said}; give one that is white where it counts"
-        ) from error
-    except Exception as error:  # of a damaged one, or of one that is too large for Pillow
-        raise InputError(f"{name}: the picture cannot be read: {path}; {reason(error)}; give another one") from error
+    except Exception as error:  # a damaged one can raise nearly anything
+        said = f"{name}: the picture cannot be read: {path}; {flaw_of(error, path)}"
+        raise InputError(f"{said}; give one that is white where it counts") from error
     return Painted(gray.shape, np.packbits(gray >= WHITE).tobytes())
 
 

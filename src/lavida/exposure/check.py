@@ -29,8 +29,8 @@ class CheckedDataset(SegmentationDataset, Protocol):
 
     It may tell more: `pairs() -> Iterator[tuple[Path, ...]]`, each picture and its label file, where it has one;
     beside that `words(labels: Path) -> set[str]`, what a label file shows (raises InputError where it cannot be used);
-    `remarks() -> Iterator[Remark]`, what else there is to say of its files; `empty_labels`, whether a label file without
-    a byte says that nothing is shown: others are damaged if they are empty.
+    `remarks() -> Iterator[Remark]`, what else there is to say of its files; `empty_labels`, whether a label file
+    without a byte says that nothing is shown: others are damaged if they are empty.
 
     Attributes:
         layout: what its folder holds, on one line for people.

@@ -39,12 +39,11 @@ class Webhook:
         check_keys(settings, "a webhook", ("url", "secret", "phases"))
         url, secret = settings.get("url"), settings.get("secret")
         try:
-            parts = urlsplit(url) if isinstance(url, str) else None
-            usable = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
-            usable = usable and (parts.port or 1) > 0
+            parts = urlsplit(url if isinstance(url, str) else "")
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
         except ValueError:  # of brackets and ports; its text may hold the password
             usable = False
-        if not usable:
+        if not isinstance(url, str) or not usable:
             raise InputError(f"a webhook's url is not http or https: {masked(url)}")
         if parts.username is not None:
             raise InputError(f"a login in a webhook's url is not sent: {masked(url)}; use its secret, or a token in it")

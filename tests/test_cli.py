@@ -261,6 +261,23 @@ def test_help_waits_for_no_heavy_library():
     assert not [name for name in ("torch", "transformers", "pyarrow", "numpy", "cv2") if f"'{name}'" in printed]
 
 
+@pytest.mark.parametrize(
+    ("raised", "code"), [(EOFError("No data left in file"), None), (KeyboardInterrupt(), 130), (InputError("x"), 2)]
+)
+def test_only_ctrl_c_ends_as_ctrl_c(tmp_path, monkeypatch, capsys, raised, code):
+    def load(folder):
+        raise raised
+
+    monkeypatch.setattr("lavida.detection.Detection.load", load)
+    if code is None:  # a defect is seen as one
+        with pytest.raises(EOFError, match="No data left") as seen:
+            run(["events", str(tmp_path)])
+        assert seen.value is raised and "stopped" not in capsys.readouterr().err
+    else:
+        assert run(["events", str(tmp_path)]) == code
+        assert capsys.readouterr().err == {130: "lavida: stopped\n", 2: "lavida: x\n"}[code]
+
+
 def test_what_the_library_logs_is_one_line_each_on_stderr(capsys, monkeypatch):
     def logging_load(*_, **__):
         logging.getLogger("lavida.checkpoints.hub").info("nothing\nspecial")

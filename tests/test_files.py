@@ -166,6 +166,8 @@ def test_what_the_disk_says_reaches_the_user_in_one_line(tmp_path, number, messa
         (["cam.1.mp4"], ["cam.1"]),
         (["x/Cam1.mp4", "y/cam1.mp4"], ["Cam1", "cam1-2"]),  # one name on disks that ignore case
         ([], []),
+        (["..mp4", "b/...mp4", "c/....mp4", "..jpg.mp4"], ["video", "video-2", "video-3", "..jpg"]),
+        (["/", "video.mp4"], ["video", "video-2"]),
     ],
 )
 def test_every_source_gets_its_own_name(paths, expected):

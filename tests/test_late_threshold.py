@@ -44,7 +44,9 @@ def test_least_length_and_gap_can_be_chosen(found):
     lasts = event.end_s - event.start_s
     assert found.events(0.5, min_length_s=lasts - 0.01) == [event]
     assert found.events(0.5, min_length_s=lasts + 0.01) == []
-    for wrong in ({"threshold": 0.0}, {"min_length_s": -1}, {"merge_gap_s": -1}):
+    nan = float("nan")
+    wrongs = [{"threshold": 0.0}, {"min_length_s": -1}, {"merge_gap_s": -1}]
+    for wrong in (*wrongs, {"threshold": nan}, {"min_length_s": nan}, {"merge_gap_s": nan}):
         with pytest.raises(InputError):
             found.events(**wrong)
 

@@ -17,6 +17,8 @@ class Whole:
     steps: int | None = setting(3, least=0)
     share: float = setting(0.5, least=0, most=1)
     drop: float = setting(0.1, least=0, below=1)
+    pause: float = setting(1.0, least=0)
+    free: float | None = None
     kind: str | None = setting("cosine", choices=("cosine", "linear", None))
     size: tuple[int, int] = setting((64, 32), rule=(lambda size: size[0] % 32 == size[1] % 32 == 0, "multiples of 32"))
     shown: bool = True
@@ -41,6 +43,10 @@ def test_what_is_allowed_passes(settings):
         ({"share": True}, "share: True; choose a number"),
         ({"drop": 1.0}, "drop: 1.0; choose a number from 0 to less than 1"),
         ({"drop": float("nan")}, "drop: nan; choose a number from 0 to less than 1"),
+        ({"share": float("inf")}, "share: inf; choose a number from 0 to 1"),
+        ({"pause": float("nan")}, "pause: nan; choose a finite number"),
+        ({"pause": float("inf")}, "pause: inf; choose a finite number"),
+        ({"free": -float("inf")}, "free: -inf; choose a finite number"),
         ({"kind": "constant"}, "kind: constant; choose one of cosine, linear, null"),
         ({"size": (64, 31)}, "size: [64, 31]; choose multiples of 32"),
         ({"shown": 1}, "shown: 1; choose true or false"),

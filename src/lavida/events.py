@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -75,7 +76,7 @@ class EventSettings:
             out: what comes again and again is one alarm, and what lasts is told.
 
     Raises:
-        InputError: a threshold that is not between 0 and 1, or a time below 0.
+        InputError: a threshold that is not between 0 and 1, or a time below 0 or without end.
     """
 
     threshold: float
@@ -85,7 +86,7 @@ class EventSettings:
 
     def __post_init__(self) -> None:
         check_threshold(self.threshold)
-        if (self.min_length_s or 0) < 0 or self.merge_gap_s < 0 or self.cool_down_s < 0:
+        if not all(0 <= each < math.inf for each in (self.min_length_s or 0, self.merge_gap_s, self.cool_down_s)):
             raise InputError("the least length, the gap and the cool-down of events are seconds: give 0 or more")
 
 

@@ -109,6 +109,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
         lock.release()
 
 
+UNNAMED = "video"  # what has no name of its own
 EXPORTED = "exported"  # the folder in a model's own where its export lies
 
 
@@ -179,7 +180,8 @@ def unique_stems(paths: Sequence[str | Path]) -> list[str]:
     """
     absolute = [Path(os.path.abspath(path)) for path in paths]
     # os.path, because a path that cannot be looked at is a matter of that source alone
-    stems = [(path.name if os.path.isdir(path) else path.stem) or "video" for path in absolute]
+    stems = [path.name if os.path.isdir(path) else path.stem for path in absolute]
+    stems = [stem if stem.strip(".") else UNNAMED for stem in stems]  # `..mp4` would be the folder of all results
     taken = {_folded(stem) for stem in stems}
     first_use, names = set(taken), []
     for stem in stems:

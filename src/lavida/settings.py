@@ -9,6 +9,7 @@ class Optimiser:
 check_settings(Optimiser(steps=0))  # InputError: steps: 0; choose 1 or more
 """
 
+import math
 import types
 import warnings
 from collections.abc import Callable, Iterator
@@ -50,6 +51,8 @@ class Limits:
             return None
         if self.rule is not None:
             return None if self.rule[0](value) else self.rule[1]
+        if isinstance(value, float) and not math.isfinite(value) and self.most is None and self.below is None:
+            return "a finite number"
         above = self.least is None or value >= self.least
         if above and (self.most is None or value <= self.most) and (self.below is None or value < self.below):
             return None

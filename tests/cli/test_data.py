@@ -142,6 +142,9 @@ def test_a_recipe_is_packed_and_read_from_the_one_file(camvid, capsys):
     assert len(load("camvid", "kit.pack/camvid", "heldout")) == 3
     assert run(["data", "pack", "recipe.yaml", "data.root=nowhere", "--out", "none.pack"]) == 2
     assert "nowhere" in capsys.readouterr().err and not Path("none.pack").exists()
+    for megabytes in ("0", "nan", "inf"):
+        assert run(["data", "pack", "recipe.yaml", "--out", "none.pack", "--megabytes", megabytes]) == 2
+        assert capsys.readouterr().err == f"lavida: --megabytes is {megabytes}: choose more than 0\n"
 
 
 def test_a_training_reads_the_pack(camvid):

@@ -84,6 +84,8 @@ def test_tokens_need_no_words(draw, tiny, clip, tmp_path):
         ("scores", {"anomalies": []}, ["clip"], "no category"),
         ("scores", {"end": 0.0}, ["clip"], "no time from 0 s to 0 s"),
         ("scores", {"at": [7.0]}, ["clip"], "--at 7: the video goes from 0.00 s to 2.90 s"),
+        ("scores", {"at": [float("nan")]}, ["clip"], "--at nan: the video goes from 0.00 s to 2.90 s"),
+        ("scores", {"start": float("nan")}, ["clip"], "no time from nan s to inf s"),
         ("tokens", {"at": [7.0], "anomalies": []}, ["clip"], "--at 7"),
         ("scores", {}, ["missing.mp4"], "no such file: missing.mp4"),
         ("scores", {}, [], "no video: give a video file"),

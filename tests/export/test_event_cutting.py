@@ -9,6 +9,8 @@ from lavida.detection import Mask
 from lavida.errors import InputError
 from lavida.events import Event, EventCutter, EventSettings, ScoredFrame, between, cut, shortest
 
+TIMES = ("min_length_s", "merge_gap_s", "cool_down_s")
+
 
 def spans_of_the_whole(scores, times, ends, *, threshold, gap_s) -> list[slice]:
     """What hysteresis and merging mean, by arrays of the whole video."""
@@ -187,7 +189,17 @@ def test_a_day_of_one_event_takes_no_more_memory_than_a_minute():
     assert len(peak.near) + len(peak.first) + len(peak.latest) == 3
 
 
-@pytest.mark.parametrize("wrong", [{"threshold": 1.0}, {"merge_gap_s": -1}, {"min_length_s": -1}, {"cool_down_s": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"threshold": 1.0},
+        {"threshold": float("nan")},
+        {"merge_gap_s": -1},
+        {"min_length_s": -1},
+        {"cool_down_s": -1},
+        *({name: value} for name in TIMES for value in (float("nan"), float("inf"))),
+    ],
+)
 def test_settings_that_mean_nothing_are_refused(wrong):
     with pytest.raises(InputError, match="between 0 and 1|give 0 or more"):
         EventSettings(**{"threshold": 0.5, **wrong})

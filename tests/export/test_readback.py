@@ -20,6 +20,10 @@ SCORES = [0.1, 0.9, 0.9, 0.1, 0.1, 0.7, 0.7, 0.1, 0.1]  # events from 1 s and fr
 CATEGORIES = ("fire", "a <b> & c, d")
 
 
+COCO = """{"images": [{"id": 1, "file_name": "clip-FRAME.jpg"}], "categories": [{"id": 1, "name": "fire"}],
+ "annotations": [{"image_id": 1, "category_id": 1}]}"""
+
+
 @pytest.fixture
 def found(detection_of) -> Detection:
     pixels = np.zeros((48, 64), bool)
@@ -88,6 +92,86 @@ def test_masks_without_verdicts_are_the_truth(found, tmp_path, kind):
     ]
     assert (got[0].start_s, got[0].end_s, got[1].start_s) == (fire.start_s, fire.end_s, other.start_s)
     assert (got[2].start_s, got[2].end_s) == (8.0, found.end_s)
+
+
+@pytest.mark.parametrize("shape", ["box", "polygon", "mask", "tag"])
+@pytest.mark.parametrize("name", ["", "frame_{:06d}", "images/clip-{:07d}.jpg"])
+def test_pictures_of_cvat_for_images_are_the_truth(found, tmp_path, shape, name):
+    root = ElementTree.Element("annotations")
+    for frame in (25, 50, 200):
+        image = ElementTree.SubElement(root, "image", id=str(7 if name else frame), name=name.format(frame))
+        ElementTree.SubElement(image, shape, label="fire", points="1,1;2,2;3,1")
+    ElementTree.SubElement(root, "image", id="125", name="frame_000125")  # nothing is marked there
+    (tmp_path / "in").write_text(ElementTree.tostring(root, encoding="unicode"))
+    got = read_export(tmp_path / "in", "cvat", found)
+    fire, other = found.events()
+    assert [(each.category, each.verdict, each.start_s, each.end_s) for each in got] == [
+        ("fire", "true", fire.start_s, fire.end_s),
+        (CATEGORIES[1], "false", other.start_s, other.end_s),
+        ("fire", "missed", 8.0, found.end_s),
+    ]
+    for box in root.iter(shape):
+        ElementTree.SubElement(box, "attribute", name="verdict").text = "false"
+    (tmp_path / "in").write_text(ElementTree.tostring(root, encoding="unicode"))
+    said = [(each.verdict, each.start_s) for each in read_export(tmp_path / "in", "cvat", found)]
+    assert said == [("false", 1.0), ("false", 8.0)]
+
+
+def test_a_video_of_cvat_in_which_all_was_removed_says_that_nothing_is_true(found, tmp_path):
+    write_export(found, "cvat", tmp_path / "in")
+    root = ElementTree.parse(tmp_path / "in").getroot()
+    for track in root.findall("track"):
+        root.remove(track)
+    (tmp_path / "in").write_text(ElementTree.tostring(root, encoding="unicode"))
+    assert [each.verdict for each in read_export(tmp_path / "in", "cvat", found)] == ["false", "false"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "clip-0000050.jpg",
+        "images/clip-0000050_jpg.rf.0a1b2c3d4e5f60718293a4b5c6d7e8f9.jpg",
+        "3f9c-clip-0000050.png",
+        "frame50.png",
+        "0a1b2c3d4e5f60718293a4b5c6d7e8f9.jpg",  # which tells nothing
+    ],
+)
+def test_frames_of_coco_are_told_by_names_and_not_by_hashes(found, tmp_path, name):
+    told = {
+        "images": [{"id": 50 if name.startswith("0a") else 3, "file_name": name}],
+        "annotations": [{"image_id": 50 if name.startswith("0a") else 3, "category_id": 1}],
+        "categories": [{"id": 1, "name": "fire"}],
+    }
+    (tmp_path / "in.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(told).encode())  # as Windows writes it
+    marked, _ = read_export(tmp_path / "in.json", "coco", found)
+    assert (marked.verdict, marked.start_s) == ("true", found.events()[0].start_s)
+
+
+def test_frames_of_coco_are_told_by_the_pictures_of_the_result(detection_of, picture_folder, tmp_path):
+    for index in range(12):
+        (picture_folder / f"{index}.png").rename(picture_folder / f"cam_{100 + index}.png")
+    scores = [0.1] * 3 + [0.9] * 6 + [0.1] * 3
+    result = detection_of(scores, path=picture_folder, size=(47, 63))
+    told = {
+        "images": [{"id": 1, "file_name": "cam_105.png"}],
+        "annotations": [{"image_id": 1, "category_id": 1}],
+        "categories": [{"id": 1, "name": "fire"}],
+    }
+    (tmp_path / "in.json").write_text(json.dumps(told))
+    (label,) = read_export(tmp_path / "in.json", "coco", result)
+    assert label.verdict == "true"
+
+
+def test_a_byte_order_mark_is_no_part_of_what_is_read(found, labels, tmp_path):
+    for kind in FORMATS:
+        write_export(found, kind, tmp_path / kind, labels=labels)
+        plain = read_export(tmp_path / kind, kind, found)
+        (tmp_path / kind).write_bytes(b"\xef\xbb\xbf" + (tmp_path / kind).read_bytes())
+        assert read_export(tmp_path / kind, kind, found) == plain
+    result = found.save(tmp_path / "result", overlay=False)
+    write_labels(labels, result)
+    (result / "labels.json").write_bytes(b"\xef\xbb\xbf" + (result / "labels.json").read_bytes())
+    assert read_labels(result) == labels
 
 
 def test_verdicts_filled_into_a_table_are_read_and_empty_ones_are_not(found, tmp_path):
@@ -165,6 +249,12 @@ def test_without_fiftyone_it_says_so(found, tmp_path, capsys, monkeypatch):
         ("vtt", "1\n00:01.000 --> 00:02.000\nfire\n", "cannot be read as vtt"),
         ("coco", "{", "cannot be read as coco"),
         ("cvat", "<annotations><track label='a'><box frame='900' outside='0'/></track></annotations>", "another one?"),
+        ("cvat", "<annotation><object><name>fire</name></object></annotation>", "no <track> and no <image> in"),
+        ("cvat", "<annotations><image id='900' name='a'><box label='fire'/></image></annotations>", "another one?"),
+        ("coco", COCO.replace("FRAME", "0000900"), "frame 900 is not in the video: is the file about another one?"),
+        ("csv", "start_s,end_s,category\n100,200,fire\n", "100 to 200 s of"),
+        ("csv", "start_s,end_s,category\n1,200,fire\n", "is not all in the video: is the file about another one?"),
+        ("vtt", "WEBVTT\n\n05:01.000 --> 05:02.000\nfire\n", "is the file about another one?"),
         ("label-studio", '[{"data": {}, "annotations": []}]', "no annotation in"),
         ("fiftyone", '{"samples": [{"filepath": "a.mp4"}]}', "no temporal detections named labels or events"),
     ],
@@ -190,9 +280,10 @@ def test_the_commands_take_labels_along_and_a_new_run_keeps_them(found, labels, 
     assert read_labels(result) == labels
     found.save(result, overlay=False)
     assert read_labels(result) == labels
-    (result / "labels.json").write_text('[{"start_s": 1}]')
-    assert run(["export", str(result), "--to", "csv", "--out", str(tmp_path / "a.csv")]) == 2
-    assert "the labels cannot be read" in capsys.readouterr().err
+    for damaged in ('[{"start_s": 1}]', "[1]", '{"start_s": 1}', "1", "["):
+        (result / "labels.json").write_text(damaged)
+        assert run(["export", str(result), "--to", "csv", "--out", str(tmp_path / "a.csv")]) == 2
+        assert "the labels cannot be read" in capsys.readouterr().err
 
 
 def test_a_label_is_that_of_the_event_it_lies_on_most(found, labels):

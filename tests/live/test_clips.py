@@ -209,9 +209,10 @@ def test_the_oldest_events_go_first_and_kept_ones_stay(tmp_path, clock):
         events = store.tables.events
         connection.execute(events.update().values(snapshot="snapshots/" + events.c.id + ".jpg"))
         connection.execute(events.update().where(events.c.id == "e0").values(kept=True))
+    assert sweep(store, Keep(days=999_999), now=clock[0]) == sweep(store, Keep(days=1e300), now=clock[0]) == 0
     assert sweep(store, Keep(days=3.5), now=clock[0]) == 2
     assert [event["id"] for event in store.events()] == ["e0", "e3", "e4", "e5"]
-    assert sweep(store, Keep(gigabytes=2.5e-6), now=clock[0]) == 2
+    assert sweep(store, Keep(days=999_999, gigabytes=2.5e-6), now=clock[0]) == 2
     assert [event["id"] for event in store.events()] == ["e0", "e5"]
     assert sorted(path.name for path in (tmp_path / "snapshots").iterdir()) == ["e0.jpg", "e5.jpg"]
     assert sweep(store, Keep(), now=clock[0]) == 0

@@ -107,6 +107,47 @@ def test_a_picture_that_is_not_there_or_is_none_is_one_line(tmp_path):
     assert Regions.of([], "black.png", beside=config).area(SIZE).all()  # nothing is ignored
 
 
+def test_what_shows_through_is_not_white(tmp_path):
+    clear = np.full((8, 8, 4), 255, np.uint8)
+    clear[:, 4:, 3] = 0
+    Image.fromarray(clear).save(tmp_path / "clear.png")
+    Image.fromarray(clear[..., 2:]).save(tmp_path / "gray.png")
+    indexed = Image.fromarray(np.repeat([[0] * 4 + [1] * 4], 8, axis=0).astype(np.uint8), "P")
+    indexed.putpalette([255] * 6)
+    indexed.save(tmp_path / "indexed.png", transparency=1)
+    for name in ("clear.png", "gray.png", "indexed.png"):
+        area = Regions.of(name, [], beside=tmp_path / "watch.yaml").area((8, 8))
+        assert area[:, :4].all() and not area[:, 4:].any(), name
+
+
+@pytest.mark.parametrize(("level", "counts"), [(500, False), (32_000, False), (33_000, True), (65_535, True)])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_white_of_sixteen_bits_is_that_of_the_whole_range(tmp_path, level, counts, suffix):
+    values = np.full((8, 8), level, np.uint16)
+    values[:, 4:] = 65_535
+    Image.fromarray(values).save(tmp_path / f"deep.{suffix}")
+    area = Regions.of(f"deep.{suffix}", [], beside=tmp_path / "watch.yaml").area((8, 8))
+    assert area[:, 4:].all() and area[:, :4].all() == area[:, :4].any() == counts
+
+
+def test_where_nothing_counts_is_refused(tmp_path):
+    Image.new("L", (8, 8), 255).save(tmp_path / "white.png")
+    painted(tmp_path / "half.png", (8, 8))
+    everything = [[[0, 0], [1, 0], [1, 1], [0, 1]]]
+    for only, ignored in (
+        ([], "white.png"),
+        ([], everything),
+        ("half.png", "half.png"),
+        ("half.png", everything),
+        ([LEFT], [LEFT]),
+        ([LEFT], "white.png"),
+    ):
+        with pytest.raises(InputError, match="ignore: it covers all that counts"):
+            Regions.of(only, ignored, beside=tmp_path / "watch.yaml")
+    assert Regions.of("white.png", "half.png", beside=tmp_path / "watch.yaml").area(SIZE).mean() == 0.5
+    assert Regions.of([[[0.5, 0.5], [0.5001, 0.5], [0.5, 0.5001]]], []).area(SIZE).any()
+
+
 def test_what_always_stands_there_is_learnt_and_a_new_thing_is_seen_beside_it():
     parked, passing = (20, 30, 30, 15), (100, 60, 30, 15)
     footage = [mask(parked)] * 18 + [mask(parked, passing)] * 2

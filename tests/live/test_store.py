@@ -195,6 +195,11 @@ def test_what_could_not_be_sent_is_sent_after_the_next_start(tmp_path):
     [
         ({}, "url is not http or https: None"),
         ({"url": "ftp://x/y"}, "url is not http or https"),
+        ({"url": "http://[::1"}, "url is not http or https: http://[::1"),
+        ({"url": "http://me:geheim@[::1"}, "url is not http or https: http://***@[::1"),
+        ({"url": "http://x:99999/y"}, "url is not http or https: http://x:99999/y"),
+        ({"url": "http://x:port"}, "url is not http or https"),
+        ({"url": "https://:80/y"}, "url is not http or https"),
         ({"url": "http://me:geheim@x/y"}, "a login in a webhook's url is not sent: http://***@x/y"),
         ({"url": "http://x", "secret": ""}, "secret is no text"),
         ({"url": "http://x", "phases": ["begin"]}, "choose of start, end, clip, digest"),

@@ -131,7 +131,7 @@ streams:
     url: {street}
     anomalies: [smoke]
     threshold: 0.9
-    ignore: [[[0, 0], [1, 0], [1, 1], [0, 1]]]
+    ignore: [[[0, 0], [0.95, 0], [0.95, 1], [0, 1]]]
 anomalies: [fire]
 """
     )

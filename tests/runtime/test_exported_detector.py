@@ -131,6 +131,21 @@ def edit(folder: Path, **changes) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
+def without(folder: Path, *keys: str) -> None:
+    """Takes a key of the language model's family away."""
+    model = json.loads((folder / "manifest.json").read_text())["model"]
+    *way, last = "family", *keys
+    part = model
+    for key in way:
+        part = part[key]
+    del part[last]
+    edit(folder, model=model)
+
+
+def shorten(path: Path, size: int) -> None:
+    path.write_bytes(path.read_bytes()[:size])
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -143,6 +158,12 @@ def edit(folder: Path, **changes) -> None:
         (lambda folder: edit(folder, format=99), "has format 99, not 1"),
         (lambda folder: edit(folder, graphs={}), "manifest.json cannot be read"),
         (lambda folder: edit(folder, model={}), "manifest.json does not tell clip_length"),
+        (lambda folder: without(folder, "patch"), "manifest.json does not tell family.patch"),
+        (lambda folder: without(folder, "chat", "after_video"), "manifest.json does not tell family.chat.after_video"),
+        (lambda folder: (folder / "known_words.npy").write_bytes(b""), "known_words.npy cannot be read"),
+        (lambda folder: shorten(folder / "known_words.npy", 40), "known_words.npy cannot be read"),
+        (lambda folder: shorten(folder / "known_words.npy", 200), "known_words.npy cannot be read"),
+        (lambda folder: np.save(folder / "known_words.npy", np.array(["x"])), "known_words.npy cannot be read"),
     ],
 )
 def test_a_damaged_or_foreign_folder_is_one_line(pair, tmp_path, damage, said):

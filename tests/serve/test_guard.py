@@ -96,6 +96,8 @@ def test_who_tries_many_tokens_has_to_wait(serving):
         ({"Host": "evil.example:8000"}, 421),
         ({"Host": "127.0.0.1.evil.example"}, 421),
         ({"Host": ""}, 421),
+        ({"Host": "[::1"}, 421),
+        ({"Origin": "http://[::1"}, 403),
     ],
 )
 def test_other_pages_change_nothing_here(served: Served, headers, status):

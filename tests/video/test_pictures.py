@@ -15,10 +15,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from lavida.errors import InputError
+from lavida.exposure.datasets.reading import read_rgb
+from lavida.video import pixels
 from lavida.video.decode import open_source
 
 from . import make
 from .looking import levels, read, times_of
+from .tiff import tiff
 
 
 def test_a_folder_takes_every_kind_of_picture_and_tells_what_it_leaves_out(tmp_path: Path):
@@ -213,7 +216,95 @@ def test_sixteen_bit_colours_of_any_order_of_bytes_in_strips_or_planes(tmp_path:
     np.testing.assert_array_equal(image, np.round(values.transpose(1, 2, 0) / 257.0).astype(np.uint8))
 
 
+@pytest.mark.parametrize("masks", [(0xF800, 0x7E0, 0x1F), (0x7C00, 0x3E0, 0x1F)])  # 5, 6 and 5 bits; 5 of each
+def test_a_bmp_of_sixteen_bits_a_pixel_has_eight_bit_colours(tmp_path: Path, masks):
+    lowest, levels = [mask & -mask for mask in masks], [mask // (mask & -mask) for mask in masks]
+    red, blue = masks[0], 12 * lowest[2]
+    pixels = np.full((48, 64), red, "<u2")
+    pixels[24:] = blue  # rows are stored from the bottom up
+    head = struct.pack("<IiiHHIIiiII3I", 52, 64, 48, 1, 16, 3, pixels.nbytes, 2835, 2835, 0, 0, *masks)
+    head = struct.pack("<2sIHHI", b"BM", 14 + len(head) + pixels.nbytes, 0, 0, 14 + len(head)) + head
+    (tmp_path / "packed.bmp").write_bytes(head + pixels.tobytes())
+    source = open_source(tmp_path / "packed.bmp")
+    image = read(source)[0].image
+    assert image[40, 30].tolist() == [255, 0, 0] and source.info.contrast is None
+    assert image[5, 30].tolist() == [0, 0, 12 * 255 // levels[2]]
+
+
+@pytest.mark.parametrize(
+    ("kind", "colours", "said"),
+    [
+        ("<f2", 1, "floating-point pixels have no fixed range"),
+        (">f2", 3, "floating-point pixels have no fixed range"),
+        ("<f4", 1, "floating-point pixels have no fixed range"),
+        ("<f8", 1, "floating-point pixels have no fixed range"),
+        ("<i2", 3, "signed pixels have no fixed range"),
+        ("i1", 3, "signed pixels have no fixed range"),
+        ("i1", 1, "values from -100 to 91 do not fit 8 bits"),
+        ("<i2", 1, "values from -100 to 91 do not fit 16 bits"),
+    ],
+)
+def test_numbers_without_a_known_range_are_refused(tmp_path: Path, kind, colours, said):
+    values = (np.arange(48 * 64 * colours) % 192 - 100).reshape(48, 64, -1).squeeze().astype(kind)
+    (tmp_path / "folder").mkdir()
+    path = tiff(tmp_path / "folder" / "odd.tif", values)
+    for given in (path, path.parent):
+        with pytest.raises(InputError, match=f"odd.tif: {said}") as refused:
+            read(open_source(given))
+        assert "<_io" not in str(refused.value)
+
+
+def test_signed_numbers_of_eight_bits_without_a_sign_are_read(tmp_path: Path):
+    path = tiff(tmp_path / "plain.tif", np.full((48, 64), 90, np.int8))
+    assert levels(read(open_source(path))) == [90]
+
+
+def test_a_picture_of_numbers_without_a_range_keeps_its_place(tmp_path: Path):
+    for name, value in (("1", 40), ("3", 80)):
+        Image.new("L", (64, 48), value).save(tmp_path / f"{name}.png")
+    tiff(tmp_path / "2.tif", np.ones((48, 64), np.float16))
+    frames = read(open_source(tmp_path))
+    assert levels(frames) == [40, 80] and [frame.index for frame in frames if frame.image is not None] == [0, 2]
+
+
 # --- large, odd and damaged pictures
+
+
+HEIC = b"\0\0\0\x1cftypheic\0\0\0\0mif1heicmiaf" + bytes(200)
+
+
+def test_what_is_no_picture_is_named_in_plain_words(tmp_path: Path, monkeypatch):
+    """Not as Python shows an open file."""
+    monkeypatch.setattr(pixels, "find_spec", lambda name: None)
+    contents = {"text.png": b"no picture", "empty.jpg": b"", "phone.heic": HEIC, "cut.tif": b"II*\0\x08\0\0\0"}
+    said = {
+        "text.png": "text.png: it is no picture of a known format",
+        "empty.jpg": "empty.jpg: the file is empty",
+        "phone.heic": "phone.heic: HEIF is read by pillow-heif, which is not installed: pip install pillow-heif",
+        "cut.tif": "cut.tif: it is no picture of a known format",
+    }
+    for name, content in contents.items():
+        folder = tmp_path / name.partition(".")[0]
+        folder.mkdir()
+        (folder / name).write_bytes(content)
+        with pytest.raises(InputError) as refused:
+            open_source(folder)
+        assert str(refused.value) == f"no image can be decoded: {folder}; {said[name]}; replace the images"
+        with pytest.raises(InputError) as refused:
+            read_rgb(folder / name)
+        where = f"{folder / name} ({said[name].removeprefix(name + ': ')})"
+        assert str(refused.value) == f"cannot read image: {where}; restore the data set"
+
+
+def test_pages_of_different_sizes_are_named(tmp_path: Path):
+    shown = [Image.new("L", size) for size in ((64, 48), (64, 48), (32, 24))]
+    shown[0].save(tmp_path / "pages.tif", save_all=True, append_images=shown[1:])
+    named = "page 3 of .*pages.tif is 32x24, but page 1 is 64x48; save the file with pages of one size"
+    with pytest.raises(InputError, match=named):
+        open_source(tmp_path / "pages.tif")
+    shown[2].save(tmp_path / "first.png")
+    with pytest.raises(InputError, match="/pages.tif is 64x48, but first.png is 32x24; resize it or move it"):
+        open_source(tmp_path)
 
 
 def test_no_library_talks_of_large_odd_and_damaged_pictures(tmp_path: Path):

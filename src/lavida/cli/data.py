@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -91,7 +92,7 @@ def pack(
     from lavida.exposure.packing import pack as pack_sets
     from lavida.training.recipe import load_recipe
 
-    if megabytes <= 0:
+    if not 0 < megabytes < math.inf:
         raise InputError(f"--megabytes is {megabytes:g}: choose more than 0")
     given = load_recipe(recipe, overrides or ()).data
     sets = [PackedSet(each.name, each.folder, each.split, each.clips) for each in given.sets]

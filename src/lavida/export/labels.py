@@ -85,8 +85,8 @@ def read_labels(folder: Path) -> list[EventLabel]:
     if not place.is_file():
         return []
     try:
-        return [_label(row) for row in json.loads(place.read_text(encoding="utf-8"))]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        return [_label(row) for row in json.loads(place.read_text(encoding="utf-8-sig"))]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(
             f"the labels cannot be read: {place} ({reason(error)}); remove the file, or mend it"
         ) from error

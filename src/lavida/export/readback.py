@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import html
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -26,6 +27,9 @@ from lavida.export.labels import MUCH_THE_SAME, VERDICTS, EventLabel, share
 from lavida.video.image_folder import picture_names
 
 _CUE = re.compile(r"(?P<words>.*?)(?: \((?P<score>[01]\.\d+)\))?(?: \[(?P<verdict>true|false|missed)\])?", re.DOTALL)
+# what it puts behind names: `clip-0000012_jpg.rf.0a1b2c` for `clip-0000012.jpg`
+_ROBOFLOW = re.compile(r"(_[A-Za-z]+)?\.rf\.\w+$")
+_HASH = re.compile(r"(?<![0-9A-Za-z])(?=\d*[A-Fa-f])[0-9A-Fa-f]{16,}$")
 _TIMES = re.compile(r"((?:\d+:)?\d+:\d+\.\d+)\s+-->\s+((?:\d+:)?\d+:\d+\.\d+)")
 
 
@@ -60,6 +64,10 @@ def read_export(path: Path, kind: str, detection: Detection) -> list[EventLabel]
         raise
     except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, ElementTree.ParseError) as error:
         raise InputError(f"cannot be read as {kind}: {path} ({reason(error)}); see --from") from error
+    for each in said:
+        if each.start_s >= detection.end_s or each.end_s > math.ceil(detection.end_s):  # people write whole seconds
+            stretch = f"{each.start_s:g} to {each.end_s:g} s of {path}"
+            raise InputError(f"{stretch} is not all in the video: is the file about another one?")
     if any(each.verdict is not None for each in said):
         labels = [_label(each, path) for each in said if each.verdict]
         if not labels:
@@ -101,20 +109,29 @@ def _against(said: Sequence[Said], detection: Detection, path: Path) -> list[Eve
     return sorted([*labels, *missed], key=lambda label: label.start_s)
 
 
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8-sig"))
+
+
 def _coco(path: Path, detection: Detection) -> list[Said]:
-    told = json.loads(path.read_text(encoding="utf-8"))
+    told = _json(path)
     carried = (told.get("info") or {}).get("labels")
     if carried:
         return [Said(**row) for row in carried]
     names = {each["id"]: each["name"] for each in told["categories"]}
-    frames = {each["id"]: _frame_of(each) for each in told["images"]}
+    pictures = picture_names(detection.info.path) or []
+    frames = {each["id"]: _frame_of(each, pictures) for each in told["images"]}
     return _runs(((names[each["category_id"]], frames[each["image_id"]]) for each in told["annotations"]), detection)
 
 
-def _frame_of(image: dict[str, Any]) -> int:
+def _frame_of(image: dict[str, Any], pictures: Sequence[str]) -> int:
     """Other tools number pictures anew; the name keeps the frame."""
-    digits = re.search(r"(\d+)\.\w+$", image["file_name"])
-    return int(digits[1]) if digits else int(image["id"])
+    name = Path(image["file_name"]).name
+    if name in pictures:
+        return pictures.index(name)
+    stem = _ROBOFLOW.sub("", Path(name).stem)
+    digits = re.search(r"\d+$", stem)
+    return int(digits[0]) if digits and not _HASH.search(stem) else int(image["id"])
 
 
 def _runs(marked: Iterable[tuple[str, int]], detection: Detection) -> list[Said]:
@@ -123,7 +140,11 @@ def _runs(marked: Iterable[tuple[str, int]], detection: Detection) -> list[Said]
     ends = np.append(times[1:], detection.end_s)
     said: list[Said] = []
     last: tuple[str, int] | None = None
-    places = {(words, max(int(np.searchsorted(sampled, frame, side="right")) - 1, 0)) for words, frame in marked}
+    places = set[tuple[str, int]]()
+    for words, frame in marked:
+        if not 0 <= frame < len(detection.times):
+            raise InputError(f"frame {frame} is not in the video: is the file about another one?")
+        places.add((words, int(np.searchsorted(sampled, frame, side="right")) - 1))
     for words, place in sorted(places):
         start = said.pop().start_s if last == (words, place - 1) else float(times[place])
         said.append(Said(start_s=start, end_s=float(ends[place]), category=words))
@@ -133,6 +154,10 @@ def _runs(marked: Iterable[tuple[str, int]], detection: Detection) -> list[Said]
 
 def _cvat(path: Path, detection: Detection) -> list[Said]:
     root = ElementTree.parse(path).getroot()
+    if root.tag != "annotations" or all(root.find(kind) is None for kind in ("track", "image", "meta")):
+        raise InputError(f"no <track> and no <image> in {path}: export CVAT for video 1.1, or for images 1.1")
+    if root.find("track") is None and root.find("image") is not None:
+        return _cvat_images(root, detection)
     said = []
     for track in root.iter("track"):
         shapes = sorted(((int(shape.attrib["frame"]), shape) for shape in track), key=lambda each: each[0])
@@ -147,6 +172,22 @@ def _cvat(path: Path, detection: Detection) -> list[Said]:
     return [each for each in said if each.verdict] or said
 
 
+def _cvat_images(root: ElementTree.Element, detection: Detection) -> list[Said]:
+    """CVAT for images 1.1: what is marked in each, by any shape or tag."""
+    pictures = picture_names(detection.info.path) or []
+    own = re.compile(rf"(?:{re.escape(detection.info.stem)}-|frame_)(\d+)(\.\w+)?")  # that of `PICTURES`, or CVAT's
+    marked: dict[str | None, list[tuple[str, int]]] = {}
+    for image in root.iter("image"):
+        name = Path(image.get("name", "")).name
+        numbered = own.fullmatch(name)
+        frame = pictures.index(name) if name in pictures else int(numbered[1] if numbered else image.attrib["id"])
+        for shape in image.iterfind("*[@label]"):
+            verdict = next((each.text for each in shape.findall("attribute[@name='verdict']")), None)
+            marked.setdefault(verdict or None, []).append((shape.attrib["label"], frame))
+    said = [replace(run, verdict=verdict) for verdict, each in marked.items() for run in _runs(each, detection)]
+    return [each for each in said if each.verdict] or said
+
+
 def _stretch(first: int, stop: int, detection: Detection) -> dict[str, float]:
     """Times of the frames from `first` up to `stop`."""
     times = np.append(detection.times, detection.end_s)
@@ -156,7 +197,7 @@ def _stretch(first: int, stop: int, detection: Detection) -> dict[str, float]:
 
 
 def _label_studio(path: Path, detection: Detection) -> list[Said]:
-    told = json.loads(path.read_text(encoding="utf-8"))
+    told = _json(path)
     tasks = told if isinstance(told, list) else [told]
     if tasks and all("image" in task["data"] for task in tasks):
         return _painted(tasks, path, detection)
@@ -258,7 +299,7 @@ def _seconds(stamp: str) -> float:
 
 def _fiftyone(path: Path, detection: Detection) -> list[Said]:
     """A `FiftyOneDataset` as FiftyOne exports it: a folder with `samples.json`."""
-    told = json.loads((path / "samples.json" if path.is_dir() else path).read_text(encoding="utf-8"))
+    told = _json(path / "samples.json" if path.is_dir() else path)
     named = [each for each in told["samples"] if Path(each["filepath"]).name == detection.info.path.name]
     chosen = named or told["samples"]
     if len(chosen) != 1:

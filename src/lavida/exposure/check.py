@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -11,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 from lavida.checking import Count
-from lavida.errors import InputError
+from lavida.errors import InputError, one_line
 from lavida.exposure.inspection import BLOCK, THREADS, Opened, inspect, is_picture
 from lavida.exposure.sample import SegmentationDataset, SegmentationSample
 from lavida.timing import Progress, untold
-from lavida.video.pixels import Header, header_of
+from lavida.video.pixels import Header, flaw_of, header_of
 
 TAIL = 1024  # where the end marker of a JPEG is looked for
 JPEG_END = b"\xff\xd9"
@@ -28,7 +29,8 @@ class CheckedDataset(SegmentationDataset, Protocol):
 
     It may tell more: `pairs() -> Iterator[tuple[Path, ...]]`, each picture and its label file, where it has one;
     beside that `words(labels: Path) -> set[str]`, what a label file shows (raises InputError where it cannot be used);
-    `remarks() -> Iterator[Remark]`, what else there is to say of its files.
+    `remarks() -> Iterator[Remark]`, what else there is to say of its files; `empty_labels`, whether a label file
+    without a byte says that nothing is shown: others are damaged if they are empty.
 
     Attributes:
         layout: what its folder holds, on one line for people.
@@ -128,7 +130,9 @@ def check(
     counts = tuple(count for split, dataset in checked.items() for count in _counts(split, dataset))
     paths = list(dict.fromkeys(path for dataset in checked.values() for path in dataset.files()))
     missing, unreadable, headers = _open_all(
-        paths, lambda done: progress(f"{name}: looking at files", done, len(paths))
+        paths,
+        lambda done: progress(f"{name}: looking at files", done, len(paths)),
+        may_be_empty=any(getattr(dataset, "empty_labels", False) for dataset in checked.values()),
     )
     spoiled = frozenset((*missing, *(Path(flaw.where) for flaw in unreadable)))
     remarks = dict.fromkeys(inspect(datasets, Opened(headers, spoiled), progress=progress))  # splits may say the same
@@ -177,14 +181,15 @@ def _counts(split: str, dataset: CheckedDataset) -> Iterator[Count]:
 
 
 def _open_all(
-    paths: list[Path], opened: Callable[[int], object]
+    paths: list[Path], opened: Callable[[int], object], *, may_be_empty: bool
 ) -> tuple[tuple[Path, ...], tuple[Flaw, ...], Mapping[Path, Header]]:
     """Missing files and unreadable ones, both in the order of `paths`, and the headers of the other pictures."""
     missing, unreadable, headers = [], [], {}
     remaining, done = iter(paths), 0
+    look = partial(_opened, may_be_empty=may_be_empty)
     with ThreadPoolExecutor(max_workers=THREADS) as threads:
         while block := list(islice(remaining, BLOCK)):
-            for path, (why, header) in zip(block, threads.map(_opened, block), strict=True):
+            for path, (why, header) in zip(block, threads.map(look, block), strict=True):
                 if why == MISSING:
                     missing.append(path)
                 elif why is not None:
@@ -196,7 +201,7 @@ def _open_all(
     return tuple(missing), tuple(unreadable), headers
 
 
-def _opened(path: Path) -> tuple[str | None, Header | None]:
+def _opened(path: Path, *, may_be_empty: bool) -> tuple[str | None, Header | None]:
     """Why a file cannot be used, or None; the header of a picture that can.
 
     A picture is opened and, as far as its format tells, known to be whole.
@@ -204,7 +209,7 @@ def _opened(path: Path) -> tuple[str | None, Header | None]:
     try:
         if not is_picture(path):
             with path.open("rb") as file:
-                return None if file.read(1) else "empty", None
+                return None if file.read(1) or may_be_empty else "empty", None
         with Image.open(path) as image:
             header = header_of(image)
         with Image.open(path) as image:
@@ -216,7 +221,7 @@ def _opened(path: Path) -> tuple[str | None, Header | None]:
     except FileNotFoundError:
         return MISSING, None
     except Exception as error:  # a damaged picture can raise nearly anything
-        return " ".join(str(error).replace(str(path), path.name).split()) or type(error).__name__, None
+        return one_line(flaw_of(error, path)).replace(str(path), path.name), None
     return None, header
 
 

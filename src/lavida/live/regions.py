@@ -10,14 +10,17 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+from PIL.ImageFile import ImageFile
 
 from lavida.detection import Mask
-from lavida.errors import InputError, reason
+from lavida.errors import InputError
 from lavida.live.scorer import ClipScores
+from lavida.video.pixels import Contrast, check_sign, deep_values, flaw_of, header_of, upright
 
 LEAST_INSIDE = 0.25  # of a connected part of a mask: things that only reach into a region are not in it
 
+USUAL_SIZE = (1080, 1920)
 WHITE = 128  # from this gray level on a pixel of a picture counts
 Polygon = tuple[tuple[float, float], ...]  # x, y as shares of width and height
 Size = tuple[int, int]  # height, width
@@ -72,6 +75,9 @@ class Regions:
         regions = cls(_shape(only, "regions", beside), _shape(ignore, "ignore", beside))
         if isinstance(regions.only, Painted) and not any(regions.only.bits):
             raise InputError(f"regions: {only} has nothing white, so no event would count; paint white where they do")
+        sizes = [shape.size for shape in (regions.only, regions.ignore) if isinstance(shape, Painted)]
+        if regions and not regions.area(max(sizes, default=USUAL_SIZE)).any():
+            raise InputError("ignore: it covers all that counts, so no event would; leave out of it where they do")
         return regions
 
     def __bool__(self) -> bool:
@@ -115,16 +121,27 @@ def _shape(given: Any, name: str, beside: Path | None) -> Shape:
 
 def _painted(path: Path, name: str) -> Painted:
     try:
-        with Image.open(path) as picture:
-            gray = np.asarray(picture.convert("L"))
-    except OSError as error:  # Pillow's error for what is no picture is one
-        said = "it is no picture" if isinstance(error, UnidentifiedImageError) else reason(error)
-        raise InputError(
-            f"{name}: the picture cannot be read: {path}; {said}; give one that is white where it counts"
-        ) from error
-    except Exception as error:  # of a damaged one, or of one that is too large for Pillow
-        raise InputError(f"{name}: the picture cannot be read: {path}; {reason(error)}; give another one") from error
+        with path.open("rb") as file, Image.open(file) as picture:
+            gray = _gray(picture)
+    except Exception as error:  # a damaged one can raise nearly anything
+        said = f"{name}: the picture cannot be read: {path}; {flaw_of(error, path)}"
+        raise InputError(f"{said}; give one that is white where it counts") from error
     return Painted(gray.shape, np.packbits(gray >= WHITE).tobytes())
+
+
+def _gray(picture: ImageFile) -> np.ndarray:
+    """Upright gray levels of a picture, uint8 `[H, W]`; what shows through is black."""
+    header = header_of(picture)
+    if header.mode == "F":
+        raise ValueError("floating-point pixels have no fixed range, save them with 8 or 16 bits")
+    if header.mode.startswith("I"):  # of 16 bits Pillow would take all over 255 for white
+        return Contrast().eight_bit(deep_values(picture, header))
+    check_sign(picture)
+    shown: Image.Image = picture
+    if picture.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in picture.info:
+        shown = picture.convert("RGBA")
+        shown = Image.alpha_composite(Image.new("RGBA", shown.size, "black"), shown)
+    return upright(np.asarray(shown.convert("L")), picture, header)
 
 
 def _polygons(given: Any, name: str) -> tuple[Polygon, ...]:

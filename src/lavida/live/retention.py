@@ -34,7 +34,7 @@ def sweep(store: Store, keep: Keep, *, now: float) -> int:
     query = sa.select(events).where(events.c.phase == "end", events.c.kept.is_(sa.false()))
     with store.tables.engine.begin() as connection:
         rows = connection.execute(query.order_by(events.c.start_wall)).all()
-    oldest = None if keep.days is None else clock_time(now - keep.days * DAY_S)
+    oldest = None if keep.days is None else clock_time(max(now - keep.days * DAY_S, 0))
     most = None if keep.gigabytes is None else keep.gigabytes * GIGABYTE
     total = _size(store.folder) if most is not None else 0
     for row in rows:

@@ -38,9 +38,14 @@ class Webhook:
         """As it stands in `watch.yaml`. Raises InputError for anything that no retry mends."""
         check_keys(settings, "a webhook", ("url", "secret", "phases"))
         url, secret = settings.get("url"), settings.get("secret")
-        if not isinstance(url, str) or urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).netloc:
+        try:
+            parts = urlsplit(url if isinstance(url, str) else "")
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:  # of brackets and ports; its text may hold the password
+            usable = False
+        if not isinstance(url, str) or not usable:
             raise InputError(f"a webhook's url is not http or https: {masked(url)}")
-        if urlsplit(url).username is not None:
+        if parts.username is not None:
             raise InputError(f"a login in a webhook's url is not sent: {masked(url)}; use its secret, or a token in it")
         if secret is not None and (not isinstance(secret, str) or not secret):
             raise InputError(f"a webhook's secret is no text: {masked(url)}")

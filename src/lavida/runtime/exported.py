@@ -14,7 +14,7 @@ from lavida.model.grid import fit_grid
 from lavida.model.phrase import split_phrase
 from lavida.model.wording import unfamiliar
 from lavida.runtime.compiled import compiled_folder
-from lavida.runtime.manifest import GRAPHS, KNOWN_WORDS, MANIFEST, Manifest
+from lavida.runtime.manifest import GRAPHS, MANIFEST, Manifest
 from lavida.runtime.preparation import cells, patches, positions, prompt, read_tokenizer, text_batch
 from lavida.runtime.session import PACKAGES, Session, choose_precision, choose_runtime, open_session
 
@@ -48,6 +48,7 @@ class ExportedModel:
             self._session(name)
         self._tokenizer = read_tokenizer(folder / "tokenizer")
         self._text_tokenizer = read_tokenizer(folder / "text_tokenizer")
+        self._known_words = self.manifest.known_words()
         self._features: dict[str, Array] = {}
 
     def answer(
@@ -147,10 +148,9 @@ class ExportedModel:
 
     def unfamiliar(self, categories: Sequence[str]) -> list[str]:
         """Those of the categories whose words the text encoder hardly knows: their scores mean little."""
-        path = self.manifest.folder / KNOWN_WORDS
-        if not path.is_file():
+        if self._known_words is None:
             return unfamiliar(categories, [False] * len(categories), None)
-        nearest = (self.features(categories) @ np.load(path).astype(np.float32).T).max(-1)
+        nearest = (self.features(categories) @ self._known_words.T).max(-1)
         tokenizer = self._text_tokenizer
         split = [
             any(len(tokenizer.encode(word, add_special_tokens=False).ids) > 1 for word in text.split())

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lavida.errors import InputError, reason
+import numpy as np
+from numpy.typing import NDArray
+
+from lavida.errors import InputError, first_line, reason
 
 MANIFEST = "manifest.json"
 SHARED = "shared_weights.bin"  # what two graphs have in common; only where there are two decoders
@@ -15,6 +18,8 @@ SETTINGS = (  # of the model
     "clip_length frame_side frame_multiple motion qualifiers compression_ratio tokens_per_pair text_tokens "
     "calibration_bias calibration_temperature clean_masks family"
 ).split()
+FAMILY = "patch merge temporal mean std chat markup".split()  # of the language model
+CHAT = "before_video after_video before_answer answer_start".split()  # of the family
 
 
 class _Graphs(NamedTuple):
@@ -26,6 +31,7 @@ class _Graphs(NamedTuple):
 
 
 GRAPHS = _Graphs()
+_MEND = "export it again with: lavida models export MODEL --out DIR"
 OPTIONAL = {GRAPHS.noun_decoder}
 
 
@@ -47,6 +53,19 @@ class Manifest:
         files = [*self.content["graphs"].values(), self.content.get("shared")]
         return sum(file["bytes"] for file in files if file)
 
+    def known_words(self) -> NDArray[np.float32] | None:
+        """Features of the words that training asked, `[N, D_t]`; None without alignment. Raises InputError."""
+        path = self.folder / KNOWN_WORDS
+        if not path.is_file():
+            return None
+        try:
+            words = np.load(path)
+            if not isinstance(words, np.ndarray) or words.ndim != 2 or words.dtype.kind != "f":
+                raise ValueError("no table of numbers")
+        except (OSError, ValueError, EOFError) as error:  # EOFError of an empty file
+            raise InputError(f"damaged export: {path} cannot be read ({first_line(error)}); {_MEND}") from error
+        return words.astype(np.float32)
+
     @property
     def model(self) -> dict[str, Any]:
         return self.content["model"]
@@ -64,28 +83,32 @@ class Manifest:
     def read(cls, folder: Path) -> "Manifest":
         """Raises InputError for a folder that is none, is damaged or was written by a newer lavida."""
         path = folder / MANIFEST
-        mend = "export it again with: lavida models export MODEL --out DIR"
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             if (version := content["format"]) != FORMAT:
-                raise InputError(f"the export in {folder} has format {version}, not {FORMAT}; {mend}")
+                raise InputError(f"the export in {folder} has format {version}, not {FORMAT}; {_MEND}")
             graphs, model = content["graphs"], content["model"]
-            missing = [name for name in SETTINGS if name not in model]
+            missing = [name for name in SETTINGS if name not in model] or _missing_of_family(model["family"])
             wanted = [name for name in GRAPHS if name in graphs or name not in OPTIONAL]
             short = [graphs[name]["file"] for name in wanted if not _whole(folder, graphs[name])]
             if (shared := content.get("shared")) and not _of_size(folder, shared):
                 short.append(shared["file"])
         except FileNotFoundError as error:
-            raise InputError(f"no exported model: {folder} has no {MANIFEST}; {mend}") from error
+            raise InputError(f"no exported model: {folder} has no {MANIFEST}; {_MEND}") from error
         except InputError:
             raise
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"damaged export: {path} cannot be read ({reason(error)}); {mend}") from error
+            raise InputError(f"damaged export: {path} cannot be read ({reason(error)}); {_MEND}") from error
         if missing:
-            raise InputError(f"damaged export: {path} does not tell {missing[0]}; {mend}")
+            raise InputError(f"damaged export: {path} does not tell {missing[0]}; {_MEND}")
         if short:
-            raise InputError(f"damaged export: {folder / short[0]} is missing or cut short; {mend}")
+            raise InputError(f"damaged export: {folder / short[0]} is missing or cut short; {_MEND}")
         return cls(folder, content)
+
+
+def _missing_of_family(family: dict[str, Any]) -> list[str]:
+    missing = [f"family.{name}" for name in FAMILY if name not in family]
+    return missing or [f"family.chat.{name}" for name in CHAT if name not in family["chat"]]
 
 
 def _whole(folder: Path, graph: dict[str, Any]) -> bool:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections import deque
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -161,15 +161,19 @@ class Guard:
         """Another name for this machine's own address is a page of the web that had its name point here."""
         if not self._settings.is_local or not self._door.is_open:
             return
-        name = urlsplit(f"//{headers.get('host', '')}").hostname or ""
-        if name not in ("localhost", "127.0.0.1", "::1", self._settings.host):
+        if _parts(f"//{headers.get('host', '')}").hostname not in (
+            "localhost",
+            "127.0.0.1",
+            "::1",
+            self._settings.host,
+        ):
             raise Refused(421, "this server is called 127.0.0.1 or localhost; open it by that name")
 
     def _check_page(self, headers: Headers, scope: Scope) -> None:
         """No other page may have a browser ask here."""
         origin, host = headers.get("origin"), headers.get("host", "")
         site = headers.get("sec-fetch-site")
-        foreign = origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+        foreign = origin is not None and _parts(origin).netloc.lower() != host.lower()
         changes = scope["method"] not in SAFE
         navigates = headers.get("sec-fetch-mode") == "navigate" and not changes and scope["path"] in OPEN
         if site in ("cross-site", "same-site") and not navigates:
@@ -207,6 +211,14 @@ class Guard:
             return message
 
         return take
+
+
+def _parts(address: str) -> SplitResult:
+    """The parts of an address; none of one that is broken."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def _makes_job(scope: Scope) -> bool:

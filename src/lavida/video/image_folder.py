@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lavida.errors import InputError, reason
+from lavida.errors import InputError
 from lavida.files import natural_order
 from lavida.video.picture_file import IMAGE_SUFFIXES, Page, PictureReader, contrast_of, pages
-from lavida.video.pixels import BROKEN_IMAGE, resized
+from lavida.video.pixels import BROKEN_IMAGE, flaw_of, resized
 from lavida.video.sampling import GAP_SECONDS, FrameSampling, SampledSource, Timed, frames_of
 from lavida.video.source import Frame, SourceInfo
 
@@ -110,7 +110,7 @@ class _Shot:
                     self.gray = resized(picture.convert("L"), self.pair_size)
                 self.picture = picture
             except BROKEN_IMAGE as error:
-                self.flaw = f"{self.page.file.name}: {reason(error)}"
+                self.flaw = f"{self.page.file.name}: {flaw_of(error, self.page.file)}"
         return self
 
 
@@ -175,15 +175,17 @@ def told(left_out: Counter[str]) -> str:
 
 def _common_size(path: Path, shown: list[Page]) -> tuple[int, int]:
     """The (height, width) that all pages share, from their headers; unreadable ones are passed over."""
-    readable = [(page.file, page.header.size) for page in shown if page.header is not None]
+    readable = [(page, page.header.size) for page in shown if page.header is not None]
     if not readable:
         flaw = next((page.flaw for page in shown if page.flaw), "no picture in it")
         raise InputError(f"no image can be decoded: {path}; {flaw}; replace the images")
     model, (height, width) = readable[0]
-    for file, size in readable:
+    for page, size in readable:
         if size != (height, width):
-            raise InputError(
-                f"images of different sizes: {file} is {size[1]}x{size[0]}, but {model.name} is {width}x{height}; "
-                "resize it or move it out of the folder"
-            )
+            named = page.file == model.file or page.number
+            this = f"page {page.number + 1} of {page.file}" if named else f"{page.file}"
+            other = f"page {model.number + 1}" if page.file == model.file else model.file.name
+            mend = "save the file with pages of one size" if named else "resize it or move it out of the folder"
+            found = f"{this} is {size[1]}x{size[0]}, but {other} is {width}x{height}"
+            raise InputError(f"images of different sizes: {found}; {mend}")
     return height, width

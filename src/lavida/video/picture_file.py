@@ -12,12 +12,22 @@ from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from lavida.errors import reason
-from lavida.video.pixels import BROKEN_IMAGE, MOST_FRAMES, Contrast, Header, deep_values, header_of, measured
+from lavida.video.pixels import (
+    BROKEN_IMAGE,
+    MOST_FRAMES,
+    Contrast,
+    Header,
+    check_sign,
+    deep_values,
+    flaw_of,
+    header_of,
+    measured,
+    odd_tiff,
+)
 
 IMAGE_SUFFIXES = frozenset(
     ".tif .tiff .png .apng .jpg .jpeg .jpe .jfif .bmp .dib .gif .webp .avif .avifs .jp2 .j2k .jpf .jpx .j2c .jpc "
@@ -29,11 +39,6 @@ _SUBFILE_TYPE, _REDUCED = 254, 1  # TIFF's tag of a page, and its bit for a prev
 _TELL_LATE = frozenset({"WEBP", "AVIF"})  # how long a frame lasts is known once it has been decoded
 _AT_ONCE_MS = 10  # browsers show frames that last no longer for a tenth of a second
 _BROWSER_MS = 100
-
-with suppress(ImportError):  # HEIF is read where its package is installed
-    from pillow_heif import register_heif_opener
-
-    register_heif_opener()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +86,11 @@ def pages(file: Path) -> Iterator[Page]:
                 yield page
                 yield from (replace(page, shift=shift) for shift in stacked)
     except BROKEN_IMAGE as error:
-        yield Page(file, flaw=f"{file.name}: {reason(error)}")
+        odd = odd_tiff(file) if isinstance(error, UnidentifiedImageError) else None
+        if odd is not None:  # a picture all the same, and none for FFmpeg
+            yield Page(file, header=Header(odd.size, 1, "", deep=False), flaw=f"{file.name}: {odd.flaw}")
+            return
+        yield Page(file, flaw=f"{file.name}: {flaw_of(error, file)}")
 
 
 def _stacked(image: ImageFile, file_size: int) -> Sequence[int]:
@@ -129,6 +138,7 @@ class PictureReader:
             return Image.fromarray(self._contrast.eight_bit(deep_values(image, header, shift=page.shift)))
         if image.mode == "F":
             raise ValueError("floating-point pixels have no fixed range, save them with 8 or 16 bits")
+        check_sign(image)
         picture = image if header.orientation == 1 else ImageOps.exif_transpose(image)
         # the next page would take the place of this one
         return picture.copy() if picture is image and _has_others(image) else picture
@@ -145,7 +155,7 @@ class PictureReader:
             self._open = None
 
     def _page(self, page: Page) -> tuple[Header, ImageFile]:
-        if page.header is None:
+        if page.header is None or page.flaw:
             raise ValueError(page.flaw.partition(": ")[2] or "its header cannot be read")
         image = self._file(page)
         try:

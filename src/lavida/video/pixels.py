@@ -7,7 +7,9 @@ import struct
 import warnings
 import zlib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,15 +17,24 @@ import cv2
 import numpy as np
 from cv2.utils import logging
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from PIL.ImageFile import ImageFile
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
+
+from lavida.errors import reason
+
+with suppress(ImportError):  # HEIF is read where its package is installed
+    from pillow_heif import register_heif_opener
+
+    register_heif_opener()
 
 # what Pillow raises on one: its readers of damaged files let nearly anything through
 BROKEN_IMAGE = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, IndexError, KeyError, RuntimeError, OverflowError,
     Image.DecompressionBombError,
 )  # fmt: skip
+# what HEIF files of one picture or of several say they are, behind their first eight bytes
+_HEIF = frozenset({b"heic", b"heix", b"hevc", b"heim", b"heis", b"hevm", b"hevs", b"mif1", b"msf1"})
 # what it warns of (a hundred megapixels, damaged EXIF, palettes) is read all the same, or told by us
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
@@ -33,9 +44,15 @@ _DARK, _BRIGHT = 0.001, 0.999  # quantiles: a few dead or hot pixels must not de
 _LITTLE = 0.5  # share of the range; a source that uses more is shown as it is
 EXIF_ORIENTATION = 0x0112
 ON_ITS_SIDE = 5  # from this EXIF orientation on, the stored height is the upright width
+# Pillow's names for 5, 6 and 5 bits of a pixel of 16
+PACKED = frozenset({"BGR;16", "RGB;16"})
 # TIFF's tags
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANES, _ALPHA, _FORMAT = 256, 257, 258, 262, 277, 284, 338, 339
 _APART = 2  # of _PLANES
+_SIGNED = 2  # of _FORMAT
+_ODD_NUMBERS = {_SIGNED: "signed", 3: "floating-point", 5: "complex", 6: "complex"}  # by _FORMAT
+_TIFF = (b"II", b"MM")  # how its files begin
+_BIG_TIFF = 43  # behind that, where the usual ones have 42
 _STRIPS, _TILES = (273, 279), (324, 325)  # where a page's pixels lie, and how many bytes
 # and, of those that say how: compression, order of bits, orientation, rows of a strip, predictor, size of a tile
 _HOW = (259, 266, 274, 278, 317, 322, 323)
@@ -43,6 +60,25 @@ _DESCRIBING = (_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANES, _ALPHA, 
 # a PNG may say how it is to be turned behind its pixels; without one of these it says nothing
 _PNG_TEXT = (b"eXIf", b"tEXt", b"zTXt", b"iTXt")
 _PNG_MARKS = (b"eXIf", b"Raw profile type", b"tiff:Orientation")
+
+
+def flaw_of(error: BaseException, path: Path) -> str:
+    """Why a picture file cannot be read, in one line that does not name it.
+
+    Args:
+        error: one of `BROKEN_IMAGE`.
+        path: the file; looked into where Pillow does not know what it is.
+    """
+    if not isinstance(error, UnidentifiedImageError):  # which says how Python shows the file
+        return reason(error)
+    head = b""
+    with suppress(OSError), path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] == b"ftyp" and head[8:] in _HEIF and find_spec("pillow_heif") is None:
+        return "HEIF is read by pillow-heif, which is not installed: pip install pillow-heif"
+    if head[:2] in _TIFF and (found := odd_tiff(path)) is not None:
+        return found.flaw
+    return "it is no picture of a known format" if head else "the file is empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +180,7 @@ class Header:
 def header_of(image: ImageFile) -> Header:
     """The header of a picture file that is open and not decoded."""
     # of colours of 16 bits Pillow keeps the upper 8; only the description of its pixels tells
-    deep = image.mode.startswith("I") or any(";16" in str(tile[3]) for tile in image.tile)
+    deep = image.mode.startswith("I") or any(";16" in kind and kind not in PACKED for kind in _raw_modes(image))
     orientation = _orientation(image)
     width, height = image.size
     if isinstance(image, TiffImageFile):
@@ -153,6 +189,49 @@ def header_of(image: ImageFile) -> Header:
         width, height = image.tag_v2.get(_WIDTH, width), image.tag_v2.get(_HEIGHT, height)
     size = (width, height) if orientation >= ON_ITS_SIDE else (height, width)
     return Header(size, orientation, image.mode, deep)
+
+
+def _raw_modes(image: ImageFile) -> list[str]:
+    """How the pixels are stored, by Pillow's names; of some decoders they are the first of several arguments."""
+    return [str(tile[3][0] if isinstance(tile[3], tuple) and tile[3] else tile[3]) for tile in image.tile]
+
+
+@dataclass(frozen=True, slots=True)
+class OddTiff:
+    """A TIFF that Pillow does not know for the kind of its numbers.
+
+    Attributes:
+        size: height and width as they are stored.
+        flaw: what is wrong with it and how to mend it.
+    """
+
+    size: tuple[int, int]
+    flaw: str
+
+
+def odd_tiff(path: Path) -> OddTiff | None:
+    """What a file holds that is such a TIFF. FFmpeg would read its numbers as if they were unsigned ones."""
+    with suppress(*BROKEN_IMAGE, struct.error), path.open("rb") as file:
+        head = file.read(8)
+        if head[:2] not in _TIFF:
+            return None
+        tags = ImageFileDirectory_v2(head + (file.read(8) if _BIG_TIFF in head[2:4] else b""))
+        file.seek(tags.next)
+        tags.load(file)
+        given = tags.get(_FORMAT, 1)
+        kinds = {_ODD_NUMBERS.get(each) for each in (given if isinstance(given, tuple) else (given,))} - {None}
+        if kinds:
+            flaw = f"{kinds.pop()} pixels have no fixed range, save them with 8 or 16 bits"
+            return OddTiff((int(tags[_HEIGHT]), int(tags[_WIDTH])), flaw)
+    return None
+
+
+def check_sign(image: ImageFile) -> None:
+    """Raise ValueError for a picture of 8 bits with values below 0, which Pillow shows as bright."""
+    if isinstance(image, TiffImageFile) and image.mode == "L" and _SIGNED in _numbers(image, _FORMAT):
+        values = np.array(image).view(np.int8)
+        if values.size and values.min() < 0:
+            raise ValueError(f"values from {values.min()} to {values.max()} do not fit 8 bits; save it with 0 to 255")
 
 
 def upright(pixels: NDArray[Any], image: ImageFile, header: Header) -> NDArray[Any]:

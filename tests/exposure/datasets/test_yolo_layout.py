@@ -247,3 +247,15 @@ def test_labels_lie_where_ultralytics_looks_for_them(picture, labels):
     for root in (Path("/data/images/yard"), Path("yard")):
         assert label_of(root / picture, root) == root / labels
     assert label_of(Path("/other/images/a.jpg"), Path("/yard")) == Path("/other/labels/a.txt")
+
+
+@pytest.mark.parametrize("suffix", ["gif", "ppm", "tga", "jpe", "jfif"])
+def test_every_kind_of_picture_that_is_read_elsewhere_is_taken(root, suffix):
+    photo(root, f"images/train/more.{suffix}")
+    write(root / "labels/train/more.txt", POLYGON)
+    taken = ["images/train/a.jpg", "images/train/b.jpg", f"images/train/more.{suffix}"]
+    config(root, "train: images/train\nval: images/val")
+    assert names_of(root) == taken
+    write(root / "train.txt", "\n".join(taken))
+    config(root, "train: train.txt\nval: images/val")
+    assert names_of(root) == taken

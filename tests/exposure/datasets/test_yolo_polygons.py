@@ -4,6 +4,7 @@ from picture_files import STORED, save_turned
 from PIL import Image
 
 from lavida.errors import InputError
+from lavida.exposure.check import check
 from lavida.exposure.datasets import YoloPolygons
 
 LEFT_HALF = "0 0 0.5 0 0.5 1 0 1"  # corners without the class
@@ -46,6 +47,20 @@ def test_a_photo_without_a_label_file_shows_nothing_and_lacks_no_file(root):
     assert dataset[1].masks == {}
     assert [path.name for path in dataset.files()] == ["a.jpg", "a.txt", "b.PNG"]
     assert dataset.counts() == {"images": 2}
+
+
+def test_an_empty_label_file_is_that_of_a_background_picture(root):
+    picture(root / "images/train/yard.png")
+    (root / "labels/train/yard.txt").write_bytes(b"")
+    picture(root / "images/train/cut.png")
+    (root / "images/train/cut.png").write_bytes(b"")
+    dataset = YoloPolygons(root, "train")
+    samples = {sample[0]: place for place, sample in enumerate(dataset.list_samples("train"))}
+    assert dataset[samples["train/yard"]].masks == {}
+    report = check({"train": dataset})
+    assert [(flaw.where, flaw.why) for flaw in report.unreadable] == [
+        (str(root / "images/train/cut.png"), "the file is empty")
+    ]
 
 
 def test_an_object_outside_the_photo_stays_listed_with_an_empty_mask(root):

@@ -22,7 +22,9 @@ from lavida.video.pixels import (
     ON_ITS_SIDE,
     Contrast,
     Header,
+    check_sign,
     deep_values,
+    flaw_of,
     header_of,
     measured,
     upright,
@@ -182,6 +184,7 @@ def read_picture(path: Path) -> np.ndarray:
             raise InputError(f"floating-point values have no fixed range: {path}; save the picture with 8 or 16 bits")
         if header.deep:
             return deep_values(image, header)
+        check_sign(image)
         return upright(np.array(image.convert("RGB")), image, header)
 
 
@@ -209,8 +212,7 @@ def _opened(path: Path) -> Iterator[ImageFile]:
     except FileNotFoundError:
         raise InputError(f"file is missing: {path}; restore the data set") from None
     except BROKEN_IMAGE as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"cannot read image: {path} ({reason}); restore the data set") from None
+        raise InputError(f"cannot read image: {path} ({flaw_of(error, path)}); restore the data set") from None
 
 
 class GrayLevels:

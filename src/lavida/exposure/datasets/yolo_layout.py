@@ -18,14 +18,13 @@ import yaml
 
 from lavida.errors import InputError
 from lavida.exposure.datasets.reading import read_text
+from lavida.video.picture_file import IMAGE_SUFFIXES
 
 CONFIG, DARKNET_CONFIG = "data.yaml", "obj.data"
 CLASS_LISTS = ("classes.txt", "obj.names")
 # what tools call the two splits; CVAT writes the subsets as their user wrote them, `Train` for one
 PARTS = {"train": ("train", "training"), "val": ("val", "valid", "validation", "test")}
-PICTURES = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".mpo", ".jp2", ".avif", ".heic", ".heif"}
-)
+PICTURES = IMAGE_SUFFIXES | {".mpo"}
 CORNERS = 3  # the least that a polygon has
 BOX = 4  # numbers: centre, width and height
 FAR = 1.0  # widths or heights beyond the photo: no polygon reaches so far, one in pixels does

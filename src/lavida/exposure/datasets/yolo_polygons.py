@@ -33,7 +33,7 @@ Sample = tuple[str, Path, Path]  # key, picture, label file
 
 
 class YoloPolygons:
-    """Single photos; a photo without a label file shows none of the classes.
+    """Single photos; a photo without a label file, or with an empty one, shows none of the classes.
 
     The photos of the splits are those that `data.yaml` names as `train` and `val`: folders, text files that list
     photos, or several of them; else those in `images/train` and `images/val`. Of a set without a `val` (or `test`)
@@ -51,6 +51,7 @@ class YoloPolygons:
     name: ClassVar[str] = "yolo_polygons"
     layout: ClassVar[str] = "data.yaml (or classes.txt), images/<train|val>/*, labels/<train|val>/*.txt"
     expected: ClassVar[Mapping[str, Mapping[str, int]]] = {}  # as many as there are
+    empty_labels: ClassVar[bool] = True  # of a background picture
     counted: ClassVar[bool] = False  # whether every thing has a line of its own
     vocabulary: tuple[str, ...]
 

@@ -246,5 +246,6 @@ def test_what_is_logged_is_one_line_on_stderr(tmp_path, monkeypatch, capsys):
         logging.getLogger("lavida.serve.keeper").warning("the disk is nearly full")
 
     monkeypatch.setattr("uvicorn.Server.run", warn)
+    monkeypatch.setattr(Keeper, "start", lambda keeper: None)
     assert run(["serve", "--port", str(free_port()), "--data", str(tmp_path / "data")]) == 0
     assert capsys.readouterr().err.count("the disk is nearly full") == 1

@@ -102,21 +102,24 @@ def _run(settings: ServeSettings, tokens: tuple[str, ...] | None) -> None:
         store = Store(data, database=settings.database)
         keeper = Keeper(settings, store, partial(load_detector, settings.model, settings.device, settings.profile))
         keeper.start()  # the model is loaded while this process imports the rest
-        import uvicorn
+        try:
+            import uvicorn
 
-        from lavida.serve.app import create_app
+            from lavida.serve.app import create_app
 
-        app = create_app(settings, store, tokens=tokens, keeper=keeper)
-        shown = f"[{host}]" if ":" in host else host
-        print_message(f"open http://{shown}:{port}/ (Ctrl-C ends it)")
-        config = uvicorn.Config(
-            app,
-            log_level="warning",
-            timeout_graceful_shutdown=3,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            server_header=False,
-        )
-        uvicorn.Server(config).run(sockets=[listening])
+            app = create_app(settings, store, tokens=tokens, keeper=keeper)
+            shown = f"[{host}]" if ":" in host else host
+            print_message(f"open http://{shown}:{port}/ (Ctrl-C ends it)")
+            config = uvicorn.Config(
+                app,
+                log_level="warning",
+                timeout_graceful_shutdown=3,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                server_header=False,
+            )
+            uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            keeper.stop()
 
 
 def _check_streams(streams: Path | None, allowed: list[str]) -> None:

@@ -54,7 +54,8 @@ class Keeper:
     def stop(self) -> None:
         """End the worker; what it works on starts again with the next server."""
         self._stop.set()
-        self._thread.join(PATIENCE_S)
+        if self._thread.ident is not None:
+            self._thread.join(PATIENCE_S)
         if self._process is not None and self._process.is_alive():
             self._process.kill()
 

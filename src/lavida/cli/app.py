@@ -99,10 +99,8 @@ def run(arguments: list[str]) -> int:
     except SystemExit:  # how rich and typer take it that the reader of stdout has gone
         code = DONE
     except (KeyboardInterrupt, typer.Abort) as error:
-        if isinstance(
-            cause := error.__cause__, EOFError
-        ):  # typer takes one, whatever raised it, for Ctrl-D at a prompt
-            raise cause from cause.__cause__
+        if isinstance(error.__cause__, EOFError):  # typer takes one, whatever raised it, for Ctrl-D at a prompt
+            raise error.__cause__ from error.__cause__.__cause__
         code = INTERRUPTED
     if code == INTERRUPTED:  # newer typers return it instead of raising
         print_message("stopped")

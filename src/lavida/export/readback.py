@@ -144,7 +144,7 @@ def _runs(marked: Iterable[tuple[str, int]], detection: Detection) -> list[Said]
     for words, frame in marked:
         if not 0 <= frame < len(detection.times):
             raise InputError(f"frame {frame} is not in the video: is the file about another one?")
-        places.add((words, int(np.searchsorted(sampled, frame, side="right")) - 1))
+        places.add((words, max(int(np.searchsorted(sampled, frame, side="right")) - 1, 0)))
     for words, place in sorted(places):
         start = said.pop().start_s if last == (words, place - 1) else float(times[place])
         said.append(Said(start_s=start, end_s=float(ends[place]), category=words))

@@ -42,18 +42,35 @@ def test_sound_that_begins_late_takes_no_picture_away(tmp_path):
         assert not source.warnings
 
 
-def test_a_transport_stream_that_goes_on_under_other_numbers_is_not_read_to_its_end_and_says_so(tmp_path):
-    first = video(tmp_path / "a.ts", frames=25, texture=60, codec="mpeg2video")
-    other = {"mpegts_start_pid": "400", "mpegts_pmt_start_pid": "5000"}
-    second = video(tmp_path / "b.ts", frames=25, texture=60, codec="mpeg2video", options=other)
+OTHER = {"mpegts_start_pid": "400", "mpegts_pmt_start_pid": "5000"}
+
+
+@pytest.mark.parametrize("texture", [0, 120])  # the second part has hardly a byte, or most of them
+def test_pictures_that_go_on_under_other_numbers_are_told(tmp_path, texture):
+    first = video(tmp_path / "a.ts", frames=150, texture=60, codec="mpeg2video")
+    second = video(tmp_path / "b.ts", frames=75, texture=texture, codec="mpeg2video", options=OTHER)
     joined = tmp_path / "joined.ts"
     joined.write_bytes(first.read_bytes() + second.read_bytes())
     source = open_source(joined)
-    read_of_it = len(read(source))
-    said = [warning for warning in source.warnings if "not read to its end" in warning]
-    assert bool(said) == (read_of_it < 50)
-    whole = open_source(first)
-    assert len(read(whole)) == 25 and not whole.warnings
+    assert len(read(source)) == 150
+    assert [warning for warning in source.warnings if "PID 400 is not read" in warning]
+
+
+PADDING = bytes([0x47, 0x1F, 0xFF, 0x10]) + bytes(184)  # a packet of nothing
+PRIVATE = bytes([0x47, 0x43, 0x00, 0x10]) + bytes(184)  # of a number that no table lists
+
+
+@pytest.mark.parametrize("behind", [b"", 300 * PADDING, 300 * PRIVATE])
+@pytest.mark.parametrize("options", [{}, {"mpegts_m2ts_mode": "1"}])
+@pytest.mark.parametrize("frames", [1, 40])
+def test_what_stands_behind_the_last_picture_of_a_whole_transport_stream_is_none(tmp_path, behind, options, frames):
+    path = video(tmp_path / "a.ts", frames=frames, codec="mpeg2video", options=options)
+    if options and behind:
+        behind = b"".join(bytes(4) + behind[at : at + 188] for at in range(0, len(behind), 188))
+    path.write_bytes(path.read_bytes() + behind)
+    source = open_source(path)
+    assert len(read(source)) == frames
+    assert not [warning for warning in source.warnings if "not read" in warning]
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])

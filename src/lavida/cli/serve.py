@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -117,6 +118,8 @@ def _run(settings: ServeSettings, tokens: tuple[str, ...] | None) -> None:
                 timeout_keep_alive=KEEP_ALIVE_S,
                 server_header=False,
             )
+            # Ctrl-C while it starts: uvicorn logs how the rest of the start was taken back
+            logging.getLogger("uvicorn.error").addFilter(lambda record: "CancelledError" not in record.getMessage())
             uvicorn.Server(config).run(sockets=[listening])
         finally:
             keeper.stop()

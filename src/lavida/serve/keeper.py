@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from contextlib import suppress
-from multiprocessing import connection
+from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -65,6 +66,9 @@ class Keeper:
         return None if self._process is None else self._process.pid
 
     def _keep(self) -> None:
+        if hasattr(signal, "pthread_sigmask"):  # inherited by the worker, which Ctrl-C may meet while it imports
+            resource_tracker.ensure_running()  # would take it back
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         wait_s = FIRST_WAIT_S
         while not self._stop.is_set():
             try:

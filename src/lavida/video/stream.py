@@ -6,7 +6,7 @@ import itertools
 import statistics
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import av
@@ -16,6 +16,7 @@ from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from lavida.errors import InputError, reason
+from lavida.video.transport import later_pictures
 
 # FFmpeg draws plain text as pictures with these decoders, so a text file would pass for a video.
 TEXT_CODECS = frozenset({"ansi", "bintext", "idf", "xbin"})
@@ -95,7 +96,8 @@ class Reading:
         last: the latest frame.
         stuck: whether the demuxer gave up with an error; some do so at an index behind the pictures.
         others_end: the latest end, in seconds, of a packet of another stream.
-        furthest: the byte of the file behind the last packet of any stream.
+        last_byte: of the file, at which a packet of the stream begins.
+        first_bytes: at which the first packet of each other one with pictures begins, by their numbers.
     """
 
     container: InputContainer
@@ -106,7 +108,8 @@ class Reading:
     last: av.VideoFrame | None = None
     stuck: bool = False
     others_end: float = float("-inf")
-    furthest: int = 0
+    last_byte: int = 0
+    first_bytes: dict[int, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         # else FFmpeg crops no more off the left than suits its memory
@@ -160,11 +163,13 @@ class Reading:
                 for packet in demuxed(self.container, self.stream, *others):
                     self.damaged += failures  # between packets, so that something was lost
                     failures = 0
-                    self.furthest = max(self.furthest, (packet.pos or 0) + packet.size)
                     if packet.stream is self.stream:
                         self.packets += packet.size > 0
+                        self.last_byte = packet.pos or self.last_byte
                         yield packet
                     elif packet.pts is not None and packet.time_base is not None:
+                        if packet.stream.type == "video" and packet.pos is not None:
+                            self.first_bytes.setdefault(packet.stream.id, packet.pos)
                         end = packet.pts + (packet.duration or 0)
                         self.others_end = max(self.others_end, float(end * packet.time_base))
                 return
@@ -196,11 +201,12 @@ class Reading:
                 return f"reading failed after {reached:.1f} s"
         return f"{self.damaged} damaged packets or frames" if self.damaged else None
 
-    @property
-    def unread(self) -> float:
-        """The part of a transport stream, at its end, of which no stream that began with the file has anything."""
-        size = self.container.size if self.kind == "mpegts" else 0
-        return 1 - self.furthest / size if size > 0 else 0.0
+    def later_pictures(self, path: Path) -> list[int]:
+        """The numbers (PID) of a transport stream's pictures that begin after this stream has ended, or the reading."""
+        if self.kind != "mpegts":
+            return []
+        behind = [number for number, first in self.first_bytes.items() if first > self.last_byte]
+        return behind + later_pictures(path, known={stream.id for stream in self.container.streams})
 
     def _reached(self, last_s: float, step: float) -> float:
         """How far the stream could be read; the container from its start or from zero, whichever is further."""

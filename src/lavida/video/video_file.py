@@ -29,7 +29,6 @@ from lavida.video.stream import (
     packets_wanted,
 )
 
-UNREAD = 0.05  # of a file: more than what stands behind the last packet of a whole one
 REORDERING = 4  # places: a stamp of decoding can be further off than frames are moved
 MIXED_FRAMES = 12  # are enough to see whether their stamps are mixed up
 
@@ -83,9 +82,11 @@ class VideoFile(SampledSource):
         shortfall = reading.shortfall(frames=frames, last_s=last_s, step=1 / self.info.fps)
         if shortfall:
             self._warn(f"damaged or cut short: {path}; {shortfall}")
-        if reading.unread > UNREAD:
-            end = f"the last {reading.unread:.0%} of the file are of streams that begin there"
-            self._warn(f"not read to its end: {path}; {end}; cut it there and give both parts")
+        if others := reading.later_pictures(path):
+            numbers = ", ".join(map(str, others))
+            self._warn(
+                f"other pictures begin later: {path}; PID {numbers} is not read; cut it there and give all parts"
+            )
         if clock.fitted:
             self._warn(f"time stamps out of order or far off on {clock.fitted} of {frames} frames: {path}; fitted in")
         rate = f"{self.info.fps:g} frames a second"

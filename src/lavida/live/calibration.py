@@ -93,6 +93,7 @@ def calibrate_word(
         left_out += 1
     if left_out < 0:
         needed = poisson_bound(0, half) * bursts.alarms / per_hour
+        needed += 0.05 if needed >= 1 else 0.05 / 60  # what is shown is at least what it takes
         raise InputError(
             f"too little normal footage for '{text}': {_length(hours)} of it; to promise at most {per_hour:.3g} false "
             f"alarms an hour with {confidence:.1%} confidence takes {_length(needed)}: give more, or wish for less"

@@ -29,6 +29,22 @@ def test_the_share_falls_while_work_comes_late_and_rises_again():
     assert pace.share == 1
 
 
+@pytest.mark.parametrize(("takes_s", "settles"), [(0.3, (0.99, 1.0)), (1.3, (0.25, 0.42))])
+def test_it_settles_at_what_the_scorer_carries_though_clips_wait_for_each_other(takes_s, settles):
+    """Four streams of five due frames a second, whose clips of eight fill at the same moment."""
+    pace, now, shares = Pace(), 100.0, []
+    for _ in range(60):
+        fills_s = 8 / (5 * pace.share)
+        pace.due += round(4 * 8 / pace.share)
+        idle_s = max(0.0, fills_s - 4 * takes_s)
+        now += idle_s
+        for place in range(4):
+            pace.served(0.75 + place * takes_s, now=now, frames=8, idle_s=idle_s if place == 0 else 0.0)
+            now += takes_s
+        shares.append(pace.share)
+    assert all(settles[0] <= share <= settles[1] for share in shares[-20:]), shares
+
+
 def test_it_never_falls_to_nothing():
     pace = Pace()
     for second in range(100):

@@ -37,6 +37,7 @@ class Scheduler:
         self.streams, self._bell, self._pace = list(streams), bell, pace
         self._length, self._most_wait_s = clip_length, most_wait_s
         self._served: dict[str, float] = {}  # when, by the steady clock
+        self._idle_s = 0.0  # without a clip to give out, since the last one
 
     def next_clip(self, *, timeout_s: float) -> tuple[Stream, list[LiveFrame]] | None:
         """The next clip, 1 to `clip_length` frames of one stream; None if there is none within the time."""
@@ -52,12 +53,14 @@ class Scheduler:
                 if now >= deadline:
                     return None
                 self._bell.wait(min(deadline - now, 0.1))
+                self._idle_s += time.monotonic() - now
             self._served[stream.name] = now
             late_s = now - (since_when[stream.name] or now)
             if late_s > STALE_S:
                 stream.skip(self._length)
             frames = stream.take(self._length)  # the lock is taken again by the same thread
-        self._pace.served(late_s, now=now)
+        self._pace.served(late_s, now=now, frames=len(frames), idle_s=self._idle_s)
+        self._idle_s = 0.0
         return stream, frames
 
     def _ready_since(self, stream: Stream, now: float) -> float | None:

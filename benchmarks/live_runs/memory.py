@@ -1,6 +1,5 @@
 """As many frames as come in days, as fast as they go: do memory, files, threads or descriptors grow?"""
 
-import os
 import threading
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def memory(*, frames: int) -> dict:
         for _ in range(watched._analysed - before):
             taken.release()
         if watched._analysed >= next_sample:
-            samples.append(_resources())
+            samples.append(resources())
             next_sample += every
         watching._scorer.clips.clear()
     watching.finish()
@@ -74,11 +73,11 @@ def _made(frames: int, taken: threading.Semaphore):
     return session
 
 
-def _resources() -> dict:
-    status = Path("/proc/self/status").read_text()
-    resident = int(status.split("VmRSS:")[1].split()[0]) / 1024
+def resources(process: int | str = "self") -> dict:
+    """What a process holds now: resident memory, threads of Python and of libraries, open files."""
+    status = Path(f"/proc/{process}/status").read_text()
     return {
-        "resident_mb": resident,
-        "threads": threading.active_count(),
-        "descriptors": len(os.listdir("/proc/self/fd")),
+        "resident_mb": int(status.split("VmRSS:")[1].split()[0]) / 1024,
+        "threads": int(status.split("Threads:")[1].split()[0]),
+        "descriptors": len(list(Path(f"/proc/{process}/fd").iterdir())),
     }

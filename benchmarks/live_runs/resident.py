@@ -13,6 +13,8 @@ import av
 import numpy as np
 from live.sending import Camera
 
+from live_runs.memory import resources
+
 EVERY_S = 10
 
 
@@ -41,7 +43,7 @@ def resident(folder: Path, *, video: str, words: list[str], minutes: float) -> d
     while time.monotonic() - begun < 60 * minutes and process.poll() is None:
         time.sleep(EVERY_S)
         if told["score"]:
-            samples.append(_resources(process.pid))
+            samples.append(resources(process.pid))
     running = process.poll() is None
     process.terminate()
     process.wait(60)
@@ -76,12 +78,3 @@ def _count(process: subprocess.Popen, told: collections.Counter, last: dict) -> 
         told[record["type"]] += 1
         if record["type"] == "health":
             last.update(record)
-
-
-def _resources(pid: int) -> dict:
-    status = Path(f"/proc/{pid}/status").read_text()
-    return {
-        "resident_mb": int(status.split("VmRSS:")[1].split()[0]) / 1024,
-        "threads": int(status.split("Threads:")[1].split()[0]),
-        "descriptors": len(list(Path(f"/proc/{pid}/fd").iterdir())),
-    }

@@ -69,7 +69,7 @@ class Layout:
 
     def x(self, second: _Where) -> _Where:
         """Pixels from the left of a time in seconds, or of many."""
-        return LEFT + (second - self.start_s) / (self.end_s - self.start_s) * (RIGHT - LEFT)
+        return _across(second, self.start_s, self.end_s)
 
     def y(self, score: _Where) -> _Where:
         """Pixels from the top of a score, or of many."""
@@ -85,10 +85,15 @@ class Layout:
         return name.centre - name.half + 2, y - ROW / 3, name.centre + name.half - 2, y + ROW / 3
 
 
+def _across(second: _Where, start: float, end: float) -> _Where:
+    """Pixels from the left where `start` and `end` stand at `LEFT` and `RIGHT`."""
+    return LEFT + (second - start) / (end - start) * (RIGHT - LEFT)
+
+
 def lay_out(detection: Detection, events: Sequence[Event]) -> Layout:
     """Where everything stands when these events are shown."""
     start, end = float(detection.times[0]), detection.end_s
-    peaks = [LEFT + (event.peak_s - start) / (end - start) * (RIGHT - LEFT) for event in events]
+    peaks = [_across(event.peak_s, start, end) for event in events]
     names = tuple(_names(events, peaks))
     lines = detection.categories if len(detection.categories) <= _MOST_CATEGORY_LINES else ()
     return Layout(

@@ -161,12 +161,8 @@ class Guard:
         """Another name for this machine's own address is a page of the web that had its name point here."""
         if not self._settings.is_local or not self._door.is_open:
             return
-        if _parts(f"//{headers.get('host', '')}").hostname not in (
-            "localhost",
-            "127.0.0.1",
-            "::1",
-            self._settings.host,
-        ):
+        name = _parts(f"//{headers.get('host', '')}").hostname
+        if name not in ("localhost", "127.0.0.1", "::1", self._settings.host):
             raise Refused(421, "this server is called 127.0.0.1 or localhost; open it by that name")
 
     def _check_page(self, headers: Headers, scope: Scope) -> None:

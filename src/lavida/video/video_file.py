@@ -38,6 +38,7 @@ class VideoFile(SampledSource):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
+        self._later_pictures: list[int] | None = None
         with opened(path) as reading:
             begin, stream = _Beginning(path, reading), reading.stream
             first = begin.frames[0]
@@ -82,8 +83,10 @@ class VideoFile(SampledSource):
         shortfall = reading.shortfall(frames=frames, last_s=last_s, step=1 / self.info.fps)
         if shortfall:
             self._warn(f"damaged or cut short: {path}; {shortfall}")
-        if others := reading.later_pictures(path):
-            numbers = ", ".join(map(str, others))
+        if self._later_pictures is None:  # the same at every reading, and the whole file is looked through for it
+            self._later_pictures = reading.later_pictures(path)
+        if self._later_pictures:
+            numbers = ", ".join(map(str, self._later_pictures))
             self._warn(
                 f"other pictures begin later: {path}; PID {numbers} is not read; cut it there and give all parts"
             )

@@ -59,7 +59,7 @@ def site(
     store = Store(data)
     worker = Worker(store, data, QuickAnalyst(pause_s=pause_s))
     app = create_app(settings, store, tokens=(hashed(TOKEN),) if tokens else None, decoder=Here, watcher=watcher)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, log_level="warning"))
 
     def work() -> None:
         while not ended.is_set():

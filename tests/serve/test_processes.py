@@ -241,11 +241,21 @@ def test_the_embedded_model_looks_at_the_demo_clip(tmp_path, keeping):
     assert event.category == "cyclist"
 
 
-def test_what_is_logged_is_one_line_on_stderr(tmp_path, monkeypatch, capsys):
+def test_what_is_logged_is_one_line_on_stderr_and_the_log_of_others_goes_on(tmp_path, monkeypatch, capsys):
     def warn(server, sockets) -> None:
         logging.getLogger("lavida.serve.keeper").warning("the disk is nearly full")
 
     monkeypatch.setattr("uvicorn.Server.run", warn)
     monkeypatch.setattr(Keeper, "start", lambda keeper: None)
+    class Handler(logging.Handler):
+        closed = False
+
+        def close(self) -> None:
+            self.closed = True
+            super().close()
+
+    others = Handler()
+    logging.getLogger("another library").addHandler(others)
     assert run(["serve", "--port", str(free_port()), "--data", str(tmp_path / "data")]) == 0
     assert capsys.readouterr().err.count("the disk is nearly full") == 1
+    assert not others.closed

@@ -113,7 +113,7 @@ def _run(settings: ServeSettings, tokens: tuple[str, ...] | None) -> None:
             print_message(f"open http://{shown}:{port}/ (Ctrl-C ends it)")
             config = uvicorn.Config(
                 app,
-                log_config=None,  # the default one closes whatever handlers other libraries have, and what they write to
+                log_config=None,  # the default closes all handlers of other libraries, and what they write to
                 log_level="warning",
                 timeout_graceful_shutdown=3,
                 timeout_keep_alive=KEEP_ALIVE_S,

@@ -247,6 +247,7 @@ def test_what_is_logged_is_one_line_on_stderr_and_the_log_of_others_goes_on(tmp_
 
     monkeypatch.setattr("uvicorn.Server.run", warn)
     monkeypatch.setattr(Keeper, "start", lambda keeper: None)
+
     class Handler(logging.Handler):
         closed = False
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
@@ -12,7 +11,7 @@ from functools import partial
 from typing import ParamSpec, TypeVar
 
 from lavida.errors import InputError
-from lavida.serve.orphans import end_with_the_server
+from lavida.serve.processes import end_with_the_server, processes
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -51,8 +50,7 @@ class Decoder:
 
     def _started(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-            self._pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=_bound, initargs=(self._memory,))
+            self._pool = ProcessPoolExecutor(1, mp_context=processes(), initializer=_bound, initargs=(self._memory,))
         return self._pool
 
     def warm_up(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import os
 import signal
 import threading
@@ -11,10 +10,11 @@ import time
 from contextlib import suppress
 from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal
 
+from lavida.serve.processes import processes
 from lavida.serve.settings import GIGABYTE, ServeSettings
 from lavida.serve.store import Store
 from lavida.serve.worker import Load, work
@@ -42,7 +42,7 @@ class Keeper:
         self._settings, self._store, self._load = settings, store, load
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep, name="lavida-keeper", daemon=True)
-        self._process: SpawnProcess | None = None
+        self._process: BaseProcess | None = None
         self._with_model: int | None = None  # bytes of the worker once it has loaded the model
         self.state: Literal["starting", "ready", "down"] = "starting"
         self.fault: str | None = None
@@ -80,11 +80,10 @@ class Keeper:
 
     def _one_life(self) -> bool:
         """Start a worker and wait for its end; whether it ever was ready."""
-        spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads may hang
-        told, tells = spawn.Pipe(duplex=False)
+        told, tells = processes().Pipe(duplex=False)
         given = (self._load, self._settings.data, self._settings.database, self._settings.limits.length_s, tells)
         self.state, self.fault, self._with_model = "starting", None, None
-        process = spawn.Process(target=work, args=given, name="lavida-worker", daemon=True)
+        process = processes().Process(target=work, args=given, name="lavida-worker", daemon=True)
         process.start()
         self._process = process
         tells.close()
@@ -116,7 +115,7 @@ class Keeper:
                     log.error("%s", self.fault)
                     self._store.fail_waiting(self.fault)
 
-    def _end_if_over(self, process: SpawnProcess) -> None:
+    def _end_if_over(self, process: BaseProcess) -> None:
         """End the worker, and with it its job, over the limits of memory and time."""
         job = self._store.running() if self.state == "ready" else None
         if job is None:
@@ -135,7 +134,7 @@ class Keeper:
             process.kill()
 
     @staticmethod
-    def _end(process: SpawnProcess) -> None:
+    def _end(process: BaseProcess) -> None:
         process.terminate()
         process.join(PATIENCE_S)
         if process.is_alive():

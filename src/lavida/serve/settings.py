@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lavida.live.profile import Profile
+if TYPE_CHECKING:
+    from lavida.live.profile import Profile
 
 GIGABYTE = 2**30
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import signal
 import time
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from lavida.errors import InputError, first_line, one_line
-from lavida.serve.orphans import end_with_the_server
+from lavida.serve.processes import end_with_the_server
 from lavida.serve.places import result_folder
 from lavida.serve.store import Job, Scores, Store
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lavida.live.profile import Profile
 
 POLL_S = 0.15  # of the queue, when it is empty
+NICE = 5  # the page answers while all cores are at work
 log = logging.getLogger(__name__)
 
 
@@ -69,7 +71,9 @@ def load_detector(model: str, device: str, profile: Profile | None = None) -> An
     from lavida.loading import load
 
     detector = load(model, device=device)
-    DetectorScorer(detector).warm_up(("person",), frames=1)  # who comes first waits for it, too
+    # one word and one that is qualified: other graphs; one frame, as who comes first waits for it, too
+    DetectorScorer(detector).warm_up(("person",), frames=1)
+    DetectorScorer(detector).warm_up(("person lying on the ground",), frames=1)
     if profile is None:
         return detector
     from lavida.serve.profiled import ProfiledAnalyst
@@ -164,6 +168,8 @@ def work(
         told: gets None once the model is there, or a line that says why it is not.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, who ends this process
+    if hasattr(os, "nice"):
+        os.nice(NICE)
     end_with_the_server()
     from lavida.video.stream import refuse_pointers
 

@@ -7,7 +7,7 @@ import { Stage } from "./stage.js";
 import { key } from "./stream.js";
 import { Streams } from "./streams.js";
 
-const LOOK_MS = 400, LIST_MS = 1500, FOUND_MS = 2000;
+const LOOK_MS = 400, FIRST_MS = 100, LIST_MS = 1500, FOUND_MS = 2000;
 const $ = (id) => document.getElementById(id);
 const STATES = { queued: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled" };
 
@@ -192,8 +192,8 @@ async function look() {
   const job = shown;
   if (!job) return;
   try {
+    const now = await ask(`/api/jobs/${job.id}`);  // before the scores: once it has ended, they are all there
     const got = await ask(`/api/jobs/${job.id}/scores?after=${next}`);
-    const now = await ask(`/api/jobs/${job.id}`);
     if (job.id !== shown.id) return;
     if (now.state === "running" && now.frames === 0 && frames.length) return show(now);  // begun again
     next = got.next;
@@ -208,7 +208,7 @@ async function look() {
       curve.draw();
     }
     const ended = !["queued", "running"].includes(now.state);
-    if (!ended || now.video === "made") looking = setTimeout(look, LOOK_MS);
+    if (!ended || now.video === "made") looking = setTimeout(look, frames.length ? LOOK_MS : FIRST_MS);
   } catch (error) {
     if (error.status === 404 && job.id === shown?.id) return gone();
     looking = setTimeout(look, 4 * LOOK_MS);

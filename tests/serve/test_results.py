@@ -12,6 +12,7 @@ from lavida.detection import Detection, Mask
 from serve.conftest import Served
 from serve.quick import LEVELS, QuickAnalyst, bright, video
 
+BEYOND = "is not all in the video, which ends after 4 s: is it about another one?"
 AVI = {"codec": "mpeg4"}
 
 
@@ -209,10 +210,23 @@ def test_verdicts_are_kept_as_labels(served: Served, job):
         ({"end_s": 0.1}, "a label from 0.2 to 0.1 s: times are seconds from 0 on, and the end comes after the start"),
         ({"verdict": "maybe"}, "labels.0.verdict: Input should be 'true', 'false' or 'missed'"),
         ({"start_s": -1}, "labels.0.start_s: Input should be greater than or equal to 0"),
+        ({"start_s": 4, "end_s": 5}, f"a label from 4 to 5 s {BEYOND}"),
+        ({"end_s": 4.1}, f"a label from 0.2 to 4.1 s {BEYOND}"),
     ):
         refused = served.client.put(f"/api/jobs/{job}/labels", json={"labels": [missed | wrong]})
         assert (refused.status_code, refused.json()["message"]) == (422, message)
     assert served.get(f"/api/jobs/{job}/labels")["labels"] == told
+
+
+def test_labels_that_came_from_elsewhere_are_told_as_they_are(served: Served, job):
+    label = {"start_s": 0.0, "end_s": 1.0, "category": "x" * 600, "verdict": "true", "threshold": None}
+    labels = [label | {"peak_score": None}]
+    place = served.settings.data / "jobs" / job / "result" / "labels.json"
+    place.write_text(json.dumps(labels))
+    assert served.get(f"/api/jobs/{job}/labels") == {"labels": labels}
+    place.write_text(json.dumps([label | {"threshold": 7}]))
+    said = "labels.json (a label from 0.0 to 1.0 s: its threshold lies between 0 and 1, not 7.0); remove the file"
+    assert said in served.get(f"/api/jobs/{job}/labels", 422)["message"]
 
 
 def test_exports_carry_the_labels_at_any_threshold(served: Served, job):

@@ -16,7 +16,7 @@ from starlette.responses import FileResponse, Response
 
 from lavida.detection import Detection, Mask, shortest
 from lavida.export.formats import FORMATS
-from lavida.export.labels import EventLabel, read_labels, write_labels
+from lavida.export.labels import EventLabel, check_within, read_labels, write_labels
 from lavida.export.result import EVENTS, FRAMES, LABELS, MASKS, OVERLAY, RUN, TIMELINE, mask_rows
 from lavida.serve.answers import (
     EventAnswer,
@@ -134,17 +134,19 @@ def _add_labels(router: APIRouter, service: Service) -> None:
     @router.put("/labels")
     def put_labels(id: str, labels: Labels) -> Labels:
         """Replace all labels; they stand in `labels.json`."""
-        service.detection(service.job(id))
+        found = service.detection(service.job(id))
         most = service.settings.limits.labels
         if len(labels.labels) > most:
             raise Refused(422, f"labels: at most {most} are kept")
         kept = [EventLabel(**label.model_dump()) for label in labels.labels]
+        check_within(kept, found.end_s)
         write_labels(kept, result_folder(service.settings.data, id))
         return _told(kept)
 
 
 def _told(labels: list[EventLabel]) -> Labels:
-    return Labels(labels=[Label(**asdict(label)) for label in labels])
+    # not checked again: longer words than the page takes may have come from another tool
+    return Labels.model_construct(labels=[Label.model_construct(**asdict(label)) for label in labels])
 
 
 def _add_pictures(router: APIRouter, service: Service) -> None:
@@ -198,8 +200,8 @@ def _add_files(router: APIRouter, service: Service) -> None:
     def get_export(id: str, kind: Kind, threshold: Threshold = None) -> Response:
         """The result in the format of another tool, with the labels, as `lavida export` writes it."""
         job = service.job(id)
-        labels = read_labels(result_folder(service.settings.data, id)) if job.state == "done" else []
         found = service.at(job, threshold)
+        labels = read_labels(result_folder(service.settings.data, id), end_s=found.end_s)
         found = replace(found, info=replace(found.info, path=Path(job.name), stem=Path(job.name).stem))
         text = FORMATS[kind](found, labels)
         download = _ascii(f"{Path(job.name).stem}-{kind}.{SUFFIXES.get(kind, 'json')}")

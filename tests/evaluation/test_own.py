@@ -106,6 +106,9 @@ def test_what_does_not_fit_is_one_line(result, capsys, arguments, message):
 
 
 def test_a_result_of_which_nothing_is_said_is_refused(result, capsys):
+    write_labels([EventLabel(start_s=170.0, end_s=200.0, category="fire", verdict="missed")], result)
+    assert run(["eval", "own", "--labels", str(result)]) == 2
+    assert "a label from 170 to 200 s is not all in the video, which ends after 180 s" in capsys.readouterr().err
     write_labels([], result)
     assert run(["eval", "own", "--labels", str(result)]) == 2
     assert "nothing is said in" in capsys.readouterr().err

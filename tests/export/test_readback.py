@@ -22,6 +22,11 @@ CATEGORIES = ("fire", "a <b> & c, d")
 
 COCO = """{"images": [{"id": 1, "file_name": "clip-FRAME.jpg"}], "categories": [{"id": 1, "name": "fire"}],
  "annotations": [{"image_id": 1, "category_id": 1}]}"""
+LABEL = '{"info": {"labels": [{"start_s": START, "end_s": 1, "category": "fire", "verdict": "true"}]}}'
+SPAN = """[{"data": {}, "annotations": [{"result": [{"type": "timelinelabels",
+ "value": {"ranges": [{"start": FIRST, "end": 20}], "timelinelabels": ["fire"]}}]}]}]"""
+SAMPLE = """{"samples": [{"filepath": "clip.mp4",
+ "labels": {"detections": [{"label": "fire", "support": [FIRST, 20]}]}}]}"""
 
 
 @pytest.fixture
@@ -252,9 +257,24 @@ def test_without_fiftyone_it_says_so(found, tmp_path, capsys, monkeypatch):
         ("cvat", "<annotation><object><name>fire</name></object></annotation>", "no <track> and no <image> in"),
         ("cvat", "<annotations><image id='900' name='a'><box label='fire'/></image></annotations>", "another one?"),
         ("coco", COCO.replace("FRAME", "0000900"), "frame 900 is not in the video: is the file about another one?"),
-        ("csv", "start_s,end_s,category\n100,200,fire\n", "100 to 200 s of"),
-        ("csv", "start_s,end_s,category\n1,200,fire\n", "is not all in the video: is the file about another one?"),
-        ("vtt", "WEBVTT\n\n05:01.000 --> 05:02.000\nfire\n", "is the file about another one?"),
+        ("csv", "start_s,end_s,category\n100,200,fire\n", ": a label from 100 to 200 s is not all in"),
+        ("csv", "start_s,end_s,category\n1,200,fire\n", "is not all in the video, which ends after"),
+        ("vtt", "WEBVTT\n\n05:01.000 --> 05:02.000\nfire\n", "is it about another one?"),
+        # of wrong types: what no tool writes, but a hand or another program
+        ("coco", LABEL.replace("START", '"0"'), "a label from 0 to 1 s: times are seconds"),
+        ("coco", LABEL.replace("START", "null"), "a label from None to 1 s: times are seconds"),
+        ("coco", LABEL.replace("START", "1" * 400), "times are seconds"),
+        ("coco", LABEL.replace('"fire"', "5").replace("START", "0"), "it says no words"),
+        ("coco", LABEL.replace("START", "NaN"), "a label from nan to 1 s: times are seconds"),
+        ("coco", "[" * 100_000, "cannot be read as coco"),
+        ("csv", "start_s,end_s,category\n0,1\n", "it says no words"),
+        ("csv", f"start_s,end_s,category\n0,1,{'x' * 200_000}\n", "cannot be read as csv"),
+        ("csv", "start_s,end_s,category,verdict,threshold\n0,1,fire,true,7\n", "lies between 0 and 1, not 7.0"),
+        ("csv", "start_s,end_s,category,verdict,peak_score\n0,1,fire,true,nan\n", "lies from 0 to 1, not nan"),
+        ("cvat", '<?xml version="1.0" encoding="bogus"?><annotations/>', "cannot be read as cvat"),
+        ("label-studio", SPAN.replace("FIRST", "1e999"), "cannot be read as label-studio"),
+        ("fiftyone", SAMPLE.replace('"fire"', "null").replace("FIRST", "1"), "it says no words"),
+        ("fiftyone", SAMPLE.replace("FIRST", "1e999"), "cannot be read as fiftyone"),
         ("label-studio", '[{"data": {}, "annotations": []}]', "no annotation in"),
         ("fiftyone", '{"samples": [{"filepath": "a.mp4"}]}', "no temporal detections named labels or events"),
     ],
@@ -280,7 +300,18 @@ def test_the_commands_take_labels_along_and_a_new_run_keeps_them(found, labels, 
     assert read_labels(result) == labels
     found.save(result, overlay=False)
     assert read_labels(result) == labels
-    for damaged in ('[{"start_s": 1}]', "[1]", '{"start_s": 1}', "1", "["):
+    label = '{"start_s": 0, "end_s": 1, "category": "fire", "verdict": "true"}'
+    wrong = [label.replace(*change) for change in (("1", "9" * 400), ('"fire"', "null"), ("0", "NaN"), ("1", "900"))]
+    wrong += [label.replace("}", more) for more in (', "threshold": 9}', ', "peak_score": Infinity}')]
+    for damaged in (
+        '[{"start_s": 1}]',
+        "[1]",
+        '{"start_s": 1}',
+        "1",
+        "[",
+        "[" * 100_000,
+        *(f"[{each}]" for each in wrong),
+    ):
         (result / "labels.json").write_text(damaged)
         assert run(["export", str(result), "--to", "csv", "--out", str(tmp_path / "a.csv")]) == 2
         assert "the labels cannot be read" in capsys.readouterr().err

@@ -1,12 +1,18 @@
 """Who may ask, from which page, and what no answer says."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
+
+pytest.importorskip("sqlalchemy")
+from sqlalchemy.exc import DatabaseError, InterfaceError
 
 from lavida.cli.app import run
 from lavida.errors import InputError
 from lavida.serve.settings import Limits
+from lavida.serve.store import Store
 from lavida.serve.tokens import hashed, is_known, make_token, read_tokens
 from serve.conftest import ADDRESS, TOKEN, Served
 
@@ -171,6 +177,9 @@ def test_other_machines_need_a_token(tmp_path, capsys):
         (["--token-file", "no"], "the token file cannot be read: no"),
         (["--database", "postgresql://me:geheim@127.0.0.1:9/x"], "cannot keep jobs: "),
         (["--database", "nothing"], "its address is not understood"),
+        (["--database", "sqlite://:memory:"], "its address is not understood"),
+        (["--database", "sqlite://"], "SQLite in memory is not seen by the process that works on the jobs"),
+        (["--device", "gpu"], "unknown device gpu: choose auto, cpu, cuda, cuda:1, mps"),
         (["--model", "no/such", "--port", "1"], "no/such"),
     ],
 )
@@ -180,6 +189,40 @@ def test_what_no_start_mends_is_one_line(tmp_path, capsys, arguments, said):
     assert said in captured.err
     assert captured.err.count("\n") == 1
     assert "geheim" not in captured.err
+
+
+@pytest.mark.parametrize("change", ["ALTER TABLE jobs ADD COLUMN newer TEXT", "ALTER TABLE jobs DROP COLUMN state"])
+def test_the_folder_of_another_lavida_is_one_line(tmp_path, capsys, change):
+    Store(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "lavida-serve.sqlite")) as database:
+        database.execute(change)
+        database.commit()
+    assert run(["serve", "--data", str(tmp_path), "--port", "8765"]) == 2
+    err = capsys.readouterr().err
+    assert "is that of a newer or older lavida" in err
+    assert f"its table jobs differs in {change.split()[-1 if 'DROP' in change else -2]}" in err
+    assert err.count("\n") == 1
+
+
+def test_a_token_is_added_to_no_other_file(tmp_path, clip, capsys):
+    whole = clip.read_bytes()
+    assert run(["serve", "token", "--token-file", str(clip)]) == 2
+    assert capsys.readouterr().err.startswith(f"lavida: the token file cannot be read: {clip}; ")
+    (tmp_path / "notes.txt").write_text("milk\n")
+    assert run(["serve", "token", "--token-file", str(tmp_path / "notes.txt")]) == 2
+    assert "line 1 of" in capsys.readouterr().err
+    assert (clip.read_bytes(), (tmp_path / "notes.txt").read_text()) == (whole, "milk\n")
+
+
+@pytest.mark.parametrize("error", [DatabaseError, InterfaceError])
+def test_whatever_ails_the_database_is_one_line(served: Served, monkeypatch, error):
+    def broken(*args):
+        raise error("SELECT", {}, sqlite3.DatabaseError("database disk image is malformed"))
+
+    monkeypatch.setattr(served.store, "jobs", broken)
+    answer = served.client.get("/api/jobs")
+    said = {"message": "the database does not answer; try again in a moment"}
+    assert (answer.status_code, answer.json(), answer.headers["Retry-After"]) == (503, said, "10")
 
 
 def test_the_document_can_be_read_by_anything(served: Served):

@@ -1,5 +1,7 @@
 """Jobs: made, worked on, listed, cancelled, removed."""
 
+import re
+
 import pytest
 
 from lavida.serve.settings import Limits
@@ -157,6 +159,7 @@ def test_videos_below_the_folder_can_be_chosen_and_nothing_else(serving, tmp_pat
         ({"anomalies": ["a"], "threshold": 1.0}, "threshold: Input should be less than 1"),
         ({"anomalies": ["a"], "stride": 0}, "stride: Input should be greater than or equal to 1"),
         ({"anomalies": ["a"], "words": 1}, "words: Extra inputs are not permitted"),
+        ({"anomalies": ["a"], "path": "/etc"}, "path: Extra inputs are not permitted"),
         ({"anomalies": ["a"]}, "give either source or same_as"),
         ({"anomalies": ["a"], "same_as": "0" * 32}, "no such job: 0000"),
         ("{", "Invalid JSON"),
@@ -179,6 +182,7 @@ def test_what_means_nothing_is_one_line(served: Served, body, said):
         ("a.mp4", b"\0\0\0\x18ftypmp42" + b"\0" * 500),
         ("../../etc/passwd", b"root:x:0:0"),
         ("a.zip", b"PK\x03\x04" + b"\0" * 100),
+        ("a.gif", b"GIF89a\xff\xff\xff\xff\0\0\0"),
     ],
 )
 def test_an_upload_that_is_no_video_is_refused_and_not_kept(served: Served, name, content):
@@ -187,8 +191,27 @@ def test_an_upload_that_is_no_video_is_refused_and_not_kept(served: Served, name
     said = answer.json()["message"]
     assert name.split("/")[-1] in said
     assert str(served.settings.data) not in said
+    assert re.search("[0-9a-f]{32}", said) is None  # what the server calls it
     assert list((served.settings.data / "uploads").iterdir()) == []
     assert served.get("/api/jobs") == {"jobs": []}
+
+
+def test_a_video_that_changes_before_its_turn_is_a_failure_that_names_it(serving, tmp_path, clip):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    clip.rename(folder / "gate.mp4")
+    served = serving(folder=folder)
+    job = served.client.post("/api/jobs", json={"source": "gate.mp4", "anomalies": ["a"]}).json()
+    (folder / "gate.mp4").write_bytes(b"something else by now")
+    assert served.worker.step()
+    ended = served.get(f"/api/jobs/{job['id']}")
+    assert ended["state"] == "failed"
+    assert ended["message"].startswith("not a video: gate.mp4; FFmpeg says")
+    for route in ("video", "frame?frame=0"):
+        answer = served.client.get(f"/api/jobs/{job['id']}/{route}")
+        assert str(tmp_path) not in answer.text
+    (folder / "gate.mp4").unlink()
+    assert served.get(f"/api/jobs/{job['id']}/video", 404) == {"message": "there is no gate.mp4"}
 
 
 def test_limits_say_when_to_come_again(serving, clip):

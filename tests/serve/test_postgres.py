@@ -41,6 +41,7 @@ def test_jobs_are_worked_on_cancelled_started_again_and_removed(serving, postgre
     assert (told["state"], told["frames"], told["anomalies"]) == ("done", 100, ["fire", "ümläut ✓"])
     assert len(served.get(f"/api/jobs/{first['id']}/scores")["scores"]) == 21
     assert len(served.get(f"/api/jobs/{first['id']}/events")["events"]) == 2
+    assert served.get("/api/jobs/a%00b", 404)["message"].startswith("no such job")  # PostgreSQL's text takes no zero
     for job in served.get("/api/jobs")["jobs"]:
         assert served.client.delete(f"/api/jobs/{job['id']}").status_code == 204
     assert served.get("/api/jobs") == {"jobs": []}

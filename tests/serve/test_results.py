@@ -2,6 +2,8 @@
 
 import csv
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import av
 import cv2
@@ -9,9 +11,11 @@ import numpy as np
 import pytest
 
 from lavida.detection import Detection, Mask
+from lavida.export.timeline import draw_timeline
 from serve.conftest import Served
 from serve.quick import LEVELS, QuickAnalyst, bright, video
 
+BEYOND = "is not all in the video, which ends after 4 s: is it about another one?"
 AVI = {"codec": "mpeg4"}
 
 
@@ -183,15 +187,19 @@ def test_files_and_the_overlay_can_be_taken_home(served: Served, job):
     assert file("events.json", threshold=0.7).json() == [event.to_json() for event in found.events(0.7)]
     assert file("masks.json", threshold=0.3).json() == [mask.to_json() for mask in found.masks_over(0.3)]
     assert file("frames.parquet").content[:4] == b"PAR1"
-    assert file("run.json").json()["frames"] == 100
+    run = file("run.json").json()
+    assert (run["frames"], run["source"]) == (100, "street.mp4")  # not where it lies on the server
+    drawn = replace(found.at(0.7), info=replace(found.info, path=Path("street.mp4")))
+    timeline = cv2.imdecode(np.frombuffer(file("timeline.png", threshold=0.7).content, np.uint8), cv2.IMREAD_COLOR_RGB)
+    assert np.array_equal(timeline, np.asarray(draw_timeline(drawn)))
     for name in ("labels.json", "no.json", "..%2F..%2Flavida-serve.sqlite"):
         assert served.client.get(f"/api/jobs/{job}/files/{name}").status_code in (404, 422)
-    for threshold in (None, 0.7):
+    for threshold in (None, 1e-300, 1 - 1e-16, 0.7):
         query = {} if threshold is None else {"threshold": threshold}
         overlay = served.client.get(f"/api/jobs/{job}/overlay.mp4", params=query)
         assert (overlay.status_code, overlay.content[4:8]) == (200, b"ftyp")
     kept_ones = (served.settings.data / "jobs" / job).glob("*.mp4")
-    assert [path.name for path in kept_ones] == ["overlay-0.700.mp4"]
+    assert [path.name for path in kept_ones] == ["overlay-0.7.mp4"]
 
 
 def test_verdicts_are_kept_as_labels(served: Served, job):
@@ -209,10 +217,24 @@ def test_verdicts_are_kept_as_labels(served: Served, job):
         ({"end_s": 0.1}, "a label from 0.2 to 0.1 s: times are seconds from 0 on, and the end comes after the start"),
         ({"verdict": "maybe"}, "labels.0.verdict: Input should be 'true', 'false' or 'missed'"),
         ({"start_s": -1}, "labels.0.start_s: Input should be greater than or equal to 0"),
+        ({"start_s": 4, "end_s": 5}, f"a label from 4 to 5 s {BEYOND}"),
+        ({"end_s": 4.1}, f"a label from 0.2 to 4.1 s {BEYOND}"),
     ):
         refused = served.client.put(f"/api/jobs/{job}/labels", json={"labels": [missed | wrong]})
         assert (refused.status_code, refused.json()["message"]) == (422, message)
     assert served.get(f"/api/jobs/{job}/labels")["labels"] == told
+
+
+def test_labels_that_came_from_elsewhere_are_told_as_they_are(served: Served, job):
+    label = {"start_s": 0.0, "end_s": 1.0, "category": "x" * 600, "verdict": "true", "threshold": None}
+    labels = [label | {"peak_score": None}]
+    place = served.settings.data / "jobs" / job / "result" / "labels.json"
+    place.write_text(json.dumps(labels))
+    assert served.get(f"/api/jobs/{job}/labels") == {"labels": labels}
+    place.write_text(json.dumps([label | {"threshold": 7}]))
+    message = served.get(f"/api/jobs/{job}/labels", 422)["message"]
+    assert "labels.json (a label from 0.0 to 1.0 s: its threshold lies between 0 and 1, not 7.0); remove" in message
+    assert str(served.settings.data) not in message
 
 
 def test_exports_carry_the_labels_at_any_threshold(served: Served, job):

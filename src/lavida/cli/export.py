@@ -30,7 +30,7 @@ def export(
     if threshold is not None:
         check_threshold(threshold)
         found = found.at(threshold)
-    labels = read_labels(result)
+    labels = read_labels(result, end_s=found.end_s)
     write_export(found, to, out, labels=labels, frames=frames)
     told = f"{len(found.events())} events, {len(found.masks)} masks, threshold {found.threshold:g}"
     print_result(f"{one_line(out)}: {told}" + (f", {len(labels)} labels" if labels else ""))

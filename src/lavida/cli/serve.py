@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from lavida.serve.settings import ServeSettings
 
 DATA = Path("lavida-serve")
+_DEVICE = re.compile(r"auto|(cpu|cuda|mps)(:\d+)?")  # PyTorch, which knows more of them, takes seconds to import
 PACKAGES = ("fastapi", "uvicorn", "python_multipart")  # imported later: the model is loaded meanwhile
 KEEP_ALIVE_S = 75  # longer than clients pause between two requests, one of which would meet a closed connection
 TokenFile = Annotated[Path | None, typer.Option(help="Who may use it: a file that lavida serve token writes.")]
@@ -78,6 +80,8 @@ def serve_pages(
     if folder is not None and not folder.is_dir():
         raise InputError(f"no such folder: {folder}; give one with videos")
     _check_streams(streams, allow_streams or [])
+    if not _DEVICE.fullmatch(device):
+        raise InputError(f"unknown device {device}: choose auto, cpu, cuda, cuda:1, mps")
     if model != "nano":
         from lavida.loading import model_folder
 

@@ -90,9 +90,9 @@ def measure_own(results: Sequence[Path]) -> OwnResult:
         results: folders, as `labelled_results` finds them.
 
     Raises:
-        InputError: a result or its labels cannot be read, or nothing is said in them.
+        InputError: a result or its labels cannot be read, nothing is said in them, or of times beyond the video.
     """
-    videos = [(Detection.load(folder), read_labels(folder)) for folder in results]
+    videos = [_read(folder) for folder in results]
     if not any(labels for _, labels in videos):
         raise InputError(f"nothing is said in {results[0] / LABELS}: correct events first")
     hours = sum(found.end_s - float(found.times[0]) for found, _ in videos) / HOUR_S
@@ -102,6 +102,11 @@ def measure_own(results: Sequence[Path]) -> OwnResult:
     best = max(rows, key=lambda row: (row.f1, row.threshold))
     counted = sum(len(labels) for _, labels in videos)
     return OwnResult(videos=len(videos), hours=hours, labels=counted, now=now, best=best, rows=rows)
+
+
+def _read(folder: Path) -> tuple[Detection, list[EventLabel]]:
+    found = Detection.load(folder)
+    return found, read_labels(folder, end_s=found.end_s)
 
 
 def _row(videos: Sequence[tuple[Sequence[Event], Sequence[EventLabel]]], threshold: float, hours: float) -> OwnRow:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import html
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -23,7 +22,7 @@ from lavida.detection import Detection
 from lavida.errors import InputError, reason, unknown
 from lavida.export.brush import LABELS
 from lavida.export.formats import NONE_OF
-from lavida.export.labels import MUCH_THE_SAME, VERDICTS, EventLabel, share
+from lavida.export.labels import MUCH_THE_SAME, UNREADABLE, VERDICTS, EventLabel, check_within, share
 from lavida.video.image_folder import picture_names
 
 _CUE = re.compile(r"(?P<words>.*?)(?: \((?P<score>[01]\.\d+)\))?(?: \[(?P<verdict>true|false|missed)\])?", re.DOTALL)
@@ -62,30 +61,23 @@ def read_export(path: Path, kind: str, detection: Detection) -> list[EventLabel]
         said = READERS[kind](path, detection)
     except InputError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError, ElementTree.ParseError) as error:
+    except (*UNREADABLE, csv.Error, ElementTree.ParseError) as error:
         raise InputError(f"cannot be read as {kind}: {path} ({reason(error)}); see --from") from error
-    for each in said:
-        if each.start_s >= detection.end_s or each.end_s > math.ceil(detection.end_s):  # people write whole seconds
-            stretch = f"{each.start_s:g} to {each.end_s:g} s of {path}"
-            raise InputError(f"{stretch} is not all in the video: is the file about another one?")
-    if any(each.verdict is not None for each in said):
-        labels = [_label(each, path) for each in said if each.verdict]
-        if not labels:
-            raise InputError(f"no verdict in {path}: say {', '.join(VERDICTS)} in its column verdict")
-        return labels
-    return _against(said, detection, path)
-
-
-def _label(said: Said, path: Path, *, verdict: str | None = None) -> EventLabel:
     try:
-        return EventLabel(**{**asdict(said), "verdict": verdict or said.verdict})
+        labels = [EventLabel(**{**asdict(each), "verdict": each.verdict or "missed"}) for each in said]
+        check_within(labels, detection.end_s)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+    if all(each.verdict is None for each in said):
+        return _against(labels, detection)
+    judged = [label for label, each in zip(labels, said, strict=True) if each.verdict]
+    if not judged:
+        raise InputError(f"no verdict in {path}: say {', '.join(VERDICTS)} in its column verdict")
+    return judged
 
 
-def _against(said: Sequence[Said], detection: Detection, path: Path) -> list[EventLabel]:
-    """Labels of what a file holds as the truth."""
-    true = [_label(each, path, verdict="missed") for each in said]
+def _against(true: Sequence[EventLabel], detection: Detection) -> list[EventLabel]:
+    """Labels by what a file holds as the truth."""
     found: set[int] = set()
     labels = []
     for event in detection.events():

@@ -70,7 +70,7 @@ def create_app(
         lifespan=lifetime,
         responses=FAULTS,
     )
-    add_faults(app)
+    add_faults(app, data=settings.data)
     app.include_router(jobs.routes(service))
     app.include_router(results.routes(service))
     app.include_router(streams.routes(service))

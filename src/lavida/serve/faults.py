@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
@@ -36,16 +39,21 @@ FAULTS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def said(errors: Sequence[Mapping[str, Any]]) -> str:
-    """What pydantic found, as one line: the first of it, and where."""
+def said(errors: Sequence[Mapping[str, Any]], *, asked: bool = False) -> str:
+    """What pydantic found, as one line: the first of it, and where; of an asked route, places begin with its part."""
     first = errors[0]
-    place = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
+    place = ".".join(str(part) for part in (first["loc"][1:] if asked else first["loc"]))
     message = str(first["msg"]).removeprefix("Value error, ")
     return one_line(f"{place}: {message}" if place else message)[:500]
 
 
-def add_faults(app: FastAPI) -> None:
-    """Have the application answer so."""
+def add_faults(app: FastAPI, *, data: Path) -> None:
+    """Have the application answer so.
+
+    Args:
+        app: the application.
+        data: the folder of the server, where it lies is not told.
+    """
 
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:
@@ -53,16 +61,17 @@ def add_faults(app: FastAPI) -> None:
 
     @app.exception_handler(InputError)
     async def mendable(request: Request, error: InputError) -> Response:
-        return JSONResponse({"message": str(error)}, 422)
+        return JSONResponse({"message": str(error).replace(f"{data}{os.sep}", "")}, 422)
 
-    @app.exception_handler(OperationalError)
-    async def away(request: Request, error: OperationalError) -> Response:
-        log.error("the database: %s", reason(error.orig or error))
+    @app.exception_handler(DBAPIError)
+    @app.exception_handler(NoConnection)
+    async def away(request: Request, error: DBAPIError | NoConnection) -> Response:
+        log.error("the database: %s", reason(getattr(error, "orig", None) or error))
         return Refused(503, "the database does not answer; try again in a moment", retry_after=10).answer()
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
-        return JSONResponse({"message": said(error.errors())}, 422)
+        return JSONResponse({"message": said(error.errors(), asked=True)}, 422)
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:

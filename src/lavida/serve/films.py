@@ -16,6 +16,7 @@ from lavida.errors import InputError, reason
 from lavida.export.film import encoder
 from lavida.export.overlay import overlay_size, write_overlay
 from lavida.files import atomic_file
+from lavida.serve.places import named
 from lavida.serve.settings import Limits
 from lavida.video.decode import open_source
 from lavida.video.excerpt import read_frames
@@ -54,7 +55,7 @@ def look(path: str, name: str, limits: Limits) -> Looked:
     try:
         info = open_source(path).info
     except InputError as error:
-        raise InputError(str(error).replace(path, name)) from error
+        raise named(error, path, name) from error
     if max(info.width, info.height) > limits.side:
         raise InputError(
             f"the pictures are too large: {name}, {info.width}x{info.height}; at most {limits.side} pixels a side"

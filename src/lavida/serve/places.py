@@ -39,6 +39,11 @@ def shown_name(name: str) -> str:
     return " ".join(plain.split())[-NAME_LENGTH:] or "video"
 
 
+def named(error: InputError, path: str, name: str) -> InputError:
+    """An error about a video by the name that people know it by: where it lies is the server's matter."""
+    return InputError(str(error).replace(path, name).replace(Path(path).name, name))
+
+
 def within(folder: Path | None, given: str) -> Path:
     """The video at a path below the allowed folder.
 

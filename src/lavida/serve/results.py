@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import asdict, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -16,7 +17,7 @@ from starlette.responses import FileResponse, Response
 
 from lavida.detection import Detection, Mask, shortest
 from lavida.export.formats import FORMATS
-from lavida.export.labels import EventLabel, read_labels, write_labels
+from lavida.export.labels import EventLabel, check_within, read_labels, write_labels
 from lavida.export.result import EVENTS, FRAMES, LABELS, MASKS, OVERLAY, RUN, TIMELINE, mask_rows
 from lavida.serve.answers import (
     EventAnswer,
@@ -35,6 +36,8 @@ from lavida.serve.faults import FAULTS
 from lavida.serve.guard import Refused
 from lavida.serve.places import result_folder
 from lavida.serve.service import SOON_S, Service
+from lavida.serve.store import Job
+from lavida.video.source import SourceInfo
 
 FileName = Literal["frames.parquet", "run.json", "timeline.png", "labels.json", "events.json", "masks.json"]
 Kind = Literal["coco", "cvat", "label-studio", "csv", "vtt"]
@@ -134,17 +137,19 @@ def _add_labels(router: APIRouter, service: Service) -> None:
     @router.put("/labels")
     def put_labels(id: str, labels: Labels) -> Labels:
         """Replace all labels; they stand in `labels.json`."""
-        service.detection(service.job(id))
+        found = service.detection(service.job(id))
         most = service.settings.limits.labels
         if len(labels.labels) > most:
             raise Refused(422, f"labels: at most {most} are kept")
         kept = [EventLabel(**label.model_dump()) for label in labels.labels]
+        check_within(kept, found.end_s)
         write_labels(kept, result_folder(service.settings.data, id))
         return _told(kept)
 
 
 def _told(labels: list[EventLabel]) -> Labels:
-    return Labels(labels=[Label(**asdict(label)) for label in labels])
+    # not checked again: longer words than the page takes may have come from another tool
+    return Labels.model_construct(labels=[Label.model_construct(**asdict(label)) for label in labels])
 
 
 def _add_pictures(router: APIRouter, service: Service) -> None:
@@ -198,17 +203,16 @@ def _add_files(router: APIRouter, service: Service) -> None:
     def get_export(id: str, kind: Kind, threshold: Threshold = None) -> Response:
         """The result in the format of another tool, with the labels, as `lavida export` writes it."""
         job = service.job(id)
-        labels = read_labels(result_folder(service.settings.data, id)) if job.state == "done" else []
         found = service.at(job, threshold)
-        found = replace(found, info=replace(found.info, path=Path(job.name), stem=Path(job.name).stem))
-        text = FORMATS[kind](found, labels)
+        labels = read_labels(result_folder(service.settings.data, id), end_s=found.end_s)
+        text = FORMATS[kind](replace(found, info=_named(found, job)), labels)
         download = _ascii(f"{Path(job.name).stem}-{kind}.{SUFFIXES.get(kind, 'json')}")
         headers = {"Content-Disposition": f'attachment; filename="{download}"'}
         return Response(text, media_type="application/octet-stream", headers=headers)
 
     @router.get("/files/{name}", response_class=Response, responses=_FILE)
     def get_file(id: str, name: FileName, threshold: Threshold = None) -> Response:
-        """A file of the result; events and masks at any threshold."""
+        """A file of the result; events, masks and the timeline at any threshold."""
         job = service.job(id)
         found = service.at(job, threshold)
         download = f"{Path(job.name).stem}-{name}"
@@ -220,7 +224,25 @@ def _add_files(router: APIRouter, service: Service) -> None:
             )
         if name == MASKS:
             return Response(mask_rows(found.masks), media_type="application/json", headers=headers)
-        return FileResponse(_existing(result_folder(service.settings.data, id) / name), filename=download)
+        path = _existing(result_folder(service.settings.data, id) / name)
+        if name == RUN:  # says where the video lies
+            run = json.loads(path.read_text(encoding="utf-8")) | {"source": job.name}
+            return Response(json.dumps(run, indent=2), media_type="application/json", headers=headers)
+        if name == TIMELINE:  # has the video's name for its title
+            return Response(_timeline(replace(found, info=_named(found, job))), media_type="image/png", headers=headers)
+        return FileResponse(path, filename=download)
+
+
+def _named(found: Detection, job: Job) -> SourceInfo:
+    return replace(found.info, path=Path(job.name), stem=Path(job.name).stem)
+
+
+def _timeline(found: Detection) -> bytes:
+    from lavida.export.timeline import draw_timeline
+
+    written = BytesIO()
+    draw_timeline(found).save(written, format="PNG")
+    return written.getvalue()
 
 
 def _existing(path: Path) -> Path:

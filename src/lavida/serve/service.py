@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -21,7 +22,7 @@ from lavida.serve.decoder import Decoder
 from lavida.serve.growing import Growing
 from lavida.serve.guard import Refused
 from lavida.serve.keeper import Keeper
-from lavida.serve.places import job_folder, result_folder, used
+from lavida.serve.places import job_folder, named, result_folder, used
 from lavida.serve.settings import ServeSettings
 from lavida.serve.store import Job, Store
 from lavida.serve.watcher import Watcher, watch_command
@@ -30,6 +31,7 @@ from lavida.serve.watchfile import WatchConfig
 REMEMBERED = 6  # results
 SOON_S, LATER_S = 10, 60  # when to try again
 COPY = "copy.mp4"
+_ID = re.compile("[0-9a-f]{32}")
 
 
 class Service:
@@ -73,7 +75,7 @@ class Service:
 
     def job(self, id: str) -> Job:
         """A job; a wrong id is answered with 404."""
-        job = self.store.get(id)
+        job = self.store.get(id) if _ID.fullmatch(id) else None  # no database takes everything
         if job is None:
             raise Refused(404, f"no such job: {id[:40]}")
         return job
@@ -165,9 +167,12 @@ class Service:
         """One frame as a JPEG."""
         place = self.playable(job)
         path = place or self._there(job)
-        return await self.looks.ask(
-            films.picture, str(path), frame=frame, time_s=time_s, seeks=place is not None, width=width
-        )
+        try:
+            return await self.looks.ask(
+                films.picture, str(path), frame=frame, time_s=time_s, seeks=place is not None, width=width
+            )
+        except InputError as error:
+            raise named(error, str(path), job.name) from error
 
     async def copied(self, job: Job) -> Path:
         """The copy of a job's video, made if it is not there."""
@@ -179,9 +184,9 @@ class Service:
     async def overlaid(self, job: Job, threshold: float | None) -> Path:
         """The overlay of a result at a threshold, made if it is not there; only the latest one is kept."""
         self.detection(job)
-        level, folder = f"{threshold or job.threshold:.3f}", job_folder(self.settings.data, job.id)
+        level, folder = threshold or job.threshold, job_folder(self.settings.data, job.id)
         place, result = folder / f"overlay-{level}.mp4", result_folder(self.settings.data, job.id)
-        make = partial(self.films.ask, films.overlay, str(self._there(job)), str(result), float(level), str(place))
+        make = partial(self.films.ask, films.overlay, str(self._there(job)), str(result), level, str(place))
         path = await self._made(place, job, make)
         for other in folder.glob("overlay-*.mp4"):
             if other != path and other not in self._making:
@@ -201,7 +206,7 @@ class Service:
         if place not in self._making:
             self.check_disk()
             self._faults.pop(place, None)
-            self._making[place] = asyncio.create_task(self._make(place, make))
+            self._making[place] = asyncio.create_task(self._make(place, job, make))
         await asyncio.shield(self._making[place])
         if place in self._faults:
             raise InputError(self._faults[place])
@@ -210,11 +215,11 @@ class Service:
             raise Refused(404, "the job has been removed")
         return place
 
-    async def _make(self, place: Path, make: Callable[[], Awaitable[None]]) -> None:
+    async def _make(self, place: Path, job: Job, make: Callable[[], Awaitable[None]]) -> None:
         try:
             await make()
         except InputError as error:
-            self._faults[place] = str(error)
+            self._faults[place] = str(named(error, job.path, job.name))
         finally:
             del self._making[place]
 

@@ -99,14 +99,31 @@ class Store:
             engine: Engine = self._sa.create_engine(url, pool_pre_ping=True)
             shown = engine.url.render_as_string(hide_password=True)
             if engine.dialect.name == "sqlite":
+                if engine.url.database in (None, "", ":memory:"):
+                    raise InputError("SQLite in memory is not seen by the process that works on the jobs: name a file")
                 settle_sqlite(engine, synchronous="NORMAL", busy_ms=BUSY_MS)
             metadata.create_all(engine)
-        except (self._sa.exc.SQLAlchemyError, ImportError) as error:
+            self._check_columns(engine, metadata, shown)
+        except (self._sa.exc.SQLAlchemyError, ImportError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise
             fault = reason(getattr(error, "orig", None) or error)
             if shown == "the database":
                 fault = "its address is not understood, or its driver is not installed"
             raise InputError(f"cannot keep jobs: {shown} ({fault}); check --database and --data") from error
         return engine
+
+    def _check_columns(self, engine: Engine, metadata: Any, shown: str) -> None:
+        """Refuse the tables of another lavida, or of another program, before anything is written to them."""
+        inspector = self._sa.inspect(engine)
+        for table in metadata.sorted_tables:
+            there, known = {each["name"] for each in inspector.get_columns(table.name)}, set(table.columns.keys())
+            if there != known:
+                differs = ", ".join(sorted(there ^ known))
+                raise InputError(
+                    f"{shown} is that of a newer or older lavida, or of something else (its table {table.name} differs "
+                    f"in {differs}): give another --data or --database, or install the lavida that made it"
+                )
 
     def add(self, job: Job) -> Job:
         """Put a job into the queue; gives it back with its time."""

@@ -24,8 +24,10 @@ def make_token(path: Path, *, name: str) -> str:
     """A new token, whose hash is added to a file that only its owner reads; the token itself is nowhere else.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or is none of tokens.
     """
+    if path.is_file() and path.stat().st_size:
+        _lines(path)
     token = secrets.token_urlsafe(TOKEN_BYTES)
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -40,19 +42,24 @@ def read_tokens(path: Path) -> tuple[str, ...]:
     Raises:
         InputError: it cannot be read, holds something else, or nothing.
     """
+    hashes = _lines(path)
+    if not hashes:
+        raise InputError(f"no token in {path}: make one with lavida serve token")
+    return tuple(hashes)
+
+
+def _lines(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the token file cannot be read: {path}; {reason(error)}; see lavida serve token") from error
-    hashes = []
+    hashes: list[str] = []
     for number, line in enumerate(lines, start=1):
         first = line.split("#", 1)[0].split(maxsplit=1)
         if first and not _HASH.fullmatch(first[0].lower()):
             raise InputError(f"line {number} of {path} is no SHA-256: make tokens with lavida serve token")
         hashes += [first[0].lower()] if first else []
-    if not hashes:
-        raise InputError(f"no token in {path}: make one with lavida serve token")
-    return tuple(hashes)
+    return hashes
 
 
 def is_known(token: str, hashes: tuple[str, ...]) -> bool:

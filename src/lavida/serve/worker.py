@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from lavida.errors import InputError, first_line, one_line
+from lavida.serve.places import named, result_folder
 from lavida.serve.processes import end_with_the_server
-from lavida.serve.places import result_folder
 from lavida.serve.store import Job, Scores, Store
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class Worker:
             if self._store.get(job.id) is None:  # nobody else removes what has been written meanwhile
                 shutil.rmtree(folder.parent, ignore_errors=True)
         except InputError as error:
-            self._store.finish(job, "failed", message=str(error))
+            self._store.finish(job, "failed", message=str(named(error, job.path, job.name)))
         except Exception as error:  # a defect: it ends this job, not the server
             log.exception("job %s", job.id)
             what = one_line(f"{type(error).__name__}: {first_line(error)}")

@@ -151,7 +151,7 @@ export class Found {
   drawFiles() {
     const files = this.labels.length ? { ...FILES, "labels.json": "files/labels.json" } : FILES;
     $("downloads").replaceChildren(...Object.entries(files).map(([title, path]) => {
-      const query = path.startsWith("export/") || ["overlay.mp4", "events.json", "masks.json"].includes(title) ? `?threshold=${this.threshold}` : "";
+      const query = path.startsWith("export/") || ["overlay.mp4", "events.json", "masks.json", "timeline.png"].includes(title) ? `?threshold=${this.threshold}` : "";
       return make("li", {}, make("a", { href: `/api/jobs/${this.job.id}/${path}${query}`, textContent: title, download: "" }));
     }));
   }

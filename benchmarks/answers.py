@@ -32,8 +32,8 @@ from lavida.model.mllm.family import cache_argument
 from lavida.model.predictor import Predictor
 from lavida.model.prompt import ANSWER
 from lavida.model.semantics import Semantics
-from lavida.video import default_stride, open_source
 from lavida.video.clips import analysis_size, clips
+from lavida.video.decode import default_stride, open_source
 
 ANSWER_TOKENS = 30
 CLIP_LENGTH = 8

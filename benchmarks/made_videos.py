@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from lavida.video import open_source
+from lavida.video.decode import open_source
 
 SIZE, RATE = (640, 360), 25
 ENCODED_S = 10  # of a loop; the rest are its packets again

@@ -27,8 +27,8 @@ from results import NEEDS_GPU, add_out, publish
 from lavida.checkpoints.presets import PRESETS
 from lavida.device import autocast, choose_device
 from lavida.model.predictor import Predictor
-from lavida.video import default_stride, open_source
 from lavida.video.clips import analysis_size
+from lavida.video.decode import default_stride, open_source
 from lavida.video.motion import CHANNELS, STRIDE
 
 SIZE, RATE = (640, 360), 25  # those of `made_videos`

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lavida.errors import InputError
-from lavida.video import open_source
+from lavida.video.decode import open_source
 from recorded.numbered import COLOURS, SIZE, Picture, colours_in, number_in
 
 ROUNDED_S = 0.002  # containers round to milliseconds

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from lavida.detection import Detection, Event, Mask
     from lavida.detector import Detector
     from lavida.loading import load
-    from lavida.video import Source, open_source
+    from lavida.video.decode import Source, open_source
 
     __version__: str
 
@@ -32,9 +32,9 @@ _HOMES = {
     "Detector": "lavida.detector",
     "Event": "lavida.detection",
     "Mask": "lavida.detection",
-    "Source": "lavida.video",
+    "Source": "lavida.video.decode",
     "load": "lavida.loading",
-    "open_source": "lavida.video",
+    "open_source": "lavida.video.decode",
 }
 
 

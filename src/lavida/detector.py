@@ -13,9 +13,8 @@ from lavida.detection import Detection, check_threshold
 from lavida.errors import InputError
 from lavida.model.wording import clean_category
 from lavida.timing import StageClock
-from lavida.video import Footage, Frame, Source
 from lavida.video.clips import Clip, analysis_size, clips
-from lavida.video.decode import ReadAhead, decoded_ahead
+from lavida.video.decode import Footage, Frame, ReadAhead, Source, decoded_ahead
 from lavida.video.image_folder import FOLDER_FPS
 from lavida.video.motion import PAIR_SHRINK, with_motion
 from lavida.video.sampling import steady_stride

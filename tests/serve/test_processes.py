@@ -168,7 +168,8 @@ def test_a_killed_server_takes_its_worker_along_and_the_next_one_finishes_the_jo
             return {"state": "nowhere", "frames": 0}
 
     first = serve(data, port, *more)
-    waited(lambda: _up(address), within=90)
+    waited(lambda: _up(address) or first.poll() is not None, within=90)
+    assert first.poll() is None, first.stderr.read()
     second = serve(data, free_port(), *more)
     assert second.wait(90) == 2
     assert "another lavida serve works in" in second.stderr.read()
@@ -260,3 +261,19 @@ def test_what_is_logged_is_one_line_on_stderr_and_the_log_of_others_goes_on(tmp_
     assert run(["serve", "--port", str(free_port()), "--data", str(tmp_path / "data")]) == 0
     assert capsys.readouterr().err.count("the disk is nearly full") == 1
     assert not others.closed
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere processes are no copies")
+@pytest.mark.parametrize(("length", "way"), [(10, "forkserver"), (100, "spawn")])
+def test_processes_begin_also_where_a_socket_finds_no_place(tmp_path, length, way):
+    folder = tmp_path / ("x" * length)
+    folder.mkdir()
+    asked = "from lavida.serve.processes import processes; print(processes().get_start_method())"
+    said = subprocess.run(
+        [sys.executable, "-c", asked],
+        env=os.environ | {"TMPDIR": str(folder if way == "spawn" else "/tmp")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert said.stdout.split() == [way]

@@ -332,7 +332,7 @@ def test_no_library_talks_of_large_odd_and_damaged_pictures(tmp_path: Path):
 READ_ALL = """
 import pathlib, sys
 from lavida.errors import InputError
-from lavida.video import open_source
+from lavida.video.decode import open_source
 for path in pathlib.Path(sys.argv[1]).iterdir():
     try:
         print(path.name, len(list(open_source(path).read(size=(48, 64)))))

@@ -44,8 +44,8 @@ def import_labels(
     """Take what people say of a result from another tool: labels.json, as the page of lavida serve writes it."""
     from lavida.detection import Detection
     from lavida.export.labels import VERDICTS, write_labels
+    from lavida.export.names import LABELS
     from lavida.export.readback import read_export
-    from lavida.export.result import LABELS
 
     found = Detection.load(result)
     labels = read_export(file, source, found)

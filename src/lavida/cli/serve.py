@@ -93,11 +93,13 @@ def _run(settings: ServeSettings, tokens: tuple[str, ...] | None) -> None:
     from lavida.files import locked
     from lavida.serve.keeper import Keeper
     from lavida.serve.places import PARTIAL
+    from lavida.serve.processes import processes
     from lavida.serve.store import Store
     from lavida.serve.worker import load_detector
 
     host, port, data = settings.host, settings.port, settings.data
     partial_folder = data / PARTIAL
+    processes()  # its socket is to lie where temporary files lie now
     with writing_to(data):
         partial_folder.mkdir(parents=True, exist_ok=True)
     with _temporary_files_in(partial_folder), locked(data / "serve.lock", wait=False) as alone:

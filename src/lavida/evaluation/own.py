@@ -15,7 +15,7 @@ from lavida.detection import Detection
 from lavida.errors import InputError
 from lavida.events import Event
 from lavida.export.labels import EventLabel, read_labels
-from lavida.export.result import LABELS
+from lavida.export.names import LABELS
 from lavida.files import atomic_file
 
 THRESHOLDS = tuple(step / 100 for step in range(5, 96))

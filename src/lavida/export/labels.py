@@ -16,7 +16,7 @@ import numpy as np
 from lavida.detection import Detection
 from lavida.errors import InputError, reason
 from lavida.events import Event
-from lavida.export.result import FRAMES, LABELS
+from lavida.export.names import FRAMES, LABELS
 from lavida.files import atomic_file
 
 VERDICTS = ("true", "false", "missed")

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lavida.errors import InputError, one_line
+from lavida.export.names import ANALYSIS, CANDIDATES, EVENTS, FRAMES, LABELS, MASKS, OVERLAY, RUN, TIMELINE
 from lavida.export.timeline import write_timeline
 from lavida.files import atomic_folder, check_target
 from lavida.timing import StageClock
@@ -26,10 +27,6 @@ from lavida.video.source import Source, SourceInfo
 if TYPE_CHECKING:
     from lavida.detection import Detection, Event, Mask
 
-ANALYSIS, CANDIDATES, RUN = "analysis.npz", "candidates.json.gz", "run.json"
-EVENTS, MASKS, TIMELINE, OVERLAY = "events.json", "masks.json", "timeline.png", "overlay.mp4"
-LABELS = "labels.json"  # what people say of the events
-FRAMES = "frames.parquet"  # in every result of a detection, and in no other folder of lavida
 FRAME_COLUMNS = pa.schema(
     [("frame", pa.int64()), ("time_s", pa.float64()), ("score", pa.float32()), ("category", pa.string())]
 )

@@ -17,8 +17,8 @@ from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.model.phrase import split_phrase
 from lavida.runtime.exported import ExportedModel
-from lavida.video import Footage
 from lavida.video.clips import Clip
+from lavida.video.decode import Footage
 
 CATEGORIES = ("bicycle", "person lying on the ground", "red car", "smoke")
 CLIPS = 2

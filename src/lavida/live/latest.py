@@ -10,16 +10,14 @@ import time
 from collections import deque
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
-
-import cv2
+from typing import TYPE_CHECKING, Any
 
 from lavida.errors import reason
-from lavida.live.pictures import jpeg
-from lavida.live.plan import Plan, WatchSettings
 from lavida.live.records import Record, seconds_of
-from lavida.live.regions import outlines
-from lavida.live.stream import LiveFrame
+
+if TYPE_CHECKING:
+    from lavida.live.plan import Plan, WatchSettings
+    from lavida.live.stream import LiveFrame
 
 LATEST = "latest.sqlite"
 LOOKED = "latest.looked"  # touched by whoever looks
@@ -121,7 +119,7 @@ class Latest:
             settings, self._changed = (self._settings if self._changed else None), False
         try:
             self._write(scores, health, settings, now=now, over=over)
-        except (sqlite3.Error, OSError, cv2.error) as error:
+        except (sqlite3.Error, OSError) as error:
             with self._lock:  # the newest state is wanted, however late
                 self._health = health | self._health
                 self._changed = self._changed or settings is not None
@@ -208,16 +206,22 @@ def _jpeg(live: LiveFrame) -> bytes | None:
     """The frame in the shape in which it is displayed."""
     if live.frame.image is None:
         return None
+    import cv2
+
+    from lavida.live.pictures import jpeg
+
     height, width = live.size
     size = (min(width, PICTURE_WIDTH), max(1, round(height * min(width, PICTURE_WIDTH) / width)))
-    picture = cv2.resize(live.frame.image, size, interpolation=cv2.INTER_AREA)
     try:
+        picture = cv2.resize(live.frame.image, size, interpolation=cv2.INTER_AREA)
         return jpeg(picture, quality=JPEG_QUALITY)
-    except OSError:
+    except (OSError, cv2.error):
         return None
 
 
 def _told(settings: WatchSettings) -> dict[str, Any]:
+    from lavida.live.regions import outlines
+
     return {
         "words": list(settings.categories),
         "threshold": settings.events.threshold,

@@ -13,11 +13,11 @@ import numpy as np
 from lavida.detection import Mask
 from lavida.files import atomic_file
 from lavida.live.records import Record
+from lavida.live.tables import SNAPSHOTS
 
 if TYPE_CHECKING:
     from lavida.live.watched import Moment
 
-SNAPSHOTS = "snapshots"
 MASK_COLOUR, MASK_SHARE = (255, 40, 40), 0.45
 JPEG_QUALITY = 90
 # What is blurred keeps one colour for each block: a face is one or two of them. Nothing brings back what was averaged.

@@ -8,9 +8,9 @@ from typing import Any
 
 from lavida.live.clips import CLIPS
 from lavida.live.config import Keep
-from lavida.live.pictures import SNAPSHOTS
 from lavida.live.records import clock_time
 from lavida.live.store import Store
+from lavida.live.tables import SNAPSHOTS
 
 DAY_S, GIGABYTE = 86400.0, 1e9
 PARTIAL_S = 3600.0  # what a kill left half-written is that old

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from lavida.errors import InputError, reason, writing_to
 from lavida.live.outbox import Outbox
-from lavida.live.pictures import SNAPSHOTS, Pictured, written
+from lavida.live.pictures import Pictured, written
 from lavida.live.records import Record, clock_time, seconds_of
-from lavida.live.tables import Tables
+from lavida.live.tables import SNAPSHOTS, Tables
 
 if TYPE_CHECKING:
     from lavida.live.config import Clips

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 DATABASE = "lavida.sqlite"
+SNAPSHOTS = "snapshots"  # the folder of pictures beside it
 BUSY_MS = 5000  # to wait for another writer
 
 

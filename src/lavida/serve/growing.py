@@ -11,7 +11,6 @@ import numpy as np
 
 from lavida.detection import Detection, Mask
 from lavida.serve.store import Job, Store
-from lavida.video.source import SourceInfo
 
 REMEMBERED = 6  # jobs
 
@@ -50,6 +49,8 @@ class Growing:
             known = self._read(job)
             if not known.frames:
                 return None
+            from lavida.video.source import SourceInfo  # decoders are slow to import, and the page waits for the server
+
             sampled, times = np.array(known.frames), np.array(known.times)
             return Detection(
                 info=SourceInfo(Path(job.path), Path(job.name).stem, job.width, job.height, job.fps, job.expected),

@@ -13,7 +13,6 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from lavida.errors import InputError, disk_error
-from lavida.serve import films
 from lavida.serve.answers import Asked, AskedOf, Folder, JobAnswer, Jobs, Video
 from lavida.serve.faults import FAULTS, said
 from lavida.serve.guard import Refused
@@ -148,6 +147,8 @@ async def _queued(service: Service, asked: Asked, *, id: str, path: Path, name: 
         raise InputError(f"the video is gone: {name}; upload it again")
     if service.settings.profile is not None:
         service.settings.profile.chosen(asked.anomalies)
+    from lavida.serve import films  # decoders are slow to import, and the page waits for the server
+
     seen = await service.looks.ask(films.look, str(path), name, service.settings.limits)
     job = Job(
         id=id,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from functools import cache
-from multiprocessing import connection, parent_process
+from multiprocessing import connection, forkserver, parent_process, resource_tracker
 from multiprocessing.context import ForkServerContext, SpawnContext
 
 SHARED = ("__main__", "lavida.serve.films", "lavida.serve.worker", "lavida.builder", "sqlalchemy")
@@ -19,11 +20,20 @@ def processes() -> ForkServerContext | SpawnContext:
 
     Not as copies of the server, whose threads could hold locks. Elsewhere libraries do not allow copies.
     """
-    if sys.platform != "linux":
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(SHARED))
-    return context
+    if sys.platform == "linux":
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(list(SHARED))
+        resource_tracker.ensure_running()  # would let Ctrl-C through again, which may meet a process that imports
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            forkserver.ensure_running()
+        except OSError:  # the path of temporary files is too long for its socket
+            pass
+        else:
+            return context
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    return multiprocessing.get_context("spawn")
 
 
 def end_with_the_server() -> None:

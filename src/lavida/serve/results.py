@@ -7,18 +7,16 @@ import json
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import cv2
 import numpy as np
 from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
 from starlette.responses import FileResponse, Response
 
 from lavida.detection import Detection, Mask, shortest
-from lavida.export.formats import FORMATS
 from lavida.export.labels import EventLabel, check_within, read_labels, write_labels
-from lavida.export.result import EVENTS, FRAMES, LABELS, MASKS, OVERLAY, RUN, TIMELINE, mask_rows
+from lavida.export.names import EVENTS, MASKS, OVERLAY, RUN, TIMELINE
 from lavida.serve.answers import (
     EventAnswer,
     EventsAnswer,
@@ -37,7 +35,9 @@ from lavida.serve.guard import Refused
 from lavida.serve.places import result_folder
 from lavida.serve.service import SOON_S, Service
 from lavida.serve.store import Job
-from lavida.video.source import SourceInfo
+
+if TYPE_CHECKING:
+    from lavida.video.source import SourceInfo
 
 FileName = Literal["frames.parquet", "run.json", "timeline.png", "labels.json", "events.json", "masks.json"]
 Kind = Literal["coco", "cvat", "label-studio", "csv", "vtt"]
@@ -202,6 +202,8 @@ def _add_files(router: APIRouter, service: Service) -> None:
     @router.get("/export/{kind}", response_class=Response, responses=_FILE)
     def get_export(id: str, kind: Kind, threshold: Threshold = None) -> Response:
         """The result in the format of another tool, with the labels, as `lavida export` writes it."""
+        from lavida.export.formats import FORMATS  # decoders are slow to import, and the page waits for the server
+
         job = service.job(id)
         found = service.at(job, threshold)
         labels = read_labels(result_folder(service.settings.data, id), end_s=found.end_s)
@@ -223,6 +225,8 @@ def _add_files(router: APIRouter, service: Service) -> None:
                 json.dumps(events, allow_nan=False, indent=1), media_type="application/json", headers=headers
             )
         if name == MASKS:
+            from lavida.export.result import mask_rows
+
             return Response(mask_rows(found.masks), media_type="application/json", headers=headers)
         path = _existing(result_folder(service.settings.data, id) / name)
         if name == RUN:  # says where the video lies
@@ -272,12 +276,16 @@ def _mask(mask: Mask, found: Detection, frame_score: float, form: Literal["rings
     if form == "rle":
         told.segmentation = Segmentation(**mask.rle)
     else:
+        import cv2
+
         borders, _ = cv2.findContours(mask.pixels.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
         told.rings = [[int(side) for side in border.reshape(-1)] for border in borders if len(border) > 2]
     return told
 
 
 def _painted(masks: list[Mask], found: Detection) -> bytes:
+    import cv2
+
     from lavida.export.drawing import colours
 
     palette = colours(found.categories)
@@ -287,7 +295,3 @@ def _painted(masks: list[Mask], found: Detection) -> bytes:
     done, data = cv2.imencode(".png", canvas)
     assert done
     return data.tobytes()
-
-
-assert {FRAMES, RUN, TIMELINE, LABELS} <= set(get_args(FileName))
-assert set(get_args(Kind)) == set(FORMATS)

@@ -10,13 +10,12 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from threading import Lock
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from lavida.detection import Detection
 from lavida.errors import InputError
-from lavida.serve import films
 from lavida.serve.answers import JobAnswer
 from lavida.serve.decoder import Decoder
 from lavida.serve.growing import Growing
@@ -26,7 +25,9 @@ from lavida.serve.places import job_folder, named, result_folder, used
 from lavida.serve.settings import ServeSettings
 from lavida.serve.store import Job, Store
 from lavida.serve.watcher import Watcher, watch_command
-from lavida.serve.watchfile import WatchConfig
+
+if TYPE_CHECKING:
+    from lavida.serve.watchfile import WatchConfig
 
 REMEMBERED = 6  # results
 SOON_S, LATER_S = 10, 60  # when to try again
@@ -62,6 +63,8 @@ class Service:
         self.config: WatchConfig | None = None
         self.watcher: Watcher | None = None
         if (path := settings.streams) is not None:
+            from lavida.serve.watchfile import WatchConfig
+
             self.config = WatchConfig(path, allowed=settings.allow_streams, most=limits.streams)
             command = watch_command(self.config.path, settings.data, model=settings.model, device=settings.device)
             self.watcher = watcher or Watcher(command, hide=self.config.hide)
@@ -165,6 +168,8 @@ class Service:
 
     async def picture(self, job: Job, frame: int, time_s: float, width: int | None) -> bytes:
         """One frame as a JPEG."""
+        from lavida.serve import films  # decoders are slow to import, and the page waits for the server
+
         place = self.playable(job)
         path = place or self._there(job)
         try:
@@ -176,6 +181,8 @@ class Service:
 
     async def copied(self, job: Job) -> Path:
         """The copy of a job's video, made if it is not there."""
+        from lavida.serve import films
+
         longest_s = self.settings.limits.length_s
         place = self.copy_place(job)
         make = partial(self.films.ask, films.copy, str(self._there(job)), str(place), longest_s)
@@ -186,6 +193,8 @@ class Service:
         self.detection(job)
         level, folder = threshold or job.threshold, job_folder(self.settings.data, job.id)
         place, result = folder / f"overlay-{level}.mp4", result_folder(self.settings.data, job.id)
+        from lavida.serve import films
+
         make = partial(self.films.ask, films.overlay, str(self._there(job)), str(result), level, str(place))
         path = await self._made(place, job, make)
         for other in folder.glob("overlay-*.mp4"):

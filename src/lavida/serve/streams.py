@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi import Path as Part
@@ -17,9 +17,8 @@ from starlette.responses import FileResponse, Response
 from lavida.errors import InputError
 from lavida.live.address import masked
 from lavida.live.latest import look_on, read_picture, read_scores, read_streams, reading
-from lavida.live.pictures import SNAPSHOTS
 from lavida.live.records import seconds_of
-from lavida.live.tables import DATABASE
+from lavida.live.tables import DATABASE, SNAPSHOTS
 from lavida.serve.answers import (
     NewScores,
     StreamAsked,
@@ -33,7 +32,9 @@ from lavida.serve.answers import (
 from lavida.serve.faults import FAULTS
 from lavida.serve.guard import Refused
 from lavida.serve.service import Service
-from lavida.serve.watchfile import WatchConfig
+
+if TYPE_CHECKING:
+    from lavida.serve.watchfile import WatchConfig
 
 MOST_OF_A_STREAM, MOST_EVENTS = 20, 500
 SILENT_S = 20.0  # a watch that has written nothing for so long is gone

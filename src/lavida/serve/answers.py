@@ -146,10 +146,14 @@ class EventAnswer(BaseModel):
 
 
 class EventsAnswer(BaseModel):
-    """The events of a job at a threshold, and how many masks there are; `complete` once the job is done."""
+    """The events of a job at a threshold, and how many masks there are; `complete` once the job is done.
+
+    `end_s`: of the video, or of what has been looked at of it.
+    """
 
     threshold: float
     complete: bool
+    end_s: float
     masks: int
     events: list[EventAnswer]
 

@@ -88,7 +88,8 @@ def _add_found(router: APIRouter, service: Service) -> None:
         found = service.so_far(job)
         level = threshold or job.threshold
         events, masks = _events(found, level), len(found.masks_over(level))
-        return EventsAnswer(threshold=level, complete=job.state == "done", events=events, masks=masks)
+        done = job.state == "done"
+        return EventsAnswer(threshold=level, complete=done, end_s=found.end_s, events=events, masks=masks)
 
     @router.get("/masks")
     def get_masks(

@@ -1,13 +1,11 @@
 // A list of events with their pictures, which grows by itself.
 
-import { make } from "./api.js";
+import { arrange, make } from "./api.js";
 
 // events with their pictures; those that are known stay as they are
 export function alerts(place, events) {
   const before = new Map([...place.children].map((item) => [item.dataset.key, item]));
-  const items = events.map((event) => before.get(key(event)) ?? entry(event));
-  items.forEach((item, i) => { if (place.children[i] !== item) place.insertBefore(item, place.children[i] ?? null); });
-  while (place.children.length > items.length) place.lastChild.remove();
+  arrange(place, events.map((event) => before.get(key(event)) ?? entry(event)));
 }
 
 const key = (event) => [event.id, event.going_on, event.peak_score].join();

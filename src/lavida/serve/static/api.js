@@ -49,6 +49,13 @@ export function make(tag, fields = {}, ...children) {
   return node;
 }
 
+// has a list show these items; those that stay are not touched, for they may be clicked on or have the focus
+export function arrange(list, items) {
+  const kept = new Set(items);
+  for (const item of [...list.children]) if (!kept.has(item)) item.remove();
+  items.forEach((item, i) => { if (list.children[i] !== item) list.insertBefore(item, list.children[i] ?? null); });
+}
+
 // a text that is read aloud only when it has changed
 export function say(id, text) {
   const place = document.getElementById(id);

@@ -1,6 +1,6 @@
 // The page: what is asked for, which job is shown, and how far it is.
 
-import { ask, clock, make, onSignIn, upload, words } from "./api.js";
+import { arrange, ask, clock, make, onSignIn, upload, words } from "./api.js";
 import { Curve, colour } from "./curve.js";
 import { Found } from "./found.js";
 import { Stage } from "./stage.js";
@@ -11,7 +11,7 @@ const LOOK_MS = 400, FIRST_MS = 100, LIST_MS = 1500, FOUND_MS = 2000;
 const $ = (id) => document.getElementById(id);
 const STATES = { queued: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled" };
 
-let streams = null, jobs = [], shown = null, chosenFile = null, next = 0, frames = [], askedVideo = false, told = null, asked = 0, refreshed = 0;
+let streams = null, jobs = [], shown = null, chosenFile = null, next = 0, frames = [], askedVideo = false, told = null, asked = -Infinity, refreshed = 0, listed = 0, news = false;
 
 const curve = new Curve($("curve"), {
   chosen: (place) => stage.jump(frames[place], curve.times[place]),
@@ -31,7 +31,11 @@ const stage = new Stage({
 const found = new Found({
   jump: (frame, time) => stage.jump(frame, time),
   now: () => stage.time,
-  told: (events) => { curve.events = events; curve.draw(); },
+  told: (events, end) => {
+    curve.events = events;
+    if (end) curve.length = end;
+    curve.draw();
+  },
 });
 
 // signing in, where the server asks for a token
@@ -57,7 +61,8 @@ $("sign-in").addEventListener("cancel", (event) => event.preventDefault());
 
 function choose(file) {
   chosenFile = file ?? null;
-  $("chosen").textContent = file ? `${(file.size / 2 ** 20).toFixed(1)} MB` : "";
+  const size = !file ? "" : file.size < 2 ** 20 ? `${Math.ceil(file.size / 2 ** 10)} kB` : `${(file.size / 2 ** 20).toFixed(1)} MB`;
+  $("chosen").textContent = size;
   if (file) $("source").value = "";
 }
 
@@ -72,6 +77,7 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
       one.items.add(event.dataTransfer.files[0]);
       $("file").files = one.files;  // its name stands there, as when it is chosen
       choose(one.files[0]);
+      if (event.dataTransfer.files.length > 1) $("chosen").textContent += "; one at a time: the first one is taken";
       $("words").focus();
     }
   });
@@ -134,12 +140,13 @@ const isNarrow = () => matchMedia("(max-width: 760px)").matches;
 // the list of jobs
 
 async function list() {
-  jobs = (await ask("/api/jobs")).jobs;
+  const turn = ++listed, got = (await ask("/api/jobs")).jobs;
+  if (turn !== listed) return;  // asked again meanwhile
+  jobs = got;
   $("no-jobs").hidden = jobs.length > 0;
   const before = new Map([...$("jobs").children].map((item) => [item.dataset.id, item]));
-  const items = jobs.map((job) => filled(before.get(job.id) ?? entry(job), job));
-  for (const [id, item] of before) if (!jobs.some((job) => job.id === id)) item.remove();
-  items.forEach((item, i) => { if ($("jobs").children[i] !== item) $("jobs").insertBefore(item, $("jobs").children[i] ?? null); });
+  arrange($("jobs"), jobs.map((job) => filled(before.get(job.id) ?? entry(job), job)));
+  if (shown && !jobs.some((job) => job.id === shown.id)) return gone();  // removed elsewhere
   siblings();
 }
 
@@ -165,7 +172,7 @@ function filled(item, job) {
 function show(job) {
   streams.close();
   shown = job;
-  [next, frames, askedVideo, told, asked, refreshed] = [0, [], false, null, 0, 0];
+  [next, frames, askedVideo, told, asked, refreshed, news] = [0, [], false, null, -Infinity, 0, false];
   history.replaceState(null, "", `#${job.id}`);
   $("empty").hidden = true;
   $("shown").hidden = false;
@@ -189,36 +196,38 @@ let looking = null;
 // asks for what is new of the job that is shown, until it has ended
 async function look() {
   clearTimeout(looking);
-  const job = shown;
+  const job = shown, mine = frames, after = next;
   if (!job) return;
   try {
     const now = await ask(`/api/jobs/${job.id}`);  // before the scores: once it has ended, they are all there
-    const got = await ask(`/api/jobs/${job.id}/scores?after=${next}`);
-    if (job.id !== shown.id) return;
+    const got = await ask(`/api/jobs/${job.id}/scores?after=${after}`);
+    if (mine !== frames || after !== next) return;  // another one is shown, or what is new has come already
     if (now.state === "running" && now.frames === 0 && frames.length) return show(now);  // begun again
     next = got.next;
     for (const [mine, theirs] of [[frames, got.frames], [curve.times, got.times], [curve.scores, got.scores],
       [curve.rows, got.category_scores]]) for (const each of theirs) mine.push(each);
     stage.times = curve.times;
-    if (got.frames.length && got.state !== "done") grown(now);
+    news ||= got.frames.length > 0;
+    if (news && now.state !== "done") grown(now);
     tell(now, told !== now.state);
     told = now.state;
-    if (got.frames.length) {
-      if (!stage.wanted) stage.jump(frames[0], curve.times[0]);
-      curve.draw();
-    }
+    if (got.frames.length && !stage.wanted) stage.jump(frames[0], curve.times[0]);
+    curve.draw();
     const ended = !["queued", "running"].includes(now.state);
     if (!ended || now.video === "made") looking = setTimeout(look, frames.length ? LOOK_MS : FIRST_MS);
   } catch (error) {
-    if (error.status === 404 && job.id === shown?.id) return gone();
+    if (mine !== frames) return;
+    if (error.status === 404) return gone();
     looking = setTimeout(look, 4 * LOOK_MS);
   }
 }
 
 // events and masks so far; cutting them takes longer for long videos, and what is asked is not asked again meanwhile
 function grown(job) {
-  if (performance.now() - asked < Math.max(FOUND_MS, 5 * found.took)) return;
+  const goesOn = ["queued", "running"].includes(job.state);
+  if (goesOn && performance.now() - asked < Math.max(FOUND_MS, 5 * found.took)) return;  // asked for with the next look
   asked = performance.now();
+  news = false;
   found.load(job);
   stage.grown(refreshed);
   refreshed = curve.times.at(-1);
@@ -228,7 +237,6 @@ function tell(job, changed) {
   shown = stage.job = job;
   const { state, progress } = job;
   curve.length = Math.max(curve.length, state === "done" ? 0 : (job.expected_frames ?? 0) / job.fps);
-  if (state === "done") curve.length = job.frames / job.fps;
   const said = {
     queued: job.ahead ? `Waiting; ${job.ahead} before it` : "Waiting for the model",
     running: progress === null ? `Running; ${job.frames} frames` : `Running; ${Math.round(progress * 100)} %`,
@@ -265,6 +273,7 @@ function gone() {
 // something else is shown
 function leave() {
   shown = null;
+  frames = [];
   stage.close();
   $("shown").hidden = true;
   $("empty").hidden = true;
@@ -306,11 +315,12 @@ function siblings() {
   curve.others = [];
   place.replaceChildren(place.firstElementChild, ...others.map((job) => {
     const box = make("input", { type: "checkbox" });
-    box.addEventListener("change", async () => {
+    box.addEventListener("change", () => attempt($("again-fault"), null, async () => {
+      const got = box.checked ? await ask(`/api/jobs/${job.id}/scores`) : null;
       curve.others = curve.others.filter((other) => other.id !== job.id);
-      if (box.checked) curve.others.push({ id: job.id, ...(await ask(`/api/jobs/${job.id}/scores`)) });
+      if (got && box.checked && box.isConnected) curve.others.push({ id: job.id, ...got });
       curve.draw();
-    });
+    }));
     return make("label", { className: "check" }, box, job.anomalies.join(", "));
   }));
 }
@@ -328,18 +338,44 @@ async function health() {
   }
 }
 
+document.addEventListener("visibilitychange", () => { if (!document.hidden) found.refresh(); });
+document.querySelector(".skip").addEventListener("click", (event) => {  // the address still names what is shown
+  event.preventDefault();
+  $("job").focus();
+});
+
+// what the address names
+function linked() {
+  const job = jobs.find((each) => each.id === location.hash.slice(1));
+  if (job) show(job); else streams.linked();
+  if (job && isNarrow()) $("job").scrollIntoView();
+}
+
+// what the page needs of the server before anything else, however long that takes
+async function first() {
+  for (;;) {
+    try {
+      await list();
+      const folder = await ask("/api/folder");
+      $("new-fault").textContent = "";
+      return folder;
+    } catch (error) {
+      $("new-fault").textContent = error.message;
+      await new Promise((resolve) => setTimeout(resolve, LIST_MS));
+    }
+  }
+}
+
 async function begin() {
   health();
-  await list();
+  const folder = await first();
   streams = new Streams({ opened: () => { leave(); if (isNarrow()) $("job").scrollIntoView(); } });
-  const folder = await ask("/api/folder");
   $("folder").hidden = !folder.open;
   $("source").append(...folder.videos.map((video) => make("option", { value: video.path, textContent: video.path })));
-  const linked = jobs.find((job) => job.id === location.hash.slice(1));
-  if (linked) show(linked); else streams.linked();
-  if (linked && isNarrow()) $("job").scrollIntoView();
+  linked();
+  addEventListener("hashchange", linked);
   const again = () => list().catch(() => {}).finally(() => setTimeout(again, LIST_MS));
   setTimeout(again, LIST_MS);
 }
 
-begin().catch((error) => { $("new-fault").textContent = error.message; });
+begin();

@@ -1,7 +1,7 @@
 // The streams of a lavida watch that writes to the same folder: their list, what they are like, alerts; all by itself.
 
 import { alerts } from "./alerts.js";
-import { ask, make, say } from "./api.js";
+import { arrange, ask, make, say } from "./api.js";
 import { StreamView } from "./stream.js";
 
 const OFTEN_MS = 1200, SELDOM_MS = 15000, SHOWN = 30, KEPT_S = 600;
@@ -86,8 +86,7 @@ export class Streams {
     $("watch-start").hidden = watch.ours || watch.state !== "none";
     $("watch-stop").hidden = !watch.ours;
     const before = new Map([...$("stream-list").children].map((item) => [item.dataset.name, item]));
-    const items = now.map((stream) => filled(before.get(stream.name) ?? this.item(stream.name), stream, this.view.name));
-    if (items.some((item, i) => item !== $("stream-list").children[i]) || items.length !== before.size) $("stream-list").replaceChildren(...items);
+    arrange($("stream-list"), now.map((stream) => filled(before.get(stream.name) ?? this.item(stream.name), stream, this.view.name)));
     $("stream-new").hidden = watch.file === null;
   }
 
@@ -118,7 +117,12 @@ export class Streams {
   // the stream that the address names, if it is there
   linked() {
     const [kind, name] = location.hash.slice(1).split("/");
-    if (kind === "stream" && name) this.show(decodeURIComponent(name));
+    if (kind !== "stream" || !name) return;
+    try {
+      this.show(decodeURIComponent(name));
+    } catch (error) {
+      if (!(error instanceof URIError)) throw error;  // an address that was cut off
+    }
   }
 }
 

@@ -33,3 +33,9 @@ class Answer:
     pixel_maps: Callable[[], Floats]
     strongest: Callable[[int], NDArray[np.uint8]] | None
     clean_masks: bool
+
+
+def sigmoid(logits: Floats) -> Floats:
+    """Without overflow at either end."""
+    small = np.exp(-np.abs(logits))
+    return np.where(logits >= 0, 1, small) / (1 + small)

@@ -7,11 +7,15 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from lavida.answer import Answer
+import numpy as np
+from numpy.typing import NDArray
+
+from lavida.answer import Answer, sigmoid
 from lavida.builder import DetectionBuilder, FrameLog, ScoredClip
 from lavida.detection import Detection, check_threshold
 from lavida.errors import InputError
 from lavida.model.wording import clean_category
+from lavida.runtime.manifest import REMOVED
 from lavida.timing import StageClock
 from lavida.video.clips import Clip, analysis_size, clips
 from lavida.video.decode import Footage, Frame, ReadAhead, Source, decoded_ahead
@@ -59,11 +63,17 @@ class Detector:
     @property
     def clip_length(self) -> int:
         """T, the most frames of a clip."""
-        return self._config.clip_length
+        return self.config.clip_length
 
     @property
-    def _config(self) -> Any:
+    def config(self) -> Any:
+        """The model's settings, or those of them that its export tells."""
         return self.model.config
+
+    def probabilities(self, frame_logits: NDArray[np.floating]) -> NDArray[np.float32]:
+        """What frame logits before calibration mean: scores in [0, 1]."""
+        config = self.config
+        return sigmoid((frame_logits.astype(np.float32) - config.calibration_bias) / config.calibration_temperature)
 
     @property
     def knobs(self) -> dict[str, Any]:
@@ -224,7 +234,7 @@ class Detector:
 
     def analysed_size(self, width: int, height: int) -> tuple[int, int]:
         """Height and width at which a source of this size in displayed pixels is analysed."""
-        config = self._config
+        config = self.config
         return analysis_size(width, height, long_side=config.frame_side, multiple=config.frame_multiple)
 
     def _size(self, source: Source) -> tuple[int, int]:
@@ -263,7 +273,7 @@ class ExportedDetector(Detector):
 
     def __init__(self, exported: ExportedModel, *, name: str):
         self.name, self.device = name, "cpu"
-        self._exported = exported
+        self.exported = exported
         self.motion = exported.settings["motion"]
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -277,17 +287,18 @@ class ExportedDetector(Detector):
         """It is."""
 
     @property
-    def _config(self) -> Any:
-        return SimpleNamespace(**self._exported.settings)
+    def config(self) -> Any:
+        """See `Detector`."""
+        return SimpleNamespace(**{REMOVED: []} | self.exported.settings)
 
     def _unfamiliar(self, anomalies: Sequence[str]) -> list[str]:
-        return self._exported.unfamiliar(anomalies)
+        return self.exported.unfamiliar(anomalies)
 
     def _answer(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> Answer:
-        return self._exported.answer(clip.frames, anomalies, motion=clip.motion, template=template or 0)
+        return self.exported.answer(clip.frames, anomalies, motion=clip.motion, template=template or 0)
 
     def _surroundings(self) -> tuple[dict[str, Any], dict[str, str], float | None]:
-        model = self._exported
+        model = self.exported
         settings = {"motion": self.motion, "device": "cpu", "runtime": model.runtime, "precision": model.precision}
         return settings, {model.package: model.version}, None
 

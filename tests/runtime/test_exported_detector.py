@@ -9,12 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import lavida
 from lavida.cli import run
 from lavida.detector import ExportedDetector
 from lavida.errors import InputError
+from lavida.evaluation.held_out.answers import ask
+from lavida.exposure.heldout import Query
+from lavida.exposure.sample import SegmentationSample
 from lavida.graphs.comparing import made_up_frames
 from lavida.runtime.exported import ExportedModel
 
@@ -174,3 +178,28 @@ def test_a_damaged_or_foreign_folder_is_one_line(pair, tmp_path, damage, said):
     with pytest.raises(InputError, match=said) as raised:
         lavida.load(copy).detect(np.zeros((1, 64, 96, 3), np.uint8), ["red car"], fps=5)
     assert "\n" not in str(raised.value) and "export" in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", ["whole", "bare"])
+def test_the_held_out_test_asks_it_as_the_model(pair, kind):
+    _, folder = pair(kind)
+    plain, exported = (lavida.load(path, device="cpu") for path in (folder.parent / "source", folder))
+    plain.autocast = nullcontext
+    frames = np.stack(made_up_frames(3, size=(90, 120)))
+    mask = np.zeros((3, 90, 120), bool)
+    mask[:, 20:60, 30:90] = True
+    sample = SegmentationSample(frames=frames, masks={"dog": mask}, ignore=None, dataset="x", key="1")
+    queries = [Query(0, ("dog", "red car on the left", "smoke"), "dog"), Query(0, ("tree",), None)]
+    one, other = (ask(detector, sample, queries, calibrates=False) for detector in (plain, exported))
+    assert len(one) == len(other) == 6
+    for mine, theirs in zip(other, one, strict=True):
+        assert mine.logit == pytest.approx(theirs.logit, abs=5e-3)
+        assert mine.category_logits == pytest.approx(theirs.category_logits, abs=5e-3)
+        assert (mine.positive, mine.present, mine.frame) == (theirs.positive, theirs.present, theirs.frame)
+        assert mine.iou == (None if theirs.iou is None else pytest.approx(theirs.iou, abs=0.01))
+        assert mine.untrained is None
+    logits = np.array([answer.logit for answer in one])
+    expected = plain.model.calibrated(torch.from_numpy(logits)).sigmoid()
+    assert plain.probabilities(logits) == pytest.approx(expected.numpy(), abs=1e-6)
+    assert exported.probabilities(logits) == pytest.approx(expected.numpy(), abs=1e-6)
+    assert exported.config.removed_categories == plain.config.removed_categories

@@ -77,7 +77,7 @@ def evaluate(
             {"--set": settings, "--baseline": baseline, "--videos": videos, "-a": anomalies, "--report": report}
             | {"--save-maps": save_maps, "--workers, --ray": not places.is_this_process}
         )
-        return heldout(root=root, out=out, model=model, motion=motion, device=device)
+        return heldout(root=root, out=out, model=model, motion=motion, device=device, runtime=runtime)
     if protocol not in PROTOCOLS:
         raise unknown("protocol", protocol, PROTOCOLS)
     chosen = PROTOCOLS[protocol].on(name).changed(settings or ())
@@ -141,13 +141,17 @@ def heldout(
         bool, typer.Option("--qualified", help="Also ask pairs of a true and a false qualifier, and unproven verbs.")
     ] = False,
     device: DeviceOption = "auto",
+    runtime: RuntimeOption = "auto",
 ) -> None:
     """Measure a model on the held-out parts of the exposure data sets."""
     from rich.console import Console
 
     from lavida.evaluation.held_out import evaluate_exposure, exposure_tables
+    from lavida.loading import is_exported
 
-    detector = _detector(model, device=device, motion=motion, runtime="torch")  # looks into the model
+    if runtime == "auto" and not is_exported(Path(model)):
+        runtime = "torch"  # also says what its backbone sees without training
+    detector = _detector(model, device=device, motion=motion, runtime=runtime)
     with progress_bars() as progress:
         result = evaluate_exposure(detector, root=root, out=out, qualified=qualified, progress=progress)
     Console().print(*exposure_tables(result))

@@ -24,7 +24,7 @@ from lavida.model.compression import reference_count
 from lavida.model.kernels import without_export_log
 from lavida.model.mllm.qwen import Qwen2VL
 from lavida.model.text import MAX_TOKENS
-from lavida.runtime.manifest import FORMAT, GRAPHS, KNOWN_WORDS, MANIFEST, SETTINGS, SHARED
+from lavida.runtime.manifest import FORMAT, GRAPHS, KNOWN_WORDS, MANIFEST, REMOVED, SETTINGS, SHARED
 
 OPSET = 20
 OF_QUALIFIERS = ("f_qualifier", "f_named", "present")  # inputs of a decoder
@@ -133,7 +133,7 @@ def _shape(example: torch.Tensor, free: Mapping[int, str]) -> dict[str, Any]:
 def description(model: LavidaModel, family: Qwen2VL) -> dict[str, Any]:
     """What the runtime has to know of a model beside its graphs."""
     config = model.config
-    names = [name for name in SETTINGS if name not in ("text_tokens", "family")]
+    names = [name for name in (*SETTINGS, REMOVED) if name not in ("text_tokens", "family")]
     return {
         **{name: getattr(config, name) for name in names},
         "text_tokens": MAX_TOKENS,

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lavida.answer import Answer, Floats
+from lavida.answer import Answer, Floats, sigmoid
 from lavida.model.grid import fit_grid
 from lavida.model.phrase import split_phrase
 from lavida.model.wording import unfamiliar
@@ -90,16 +90,28 @@ class ExportedModel:
         `frame_logits` `[T]`, `pixel_logits` and `pixel_maps` `[T, H/4, W/4]`, and with alignment `category_logits`
         `[T, K]` and `evidence` `[T, K, H/8, W/8]`. Arguments as in `answer`.
         """
-        texts = {"f_sem": self.f_sem(frames, categories, template=template), **self._text_inputs(categories)}
-        nouns_alone = self.manifest.has(GRAPHS.noun_decoder) and not texts["present"].any()
-        decoder = GRAPHS.noun_decoder if nouns_alone else GRAPHS.decoder
+        (found,) = self.outputs_of_each(frames, [categories], motion=motion, template=template)
+        return found
+
+    def outputs_of_each(
+        self, frames: Array, queries: Sequence[Sequence[str]], *, motion: Array | None = None, template: int = 0
+    ) -> list[dict[str, Floats]]:
+        """`outputs` of several lists of categories; the frames are encoded once."""
+        asked = [self._asked(frames, categories, template) for categories in queries]
         step = max(1, PIXELS_AT_ONCE // (frames.shape[2] * frames.shape[3]))
-        parts = []
+        parts: list[list[dict[str, Array]]] = [[] for _ in queries]
         for start in range(0, len(frames), step):
             some = slice(start, start + step)
             seen = self.encode(frames[some], None if motion is None else motion[some])
-            parts.append(self._run(decoder, seen | texts))
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            for (decoder, texts), told in zip(asked, parts, strict=True):
+                told.append(self._run(decoder, seen | texts))
+        return [{name: np.concatenate([part[name] for part in told]) for name in told[0]} for told in parts]
+
+    def _asked(self, frames: Array, categories: Sequence[str], template: int) -> tuple[str, dict[str, Array]]:
+        """The decoder, and what it is told of the categories."""
+        texts = {"f_sem": self.f_sem(frames, categories, template=template), **self._text_inputs(categories)}
+        nouns_alone = self.manifest.has(GRAPHS.noun_decoder) and not texts["present"].any()
+        return (GRAPHS.noun_decoder if nouns_alone else GRAPHS.decoder), texts
 
     def encode(self, frames: Array, motion: Array | None) -> dict[str, Array]:
         """f_v of frames (Eq. 6)."""
@@ -186,12 +198,6 @@ class ExportedModel:
             return None
         caches = user_cache_path("lavida", appauthor=False)
         return compiled_folder(self.manifest.folder / MANIFEST, caches=caches, size=self.manifest.size)
-
-
-def sigmoid(logits: Floats) -> Floats:
-    """Without overflow at either end."""
-    small = np.exp(-np.abs(logits))
-    return np.where(logits >= 0, 1, small) / (1 + small)
 
 
 def _strongest(evidence: Floats, t: int) -> NDArray[np.uint8]:

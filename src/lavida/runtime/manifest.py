@@ -18,6 +18,7 @@ SETTINGS = (  # of the model
     "clip_length frame_side frame_multiple motion qualifiers compression_ratio tokens_per_pair text_tokens "
     "calibration_bias calibration_temperature clean_masks family"
 ).split()
+REMOVED = "removed_categories"  # from its training; of exports that tell it, for the held-out test alone
 FAMILY = "patch merge temporal mean std chat markup".split()  # of the language model
 CHAT = "before_video after_video before_answer answer_start".split()  # of the family
 

@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from lavida.checkpoints.pretrained import LavidaModel
-from lavida.detector import Detector
+from lavida.detector import Detector, ExportedDetector
 from lavida.errors import InputError
 from lavida.evaluation.held_out.outlines import boundary_f, parts
 from lavida.evaluation.held_out.questions import WordsAlone
@@ -20,7 +21,6 @@ from lavida.exposure.moving import own_neighbours, with_motion
 from lavida.exposure.sample import SegmentationSample
 from lavida.masks import cleaned
 from lavida.model.alignment import ClassifierEvidence, presence
-from lavida.model.lavida import LavidaOutput
 from lavida.timing import Progress, untold
 from lavida.video.clips import analysis_size
 
@@ -42,6 +42,34 @@ class Answer:
     index: int = 0  # of the sample in its set
     boundary: float | None = None  # F of the mask's outline; None where `iou` is, or where pixels have no label
     parts: int | None = None  # connected parts of the mask, likewise
+
+
+class Output(Protocol):
+    """What a model says to N queries about T frames, as `lavida.model.lavida.LavidaOutput` does."""
+
+    @property
+    def frame_logits(self) -> torch.Tensor:
+        """`[N,T]`, before calibration."""
+        ...
+
+    @property
+    def pixel_logits(self) -> torch.Tensor:
+        """`[N,T,H/4,W/4]`."""
+        ...
+
+    @property
+    def category_logits(self) -> torch.Tensor | None:
+        """`[N,T,K]`, padded; None for a model that cannot tell them apart."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """The output of an exported model."""
+
+    frame_logits: torch.Tensor
+    pixel_logits: torch.Tensor
+    category_logits: torch.Tensor | None
 
 
 class Questions(Protocol):
@@ -75,7 +103,7 @@ def ask(
             calibrates=calibrates,
             untrained=said,
             valid=valid,
-            clean=detector.model.config.clean_masks,
+            clean=detector.config.clean_masks,
         )
         for i, (query, said) in enumerate(zip(queries, untrained, strict=True))
         for t in range(len(sample.frames))
@@ -109,15 +137,18 @@ def ask_all(
 @torch.inference_mode()
 def forward(
     detector: Detector, sample: SegmentationSample, queries: Sequence[Query]
-) -> tuple[LavidaOutput, list[torch.Tensor | None]]:
+) -> tuple[Output, list[torch.Tensor | None]]:
     """The model's output for the sample and each query as a batch, and what the backbone says without training."""
-    model, config = detector.model, detector.model.config
+    config = detector.config
     height, width = sample.frames.shape[1:3]
     size = analysis_size(width, height, long_side=config.frame_side, multiple=config.frame_multiple)
     images = [np.array(Image.fromarray(frame).resize(size[::-1], Image.Resampling.BILINEAR)) for frame in sample.frames]
     frames = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)[None].to(detector.device)  # [1, T, 3, h, w]
     motion = _motion(sample, size, detector.device) if detector.motion else None
     categories = [list(query.categories) for query in queries]
+    if isinstance(detector, ExportedDetector):
+        return _of_export(detector, frames[0], categories, motion), [None] * len(queries)
+    model = detector.model
     with detector.autocast():
         features = model.encode(frames, motion)  # more than half of the work, the same for all queries
         f_sem, _ = model.clip_semantics(frames, categories)
@@ -125,7 +156,22 @@ def forward(
         return output, [untrained_scores(model, features.class_logits, names) for names in categories]
 
 
-def found_mask(output: LavidaOutput, at: tuple[int, int], size: tuple[int, int], *, clean: bool) -> NDArray[np.bool_]:
+def _of_export(
+    detector: ExportedDetector, frames: torch.Tensor, categories: list[list[str]], motion: torch.Tensor | None
+) -> Output:
+    found = detector.exported.outputs_of_each(
+        frames.numpy(), categories, motion=None if motion is None else motion[0].numpy()
+    )
+    frame_logits, pixel_logits = (
+        torch.stack([torch.from_numpy(each[name]) for each in found]) for name in ("frame_logits", "pixel_logits")
+    )
+    if "category_logits" not in found[0]:
+        return _Said(frame_logits, pixel_logits, None)
+    by_category = [torch.from_numpy(each["category_logits"]).T for each in found]  # [K, T]
+    return _Said(frame_logits, pixel_logits, pad_sequence(by_category, batch_first=True).transpose(1, 2))
+
+
+def found_mask(output: Output, at: tuple[int, int], size: tuple[int, int], *, clean: bool) -> NDArray[np.bool_]:
     """The model's mask `at` a query and frame of the output: bool `[H,W]` of that size; `clean`: `lavida.masks`."""
     i, t = at
     maps = F.interpolate(output.pixel_logits[i : i + 1, t : t + 1].float(), size=size, mode="bilinear")
@@ -143,7 +189,7 @@ def untrained_scores(
     part. Of the two similarities used there, this one does better on the data kit than the expected similarity (ConSE,
     Norouzi et al., 2014). None where there is no classifier or the model does not know its class names.
     """
-    if class_logits is None or model.alignment is None or model.alignment.classifier is None:
+    if class_logits is None or not model.config.alignment or model.alignment.classifier is None:
         return None
     least = ClassifierEvidence.SYNONYM
     with torch.autocast(class_logits.device.type, enabled=False):
@@ -163,7 +209,7 @@ def _motion(sample: SegmentationSample, size: tuple[int, int], device: torch.dev
 
 
 def _answer(
-    output: LavidaOutput,
+    output: Output,
     at: tuple[int, int],
     sample: SegmentationSample,
     query: Query,

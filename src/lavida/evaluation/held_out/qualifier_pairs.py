@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lavida.detector import DEFAULT_THRESHOLD, Detector
@@ -244,5 +243,4 @@ def text_logits(detector: Detector, sample: SegmentationSample, texts: Sequence[
 
 def _over(detector: Detector, logits: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Whether a score is over the default threshold, in the shape of the logits."""
-    scores = detector.model.calibrated(torch.from_numpy(logits).float()).sigmoid().numpy()
-    return np.asarray(scores >= DEFAULT_THRESHOLD)
+    return np.asarray(detector.probabilities(logits) >= DEFAULT_THRESHOLD)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from lavida import __version__
 from lavida.detector import Detector
@@ -58,7 +57,7 @@ def exposure_answers(
     Raises:
         InputError: a set is not there; before anything is asked.
     """
-    removed = frozenset(detector.model.config.removed_categories)
+    removed = frozenset(detector.config.removed_categories)
     sets = [(each.row, *each.questions(Path(root), calibrating=calibrating)) for each in pictures]
     for row, questions, learns in sets:
         answers, _ = ask_all(detector, row, questions, learns=learns, progress=progress)
@@ -91,7 +90,7 @@ def evaluate_exposure(
     """
     need("matplotlib", "the reliability curve is drawn with it")
     root, started = Path(root), time.perf_counter()
-    removed = frozenset(detector.model.config.removed_categories)
+    removed = frozenset(detector.config.removed_categories)
     sets = [(each, removed) for each in pictures]
     sets += [(each, frozenset()) for each in (*clip_sets(root, clip_length=clip_length), *further_sets(root))]
     with ResultFolder(Path(out)) as folder:
@@ -139,7 +138,7 @@ def _answers(
         (each.row, *each.questions(root, removed=removed)) for each, removed in sets
     ]
     opened += [(row, questions, frozenset()) for row, questions in further_questions(root).items()]
-    opened += [(row, MovingScenes(root, row), frozenset()) for row in ROWS if detector.model.config.motion]
+    opened += [(row, MovingScenes(root, row), frozenset()) for row in ROWS if detector.config.motion]
     rows: dict[str, list[Answer]] = {}
     of_removed = []
     for row, questions, learns in opened:
@@ -173,8 +172,7 @@ def _words(
 
 
 def _probabilities(detector: Detector, answers: Sequence[Answer]) -> np.ndarray:
-    logits = torch.tensor([a.logit for a in answers])
-    return detector.model.calibrated(logits).sigmoid().numpy()
+    return detector.probabilities(np.array([a.logit for a in answers], np.float32))
 
 
 def reliability_curve(probabilities: np.ndarray, positive: np.ndarray) -> dict[str, Any]:

@@ -90,8 +90,8 @@ def parse(text: str, *, only_host: bool = False) -> Address:
         options |= {"format_whitelist": _SELF_CONTAINED} | ({} if scheme.startswith("rtsp") else {"max_redirects": "0"})
     name = "-".join([host, *filter(None, urlsplit(shown).path.split("/"))])
     name = re.sub(r"[^\w.-]+", "-", name)[:MOST_NAME]
-    # FFmpeg knows schemes in small letters only
-    return Address("network", scheme + text[len(scheme) :], shown, name if name.strip(".") else "stream", options=options)
+    url = scheme + text[len(scheme) :]  # FFmpeg knows schemes in small letters only
+    return Address("network", url, shown, name if name.strip(".") else "stream", options=options)
 
 
 def _file(text: str) -> Address:

@@ -181,9 +181,11 @@ def _named(streams: Any, path: Path) -> dict[str, StreamEntry]:
 
 def _entry(name: str, given: Any, path: Path) -> StreamEntry:
     # a folder is called so
-    if not re.fullmatch(r"[\w.-]{1,100}", name) or not name.strip(".") or len(name.encode()) > MOST_BYTES:
+    if not re.fullmatch(r"[\w.-]{1,100}", name) or not name.strip("."):
         how = "give up to 100 letters, digits, dots and hyphens, and not dots alone"
         raise InputError(f"{path}: streams: '{masked(name)}' is no name; {how}")
+    if (size := len(name.encode())) > MOST_BYTES:
+        raise InputError(f"{path}: streams: '{name}' takes {size} bytes, too many for the name of a folder; shorten it")
     where = f"{path}: streams: {name}"
     entry: StreamEntry = StreamEntry(given) if isinstance(given, str) else _filled(StreamEntry, given, where)
     if not isinstance(entry.url, str) or not entry.url:

@@ -137,11 +137,27 @@ def check_target(target: str | Path, *, replaces: str) -> None:
     target = Path(target).resolve()
     with writing_to(target):
         _check_replaceable(target, replaces)
-        standing = next(parent for parent in target.parents if parent.exists())
-        if not standing.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
-        if not os.access(standing, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        _check_parents(target)
+
+
+def check_file_target(target: str | Path) -> None:
+    """Refuse before a long analysis what `atomic_file` would refuse after it; nothing is made.
+
+    Raises:
+        InputError: as `atomic_file`.
+    """
+    with writing_to(target):
+        if Path(target).is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        _check_parents(Path(target).resolve())
+
+
+def _check_parents(target: Path) -> None:
+    standing = next(parent for parent in target.parents if parent.exists())
+    if not standing.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+    if not os.access(standing, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def _check_replaceable(target: Path, replaces: str) -> None:

@@ -14,10 +14,11 @@ FPS = 25
 
 
 class Camera:
-    """Sends gray pictures whose level is `level`; `mode` is send, freeze or close."""
+    """Sends gray pictures whose level is `level`; `mode` is send, freeze or close, `again` when stamps begin anew."""
 
     def __init__(self, *, port: int = 0) -> None:
         self.mode, self.level, self.size, self.opened = "send", 20, (64, 48), 0
+        self.again: int | None = None  # after so many pictures
         camera = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -61,7 +62,7 @@ class Camera:
                 stream = container.add_stream("mpeg2video", rate=FPS)
                 stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
                 stream.codec_context.gop_size = 5
-                while self.mode == "send" and size == self.size:
+                while self.mode == "send" and size == self.size and (self.again is None or index < self.again):
                     frame = av.VideoFrame.from_ndarray(self.picture(size), format="rgb24")
                     frame.pts, frame.time_base = index, Fraction(1, FPS)
                     container.mux(stream.encode(frame))
@@ -70,6 +71,8 @@ class Camera:
                     sink.seek(0)
                     sink.truncate()
                     time.sleep(max(0.0, start + index / FPS - time.monotonic()))
+            if self.again is not None and index >= self.again:
+                index, start = 0, start + index / FPS
         while self.mode == "freeze":
             time.sleep(0.05)
 

@@ -21,6 +21,13 @@ from live.web import Web
         ("http://cam/video?ApiKey=abc;Auth=def", "http://cam/video?ApiKey=***;Auth=***"),
         ("no answer: 'rtsp://a:b@c/d' and 'https://e:f@g/h'", "no answer: 'rtsp://***@c/d' and 'https://***@g/h'"),
         ("a@b of street.mp4", "a@b of street.mp4"),
+        ("http://cam/live.cgi?loginuse=me&loginpas=abc", "http://cam/live.cgi?loginuse=me&loginpas=***"),
+        ("http://cam/v?u=me&p=abc&psw=abc", "http://cam/v?u=me&p=***&psw=***"),
+        ("http://cam/v#token=abc", "http://cam/v#token=***"),
+        ("rtsp://cam/user=me&password=abc&channel=1", "rtsp://cam/user=me&password=***&channel=1"),
+        ("rtsp://cam/user=me_password=abc_channel=1.sdp?real", "rtsp://cam/user=me_password=***"),
+        ("rtsp://me:secret/1", "rtsp://me:***/1"),
+        ("tried http://cam:8080, then http://cam:80/x and 'http://[::1]:8080/x'",) * 2,
     ],
 )
 def test_passwords_are_masked_wherever_they_stand(text, shown):
@@ -33,6 +40,25 @@ def test_an_address_never_shows_its_password():
     assert address.url.startswith("rtsp://admin:geheim@")
     assert "geheim" not in repr(address) + str(address) + address.shown + address.name
     assert address.name == "camera.local-stream-1"
+
+
+@pytest.mark.parametrize("password", ["ge heim", "ge'heim", 'ge"heim', "ge@heim", "ge:heim", "ge%20heim", "ge$heim"])
+def test_no_letter_ends_a_password_before_its_host(password):
+    address = parse(f"rtsp://me:{password}@cam:554/a b")
+    assert (address.shown, address.name) == ("rtsp://***@cam:554/a%20b", "cam-a-20b")
+    assert address.url == f"rtsp://me:{password}@cam:554/a b"
+    assert parse(f"http://cam/v?token={password}").shown == "http://cam/v?token=***"
+
+
+def test_the_name_of_a_stream_holds_no_password_and_is_that_of_a_folder():
+    assert parse("rtsp://cam/user=me&password=geheim&channel=1").name == "cam-user-me-password-channel-1"
+    assert parse("rtsp://cam/user=me_password=geheim_channel=1").name == "cam-user-me_password-"
+    assert len(parse(f"http://cam/{300 * 'x'}").name) == 100
+    assert parse("http://../").name == "stream"
+
+
+def test_the_scheme_is_given_to_ffmpeg_in_small_letters():
+    assert parse("RTSP://Me:Geheim@cam/1").url == "rtsp://Me:Geheim@cam/1"
 
 
 @pytest.mark.parametrize("text", ["/dev/video0", "v4l2:/dev/video0", "v4l2:///dev/video0"])
@@ -57,6 +83,14 @@ def test_a_file_is_one_with_a_path_or_as_a_url(tmp_path):
         ("rtsp://:geheim@/1", "no host: rtsp://\\*\\*\\*@/1"),
         ("rtsp://me:geheim@host:port/1", "not an address: rtsp://\\*\\*\\*@host:port/1"),
         ("v4l2:0", "no device: v4l2:0; give its path"),
+        ("me:geheim@host/1", "no such file: \\*\\*\\*@host/1"),
+        ("rtsp:/me:geheim@host/1", "no such file: \\*\\*\\*@host/1"),
+        ("rtsp//me:ge heim@host/1", "no such file: \\*\\*\\*@host/1"),
+        ("rtsp://me:geheim", "not an address: rtsp://me:\\*\\*\\*; check its host"),
+        ("rtsp://me:geheim/1", "not an address: rtsp://me:\\*\\*\\*/1; check its host"),
+        ("rtsp://me:geheim@host:0/1", "not an address: rtsp://\\*\\*\\*@host:0/1"),
+        ("rtsp://me:geheim@host/1\r\nX: y", "a control character in an address: rtsp://\\*\\*\\*@host/1%0D%0AX:%20y"),
+        ("rtsp://me:ge\0heim@host/1", "a control character in an address: rtsp://\\*\\*\\*@host/1"),
     ],
 )
 def test_what_no_retry_mends_is_refused(text, said):

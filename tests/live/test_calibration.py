@@ -1,10 +1,14 @@
 """Thresholds from normal footage: what is promised, and what is refused."""
 
+import json
+
 import numpy as np
 import pytest
 
+from lavida.detection import Mask
 from lavida.errors import InputError
 from lavida.events import EventSettings, ScoredFrame, cut
+from lavida.live.background import GRID, is_one, learnt
 from lavida.live.calibration import (
     COOL_DOWN_S,
     Footage,
@@ -120,13 +124,68 @@ def test_a_profile_is_what_was_saved(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "not a profile"), ("words: []", "not a profile"), ("a: [", "not a profile"), ("5", "not a profile")],
+    [
+        ("", "a broken profile: .*the profile lacks bound_per_hour, confidence, cool_down_s"),
+        ("words: []", "a broken profile: .*the profile lacks"),
+        ("a: [", "not a profile"),
+        ("5", "not a profile"),
+    ],
 )
 def test_a_file_that_is_no_profile_is_named(text, said, tmp_path):
     path = tmp_path / "profile.yaml"
     path.write_text(text)
     with pytest.raises(InputError, match=said):
         Profile.load(path)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"words": []}, "words is no list of words"),
+        ({"words": "fire"}, "words is no list of words"),
+        ({"words": ["fire"]}, "a word is no list of key: value"),
+        ({"words": [{"text": "fire", "zero": 0.1}]}, "a word lacks threshold"),
+        ({"words": [{"text": "fire", "zero": 0.1, "threshold": 0.6, "hue": 1}]}, "a word has an unknown hue"),
+        ({"words": [{"text": None, "zero": 0.1, "threshold": 0.6}]}, "the text of a word is none"),
+        ({"words": [{"text": "fire", "zero": float("nan"), "threshold": 0.6}]}, "0 <= zero < threshold < 1"),
+        ({"words": [{"text": "fire", "zero": False, "threshold": 0.6}]}, "0 <= zero < threshold < 1"),
+        ({"words": 2 * [{"text": "fire", "zero": 0.1, "threshold": 0.6}]}, "a word stands twice"),
+        ({"words": [{"text": "fire", "zero": 0.1, "threshold": 0.6, "background": "xyz"}]}, "its background is none"),
+        ({"words": [{"text": "fire", "zero": 0.1, "threshold": 0.6, "background": [1]}]}, "its background is none"),
+        ({"cool_down_s": -1}, "cool_down_s: -1 is no number from 0 on"),
+        ({"cool_down_s": float("nan")}, "cool_down_s: nan is no number from 0 on"),
+        ({"cool_down_s": "soon"}, "cool_down_s: soon is no number from 0 on"),
+        ({"hours": None}, "hours: None is no number from 0 on"),
+        ({"colour": 1}, "the profile has an unknown colour"),
+    ],
+)
+def test_a_profile_that_was_changed_by_hand_is_refused_as_it_is_read(changed, said, tmp_path):
+    path = tmp_path / "profile.yaml"
+    profile = Profile((Word("fire", 0.1, 0.6),), 60.0, 1.0, 0.9, 0.95, 12.5, "nano")
+    path.write_text(json.dumps(profile.to_json()))
+    assert Profile.load(path) == profile
+    path.write_text(json.dumps(profile.to_json() | changed).replace("NaN", ".nan"))
+    with pytest.raises(InputError, match=f"a broken profile: .*{said}"):
+        Profile.load(path)
+
+
+def test_what_has_been_learnt_of_a_background_is_one_and_nothing_like_it():
+    rng = np.random.default_rng(7)
+    for share in (0.001, 0.01, 0.1, 0.5, 0.9, 1.0):
+        grid = rng.random(GRID) <= share
+        pixels = np.kron(grid, np.ones((4, 4), bool))
+        made = learnt([Mask.from_pixels(pixels, frame=0, category="fire", score=0.9)], 1)
+        assert made is None or is_one(made)
+        if made is not None and len(made) > 2:
+            assert not any(is_one(other) for other in (made[:-1], made + "1", made + "o"))
+    assert not any(is_one(other) for other in (None, 5, "", "xyz", "ä", 5000 * "0", 40 * "o" + "1"))
+
+
+def test_a_wish_for_more_alarms_than_there_are_frames_is_fulfilled():
+    footage = [Footage(np.arange(20) / 5, np.linspace(0.2, 0.6, 20, dtype=np.float32), 4.0)]
+    found = calibrate_word("fire", footage, per_hour=1e308)
+    assert found.word.threshold <= 0.21
+    assert found.bound_per_hour < 1e308
 
 
 def test_a_scale_keeps_the_order_and_puts_the_threshold_in_the_middle():

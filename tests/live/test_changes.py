@@ -12,6 +12,7 @@ from PIL import Image
 from lavida.errors import InputError
 from lavida.events import EventSettings
 from lavida.live.plan import Asked
+from lavida.live.profile import Profile, Word
 from lavida.live.records import clock_time, seconds_of
 from lavida.live.reload import Reload
 from lavida.live.schedule import Schedule
@@ -158,8 +159,44 @@ def test_a_changed_file_acts_within_five_seconds_and_a_broken_one_changes_nothin
             f"streams:\n  gate: {camera.url}\nanomalies: [fire, dog]\nwebhooks: [{{url: 'http://x/y'}}]\n"
         )
         seen.until(lambda record: is_score(record) and "dog" in record["scores"], within=5)
-    assert "1 streams are watched with it; webhooks: after the next start" in said[1]
+    assert "1 stream is watched with it; webhooks: after the next start" in said[1]
     assert max(record["sessions"] for record in seen.records if record["type"] == "health") == 1
+
+
+def test_what_a_broken_file_lacks_may_come_and_each_change_is_said_once(tmp_path, monkeypatch):
+    monkeypatch.setattr("lavida.live.reload.EVERY_S", 0.0)
+    video, said = clip(tmp_path / "a.mp4", [20] * 5), []
+    config, profile = tmp_path / "watch.yaml", tmp_path / "gate.yaml"
+    usual = f"anomalies: [fire]\nstreams: {{gate: {video}}}\n"
+    config.write_text(usual)
+    asked = Asked(config=config)
+    reload = Reload(asked, asked.read(), say=said.append)
+    config.write_text(f"{usual}profile: {profile}\n")
+    assert reload() is None
+    assert "the profile cannot be read" in said[-1]
+    assert (reload(), len(said)) == (None, 1)
+    Profile((Word("fire", 0.1, 0.6),), 60.0, 1.0, 1.0, 0.95, 4.0, "nano").save(profile)
+    assert reload()["gate"].settings.profile is not None
+    assert (reload(), len(said)) == (None, 2)
+
+
+def test_a_receiver_that_means_nothing_breaks_the_file_and_one_that_was_there_needs_no_start(tmp_path, monkeypatch):
+    monkeypatch.setattr("lavida.live.reload.EVERY_S", 0.0)
+    video, said = clip(tmp_path / "a.mp4", [20] * 5), []
+    config = tmp_path / "watch.yaml"
+    usual = f"anomalies: [fire]\nstreams: {{gate: {video}}}\n"
+    config.write_text(usual)
+    asked = Asked(config=config)
+    reload = Reload(asked, asked.read(), say=said.append)
+    config.write_text(f"{usual}webhooks: [{{url: 'ftp://x/y'}}]\n")
+    assert reload() is None
+    assert "the change is not taken: a webhook's url is not http or https" in said[-1]
+    config.write_text(f"{usual}webhooks: [{{url: 'http://x/y'}}]\n")
+    assert reload() is not None
+    assert said[-1].endswith("; webhooks: after the next start")
+    config.write_text(f"{usual}\n")
+    assert reload() is not None
+    assert said[-1].endswith("1 stream is watched with it")
 
 
 def test_hours_of_the_week_are_read_and_others_refused():
@@ -179,7 +216,9 @@ def test_hours_of_the_week_are_read_and_others_refused():
     assert Schedule().active(datetime(2026, 11, 25, tzinfo=UTC))
 
 
-@pytest.mark.parametrize("line", ["mon", "day 10:00-11:00", "25:00-26:00", "10:00-10:00", "mon-fri 8:70-9:00", ""])
+@pytest.mark.parametrize(
+    "line", ["mon", "day 10:00-11:00", "25:00-26:00", "10:00-10:00", "mon-fri 8:70-9:00", "mon- 8:00-9:00", ""]
+)
 def test_a_schedule_that_means_nothing_is_refused(line):
     with pytest.raises(InputError, match="schedule: "):
         Schedule((line,))

@@ -14,6 +14,7 @@ from lavida.live.config import Clips, Keep
 from lavida.live.records import clock_time
 from lavida.live.ring import Ring
 from live.sending import Camera
+from live.streams import clip
 from live.watching import Watching, is_phase, is_score, planned
 from live.web import Web
 
@@ -136,9 +137,23 @@ def test_of_a_stream_that_is_blurred_there_are_clips_only_if_that_is_said(tmp_pa
     assert list((tmp_path / "ring" / "gate").iterdir())  # held again
 
 
+def test_a_stream_whose_ring_cannot_be_made_is_watched_all_the_same(tmp_path, caplog):
+    (tmp_path / "ring").mkdir()
+    (tmp_path / "ring" / "gate").write_text("in the way")
+    cutter = Cutter(Store(tmp_path, clips=SHORT), SHORT)
+    plan = planned("rtsp://gate", blur=("fire",))
+    cutter.follow(plan)  # holds nothing
+    with av.open(str(clip(tmp_path / "a.mp4", [20] * 5))) as container:
+        stream = container.streams.video[0]
+        ring = cutter.ring("gate")
+        ring.hold(True)
+        for packet in container.demux(stream):
+            ring.add(packet, stream)
+    assert "nothing is held for 30 s" in caplog.text
+
+
 def test_a_disk_that_cannot_be_written_costs_the_ring_only(tmp_path, clock, caplog):
     ring = Ring(tmp_path / "ring", seconds=60, most_bytes=10**6)
-    (tmp_path / "ring").rmdir()
     (tmp_path / "ring").write_text("in the way")
     fed(ring, film(tmp_path / "film.mp4", 2), clock)
     assert "nothing is held for 30 s" in caplog.text

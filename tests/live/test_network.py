@@ -3,12 +3,13 @@
 import json
 import socket
 import time
+from itertools import pairwise
 
 import pytest
 
 from lavida.live.address import parse_all
 from lavida.live.check import check_streams
-from lavida.live.clock import LiveClock
+from lavida.live.clock import DueClock, LiveClock
 from live.sending import Camera
 from live.watching import Watching, is_phase, is_score, is_state
 
@@ -113,3 +114,30 @@ def test_stream_time_follows_stamps_within_a_session_and_the_wall_between_them()
     assert clock.time_s(5000.0, now=161.0) == 61.0  # a jump of the camera's clock is not believed
     assert clock.time_s(None, now=162.0) == 62.0
     assert clock.time_s(4000.0, now=161.5) == 62.0  # never back
+
+
+def test_stream_time_goes_on_where_stamps_begin_anew_a_little_earlier():
+    clock = LiveClock()
+    clock.begin()
+    assert [clock.time_s(stamp, now=100.0 + stamp) for stamp in (0.0, 1.0, 2.0, 3.0)] == [0.0, 1.0, 2.0, 3.0]
+    assert clock.time_s(0.0, now=103.04) == 3.04
+    assert clock.time_s(0.04, now=103.08) == 3.08
+    assert clock.time_s(0.0, now=103.1) == 3.08  # late, and no jump
+
+
+def test_what_is_due_by_its_stamp_begins_anew_where_stamps_jump():
+    clock = DueClock()
+    assert [clock.due_at(7.0, now=50.0), clock.due_at(8.0, now=53.0), clock.due_at(7.9, now=54.0)] == [50.0, 51.0, 50.9]
+    assert [clock.due_at(5.0, now=55.0), clock.due_at(6.0, now=55.5)] == [55.0, 56.0]
+    assert [clock.due_at(9000.0, now=57.0), clock.due_at(9001.0, now=57.0)] == [57.0, 58.0]
+
+
+@pytest.mark.slow
+def test_a_film_that_is_sent_again_and_again_is_analysed_as_any_other(camera):
+    """Its stamps begin anew each second: no second is missed, and nobody thinks that decoding falls behind."""
+    camera.again = 25
+    with Watching(camera.url) as seen:
+        seen.until(lambda record: is_score(record) and record["time_s"] > 5.5, within=20)
+    times = [record["time_s"] for record in seen.records if is_score(record)]
+    assert max(after - before for before, after in pairwise(times)) < 0.5
+    assert seen.records[-1]["sessions"] == 1

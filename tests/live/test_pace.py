@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from lavida.live.address import Address
+from lavida.live.address import Address, parse
 from lavida.live.behind import Behind
 from lavida.live.clock import LiveClock
 from lavida.live.sampling import LiveSampling
@@ -87,6 +87,26 @@ def test_newer_frames_push_out_older_ones_which_are_counted_and_known_by_their_t
     assert frames[0].between == tuple(index / 10 for index in range(14))
     assert frames[1].between == (1.5,)
     assert stream.over
+
+
+def test_what_a_library_says_of_a_fault_is_told_without_passwords(caplog):
+    def session(address, wanted, clock, opened):
+        raise RuntimeError(f"cannot read '{address.url}'")
+        yield
+
+    address = parse("rtsp://me:geheim@cam/1")
+    stream = Stream("gate", address, pace=Pace(), bell=threading.Condition(), most_pending=1, size=lambda *size: size,
+                    pairs=False, session=session)  # fmt: skip
+    stream.start()
+    try:
+        with stream._bell:
+            assert stream._bell.wait_for(lambda: stream.state == "retrying", 10)
+    finally:
+        stream.stop()
+        stream.join(10)
+    assert "RuntimeError: cannot read 'rtsp://***@cam/1'" in caplog.text
+    assert stream.message.startswith("cannot read 'rtsp://***@cam/1'; opened again in 0.5 s")
+    assert "geheim" not in caplog.text + stream.message
 
 
 def test_what_is_skipped_is_counted():

@@ -58,7 +58,19 @@ def test_a_word_outside_does_not_take_the_score_of_one_inside():
     assert found.scores.tolist() == [pytest.approx(0.6)]
 
 
-@pytest.mark.parametrize("polygon", [5, [[[0, 0], [1, 1]]], [[[0, 0], [1, 1], [1, 2]]], [[[0, 0], [1, 1], ["a", 1]]]])
+@pytest.mark.parametrize(
+    "polygon",
+    [
+        5,
+        [[[0, 0], [1, 1]]],
+        [[[0, 0], [1, 1], [1, 2]]],
+        [[[0, 0], [1, 1], ["a", 1]]],
+        [[[0, 0], [1, 1], [True, 0]]],
+        [[[0, 0], [1, 1], [float("nan"), 0]]],
+        [[[0.2, 0.2], [0.2, 0.2], [0.2, 0.2]]],  # a point
+        [[[0, 0], [1, 1], [0.5, 0.5]]],  # a line
+    ],
+)
 def test_polygons_that_mean_nothing_are_refused(polygon):
     with pytest.raises(InputError, match="regions: give polygons of three or more points"):
         Regions.of(polygon, [])

@@ -78,19 +78,62 @@ def test_the_picture_is_that_of_the_peak_once_it_is_known(tmp_path):
 def test_an_event_that_was_open_at_a_kill_is_closed_with_what_was_stored(tmp_path):
     Store(tmp_path, receivers={"x": ("start", "end")}).keep(record("start", latest_s=1.4), None)  # and nothing more
     again = Store(tmp_path, receivers={"x": ("start", "end")})
-    assert again.left_open(["yard"]) == {}
+    assert again.left_open(["yard"], say=print) == {}
     (kept,) = again.events()
     assert (kept["phase"], kept["end_s"], kept["interrupted"]) == ("end", 1.4, True)
     assert kept["end_wall"] == "2026-01-01T00:00:00.400Z"
     assert again.outbox.waiting() == 2
-    assert Store(tmp_path, receivers={"x": ("start", "end")}).left_open([]) == {}
+    assert Store(tmp_path, receivers={"x": ("start", "end")}).left_open([], say=print) == {}
     assert again.outbox.waiting() == 2  # closed once
+
+
+@pytest.mark.parametrize("broken", ["{", "{}", "5", "null", '{"peak_s": "x"}'])
+def test_a_row_that_was_changed_by_hand_is_said_and_stops_nothing(broken, tmp_path):
+    said, store = [], Store(tmp_path)
+    for event in ("a1", "b2"):
+        store.keep(record("start", event=event, latest_s=1.4), None)
+    store.close()
+    with sqlite3.connect(tmp_path / "lavida.sqlite") as database:
+        database.execute("UPDATE events SET record = ? WHERE id = 'a1'", (broken,))
+    again = Store(tmp_path)
+    assert list(again.left_open(["gate"], say=said.append)) == ["gate"]
+    assert [line.split(" cannot be read")[0] for line in said] == ["event a1 of gate"]
+
+
+def test_where_an_open_event_cannot_be_closed_the_watch_begins_all_the_same(tmp_path, monkeypatch):
+    said = []
+    Store(tmp_path).keep(record("start", latest_s=1.4), None)
+    again = Store(tmp_path)
+
+    def full(*given):
+        raise InputError("the disk is full")
+
+    monkeypatch.setattr(again, "keep", full)
+    assert again.left_open([], say=said.append) == {}
+    assert said == ["event a1 of gate stays open: the disk is full"]
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        "CREATE TABLE events (id INTEGER PRIMARY KEY, name TEXT)",
+        "CREATE TABLE songs (title TEXT)",
+        "CREATE VIEW events AS SELECT 1 AS id",
+    ],
+)
+def test_nothing_is_changed_in_a_database_of_another_program(foreign, tmp_path):
+    with sqlite3.connect(tmp_path / "lavida.sqlite") as database:
+        database.execute(foreign)
+    with pytest.raises(InputError, match=r"a database of another program: .*lavida.sqlite; choose another --data"):
+        Store(tmp_path)
+    with sqlite3.connect(tmp_path / "lavida.sqlite") as database:
+        assert database.execute("SELECT sql FROM sqlite_master").fetchall() == [(foreign,)]
 
 
 def test_an_event_of_a_stream_that_is_watched_again_stays_open(tmp_path):
     Store(tmp_path).keep(record("update", latest_s=1.4), None)
     again = Store(tmp_path)
-    assert again.left_open(["gate"])["gate"]["id"] == "a1"
+    assert again.left_open(["gate"], say=print)["gate"]["id"] == "a1"
     assert again.events()[0]["phase"] == "update"
 
 

@@ -1,16 +1,19 @@
-"""`lavida watch` and `lavida calibrate` as commands."""
+"""`lavida watch` as a command."""
 
 import json
+import os
+import signal
+import sqlite3
 import sys
+import time
 import urllib.request
 from pathlib import Path
 
-import av
-import numpy as np
 import pytest
 from bright import bright_detector
 
 from lavida.cli.app import run
+from lavida.errors import InputError
 from lavida.live.profile import Profile, Word
 from live.hook import Inbox
 from live.streams import clip
@@ -62,6 +65,7 @@ def test_streams_words_and_settings_come_from_a_file(street, tmp_path, capsys):
         (["{street}", "-a", "fire", "--threshold", "2"], "threshold 2.0 is out of range"),
         (["{street}", "-a", "fire", "--metrics", "9464"], "not HOST:PORT: 9464"),
         (["{street}", "-a", "fire", "--profile", "no.yaml"], "the profile cannot be read: no.yaml"),
+        (["{street}", "-a", "fire", "--workers", "0"], "--workers 0 is out of range"),
         (["--config", "no.yaml"], "the configuration cannot be read: no.yaml"),
     ],
 )
@@ -86,13 +90,41 @@ def test_what_no_retry_mends_is_one_line_at_the_start(arguments, said, street, c
         ("blur: person", "blur: give a list"),
         ("clips: {unblurred: 1}", "clips.unblurred: 1; choose true or false"),
         ("[1]", "broken configuration"),
+        ("5", "give settings as key: value"),
+        ("nonsense", "unknown setting nonsense"),
+        ("thresold:", "unknown setting thresold"),
+        ("rtsp://me:geheim@cam/1: gate", "unknown setting rtsp://***@cam/1"),
+        ("streams: {'rtsp://me:geheim@cam/1': gate}", "'rtsp://***@cam/1' is no name"),
+        ("streams: {'..': x}", "'..' is no name"),
+        (f"streams: {{{90 * '门'}: x}}", "takes 270 bytes, too many for the name of a folder"),
+        ("threshold: 0.5\nthreshold: 0.6", "line 2: found duplicate key threshold"),
+        ("threshold: 0.5\n\tx: 1", "line 2: found a tab character that violates indentation"),
+        ("mqtt: {url: !geheim x}", "line 1: could not determine a constructor for the tag ..."),
+        ("mqtt: {url: *geheim}", "line 1: found undefined alias"),
+        ("mqtt: {url: 'ge${heim geheim'}", "what stands behind a ${ means nothing"),
+        ("clips: {megabytes: 1.0e+308}", "clips.megabytes: 1e+308; choose a number from 1 to 1000000"),
+        ("{street}webhooks: [{url: 'http://x/y', phases: [[start]]}]", "phases of a webhook: [['start']]; choose of"),
+        ("{street}webhooks: [{url: 'http://x/a b?key=geheim'}]", "letters that cannot be sent: http://x/a b?key=***"),
+        ("{street}webhooks: [{url: 'http://x/ä'}]", "letters that cannot be sent"),
+        ("{street}webhooks: [{url: 'http://x:0/'}]", "a webhook's url is not http or https: http://x:0/"),
+        (
+            "{street}webhooks: [{url: 'http://x/y'}, {url: 'http://x/y', phases: [clip]}]",
+            "a receiver stands twice: http",
+        ),
+        ("{street}mqtt: {url: 'mqtt://x', prefix: null}", "prefix of mqtt: 'None' is no topic"),
+        ("{street}mqtt: {url: 'mqtt://x', discovery: false}", "discovery of mqtt: 'False' is no topic"),
     ],
 )
 def test_a_broken_configuration_is_named(text, said, tmp_path, capsys):
-    config = tmp_path / "watch.yaml"
-    config.write_text(text)
-    assert run(["watch", "--config", str(config)]) == 2
-    assert said in capsys.readouterr().err
+    config, video = tmp_path / "watch.yaml", tmp_path / "a.mp4"
+    video.touch()
+    config.write_text(text.replace("{street}", f"streams: {{a: {video}}}\nanomalies: [fire]\n"), encoding="utf-8")
+    for asked in ([], ["--check"]):
+        assert run(["watch", "--config", str(config), "--data", str(tmp_path / "data"), *asked]) == 2
+        captured = capsys.readouterr()
+        assert said in captured.err
+        assert (captured.out, captured.err.count("\n")) == ("", 1)
+        assert "geheim" not in captured.err
 
 
 def test_a_password_may_come_from_the_environment(tmp_path, monkeypatch):
@@ -262,66 +294,50 @@ def test_metrics_are_those_of_the_records():
         assert line in lines
 
 
-def test_footage_that_is_too_short_for_the_wish_is_refused_with_what_it_takes(street, tmp_path, capsys):
-    out = tmp_path / "profile.yaml"
-    arguments = ["calibrate", str(street), "-a", "fire", "--out", str(out), "--false-alarms-per-hour"]
-    assert run([*arguments, "1"]) == 2
-    assert "0.1 minutes of it" in (said := capsys.readouterr().err)
-    assert "takes 3.7 hours" in said
-    assert not out.exists()
+def test_metrics_are_served_at_an_address_of_ipv6():
+    metrics = pytest.importorskip("prometheus_client") and pytest.importorskip("lavida.live.metrics")
+    try:
+        served = metrics.Metrics("[::1]:0")
+    except InputError as error:  # a machine without IPv6
+        pytest.skip(str(error))
+    served.close()
 
 
-@pytest.mark.slow
-def test_a_profile_raises_the_threshold_above_what_is_normal(street, tmp_path, capsys):
-    normal, out = clip(tmp_path / "normal.mp4", [20, 222] * 40), tmp_path / "profile.yaml"  # 222: scores about 0.43
-    asked = ["calibrate", str(normal), "-a", "fire", "--out", str(out), "--false-alarms-per-hour", "5000"]
-    assert run(asked) == 0
-    assert "with 95% confidence" in capsys.readouterr().out
-    (word,) = Profile.load(out).words
-    assert 0 < word.zero < word.threshold < 1
-    assert run(["watch", str(normal), "--profile", str(out)]) == 0
-    assert not [record for record in records(capsys) if record["type"] == "event"]
-    assert run(["watch", str(street), "--profile", str(out)]) == 0
-    found = [record for record in records(capsys) if record["type"] == "event" and record["phase"] == "end"]
-    assert len(found) == 1
-    folder = ["--out", str(tmp_path / "out"), "--json", "--no-overlay", "--profile", str(out)]
-    assert run(["detect", str(street), "-a", "fire", *folder]) == 0
-    (result,) = records(capsys)[0]["results"]
-    assert {key: found[0][key] for key in result["events"][0]} == result["events"][0]
-    assert run(["detect", str(street), "-a", "smoke", *folder]) == 2
-    assert "the profile does not know 'smoke'" in capsys.readouterr().err
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_a_signal_while_the_model_is_loaded_ends_it(sent, code, street, tmp_path, monkeypatch):
+    def load(*model, **place):
+        os.kill(os.getpid(), sent)
+        time.sleep(60)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("lavida.loading.load", load)
+    assert run(["watch", str(street), "-a", "fire", "--data", str(tmp_path / "data")]) == code
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
-def half(path, levels):
-    """A bright quarter that is always there, and the right edge of these levels."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=25)
-        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
-        for level in levels:
-            picture = np.full((96, 128, 3), 20, np.uint8)
-            picture[:48, :48] = 250
-            picture[:, 96:] = level
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode())
-    return path
+def test_an_end_that_is_asked_for_again_while_all_is_closed_loses_nothing(street, tmp_path, capsys, monkeypatch):
+    from lavida.live.keeping import Keeping
+
+    close = Keeping.close
+
+    def closed(keeping):
+        os.kill(os.getpid(), signal.SIGTERM)
+        close(keeping)
+
+    monkeypatch.setattr(Keeping, "close", closed)
+    assert run(["watch", str(street), "-a", "fire", "--data", str(tmp_path / "data")]) == 0
+    (end,) = [record for record in records(capsys) if record["type"] == "event" and record["phase"] == "end"]
+    with sqlite3.connect(tmp_path / "data" / "lavida.sqlite") as database:
+        assert database.execute("SELECT id, phase FROM events").fetchall() == [(end["id"], "end")]
 
 
-@pytest.mark.slow
-def test_what_always_stands_there_gives_no_event_once_it_has_been_learnt(street, tmp_path, capsys):
-    """The mask of the stand-in covers what is bright: a bright half that stays, and one that comes."""
-    normal, test = (
-        half(tmp_path / "normal.mp4", [20] * 80),
-        half(tmp_path / "test.mp4", [20] * 25 + [250] * 25 + [20] * 25),
-    )
-    out = tmp_path / "profile.yaml"
-    asked = ["calibrate", str(normal), "-a", "fire", "--out", str(out), "--false-alarms-per-hour", "5000"]
-    assert run([*asked, "--background"]) == 0
-    assert "leaves out where it always is" in capsys.readouterr().out
-    assert Profile.load(out).words[0].background is not None
-    for video, count in ((normal, 0), (test, 1)):
-        assert run(["watch", str(video), "--profile", str(out)]) == 0
-        found = [each for each in records(capsys) if each["type"] == "event" and each["phase"] == "end"]
-        assert len(found) == count
-        folder = ["--out", str(tmp_path / "out"), "--json", "--no-overlay", "--profile", str(out)]
-        assert run(["detect", str(video), "-a", "fire", *folder]) == 0
-        assert len(records(capsys)[0]["results"][0]["events"]) == count
+def test_a_library_that_ctrl_c_breaks_while_it_is_imported_is_not_called_damaged(street, capsys, monkeypatch):
+    def load(*model, **place):
+        try:
+            raise ImportError("initialization failed") from KeyboardInterrupt()
+        except ImportError as error:
+            raise InputError("damaged export: model.onnx cannot be read") from error
+
+    monkeypatch.setattr("lavida.loading.load", load)
+    assert run(["watch", str(street), "-a", "fire"]) == 130
+    assert "damaged" not in capsys.readouterr().err

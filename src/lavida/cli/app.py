@@ -78,8 +78,9 @@ def run(arguments: list[str]) -> int:
             code = app(arguments, prog_name="lavida", standalone_mode=False) or DONE
         settle_stdout()
     except InputError as error:
-        code = USER_ERROR
-        print_message(str(error))
+        code = _ended_by(error)
+        if code == USER_ERROR:
+            print_message(str(error))
     except _UsageError as error:
         code = USER_ERROR
         command = error.ctx.command_path if error.ctx else "lavida"
@@ -105,3 +106,13 @@ def run(arguments: list[str]) -> int:
     if code == INTERRUPTED:  # newer typers return it instead of raising
         print_message("stopped")
     return code
+
+
+def _ended_by(error: BaseException) -> int:
+    """The exit code: a library that is interrupted while it is imported may say that it is broken."""
+    behind: BaseException | None = error
+    while behind is not None:
+        if isinstance(behind, KeyboardInterrupt | SystemExit):
+            return INTERRUPTED if isinstance(behind, KeyboardInterrupt) else DONE
+        behind = behind.__cause__ or behind.__context__
+    return USER_ERROR

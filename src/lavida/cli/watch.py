@@ -33,10 +33,9 @@ from lavida.terminal import print_message, print_result, progress_bars
 if TYPE_CHECKING:
     from lavida.detection import Detection
     from lavida.detector import Detector
-    from lavida.live.address import Address
     from lavida.live.config import WatchFile
     from lavida.live.keeping import Keeping
-    from lavida.live.plan import Plan
+    from lavida.live.plan import Asked, Plan
     from lavida.live.records import Record, Tell
     from lavida.live.watch import Watching
 
@@ -62,30 +61,30 @@ def watch(
     workers: WorkersOption = None,
     ray: RayOption = None,
     check: Annotated[
-        bool, typer.Option("--check", help="Only open each stream once; exit code 2 if one fails.")
+        bool, typer.Option("--check", help="Only read the file and open each stream once; exit code 2 if one fails.")
     ] = False,
     until_stdin_ends: Annotated[bool, typer.Option("--until-stdin-ends", hidden=True)] = False,
 ) -> int:
     """Watch streams and print scores, events and the streams' health as JSON lines."""
     from lavida.live.plan import Asked
+    from lavida.parallel import check_workers
 
     asked = Asked(sources=sources or [], anomalies=anomalies or [], threshold=threshold, profile=profile, config=config)
+    check_workers(workers)
     given = asked.read()
     if check:
-        return _check(asked.addresses(given))
+        return _check(asked, given)
     plan = asked.plan(given)
     if not plan:
         raise InputError(f"every stream of {config} is stopped: leave out its active: false")
     with ExitStack() as stack:
+        stop = stack.enter_context(_stopped_by_signals())
         tellers = _tellers(metrics, stack)
         from lavida.live.reload import Reload
         from lavida.live.watch import go_on
 
         on_ray = ray is not None or (workers or 1) > 1
-        if on_ray and given.clips is not None:
-            print_message("no clips are made with --ray: what a camera sends stays with the worker that watches it")
-            given = replace(given, clips=None)
-        keeping = _keeping(data, given)
+        keeping = _keeping(data, given, on_ray=on_ray)
         if keeping is not None:
             stack.callback(keeping.close)
             tellers.append(keeping.tell)
@@ -107,10 +106,10 @@ def watch(
             watching = stack.enter_context(_spread(asked_model, plan, keeping, tell, ray or "local", workers))
         else:
             watching = _alone(asked_model, plan, keeping, tell)
-        with _stopped_by_signals() as stopped:  # Ray listens to signals, too, and has done so by now
-            if until_stdin_ends:
-                _stop_with_stdin(stopped)
-            go_on(watching, plan, replan=replan, stopped=stopped)
+        stop.listen()  # Ray listens to signals, too, and has done so by now
+        if until_stdin_ends:
+            _stop_with_stdin(stop.asked)
+        go_on(watching, plan, replan=replan, stopped=stop.asked)
     return 0
 
 
@@ -179,10 +178,13 @@ def _tellers(metrics: str | None, stack: ExitStack) -> list[Tell]:
     return tellers
 
 
-def _keeping(data: Path | None, given: WatchFile) -> Keeping | None:
+def _keeping(data: Path | None, given: WatchFile, *, on_ray: bool) -> Keeping | None:
     """What keeps events; None where nothing is asked to be kept and what it takes is not installed."""
     from lavida.live.keeping import Keeping
 
+    if on_ray and given.clips is not None:
+        print_message("no clips are made with --ray: what a camera sends stays with the worker that watches it")
+        given = replace(given, clips=None)
     try:
         return Keeping(data or DATA, given, say=print_message)
     except InputError as error:
@@ -192,9 +194,14 @@ def _keeping(data: Path | None, given: WatchFile) -> Keeping | None:
         return None
 
 
-def _check(addresses: dict[str, Address]) -> int:
+def _check(asked: Asked, given: WatchFile) -> int:
     from lavida.live.check import check_streams
+    from lavida.live.receivers import receivers_of
 
+    if asked.config is not None:
+        receivers_of(given, DATA)
+        asked.plan(given)
+    addresses = asked.addresses(given)
     faults = check_streams(addresses)
     for name, fault in faults.items():
         print_result(
@@ -205,17 +212,41 @@ def _check(addresses: dict[str, Address]) -> int:
     return 2 if any(fault is not None for fault in faults.values()) else 0
 
 
+class _Stop:
+    """What happens when the system asks the process to end (SIGTERM).
+
+    Attributes:
+        asked: is set then, so that open events are closed; until `listen` there are none, and the process ends at once.
+    """
+
+    def __init__(self) -> None:
+        self.asked, self._watching = threading.Event(), False
+
+    def __call__(self, number: int, frame: object) -> None:
+        self.asked.set()
+        if not self._watching:
+            raise SystemExit(0)
+
+    def listen(self) -> None:
+        """From now on only `asked` is set."""
+        self._watching = True
+        with suppress(ValueError):  # not the main thread
+            signal.signal(signal.SIGTERM, self)
+
+
 @contextmanager
-def _stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that is set when the system asks the process to end (SIGTERM): open events are then closed."""
-    stopped = threading.Event()
-    with suppress(ValueError):  # not the main thread
-        before = signal.signal(signal.SIGTERM, lambda number, frame: stopped.set())
+def _stopped_by_signals() -> Iterator[_Stop]:
+    """Until all is closed, as what closes events should not be ended either."""
+    stop = _Stop()
     try:
-        yield stopped
+        before = signal.signal(signal.SIGTERM, stop)
+    except ValueError:  # not the main thread
+        yield stop
+        return
+    try:
+        yield stop
     finally:
-        with suppress(ValueError, UnboundLocalError):
-            signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _stop_with_stdin(stopped: threading.Event) -> None:
@@ -252,6 +283,7 @@ def calibrate(
 
     categories = check_categories(anomalies)
     check_wish(false_alarms_per_hour)
+    _check_footage(normal, out)
     detector = load(model, device=device, runtime=runtime)
     found = [_looked_at(detector, path, categories) for path in normal]
     always = learnt_from(found) if background else {}
@@ -276,6 +308,24 @@ def calibrate(
         f"{out}: at most {profile.bound_per_hour:.3g} false alarms an hour with {profile.confidence:.0%} confidence, "
         f"from {profile.hours:.2f} hours of normal footage"
     )
+
+
+def _check_footage(normal: Sequence[str], out: Path) -> None:
+    """Raises InputError for what would be found only after all has been looked at, or never."""
+    from lavida.files import check_file_target
+    from lavida.live.address import masked
+
+    places: set[Path] = set()
+    for path in normal:
+        if "://" in path:
+            raise InputError(f"not a video: {masked(path)}; record the camera first, and give the file")
+        place = Path(path).resolve()
+        if place in places:  # a promise would rest on hours that nobody has seen
+            raise InputError(f"the footage stands twice: {path}; give each video once")
+        places.add(place)
+    if out.resolve() in places:
+        raise InputError(f"the profile would replace the footage: {out}; choose another --out")
+    check_file_target(out)
 
 
 def _looked_at(detector: Detector, path: str, categories: Sequence[str]) -> Detection:

@@ -40,6 +40,27 @@ def learnt(masks: Sequence[Mask], frames: int) -> str | None:
     return counts.decode("ascii")
 
 
+def is_one(background: object) -> bool:
+    """Whether it is what `learnt` makes: lengths of runs that fill the grid, as pycocotools writes them.
+
+    What it is given is not looked at by `pycocotools.mask.decode`, which takes nearly any text for one.
+    """
+    if not isinstance(background, str):
+        return False
+    runs, value, shift = list[int](), 0, 0
+    for letter in background:
+        code = ord(letter) - ord("0")
+        if not 0 <= code < 64:
+            return False
+        value, shift = value | (code & 31) << shift, shift + 5
+        if code & 32:  # the number goes on
+            continue
+        value -= (code >> 4 & 1) << shift  # the sign
+        runs.append(value + (runs[-2] if len(runs) > 2 else 0))  # from the fourth on, what it is more than two before
+        value, shift = 0, 0
+    return shift == 0 and min(runs, default=-1) >= 0 and sum(runs) == GRID[0] * GRID[1]
+
+
 def covered(background: str | None, size: tuple[int, int]) -> np.ndarray:
     """Where a word always is, bool `[H, W]`. Raises InputError for what `learnt` has not made."""
     if background is None:

@@ -89,7 +89,8 @@ def calibrate_word(
     half = 1 - (1 - confidence) / 2  # half of the risk for the number of clusters, half for their size
     bursts = _Bursts.of(text, footage, zero=zero, cool_down_s=cool_down_s, confidence=half)
     left_out = -1  # clusters above the threshold
-    while poisson_bound(left_out + 1, half) * bursts.alarms / hours <= per_hour:
+    most = sum(len(each.scores) for each in footage)  # a wish for more of them is fulfilled by any threshold
+    while left_out < most and poisson_bound(left_out + 1, half) * bursts.alarms / hours <= per_hour:
         left_out += 1
     if left_out < 0:
         needed = poisson_bound(0, half) * bursts.alarms / per_hour

@@ -9,7 +9,11 @@ from typing import Any
 
 from lavida.errors import InputError, first_line, reason, unknown
 from lavida.events import MERGE_GAP_S
+from lavida.live.address import masked, parse_all
 from lavida.settings import check_settings, setting
+
+MOST_BYTES = 255  # of a file's name
+_QUOTED = r"'(?!<)[^']{5,}'"  # what YAML quotes of the file; "'<scalar>'" and "'\\t'" say what is wrong
 
 
 @dataclass
@@ -61,7 +65,7 @@ class Clips:
     before_s: float = setting(5.0, least=0, most=600)
     after_s: float = setting(5.0, least=0, most=600)
     longest_s: float = setting(120.0, least=1, most=3600)
-    megabytes: float = setting(256.0, least=1)
+    megabytes: float = setting(256.0, least=1, most=1_000_000)
     unblurred: bool = False
 
 
@@ -124,10 +128,11 @@ def parse_config(text: str, path: Path) -> WatchFile:
     try:
         # environment variables, so that no password has to stand in the file: ${oc.env:CAMERA_PASSWORD}
         content: Any = OmegaConf.to_container(OmegaConf.create(text), resolve=True)
-    except Exception as error:  # of YAML; only its first line, as the others show what stands in the file
-        raise InputError(f"broken configuration: {path}; {first_line(error)}; mend it") from error
+    except Exception as error:  # of YAML
+        raise InputError(f"broken configuration: {path}; {_said(error)}; mend it") from error
     if not isinstance(content, dict):
         raise InputError(f"broken configuration: {path}; give settings as key: value")
+    _check_keys(WatchFile, content, str(path))
     content["streams"] = _named(content.get("streams") or {}, path)
     for key, kind in (("keep", Keep), ("clips", Clips)):
         if content.get(key) is not None:
@@ -139,21 +144,35 @@ def parse_config(text: str, path: Path) -> WatchFile:
     return settings
 
 
-def _filled(kind: type, content: Any, where: str) -> Any:
-    """An instance of a dataclass from a mapping. Raises InputError for a key that it does not know."""
+def _said(error: Exception) -> str:
+    """What is wrong with a file, and where. What stands there is not shown, as it may be a password."""
+    if type(error).__name__ == "GrammarParseError":  # of OmegaConf
+        return "what stands behind a ${ means nothing, as ${oc.env:NAME} would"
+    if isinstance(error, AssertionError):  # it asserts that there is a mapping or a list
+        return "give settings as key: value"
+    problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+    if not problem or mark is None:
+        return masked(first_line(error))
+    return f"line {mark.line + 1}: {masked(re.sub(_QUOTED, '...', problem))}"
+
+
+def _check_keys(kind: type, content: Any, where: str) -> None:
     known = kind.__dataclass_fields__  # type: ignore[attr-defined]
     if not isinstance(content, dict):
         raise InputError(f"{where}: give {', '.join(known)} as key: value")
     for key in content:
         if key not in known:
-            raise unknown("setting", f"{key} in {where}", known)
+            raise unknown("setting", f"{masked(key)} in {where}", known)
+
+
+def _filled(kind: type, content: Any, where: str) -> Any:
+    """An instance of a dataclass from a mapping. Raises InputError for a key that it does not know."""
+    _check_keys(kind, content, where)
     return kind(**content)
 
 
 def _named(streams: Any, path: Path) -> dict[str, StreamEntry]:
     if isinstance(streams, list) and all(isinstance(each, str) for each in streams):
-        from lavida.live.address import parse_all
-
         return {name: StreamEntry(address.url) for name, address in parse_all(streams).items()}
     if not isinstance(streams, dict) or not all(isinstance(name, str) for name in streams):
         raise InputError(f"{path}: streams: give name: address for each")
@@ -161,8 +180,12 @@ def _named(streams: Any, path: Path) -> dict[str, StreamEntry]:
 
 
 def _entry(name: str, given: Any, path: Path) -> StreamEntry:
-    if not re.fullmatch(r"[\w.-]{1,100}", name):
-        raise InputError(f"{path}: streams: '{name}' is no name; give letters, digits, dots and hyphens")
+    # a folder is called so
+    if not re.fullmatch(r"[\w.-]{1,100}", name) or not name.strip("."):
+        how = "give up to 100 letters, digits, dots and hyphens, and not dots alone"
+        raise InputError(f"{path}: streams: '{masked(name)}' is no name; {how}")
+    if (size := len(name.encode())) > MOST_BYTES:
+        raise InputError(f"{path}: streams: '{name}' takes {size} bytes, too many for the name of a folder; shorten it")
     where = f"{path}: streams: {name}"
     entry: StreamEntry = StreamEntry(given) if isinstance(given, str) else _filled(StreamEntry, given, where)
     if not isinstance(entry.url, str) or not entry.url:

@@ -56,14 +56,14 @@ def check_keys(given: Iterable[str], what: str, known: tuple[str, ...]) -> None:
     """Raises InputError for a setting of a receiver that does not exist."""
     for key in given:
         if key not in known:
-            raise unknown(f"setting of {what}", key, known)
+            raise unknown(f"setting of {what}", masked(key), known)
 
 
 def checked_phases(given: Any, what: str, *, usual: tuple[str, ...] = USUAL_PHASES) -> tuple[str, ...]:
     """What a receiver is told of. Raises InputError for what is no list of phases."""
     if given is None:
         return usual
-    if not isinstance(given, list) or not given or not set(given) <= set(PHASES):
+    if not isinstance(given, list) or not given or not all(each in PHASES for each in given):
         raise InputError(f"phases of {what}: {given}; choose of {', '.join(PHASES)}")
     return tuple(given)
 

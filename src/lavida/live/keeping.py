@@ -14,19 +14,17 @@ from lavida.files import locked
 from lavida.live.address import masked
 from lavida.live.clips import Cutter
 from lavida.live.config import WatchFile
-from lavida.live.courier import Courier, Receiver
+from lavida.live.courier import Courier
 from lavida.live.latest import Latest
-from lavida.live.mqtt import Broker, Publisher
-from lavida.live.notify import Notified
 from lavida.live.pictures import Pictured
 from lavida.live.plan import Plan
+from lavida.live.receivers import receivers_of
 from lavida.live.records import Record
 from lavida.live.retention import sweep
 from lavida.live.session import Tape
 from lavida.live.store import Store
 from lavida.live.storing import Storing
 from lavida.live.stream import LiveFrame
-from lavida.live.webhook import Webhook
 
 LOCK = ".lavida-watch.lock"
 EVERY_S, SWEEP_S, LEAVE_S = 1.0, 60.0, 5.0
@@ -47,10 +45,8 @@ class Keeping:
 
     def __init__(self, folder: Path, given: WatchFile, *, say: Callable[[str], object]) -> None:
         self._keep, self._swept = given.keep, 0.0
-        self.publisher = None if given.mqtt is None else Publisher(Broker.of(given.mqtt), folder)
-        receivers: list[Receiver] = [Webhook.of(each) for each in given.webhooks]
-        receivers += [Notified.of(each, folder) for each in given.notify]
-        receivers += [self.publisher] if self.publisher is not None else []
+        receivers, self.publisher = receivers_of(given, folder)
+        self._say = say
         with ExitStack() as stack:
             if not stack.enter_context(_alone(folder)):
                 raise InputError(f"another lavida watch keeps its events there: {folder}; choose another --data")
@@ -79,7 +75,7 @@ class Keeping:
     def start(self, plan: Plan) -> dict[str, Record]:
         """Begin to tell of the streams of a plan; the events that were open at a kill and may go on, by stream."""
         lasting = [name for name, planned in plan.items() if planned.address.kind != "file"]
-        open_events = self.store.left_open(lasting)
+        open_events = self.store.left_open(lasting, say=self._say)
         self._latest.start(plan)
         if self.cutter is not None:
             self.cutter.follow(plan)

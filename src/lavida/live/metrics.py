@@ -21,6 +21,7 @@ class Metrics:
     def __init__(self, address: str) -> None:
         prometheus = needed("prometheus_client")
         host, _, port = address.rpartition(":")
+        host = host.removeprefix("[").removesuffix("]")  # IPv6
         if not host or not port.isdigit() or int(port) > 65535:
             raise InputError(f"not HOST:PORT: {address}; give for example 127.0.0.1:9464")
         registry, by_stream = prometheus.CollectorRegistry(), ["stream"]

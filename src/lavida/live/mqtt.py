@@ -57,18 +57,21 @@ class Broker:
         url, prefix = settings.get("url"), settings.get("prefix", "lavida")
         try:
             parts = urlsplit(url) if isinstance(url, str) else None
-            usable = parts is not None and parts.scheme in PORTS and bool(parts.hostname) and (parts.port or 1) > 0
+            usable = parts is not None and parts.scheme in PORTS and bool(parts.hostname) and parts.port != 0
         except ValueError:  # its text may hold the password
             usable = False
         if not usable:
             raise InputError(f"the url of mqtt is no broker: {masked(url)}; give mqtt://host or mqtts://host")
         discovery = settings.get("discovery", "homeassistant")
         for name, value in (("prefix", prefix), ("discovery", discovery)):
-            if value is not None and not re.fullmatch(r"[\w-]+(/[\w-]+)*", str(value)):
-                raise InputError(f"{name} of mqtt: '{value}' is no topic; give letters, digits and slashes")
+            if name == "discovery" and value is None:
+                continue
+            if not isinstance(value, str) or not re.fullmatch(r"[\w-]+(/[\w-]+)*", value):
+                none = ", or null for none" if name == "discovery" else ""
+                raise InputError(f"{name} of mqtt: '{value}' is no topic; give letters, digits and slashes{none}")
         phases = checked_phases(settings.get("phases"), "mqtt")
         # sensors are switched by the start and the end of events, whatever else is wanted
-        return cls(str(url), str(prefix), discovery, tuple(dict.fromkeys((*phases, "start", "end"))))
+        return cls(str(url), prefix, discovery, tuple(dict.fromkeys((*phases, "start", "end"))))
 
 
 def slug(text: str) -> str:

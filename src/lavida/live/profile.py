@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from lavida.detection import Detection, Mask
 from lavida.errors import InputError, first_line, reason
 from lavida.events import RELEASE_SHARE, shortest
 from lavida.files import atomic_file
-from lavida.live.background import by_frame, outside
+from lavida.live.background import by_frame, is_one, outside
 from lavida.live.regions import Area, within
 from lavida.live.scorer import ClipScores
 
@@ -30,7 +31,7 @@ class Word:
         background: where it always is, see `lavida.live.background`; None where that has not been learnt.
 
     Raises:
-        InputError: the two do not lie in this order between 0 and 1.
+        InputError: the two do not lie in this order between 0 and 1; the background is none.
     """
 
     text: str
@@ -39,9 +40,10 @@ class Word:
     background: str | None = None
 
     def __post_init__(self) -> None:
-        numbers = all(isinstance(each, int | float) for each in (self.zero, self.threshold))
-        if not numbers or not 0 <= self.zero < self.threshold < 1:
+        if not (_is_number(self.zero) and _is_number(self.threshold) and 0 <= self.zero < self.threshold < 1):
             raise InputError(f"'{self.text}': 0 <= zero < threshold < 1 is needed, not {self.zero}, {self.threshold}")
+        if self.background is not None and not is_one(self.background):
+            raise InputError(f"'{self.text}': its background is none")
 
     def scaled(self, scores: np.ndarray) -> np.ndarray:
         """Scores of any shape on the word's scale, float32."""
@@ -168,18 +170,43 @@ class Profile:
 
         try:
             content: Any = OmegaConf.to_container(OmegaConf.create(path.read_text(encoding="utf-8")))
-            names = {each.name for each in fields(cls)}
-            words = tuple(
-                Word(str(each["text"]), each["zero"], each["threshold"], each.get("background"))
-                for each in content["words"]
-            )
-            if not words or set(content) != names:
-                raise KeyError(", ".join(sorted(names ^ set(content))) or "words")
-            numbers = {name: float(content[name]) for name in names - {"words", "model"}}
+            _check_names(content, {each.name for each in fields(cls)}, "the profile")
+            if not isinstance(content["words"], list) or not content["words"]:
+                raise InputError("words is no list of words")
+            words = tuple(_word(each) for each in content["words"])
+            if len({word.text for word in words}) < len(words):
+                raise InputError("a word stands twice")
+            numbers = {each.name: content[each.name] for each in fields(cls) if each.name not in ("words", "model")}
+            for name, number in numbers.items():
+                if not _is_number(number) or number < 0:
+                    raise InputError(f"{name}: {number} is no number from 0 on")
             return cls(words=words, model=str(content["model"]), **numbers)
         except InputError as error:
             raise InputError(f"a broken profile: {path}; {error}; calibrate again") from error
         except OSError as error:
             raise InputError(f"the profile cannot be read: {path}; {reason(error)}; check its path") from error
-        except Exception as error:  # of YAML, or of what stands where something else should
+        except Exception as error:  # of YAML
             raise InputError(f"not a profile: {path}; {first_line(error)}; write one with lavida calibrate") from error
+
+
+def _is_number(given: object) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool) and math.isfinite(given)
+
+
+def _check_names(given: Any, known: set[str], what: str, *, optional: Collection[str] = ()) -> None:
+    """Raises InputError for keys that are missing or unknown."""
+    if not isinstance(given, dict):
+        raise InputError(f"{what} is no list of key: value")
+    missing, more = known - set(given) - set(optional), set(given) - known
+    if missing or more:
+        said = [f"lacks {', '.join(sorted(missing))}"] if missing else []
+        said += [f"has an unknown {', '.join(sorted(map(str, more)))}"] if more else []
+        raise InputError(f"{what} {' and '.join(said)}")
+
+
+def _word(given: Any) -> Word:
+    """What stands in a file for a word."""
+    _check_names(given, {each.name for each in fields(Word)}, "a word", optional=("background",))
+    if not isinstance(given["text"], str) or not given["text"].strip():
+        raise InputError(f"the text of a word is none: {given['text']}")
+    return Word(given["text"], given["zero"], given["threshold"], given.get("background"))

@@ -155,10 +155,17 @@ def _polygons(given: Any, name: str) -> tuple[Polygon, ...]:
             raise InputError(how)
         for point in polygon:
             fits = isinstance(point, list) and len(point) == 2
-            if not fits or not all(isinstance(each, int | float) and 0 <= each <= 1 for each in point):
+            if not fits or not all(_share(each) for each in point):
                 raise InputError(f"{how}; not {point}")
+        corners = np.array(polygon, float)
+        if np.linalg.matrix_rank(corners - corners[0]) < 2:
+            raise InputError(f"{how}; {polygon} lies on one line")
         found.append(tuple((float(x), float(y)) for x, y in polygon))
     return tuple(found)
+
+
+def _share(given: Any) -> bool:
+    return isinstance(given, int | float) and not isinstance(given, bool) and 0 <= given <= 1
 
 
 def within(

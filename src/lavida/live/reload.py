@@ -9,6 +9,7 @@ from pathlib import Path
 from lavida.errors import InputError
 from lavida.live.config import WatchFile
 from lavida.live.plan import Asked, Plan
+from lavida.live.receivers import receivers_of
 from lavida.live.regions import picture_path
 
 EVERY_S = 1.0
@@ -26,34 +27,40 @@ class Reload:
     """
 
     def __init__(self, asked: Asked, given: WatchFile, *, say: Callable[[str], object]) -> None:
-        self._asked, self._given, self._say = asked, given, say
+        self._asked, self._say = asked, say
+        self._started = given  # what receivers and limits are of
+        self._named = given  # the profiles and pictures of which are looked at
         self._looked, self._stamps = time.monotonic(), self._stamps_now()
 
     def __call__(self) -> Plan | None:
         """The plan, if it has changed since the last time; a broken file is told of and changes nothing."""
-        now = time.monotonic()
-        if self._asked.config is None or now - self._looked < EVERY_S:
+        now, config = time.monotonic(), self._asked.config
+        if config is None or now - self._looked < EVERY_S:
             return None
         self._looked, before = now, self._stamps
-        self._stamps = self._stamps_now()
-        if self._stamps == before:
+        self._stamps = stamps = self._stamps_now()
+        if stamps == before:
             return None
         try:
             given = self._asked.read()
+            # from now on also what it did not name before: a profile that is missing may come
+            self._named = given
+            self._stamps = self._stamps_now() | {config: stamps[config]}
+            receivers_of(given, Path())
             plan = self._asked.plan(given)
         except InputError as error:
             self._say(f"the change is not taken: {error}")
             return None
         kept = ("webhooks", "mqtt", "notify", "alerts_per_hour", "clips", "keep")
-        later = [key for key in kept if getattr(given, key) != getattr(self._given, key)]
-        self._given, self._stamps = given, self._stamps_now()
+        later = [key for key in kept if getattr(given, key) != getattr(self._started, key)]
         words = f"; {', '.join(later)}: after the next start" if later else ""
-        self._say(f"{self._asked.config} has changed, {len(plan)} streams are watched with it{words}")
+        streams = "1 stream is" if len(plan) == 1 else f"{len(plan)} streams are"
+        self._say(f"{config} has changed, {streams} watched with it{words}")
         return plan
 
     def _stamps_now(self) -> dict[Path, Stamp]:
-        entries, config = self._given.streams.values(), self._asked.config
-        names = [self._asked.profile, self._given.profile, *(each.profile for each in entries)]
+        entries, config = self._named.streams.values(), self._asked.config
+        names = [self._asked.profile, self._named.profile, *(each.profile for each in entries)]
         paths = [config, *(None if name is None else Path(name) for name in names)]
         paths += [picture_path(given, config) for each in entries for given in (each.regions, each.ignore)]
         return {path: _stamp(path) for path in paths if path is not None}

@@ -14,7 +14,7 @@ from typing import Any
 
 import av
 
-from lavida.errors import reason, writing_to
+from lavida.errors import reason
 from lavida.live.address import masked
 
 PIECE_S = 4.0  # a file ends at the first key frame after so many seconds
@@ -39,15 +39,13 @@ class Ring:
     """Holds what a stream sent last. One thread adds, others may look.
 
     Args:
-        folder: for its files alone; is made. What an earlier process left in it belongs to the ring.
+        folder: for its files alone; made with the first one. What an earlier process left in it belongs to the ring.
         seconds: are held at least, if there is room.
         most_bytes: of all its files but the one that is being written, which is let go at a quarter of it.
     """
 
     def __init__(self, folder: Path, *, seconds: float, most_bytes: int) -> None:
         self._folder, self._seconds, self._most = folder, seconds, most_bytes
-        with writing_to(folder):
-            folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._pieces = list(_left(folder))
         self._container: Any = None  # of the file that is being written
@@ -62,7 +60,7 @@ class Ring:
         with self._lock:
             self._holds = wanted
             while not wanted and self._pieces:
-                self._pieces.pop().path.unlink(missing_ok=True)
+                _remove(self._pieces.pop().path)
 
     def add(self, packet: av.Packet, stream: av.VideoStream) -> None:
         """Take a packet, which is of no more use afterwards. A disk that cannot be written costs the ring only."""
@@ -135,7 +133,7 @@ class Ring:
         if container is not None:
             with suppress(OSError, av.error.FFmpegError):
                 container.close()
-            self._path.unlink(missing_ok=True)
+            _remove(self._path)
 
     def _drop_old(self) -> None:
         with self._lock:
@@ -143,7 +141,7 @@ class Ring:
             while self._pieces and (total > self._most or self._pieces[0].end < oldest):
                 piece = self._pieces.pop(0)
                 total -= piece.size
-                piece.path.unlink(missing_ok=True)
+                _remove(piece.path)
 
     def pieces(self, begin: float, end: float) -> list[Piece]:
         """The finished files that hold something of these seconds, in order."""
@@ -156,9 +154,17 @@ class Ring:
             return bool(self._pieces) and self._pieces[-1].end >= moment
 
 
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # the disk, and not what is watched
+        path.unlink()
+
+
 def _left(folder: Path) -> Iterator[Piece]:
     """What an earlier process left, oldest first; its last file was cut off wherever it was killed."""
-    found = [path for path in folder.iterdir() if path.suffix in (SUFFIX, OTHER_SUFFIX)]
+    try:
+        found = [path for path in folder.iterdir() if path.suffix in (SUFFIX, OTHER_SUFFIX)]
+    except OSError:  # there is none, or something else in its place
+        return
     for path in sorted((path for path in found if path.stem.isdigit()), key=lambda path: int(path.stem)):
         status = path.stat()
         yield Piece(path, int(path.stem) / 1000, status.st_mtime, status.st_size)

@@ -65,9 +65,10 @@ def _minutes_of(line: str) -> list[int]:
 def _days_of(text: str, line: str) -> Sequence[int]:
     days: list[int] = []
     for part in re.split(r"[,\s]+", re.sub(r"\s*-\s*", "-", text.strip())):
-        first, _, last = part.partition("-")
-        if first not in DAYS or (last or first) not in DAYS:
-            raise InputError(f"schedule: '{line}': {part} is no day; choose of {', '.join(DAYS)}")
-        start, stop = DAYS.index(first), DAYS.index(last or first)
+        first, dash, last = part.partition("-")
+        last = last if dash else first
+        if first not in DAYS or last not in DAYS:
+            raise InputError(f"schedule: '{line}': '{part}' is no day; choose of {', '.join(DAYS)}")
+        start, stop = DAYS.index(first), DAYS.index(last)
         days += [day % len(DAYS) for day in range(start, stop + 1 + (len(DAYS) if stop < start else 0))]
     return days

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from lavida.errors import InputError, reason, writing_to
 from lavida.live.outbox import Outbox
 from lavida.live.pictures import Pictured, written
 from lavida.live.records import Record, clock_time, seconds_of
-from lavida.live.tables import SNAPSHOTS, Tables
+from lavida.live.tables import DATABASE, SNAPSHOTS, Tables
 
 if TYPE_CHECKING:
     from lavida.live.config import Clips
@@ -66,13 +66,14 @@ class Store:
         self._sa, self._events = self.tables.sa, self.tables.events
         self.outbox = Outbox(self.tables, receivers or {}, unlimited=unlimited)
 
-    def left_open(self, going_on: Collection[str]) -> dict[str, Record]:
+    def left_open(self, going_on: Collection[str], *, say: Callable[[str], object]) -> dict[str, Record]:
         """The events that were open when the process was killed, by their streams, for those that may go on.
 
         Others are closed with what was stored of them.
 
         Args:
             going_on: names of streams that are watched again.
+            say: takes a line for people, of one that can be neither read nor closed.
         """
         events = self._events
         with self.tables.engine.begin() as connection:
@@ -80,14 +81,20 @@ class Store:
             rows = connection.execute(query).all()
         open_events: dict[str, Record] = {}
         for row in rows:
-            record = json.loads(row.record)
-            record.setdefault("latest_s", record["peak_s"])
+            try:
+                record = json.loads(row.record)
+                record.setdefault("latest_s", record["peak_s"])
+                closed = _closed(record)
+            except (ValueError, KeyError, TypeError, AttributeError):  # somebody has changed it by hand
+                say(f"event {row.id} of {row.stream} cannot be read and is left as it is: {self.folder / DATABASE}")
+                continue
             if row.stream in going_on and row.stream not in open_events:
                 open_events[row.stream] = record
                 continue
-            end_s = record["latest_s"]
-            end_wall = clock_time(seconds_of(record["start_wall"]) + end_s - record["start_s"])
-            self.keep(record | {"phase": "end", "end_s": end_s, "end_wall": end_wall, "interrupted": True}, None)
+            try:
+                self.keep(closed, None)
+            except InputError as error:  # the next start may find room
+                say(f"event {row.id} of {row.stream} stays open: {error}")
         return open_events
 
     def keep(self, record: Record, moment: Pictured | None) -> None:
@@ -190,6 +197,13 @@ class Store:
     def close(self) -> None:
         """Let go of the database."""
         self.tables.engine.dispose()
+
+
+def _closed(record: Record) -> Record:
+    """The record of an event that was open at a kill, as it ends where it does not go on."""
+    end_s = record["latest_s"]
+    end_wall = clock_time(seconds_of(record["start_wall"]) + end_s - record["start_s"])
+    return record | {"phase": "end", "end_s": end_s, "end_wall": end_wall, "interrupted": True}
 
 
 def _pictures(row: Any) -> dict[str, str | None]:

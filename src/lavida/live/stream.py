@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from traceback import format_exception
 from typing import Literal
 
 from lavida.errors import InputError, reason
@@ -218,7 +219,7 @@ class Stream:
             except InputError as error:
                 return self._set("failed", str(error))
             except Exception as error:  # of a library: whatever it is, the other streams go on
-                _log.exception("stream %s", self.name)
+                _log.warning("stream %s: %s", self.name, masked("".join(format_exception(error))))
                 message = reason(error)
             if time.monotonic() - begun > HEALTHY_S:
                 wait_s = FIRST_WAIT_S

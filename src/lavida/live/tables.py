@@ -69,11 +69,27 @@ class Tables:
         self.engine: Engine = sa.create_engine(f"sqlite:///{folder / DATABASE}")
         settle_sqlite(self.engine, synchronous="FULL", busy_ms=BUSY_MS)
         try:
+            self._check_own(folder / DATABASE)
             metadata.create_all(self.engine)
             self._add_columns()
         except sa.exc.DBAPIError as error:
             said = reason(error.orig or error)
             raise InputError(f"cannot keep events: {folder / DATABASE} ({said}); choose another --data") from error
+
+    def _check_own(self, path: Path) -> None:
+        """Raises InputError for a database of another program, before anything is changed in it."""
+        inspector = self.sa.inspect(self.engine)
+        there, own = set(inspector.get_table_names()), [self.events, self.outbox]
+        if not there and not inspector.get_view_names():
+            return
+        known = self.events.name in there
+        for table in own if known else []:
+            if table.name in there:
+                columns = {column["name"] for column in inspector.get_columns(table.name)}
+                # what has come since the first version can be added: it may be empty, or has a default
+                known &= all(each.name in columns or each.nullable or each.server_default for each in table.columns)
+        if not known:
+            raise InputError(f"a database of another program: {path}; choose another --data")
 
     def _add_columns(self) -> None:
         for table in (self.events, self.outbox):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import time
 import urllib.request
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from lavida.live.courier import LONGEST_WAIT_S, USUAL_PHASES, check_keys, checke
 from lavida.live.outbox import Letter
 
 TIMEOUT_S = 10.0
+_SENT = re.compile(r"[!-~]+")  # ASCII without blanks
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +42,13 @@ class Webhook:
         url, secret = settings.get("url"), settings.get("secret")
         try:
             parts = urlsplit(url if isinstance(url, str) else "")
-            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
         except ValueError:  # of brackets and ports; its text may hold the password
             usable = False
         if not isinstance(url, str) or not usable:
             raise InputError(f"a webhook's url is not http or https: {masked(url)}")
+        if not _SENT.fullmatch(url):
+            raise InputError(f"a webhook's url has letters that cannot be sent: {masked(url)}; write them with %")
         if parts.username is not None:
             raise InputError(f"a login in a webhook's url is not sent: {masked(url)}; use its secret, or a token in it")
         if secret is not None and (not isinstance(secret, str) or not secret):

@@ -268,7 +268,7 @@ def test_what_is_logged_is_one_line_on_stderr_and_the_log_of_others_goes_on(tmp_
 def test_processes_begin_also_where_a_socket_finds_no_place(tmp_path, length, way):
     folder = tmp_path / ("x" * length)
     folder.mkdir()
-    asked = "from lavida.serve.processes import processes; print(processes().get_start_method())"
+    asked = "from lavida.serve import processes; processes.SHARED = ()\nprint(processes.processes().get_start_method())"
     said = subprocess.run(
         [sys.executable, "-c", asked],
         env=os.environ | {"TMPDIR": str(folder if way == "spawn" else "/tmp")},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 MOST_DRIFT_S = 5.0  # stamps further off than this from the clock on the wall are not believed
+MOST_BACK_S = 0.2  # stamps that go back further than this begin anew, as those of a film that is sent again and again
 
 
 class LiveClock:
@@ -39,6 +40,30 @@ class LiveClock:
         else:
             if self._offset is None or abs(stamp + self._offset - elapsed) > MOST_DRIFT_S:
                 self._offset = elapsed - stamp
+            elif stamp + self._offset < self._latest - MOST_BACK_S:
+                self._offset = max(elapsed, self._latest) - stamp
             time_s = round(stamp + self._offset, 6)
         self._latest = max(time_s, self._latest)
         return self._latest
+
+
+class DueClock:
+    """When the frames of a session are due by their stamps, the first one when it comes; anew where stamps jump.
+
+    Example:
+        >>> clock = DueClock()
+        >>> clock.due_at(7.0, now=100.0), clock.due_at(7.04, now=100.3)
+        (100.0, 100.04)
+        >>> clock.due_at(3600.0, now=100.4), clock.due_at(0.0, now=100.5)
+        (100.4, 100.5)
+    """
+
+    def __init__(self) -> None:
+        self._begun, self._first, self._before = 0.0, 0.0, math.inf
+
+    def due_at(self, stamp: float, *, now: float) -> float:
+        """By the steady clock that `now` is of; `stamp` in seconds."""
+        if not -MOST_BACK_S <= stamp - self._before <= MOST_DRIFT_S:
+            self._begun, self._first = now, stamp
+        self._before = stamp
+        return round(self._begun + stamp - self._first, 6)

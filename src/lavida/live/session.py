@@ -13,7 +13,7 @@ from av.video.reformatter import VideoReformatter
 
 from lavida.errors import reason
 from lavida.live.address import Address, masked
-from lavida.live.clock import LiveClock
+from lavida.live.clock import DueClock, LiveClock
 from lavida.live.sampling import LiveSampling
 from lavida.video.decode import open_source
 from lavida.video.picture import Look, look_of
@@ -166,22 +166,21 @@ class _Pictures:
         return self._reading.stream.codec_context.name
 
     def _timed(self) -> Iterator[Timed[av.VideoFrame]]:
-        clock, begun, seen = self._clock, time.monotonic(), time.monotonic()
-        first_stamp: float | None = None
+        clock, due, seen = self._clock, DueClock(), time.monotonic()
         clock.begin()
         for packet in self._packets():
             for frame in self._reading.decoded(packet):
                 now = seen = time.monotonic()
                 if self._look is None:
-                    self._look, begun = look_of(self._reading.stream, frame, packet, crop=None, contrast=None), now
+                    self._look = look_of(self._reading.stream, frame, packet, crop=None, contrast=None)
                 elif (frame.width, frame.height) != self._look.stored:
                     raise StreamChanged(f"changed its size to {frame.width}x{frame.height}")
                 stamp = self._reading.stamp_of(frame) if self._stamped else None
-                first_stamp = stamp if first_stamp is None else first_stamp
                 self._sampling.by_arrival = stamp is None
-                if stamp is not None and first_stamp is not None:
-                    self._keep_up(late_s=(now - begun) - (stamp - first_stamp))
-                    if self._paced and not _wait_until(begun + stamp - first_stamp, self._wanted):
+                if stamp is not None:
+                    due_at = due.due_at(stamp, now=now)
+                    self._keep_up(late_s=now - due_at)
+                    if self._paced and not _wait_until(due_at, self._wanted):
                         return
                 yield Timed(frame, clock.time_s(stamp, now=now))
             if time.monotonic() - seen > NO_PICTURE_S:

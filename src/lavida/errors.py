@@ -1,6 +1,8 @@
 """The one error that a user is meant to see, and how the errors of disks and libraries become it."""
 
 import errno
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -8,6 +10,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+# What reading a file ends in that is damaged, or something else than it should be: JSON of a thousand brackets, numbers
+# that are too large, and ZIP in a way that nobody has among it.
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError),
+    *(RecursionError, NotImplementedError, zlib.error, zipfile.BadZipFile),
+)
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 # What brings what the core does without: an extra of this package, or the package itself. PyTorch first from where its
 # builds without CUDA are.

@@ -317,6 +317,23 @@ def test_the_commands_take_labels_along_and_a_new_run_keeps_them(found, labels, 
         assert "the labels cannot be read" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", ["candidates.json.gz", "analysis.npz", "run.json"])
+def test_a_result_with_damaged_bytes_is_one_line(found, tmp_path, name):
+    place = found.save(tmp_path / "result", overlay=False) / name
+    whole = place.read_bytes()
+    refused = 0
+    for at in range(0, len(whole), 7):
+        place.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        try:
+            Detection.load(place.parent)
+        except InputError as error:
+            refused += "the result is damaged" in str(error)
+    assert refused > 10
+    place.write_bytes(b"[" * 100_000)
+    with pytest.raises(InputError, match="the result is damaged"):
+        Detection.load(place.parent)
+
+
 def test_a_label_is_that_of_the_event_it_lies_on_most(found, labels):
     whole = EventLabel(start_s=0.0, end_s=9.0, category="fire", verdict="false")
     assert label_of(found.events()[0], [whole, *labels]) == labels[0]

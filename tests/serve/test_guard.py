@@ -119,6 +119,13 @@ def test_other_pages_read_nothing_here_but_may_link(served: Served):
     assert served.client.get("/api/jobs", headers=link).status_code == 403
 
 
+def test_nobody_is_sent_elsewhere(serving):
+    served = serving(tokens=True)
+    for path in ("/api/jobs/", "/docs/", "/api/streams/"):
+        answer = served.client.get(path, headers=HEADER | {"Host": "evil.example"}, follow_redirects=False)
+        assert (answer.status_code, answer.headers.get("Location")) == (404, None)
+
+
 def test_every_answer_forbids_other_origins(served: Served):
     for path in ("/", "/docs", "/static/page.js", "/api/jobs", "/api/jobs/x", "/nothing"):
         answer = served.client.get(path)

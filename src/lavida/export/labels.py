@@ -14,15 +14,13 @@ from typing import Any
 import numpy as np
 
 from lavida.detection import Detection
-from lavida.errors import InputError, reason
+from lavida.errors import UNREADABLE, InputError, reason
 from lavida.events import Event
 from lavida.export.names import FRAMES, LABELS
 from lavida.files import atomic_file
 
 VERDICTS = ("true", "false", "missed")
 MUCH_THE_SAME = 0.5  # of the shorter one
-# what a file that is something else than it should be makes of reading it, JSON of a thousand brackets among it
-UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 @dataclass(frozen=True, kw_only=True)

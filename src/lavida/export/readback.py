@@ -19,10 +19,10 @@ from xml.etree import ElementTree
 import numpy as np
 
 from lavida.detection import Detection
-from lavida.errors import InputError, reason, unknown
+from lavida.errors import UNREADABLE, InputError, reason, unknown
 from lavida.export.brush import LABELS
 from lavida.export.formats import NONE_OF
-from lavida.export.labels import MUCH_THE_SAME, UNREADABLE, VERDICTS, EventLabel, check_within, share
+from lavida.export.labels import MUCH_THE_SAME, VERDICTS, EventLabel, check_within, share
 from lavida.video.image_folder import picture_names
 
 _CUE = re.compile(r"(?P<words>.*?)(?: \((?P<score>[01]\.\d+)\))?(?: \[(?P<verdict>true|false|missed)\])?", re.DOTALL)

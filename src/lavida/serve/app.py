@@ -67,6 +67,7 @@ def create_app(
         description="Describe in plain words what counts as abnormal; get when and where it happens in a video.",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # would point to whatever host the request names
         lifespan=lifetime,
         responses=FAULTS,
     )

@@ -47,8 +47,8 @@ onSignIn(() => (signingIn ??= new Promise((resolve) => {
     event.preventDefault();
     try {
       await ask("/api/session", { method: "POST", json: { token: $("token").value } });
-      $("sign-in").close();
       signingIn = null;
+      $("sign-in").close();
       resolve();
     } catch (error) {
       $("sign-in-fault").textContent = error.message;
@@ -56,6 +56,7 @@ onSignIn(() => (signingIn ??= new Promise((resolve) => {
   };
 })));
 $("sign-in").addEventListener("cancel", (event) => event.preventDefault());
+$("sign-in").addEventListener("close", () => { if (signingIn) $("sign-in").showModal(); });  // the second Escape cannot be prevented
 
 // a new job
 

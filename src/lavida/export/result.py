@@ -7,7 +7,6 @@ import json
 import math
 import os
 import shutil
-import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -16,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lavida.errors import InputError, one_line
+from lavida.errors import UNREADABLE, InputError, one_line
 from lavida.export.names import ANALYSIS, CANDIDATES, EVENTS, FRAMES, LABELS, MASKS, OVERLAY, RUN, TIMELINE
 from lavida.export.timeline import write_timeline
 from lavida.files import atomic_folder, check_target
@@ -230,7 +229,7 @@ def read_result(folder: Path) -> Detection:
                 candidates=[Mask.from_json(row) for row in candidates],
                 run=run,
             )
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, pa.ArrowException) as error:
+    except (*UNREADABLE, pa.ArrowException) as error:
         raise InputError(f"the result is damaged: {folder} ({one_line(error)}); run lavida detect again") from error
 
 

@@ -1,41 +1,47 @@
-"""A process of its own that need not import everything again: a copy of this one where the system can make it."""
+"""A process of its own that need not import everything again: a copy of one that has, where the system can make it."""
 
 import multiprocessing
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import DupFd
+from typing import Any
 
-# A copy of a process has its modules, which take seconds to import; elsewhere than on Linux libraries do not allow it.
-WAYS = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+# Not a copy of the process of the tests, whose threads of runtimes and decoders a copy would not have. Elsewhere than on
+# Linux libraries do not allow copies.
+WAYS: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
+if sys.platform == "linux":
+    PARTS = ("checkpoints.pretrained", "cli.app", "loading", "scan.worker", "training.loop")
+    WAYS.set_forkserver_preload([f"lavida.{part}" for part in PARTS])
 
 
-def begin(work: Callable, environment: dict[str, str], stdout: int | None, stderr: int | None) -> None:
+def begin(work: Callable, environment: Mapping[str, str], files: Mapping[int, DupFd]) -> None:
+    os.environ.clear()
     os.environ.update(environment)
-    for number, file in ((1, stdout), (2, stderr)):
-        if file is not None:
-            os.dup2(file, number)
-    sys.stdout, sys.stderr = os.fdopen(1, "w", closefd=False), os.fdopen(2, "w", closefd=False)  # not pytest's
+    for number, file in files.items():
+        os.dup2(file.detach(), number)
     if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(1)  # the threads of OpenMP are not copied
+        sys.modules["torch"].set_num_threads(1)
     sys.exit(work())
 
 
 def started(
     work: Callable,
     *,
-    environment: dict[str, str] | None = None,
+    environment: Mapping[str, str] | None = None,
     stdout: int | None = None,
     stderr: int | None = None,
 ) -> BaseProcess:
     """A process that does this and ends with what it returns.
 
     Args:
-        work: What it changes in modules is gone with it.
+        work: Travels to it by pickle.
         environment: What is different there.
-        stdout: The descriptor of an open file; by default, where this process writes.
+        stdout: The descriptor of an open file; by default, where the first of these processes wrote.
         stderr: As `stdout`.
     """
-    process = WAYS.Process(target=begin, args=(work, environment or {}, stdout, stderr))
+    files = {number: DupFd(file) for number, file in ((1, stdout), (2, stderr)) if file is not None}
+    process = WAYS.Process(target=begin, args=(work, dict(os.environ) | dict(environment or {}), files))
     process.start()
     return process

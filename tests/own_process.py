@@ -8,7 +8,7 @@ from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import DupFd
 from typing import Any
 
-# Not a copy of the process of the tests, whose threads of runtimes and decoders a copy would not have. Elsewhere than on
+# Not a copy of the process of the tests: it would lack the threads of runtimes and decoders. Elsewhere than on
 # Linux libraries do not allow copies.
 WAYS: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 if sys.platform == "linux":

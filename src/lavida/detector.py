@@ -126,7 +126,7 @@ class Detector:
             pixel_maps: Also keep the logits of every analysed frame at display size (grows with the video).
             fps: Frames a second of arrays, lists and folders; a video and an iterable know their times.
             progress: Called with the number of frames read so far.
-            scored: Called with each clip as soon as it has its scores; what it raises ends the detection.
+            scored: Called with clips, or parts of them, as soon as they have scores; what it raises ends the detection.
 
         Raises:
             InputError: The source, the categories or a setting cannot be used.
@@ -157,7 +157,7 @@ class Detector:
             clock = StageClock()
             builder = DetectionBuilder(opened, anomalies, threshold=threshold, keep_maps=pixel_maps)
             log = FrameLog(self._read(opened, stride, clock=clock), progress)
-            for clip in self._scored(log, opened, anomalies, clock=clock):
+            for clip in self._scored(log, opened, anomalies, clock=clock, whole=False):
                 with clock.stage("masks"):
                     builder.add(clip)
                 if scored is not None:
@@ -206,13 +206,22 @@ class Detector:
         *,
         clock: StageClock,
         templates: Iterable[int] | None = None,
+        whole: bool = True,
     ) -> Iterator[ScoredClip]:
         template = None if templates is None else iter(templates)
         size = (source.info.height, source.info.width)
         for clip in clips(frames, length=self.clip_length):
-            with clock.stage("model"):
-                scored = self._scored_clip(clip, anomalies, None if template is None else next(template), size)
-            yield scored
+            chosen, start = None if template is None else next(template), 0
+            answers = (
+                Detector._answers(self, clip, anomalies, chosen) if whole else self._answers(clip, anomalies, chosen)
+            )
+            while start < len(clip.times):
+                with clock.stage("model"):
+                    answer = next(answers)
+                    part = clip.part(slice(start, start + len(answer.scores)))
+                    scored = ScoredClip.of(part, answer, size=size)
+                yield scored
+                start += len(part.times)
 
     def score(
         self, frames: Iterable[Frame], anomalies: Sequence[str], *, size: tuple[int, int]
@@ -252,6 +261,10 @@ class Detector:
             device=self.device,
             autocast=self.autocast,
         )
+
+    def _answers(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> Iterator[Answer]:
+        """`_answer` in parts, in the order of the frames, each as soon as it is there."""
+        yield self._answer(clip, anomalies, template)
 
     def _unfamiliar(self, anomalies: Sequence[str]) -> list[str]:
         return self.model.unfamiliar(anomalies)
@@ -296,6 +309,9 @@ class ExportedDetector(Detector):
 
     def _answer(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> Answer:
         return self.exported.answer(clip.frames, anomalies, motion=clip.motion, template=template or 0)
+
+    def _answers(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> Iterator[Answer]:
+        return self.exported.answers(clip.frames, anomalies, motion=clip.motion, template=template or 0)
 
     def _surroundings(self) -> tuple[dict[str, Any], dict[str, str], float | None]:
         model = self.exported

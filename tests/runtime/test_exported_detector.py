@@ -203,3 +203,17 @@ def test_the_held_out_test_asks_it_as_the_model(pair, kind):
     assert plain.probabilities(logits) == pytest.approx(expected.numpy(), abs=1e-6)
     assert exported.probabilities(logits) == pytest.approx(expected.numpy(), abs=1e-6)
     assert exported.config.removed_categories == plain.config.removed_categories
+
+
+def test_scores_are_told_frame_by_frame_and_are_those_of_whole_clips(pair, source, monkeypatch):
+    monkeypatch.setattr("lavida.runtime.exported.PIXELS_AT_ONCE", 1)  # as a frame of a usual size is one part
+    _, folder = pair("whole")
+    detector, parts = lavida.load(folder, device="cpu"), []
+    found = detector.detect(source, CATEGORIES, stride=1, scored=parts.append)
+    assert [len(part.times) for part in parts] == [1] * 12  # a clip has four
+    whole = list(detector.stream(source, CATEGORIES, stride=1))
+    assert [len(clip.times) for clip in whole] == [4, 4, 4]
+    for name in ("indices", "times", "scores", "category_scores"):
+        one, other = (np.concatenate([getattr(each, name) for each in some]) for some in (parts, whole))
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(found.sampled_scores, np.concatenate([clip.scores for clip in whole]))

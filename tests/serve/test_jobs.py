@@ -6,7 +6,7 @@ import pytest
 
 from lavida.serve.settings import Limits
 from serve.conftest import Served
-from serve.quick import QuickAnalyst, video
+from serve.quick import QuickAnalyst, QuickClip, video
 
 
 def test_an_upload_is_looked_at_and_its_scores_come_clip_by_clip(served: Served):
@@ -24,9 +24,9 @@ def test_an_upload_is_looked_at_and_its_scores_come_clip_by_clip(served: Served)
     served.worker._analyst = Watching()
     assert served.worker.step()
     assert not served.worker.step()  # nothing else is queued
-    assert [len(each["frames"]) for each in seen] == [4, 8, 12, 16, 20, 21]  # every fifth of 100, and the last
+    assert [len(each["frames"]) for each in seen] == [4, 8, 12, 16, 20, 20]  # every fifth of 100; the last one waits
     assert [each["state"] for each in seen] == ["running"] * 6
-    assert seen[0]["progress"] == 0.16 < seen[1]["progress"] < seen[-1]["progress"] == 0.99
+    assert seen[0]["progress"] == 0.16 < seen[1]["progress"] < seen[-1]["progress"] == 0.96
     whole = served.get(f"/api/jobs/{job['id']}/scores")
     assert whole["frames"] == [*range(0, 100, 5), 99]
     assert whole["times"][:2] == [0.0, 0.2]
@@ -36,6 +36,28 @@ def test_an_upload_is_looked_at_and_its_scores_come_clip_by_clip(served: Served)
     assert rest["frames"] == whole["frames"][16:]
     ended = served.get(f"/api/jobs/{job['id']}")
     assert (ended["state"], ended["progress"], ended["frames"], ended["message"]) == ("done", 1.0, 100, None)
+
+
+def test_of_scores_that_come_one_by_one_the_first_is_told_at_once_and_others_a_few_at_a_time(served: Served):
+    class OneByOne(QuickAnalyst):
+        def _told(self, clips, anomalies, scored):
+            whole = clips[-1]
+            for t in range(len(whole.indices)):
+                some = slice(t, t + 1)
+                scored(
+                    QuickClip(
+                        whole.indices[some],
+                        whole.times[some],
+                        whole.scores[some],
+                        whole.category_scores[some],
+                        whole.size,
+                    )
+                )
+
+    served.worker._analyst = OneByOne()
+    job = served.done("fire", "smoke")
+    assert [len(clip["frames"]) for clip in served.store.scores(job["id"])] == [1, 4, 4, 4, 4, 4]
+    assert served.get(f"/api/jobs/{job['id']}/scores")["frames"] == [*range(0, 100, 5), 99]
 
 
 def test_jobs_are_worked_on_by_priority_and_then_by_age(served: Served):

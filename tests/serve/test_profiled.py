@@ -56,4 +56,4 @@ def test_words_that_the_profile_does_not_know_are_refused_at_once(serving):
 def test_a_broken_profile_is_one_line(tmp_path, capsys):
     (tmp_path / "no.yaml").write_text("a: b")
     assert run(["serve", "--data", str(tmp_path / "data"), "--profile", str(tmp_path / "no.yaml")]) == 2
-    assert "not a profile: " in capsys.readouterr().err
+    assert "a broken profile: " in capsys.readouterr().err

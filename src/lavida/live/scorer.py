@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from lavida.detector import Detector
 
 
+SMALL = 64  # sides of a little frame, of which every model takes multiples
+
+
 @dataclass(frozen=True, slots=True)
 class ClipScores:
     """What is said of T frames of one stream, K categories."""
@@ -77,15 +80,13 @@ class DetectorScorer:
         masks = [clip.masks_over(floor, t, categories) for t in range(len(frames))]
         return ClipScores(clip.scores, clip.category_scores, masks)
 
-    def warm_up(self, categories: Sequence[str], *, frames: int | None = None) -> None:
-        """Score an empty clip of `frames` (a whole one if None), so that the first one of a stream is not late."""
-        size = self.analysed_size(1280, 720)
-        blank, small = (
-            np.zeros((*size, 3), np.uint8),
-            np.zeros((size[0] // PAIR_SHRINK, size[1] // PAIR_SHRINK), np.uint8),
-        )
-        pair = Pair(small, small, 0.04) if self.motion else None
-        clip = [Frame(index, 0.2 * index, blank, pair) for index in range(frames or self.clip_length)]
+    def warm_up(self, categories: Sequence[str], *, small: bool = False) -> None:
+        """Score an empty clip, so that the first one of a stream is not late; `small`: one little frame."""
+        size = (SMALL, SMALL) if small else self.analysed_size(1280, 720)
+        blank = np.zeros((*size, 3), np.uint8)
+        shrunk = np.zeros((size[0] // PAIR_SHRINK, size[1] // PAIR_SHRINK), np.uint8)
+        pair = Pair(shrunk, shrunk, 0.04) if self.motion else None
+        clip = [Frame(index, 0.2 * index, blank, pair) for index in range(1 if small else self.clip_length)]
         self.score(clip, categories, size=size, floor=1.0)
 
 

@@ -1,6 +1,6 @@
 """An exported model that is asked about clips: the forward pass over its four graphs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -62,8 +62,18 @@ class ExportedModel:
             motion: `[T, 4, H/4, W/4]` (`video.motion.motion_field`); None: unknown.
             template: Index into `TEMPLATES`.
         """
-        found = self.outputs(frames, categories, motion=motion, template=template)
-        frame_logits, by_category = found["frame_logits"], np.zeros((len(frames), len(categories)), np.float32)
+        return self._answered(self.outputs(frames, categories, motion=motion, template=template), len(categories))
+
+    def answers(
+        self, frames: Array, categories: Sequence[str], *, motion: Array | None = None, template: int = 0
+    ) -> Iterator[Answer]:
+        """`answer` in parts, of a frame or a few, each as soon as it is there."""
+        for (found,) in self._parts(frames, [categories], motion=motion, template=template):
+            yield self._answered(found, len(categories))
+
+    def _answered(self, found: dict[str, Floats], count: int) -> Answer:
+        frame_logits = found["frame_logits"]
+        by_category = np.zeros((len(frame_logits), count), np.float32)
         evidence = found.get("evidence")
         if evidence is not None:  # the strongest category has the frame's own score, others as much less as they are
             by_category = found["category_logits"] - found["category_logits"].max(-1, keepdims=True)
@@ -97,15 +107,19 @@ class ExportedModel:
         self, frames: Array, queries: Sequence[Sequence[str]], *, motion: Array | None = None, template: int = 0
     ) -> list[dict[str, Floats]]:
         """`outputs` of several lists of categories; the frames are encoded once."""
+        parts = zip(*self._parts(frames, queries, motion=motion, template=template), strict=True)
+        return [{name: np.concatenate([part[name] for part in told]) for name in told[0]} for told in parts]
+
+    def _parts(
+        self, frames: Array, queries: Sequence[Sequence[str]], *, motion: Array | None, template: int
+    ) -> Iterator[list[dict[str, Floats]]]:
+        """Of some frames after the others, of each query."""
         asked = [self._asked(frames, categories, template) for categories in queries]
         step = max(1, PIXELS_AT_ONCE // (frames.shape[2] * frames.shape[3]))
-        parts: list[list[dict[str, Array]]] = [[] for _ in queries]
         for start in range(0, len(frames), step):
             some = slice(start, start + step)
             seen = self.encode(frames[some], None if motion is None else motion[some])
-            for (decoder, texts), told in zip(asked, parts, strict=True):
-                told.append(self._run(decoder, seen | texts))
-        return [{name: np.concatenate([part[name] for part in told]) for name in told[0]} for told in parts]
+            yield [self._run(decoder, seen | texts) for decoder, texts in asked]
 
     def _asked(self, frames: Array, categories: Sequence[str], template: int) -> tuple[str, dict[str, Array]]:
         """The decoder, and what it is told of the categories."""

@@ -7,10 +7,10 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lavida.detection import Detection, Mask
     from lavida.live.profile import Profile
 
+AT_ONCE = 4  # frames
 POLL_S = 0.15  # of the queue, when it is empty
 NICE = 5  # the page answers while all cores are at work
 log = logging.getLogger(__name__)
@@ -66,19 +67,26 @@ Load = Callable[[], Analyst]
 
 
 def load_detector(model: str, device: str, profile: Profile | None = None) -> Analyst:
-    """The detector, warmed up, so that the first job is not late; with a profile, its scores are those of that."""
-    from lavida.live.scorer import DetectorScorer
+    """The detector; with a profile, its scores are those of that."""
     from lavida.loading import load
 
     detector = load(model, device=device)
-    # one word and one that is qualified: other graphs; one frame, as who comes first waits for it, too
-    DetectorScorer(detector).warm_up(("person",), frames=1)
-    DetectorScorer(detector).warm_up(("person lying on the ground",), frames=1)
     if profile is None:
         return detector
     from lavida.serve.profiled import ProfiledAnalyst
 
     return ProfiledAnalyst(detector, profile)
+
+
+def warm_ups(analyst: Analyst) -> Iterator[None]:
+    """Have a detector open what it opens when it is first asked: for a word that is qualified, and for another."""
+    from lavida.detector import Detector
+    from lavida.live.scorer import DetectorScorer
+
+    if isinstance(analyst, Detector):
+        for words in (["person lying on the ground"], ["person"]):
+            yield
+            DetectorScorer(analyst).warm_up(words, small=True)
 
 
 class _Dropped(Exception):
@@ -103,11 +111,12 @@ class Worker:
         job = self._store.claim()
         if job is None:
             return False
-        folder = result_folder(self._data, job.id)
+        folder, report = result_folder(self._data, job.id), _Reporter(self._store, job, longest_s=self._longest_s)
         try:
             detection = self._analyst.detect(
-                job.path, job.anomalies, stride=job.stride, threshold=job.threshold, scored=self._reporter(job)
+                job.path, job.anomalies, stride=job.stride, threshold=job.threshold, scored=report
             )
+            report.tell()
             if not self._store.alive(job):
                 raise _Dropped
             detection.save(folder, overlay=False)
@@ -124,20 +133,29 @@ class Worker:
             self._store.finish(job, "failed", message=f"a defect of lavida ({what}); the server's log has more")
         return True
 
-    def _reporter(self, job: Job) -> Callable[[Scored], None]:
-        clips = 0
 
-        def report(clip: Scored) -> None:
-            nonlocal clips
-            if self._longest_s is not None and clip.times[-1] > self._longest_s:
-                raise InputError(
-                    f"the video is too long: {job.name}; at most {self._longest_s / 3600:g} hours are taken"
-                )
-            if not self._store.report(job, clips, _scores(clip, job)):
+class _Reporter:
+    """Tells the store of what has been scored: of the first frame at once, then of a few at a time."""
+
+    def __init__(self, store: Store, job: Job, *, longest_s: float | None) -> None:
+        self._store, self._job, self._longest_s = store, job, longest_s
+        self._told, self._waiting = 0, dict[str, list[Any]]()
+
+    def __call__(self, clip: Scored) -> None:
+        if self._longest_s is not None and clip.times[-1] > self._longest_s:
+            hours = self._longest_s / 3600
+            raise InputError(f"the video is too long: {self._job.name}; at most {hours:g} hours are taken")
+        for name, values in _scores(clip, self._job).items():
+            self._waiting.setdefault(name, []).extend(values)
+        if not self._told or len(self._waiting["frames"]) >= AT_ONCE:
+            self.tell()
+
+    def tell(self) -> None:
+        """Tell of what waits."""
+        if self._waiting:
+            if not self._store.report(self._job, self._told, self._waiting):
                 raise _Dropped
-            clips += 1
-
-        return report
+            self._told, self._waiting = self._told + 1, {}
 
 
 def _scores(clip: Scored, job: Job) -> Scores:
@@ -168,8 +186,6 @@ def work(
         told: gets None once the model is there, or a line that says why it is not.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, who ends this process
-    if hasattr(os, "nice"):
-        os.nice(NICE)
     end_with_the_server()
     from lavida.video.stream import refuse_pointers
 
@@ -182,6 +198,11 @@ def work(
     store = Store(data, database=database)
     worker = Worker(store, data, analyst, longest_s=longest_s)
     told.send(None)
+    for _ in warm_ups(analyst):
+        if worker.step():  # who waits already is not to wait longer
+            break
+    if hasattr(os, "nice"):
+        os.nice(NICE)
     while True:
         if not worker.step():
             time.sleep(POLL_S)

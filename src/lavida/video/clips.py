@@ -25,6 +25,11 @@ class Clip:
     times: NDArray[np.float64]
     motion: NDArray[np.float16] | None = None
 
+    def part(self, some: slice) -> "Clip":
+        """Some of the frames."""
+        motion = None if self.motion is None else self.motion[some]
+        return Clip(self.frames[some], self.indices[some], self.times[some], motion)
+
 
 def clips(frames: Iterable[Frame], *, length: int) -> Iterator[Clip]:
     """Group the frames that carry an image into clips of `length`, no frame twice; the last may be shorter.

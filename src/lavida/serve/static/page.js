@@ -245,7 +245,8 @@ function tell(job, changed) {
   }[state];
   if ($("job-state").textContent !== said) $("job-state").textContent = said;
   $("job-progress").hidden = !["queued", "running"].includes(state);
-  if (progress === null || state === "queued") $("job-progress").removeAttribute("value"); else $("job-progress").value = progress;
+  if (progress === null && state === "running") $("job-progress").removeAttribute("value");
+  else $("job-progress").value = progress ?? 0;  // a moving bar would take from the work that it waits for
   $("cancel").hidden = !["queued", "running"].includes(state);
   stage.play(job);
   const ended = !["queued", "running"].includes(state);

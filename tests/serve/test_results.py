@@ -105,14 +105,8 @@ def test_while_a_job_runs_events_and_masks_grow_into_those_of_the_result(served:
     served.worker._analyst = Watching()
     assert served.worker.step()
     events, masks = served.get(f"{path}/events"), served.get(f"{path}/masks")["masks"]
-    assert [(len(found["events"]), found["masks"], len(drawn)) for found, drawn in seen] == [
-        (0, 0, 0),
-        (1, 3, 3),
-        (1, 5, 5),
-        (1, 6, 6),
-        (2, 10, 10),
-        (2, 10, 10),
-    ]  # fmt: skip; the last frame is told with the result
+    counts = [(0, 0, 0), (1, 3, 3), (1, 5, 5), (1, 6, 6), (2, 10, 10), (2, 10, 10)]  # the last frame waits for the end
+    assert [(len(found["events"]), found["masks"], len(drawn)) for found, drawn in seen] == counts
     assert {found["complete"] for found, _ in seen} == {False} and events["complete"]
     assert [len(found["strict"]) for found, _ in seen] == [0, 1, 1, 1, 1, 1]
     assert (seen[-1][1], len(masks)) == (masks[:-1], 11)

@@ -110,10 +110,9 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path: Path, path: Callab
     assert "\n" not in str(refusal.value)
 
 
-@pytest.mark.parametrize("name", ["rtsp://127.0.0.1/stream", "http://127.0.0.1:9/a.mp4", "pipe:0"])
-def test_streams_are_no_files(name):
+def test_a_stream_of_a_shell_is_no_file():
     with pytest.raises(InputError, match="no such file"):
-        open_source(name)
+        open_source("pipe:0")
 
 
 def test_a_pipe_or_a_device_cannot_be_read_twice(tmp_path: Path):
@@ -159,3 +158,10 @@ def test_a_message_is_one_line_whatever_the_name(tmp_path: Path):
     source = open_source(make.y4m(cut, frames=20, broken=10))
     frames = list(source.read(stride=1))
     assert len(frames) == 10 and [line.count("\n") + line.count("\r") for line in source.warnings] == [0]
+
+
+@pytest.mark.parametrize("address", ["rtsp://me:secret@camera/1", "https://example.org/a.mp4?key=secret"])
+def test_an_address_is_no_file_and_is_not_repeated(address):
+    with pytest.raises(InputError, match="an address is no file: .*lavida watch looks at streams") as refused:
+        open_source(address)
+    assert "secret" not in str(refused.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ PATIENCE_S = 5.0  # a thread that hangs in a dead network disk must not hang the
 
 # a path, an opened source, uint8 RGB [T, H, W, 3], pictures, or (frame, time_s) one by one
 Footage = str | Path | Source | np.ndarray | Iterable[Any]
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://")
 
 
 def open_source(path: Footage, *, fps: float | None = None) -> Source:
@@ -51,6 +53,7 @@ def open_source(path: Footage, *, fps: float | None = None) -> Source:
         return path if _is_source(path) else array_source(path, fps=FOLDER_FPS if fps is None else fps)
     if path == "":  # an unset variable of a script, not the current folder
         raise InputError("no such file: the path is empty; give a video file or a folder of images")
+    address = _ADDRESS.match(str(path))
     path = Path(path)
     try:
         rate = FOLDER_FPS if fps is None else fps
@@ -65,6 +68,8 @@ def open_source(path: Footage, *, fps: float | None = None) -> Source:
         raise InputError(f"cannot be read: {path}; {reason(error)}; check the path") from error
     if path.exists():
         raise InputError(f"a pipe or a device cannot be read twice: {path}; save it to a file first and give that")
+    if address:  # not repeated: it may hold a password
+        raise InputError(f"an address is no file: {address[0]}...; lavida watch looks at streams, save a video first")
     raise InputError(f"no such file: {path}; give a video file or a folder of images")
 
 

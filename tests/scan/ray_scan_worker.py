@@ -2,15 +2,15 @@
 
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 import lavida.scan.worker
-from lavida.answer import Answer
+from lavida.answer import Answer, sigmoid
 from lavida.detector import Detector, ExportedDetector
-from lavida.runtime.exported import sigmoid
 from lavida.scan.worker import ScanWorker, StartScanWorker
 
 HOLD = "hold"
@@ -38,6 +38,9 @@ class Bright:
             strongest=None,
             clean_masks=False,
         )
+
+    def answers(self, frames: np.ndarray, categories: list[str], **_: object) -> Iterator[Answer]:
+        yield self.answer(frames, categories)
 
 
 def load_bright(*_: object, **__: object) -> Detector:

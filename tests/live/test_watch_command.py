@@ -341,3 +341,11 @@ def test_a_library_that_ctrl_c_breaks_while_it_is_imported_is_not_called_damaged
     monkeypatch.setattr("lavida.loading.load", load)
     assert run(["watch", str(street), "-a", "fire"]) == 130
     assert "damaged" not in capsys.readouterr().err
+
+
+def test_without_ray_nothing_is_made_of_a_wish_to_spread_streams(street, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("lavida.errors.find_spec", lambda package: None)
+    assert run(["watch", str(street), "-a", "fire", "--workers", "2", "--data", str(tmp_path / "data")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "lavida: streams are spread with it, and Ray is not installed: pip install 'lavida[scan]'"
+    assert not (tmp_path / "data").exists()

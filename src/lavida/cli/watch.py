@@ -27,7 +27,7 @@ from lavida.cli.options import (
     ThresholdOption,
     WorkersOption,
 )
-from lavida.errors import InputError
+from lavida.errors import InputError, need
 from lavida.terminal import print_message, print_result, progress_bars
 
 if TYPE_CHECKING:
@@ -77,13 +77,15 @@ def watch(
     plan = asked.plan(given)
     if not plan:
         raise InputError(f"every stream of {config} is stopped: leave out its active: false")
+    on_ray = ray is not None or (workers or 1) > 1
+    if on_ray:
+        need("ray", "streams are spread with it")
     with ExitStack() as stack:
         stop = stack.enter_context(_stopped_by_signals())
         tellers = _tellers(metrics, stack)
         from lavida.live.reload import Reload
         from lavida.live.watch import go_on
 
-        on_ray = ray is not None or (workers or 1) > 1
         keeping = _keeping(data, given, on_ray=on_ray)
         if keeping is not None:
             stack.callback(keeping.close)

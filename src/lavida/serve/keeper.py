@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import threading
 import time
 from contextlib import suppress
-from multiprocessing import connection, resource_tracker
+from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal
 
-from lavida.serve.processes import processes
+from lavida.serve.processes import processes, uninterrupted
 from lavida.serve.settings import GIGABYTE, ServeSettings
 from lavida.serve.store import Store
 from lavida.serve.worker import Load, work
@@ -66,9 +65,6 @@ class Keeper:
         return None if self._process is None else self._process.pid
 
     def _keep(self) -> None:
-        if hasattr(signal, "pthread_sigmask"):  # inherited by the worker, which Ctrl-C may meet while it imports
-            resource_tracker.ensure_running()  # would take it back
-            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         wait_s = FIRST_WAIT_S
         while not self._stop.is_set():
             try:
@@ -84,7 +80,8 @@ class Keeper:
         given = (self._load, self._settings.data, self._settings.database, self._settings.limits.length_s, tells)
         self.state, self.fault, self._with_model = "starting", None, None
         process = processes().Process(target=work, args=given, name="lavida-worker", daemon=True)
-        process.start()
+        with uninterrupted():
+            process.start()
         self._process = process
         tells.close()
         try:

@@ -7,9 +7,14 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
-from multiprocessing import connection, forkserver, parent_process, resource_tracker
-from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing import connection, parent_process, resource_tracker
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # Windows has not both
+    from multiprocessing.context import ForkServerContext, SpawnContext
 
 SHARED = ("__main__", "lavida.serve.films", "lavida.serve.worker", "lavida.builder", "sqlalchemy")
 
@@ -23,17 +28,30 @@ def processes() -> ForkServerContext | SpawnContext:
     if sys.platform == "linux":
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(list(SHARED))
-        resource_tracker.ensure_running()  # would let Ctrl-C through again, which may meet a process that imports
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        from multiprocessing import forkserver
+
         try:
-            forkserver.ensure_running()
+            with uninterrupted():
+                forkserver.ensure_running()
         except OSError:  # the path of temporary files is too long for its socket
             pass
         else:
             return context
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return multiprocessing.get_context("spawn")
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Processes that are begun meanwhile do not meet Ctrl-C, which is the server's, as it would while they import."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # would let it through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_the_server() -> None:

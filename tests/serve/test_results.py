@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import av
 import cv2
@@ -11,7 +12,10 @@ import numpy as np
 import pytest
 
 from lavida.detection import Detection, Mask
+from lavida.export.formats import FORMATS
+from lavida.export.names import EVENTS, FRAMES, LABELS, MASKS, RUN, TIMELINE
 from lavida.export.timeline import draw_timeline
+from lavida.serve.results import FileName, Kind
 from serve.conftest import Served
 from serve.quick import LEVELS, QuickAnalyst, bright, video
 
@@ -249,3 +253,8 @@ def test_exports_carry_the_labels_at_any_threshold(served: Served, job):
     (task,) = json.loads(served.client.get(f"/api/jobs/{job}/export/label-studio").text)
     assert task["data"] == {"video": "street.mp4"}  # not where it lies on the server
     assert served.client.get(f"/api/jobs/{job}/export/yolo").status_code == 422
+
+
+def test_the_routes_name_every_format_and_file_of_a_result():
+    assert set(get_args(Kind)) == set(FORMATS)
+    assert {FRAMES, RUN, TIMELINE, LABELS, EVENTS, MASKS} == set(get_args(FileName))

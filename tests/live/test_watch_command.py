@@ -10,26 +10,14 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from bright import bright_detector
 
 from lavida.cli.app import run
 from lavida.errors import InputError
 from lavida.live.profile import Profile, Word
 from live.hook import Inbox
-from live.streams import clip
+from live.street import records, street
 
-LEVELS = [20] * 25 + [250] * 25 + [20] * 25
-
-
-@pytest.fixture
-def street(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # where lavida-live is made
-    monkeypatch.setattr("lavida.loading.load", lambda *model, **place: bright_detector())
-    return clip(tmp_path / "street.mp4", LEVELS)
-
-
-def records(capsys) -> list[dict]:
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+assert street  # a fixture
 
 
 @pytest.mark.slow

@@ -1,7 +1,6 @@
 """The page under quick clicks, slow answers, other tabs and odd names: nothing is lost, cut off or left behind."""
 
 import json
-import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +10,9 @@ import httpx
 import pytest
 
 from serve.quick import LEVELS, QuickAnalyst, video
-from serve.test_page import begin, browser, page, site
+from serve.test_page import begin, browser, expect, page, pytestmark, site
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
-expect = playwright.expect
-expect.set_options(timeout=30_000)  # a machine may be busy
-assert browser and page  # fixtures
+assert browser and page and pytestmark  # fixtures, and what all tests of the page need
 
 
 def verdicts(where, page) -> list[tuple[float, str]]:

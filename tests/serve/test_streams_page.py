@@ -1,7 +1,6 @@
 """Streams on the page: a watch is started, changed and stopped by clicks, and what it tells comes without reloading."""
 
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,15 +13,10 @@ from live.web import Web
 from lavida.live.config import read_config
 from lavida.live.latest import Latest
 from lavida.live.regions import Regions
-from serve.test_page import browser, page, site
+from serve.test_page import browser, expect, page, pytestmark, site
 from serve.watching_server import bright_watcher
 
-playwright = pytest.importorskip("playwright.sync_api")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")]
-expect = playwright.expect
-expect.set_options(timeout=30_000)  # a machine may be busy
-assert browser and page  # fixtures
+assert browser and page and pytestmark  # fixtures, and what all tests of the page need
 
 
 @pytest.fixture

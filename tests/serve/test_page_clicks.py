@@ -169,6 +169,19 @@ def test_a_page_opened_while_nothing_new_comes_shows_what_there_is(tmp_path, pag
         expect(page.locator("#events li")).to_have_count(2)
 
 
+def test_a_job_that_is_refused_before_the_page_knows_all_is_told(tmp_path, page):
+    with site(tmp_path / "data", folder=tmp_path) as where:
+        waiting: list = []
+        page.route("**/api/folder", lambda route: waiting.append(route))
+        (tmp_path / "no.mp4").write_bytes(b"no video at all")
+        begin(page, where, tmp_path / "no.mp4", "fire")
+        expect(page.locator("#new-fault")).to_contain_text("not a video: no.mp4")
+        came(page, waiting, 1)
+        waiting[0].continue_()
+        expect(page.locator("#folder")).to_be_visible()
+        expect(page.locator("#new-fault")).to_contain_text("not a video: no.mp4")
+
+
 def test_nothing_is_drawn_twice_where_answers_cross(tmp_path, page):
     with site(tmp_path / "data") as where:
         begin(page, where, video(tmp_path / "a.mp4"), "fire")

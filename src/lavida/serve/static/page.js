@@ -355,14 +355,15 @@ function linked() {
 
 // what the page needs of the server before anything else, however long that takes
 async function first() {
+  let told = "";
   for (;;) {
     try {
       await list();
       const folder = await ask("/api/folder");
-      $("new-fault").textContent = "";
+      if ($("new-fault").textContent === told) $("new-fault").textContent = "";  // else a job was refused meanwhile
       return folder;
     } catch (error) {
-      $("new-fault").textContent = error.message;
+      told = $("new-fault").textContent = error.message;
       await new Promise((resolve) => setTimeout(resolve, LIST_MS));
     }
   }

@@ -13,14 +13,18 @@ from lavida.exposure.sample import SegmentationSample
 
 SPECK_SHIFT = 4  # OpenCV draws in fractions of a pixel: bits after the point
 SPECK_UNIT = 2**SPECK_SHIFT
+GRAY = 0.3  # part of the views
 NOISE = np.random.default_rng(0).normal(size=256).astype(np.float32)
 
 Filter = Callable[[Image.Image], Image.Image]
 
 
-def degrade(segmented: SegmentationSample, *, rng: np.random.Generator) -> SegmentationSample:
-    """Other light, colour and camera quality, one draw for all frames and their neighbours of a moment earlier."""
-    look = _draw_look(segmented.frames.shape[1:3], rng)
+def degrade(segmented: SegmentationSample, *, rng: np.random.Generator, gray: float = GRAY) -> SegmentationSample:
+    """Other light, colour and camera quality, one draw for all frames and their neighbours of a moment earlier.
+
+    `gray`: how often there is no colour.
+    """
+    look = _draw_look(segmented.frames.shape[1:3], rng, gray=gray)
 
     def each(frames: np.ndarray) -> np.ndarray:
         return np.stack([np.asarray(look(Image.fromarray(frame))) for frame in frames])
@@ -72,10 +76,10 @@ def _painted(frame: np.ndarray, mask: np.ndarray, paint: tuple[float, float, flo
     return np.rint(edge * painted + (1 - edge) * frame).astype(np.uint8)
 
 
-def _draw_look(size: tuple[int, int], rng: np.random.Generator) -> Filter:
+def _draw_look(size: tuple[int, int], rng: np.random.Generator, *, gray: float) -> Filter:
     """Light, colour and camera quality; drawn once, applied to every frame."""
     filters: list[Filter] = [_draw_light(rng)]
-    if rng.random() < 0.3:
+    if rng.random() < gray:
         filters.append(lambda image: image.convert("L").convert("RGB"))
     if rng.random() < 0.15:
         filters.append(_specks(size, count=int(rng.integers(4, 60)), rng=rng))

@@ -74,7 +74,10 @@ class Mixture:
 
     def draw(self, rng: np.random.Generator) -> SegmentationSample:
         """One sample: a data set by weight, then any of its samples."""
-        which = int(rng.choice(len(self.datasets), p=self._shares))
+        return self.draw_from(int(rng.choice(len(self.datasets), p=self._shares)), rng)
+
+    def draw_from(self, which: int, rng: np.random.Generator) -> SegmentationSample:
+        """Any sample of the data set of this number."""
         index = int(rng.integers(len(self.datasets[which])))
         packed = self._packed.get((which, index))
         if packed is not None:

@@ -325,6 +325,7 @@ def even_weights(
     mixture: Mixture,
     *,
     scale: tuple[float, float] = (0.35, 2.0),
+    change: Callable[[SegmentationSample, np.random.Generator], SegmentationSample] | None = None,
     draws: int = 2000,
     seed: int = 0,
 ) -> dict[str, float]:
@@ -338,6 +339,7 @@ def even_weights(
         sampler: as in training, but without weights.
         mixture: the training data.
         scale: zoom of the augmentation in training.
+        change: what else training does to views that changes what they show.
         draws: samples to look at.
         seed: fixes the draws.
     """
@@ -349,6 +351,7 @@ def even_weights(
     own = {dataset.name: sampler.own_names(mixture.own_names(dataset.name)) for dataset in mixture.datasets}
     for _ in range(draws):
         view = augment(mixture.draw(rng), size=VIEW, rng=rng, scale=scale)
+        view = view if change is None else change(view, rng)
         choice = sampler.choose(view, own[view.dataset], rng)
         # of the texts of an object, each that can be irrelevant elsewhere is true in its part of the draws
         said = [(name, *(text for text in view.expressions.get(name, ()) if text in names)) for name in choice.true]

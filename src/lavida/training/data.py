@@ -14,14 +14,15 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from lavida.errors import InputError
+from lavida.exposure.burning import FIRE, FlameBank, set_on_fire
 from lavida.exposure.cutouts import CutoutBank
 from lavida.exposure.datasets import load, vocabulary_of
 from lavida.exposure.datasets.packed import check_pack, pack_of
-from lavida.exposure.looks import degrade, recolour
+from lavida.exposure.looks import GRAY, degrade, recolour
 from lavida.exposure.mixture import Mixture, Removal
 from lavida.exposure.moving import MOTION_NAMES, MOTION_WEIGHT, neighbours, set_in_motion, with_motion
 from lavida.exposure.qualifier_words import COLOURED, GARMENTS, PEOPLE
-from lavida.exposure.sample import ExposedSample, SegmentationDataset
+from lavida.exposure.sample import ExposedSample, SegmentationDataset, SegmentationSample
 from lavida.exposure.sampler import AnomalyExposureSampler, even_weights
 from lavida.exposure.views import reframe
 from lavida.exposure.vocabulary import Vocabulary
@@ -51,6 +52,8 @@ class ExposureStream:
         self._images = self._mixture(data, length=1)
         self._moving, self._recoloured = data.moving, data.recoloured
         self._bank = CutoutBank(self._images, removed=data.removed) if data.moving > 0 else None
+        self._burning = data.burning
+        self._flames = FlameBank(self._images) if data.burning > 0 else None
         self.has_clips = data.clip_length > 1 and any(s.clips for s in data.sets)
         self._clips = self._mixture(data, length=data.clip_length) if self.has_clips else self._images
         removal = self._images.removal
@@ -77,7 +80,7 @@ class ExposureStream:
             probes=sampler.probes,
         )
         if sampler.even_words:
-            even_weights(self._sampler, self._images, scale=self._zoom)
+            even_weights(self._sampler, self._images, scale=self._zoom, change=self._maybe_on_fire)
         self._own = {
             mixture: {each.name: self._sampler.own_names(mixture.own_names(each.name)) for each in mixture.datasets}
             for mixture in (self._images, self._clips)
@@ -85,7 +88,8 @@ class ExposureStream:
         if self._bank is not None:
             motion = removal.kept(MOTION_NAMES)
             self._sampler.reweigh(dict.fromkeys(motion, MOTION_WEIGHT))
-            self._moving_names = self._sampler.own_names(removal.kept(self._bank.names), motion_words=motion)
+            names = (*self._bank.names, *((FIRE,) if self._flames is not None else ()))
+            self._moving_names = self._sampler.own_names(removal.kept(names), motion_words=motion)
 
     def __call__(self, length: int, rng: np.random.Generator) -> ExposedSample:
         """One exposure of `length` frames: 1 or `data.clip_length`."""
@@ -96,11 +100,18 @@ class ExposureStream:
             view = mixture.removal.apply(set_in_motion(view, self._bank, length=length, rng=rng))
         elif self._bank is not None:
             view = neighbours(view, rng=rng)
+        burning = self._maybe_on_fire(view, rng)
+        view, gray = burning, 0.0 if burning is not view else GRAY  # without its colour a small flame is any bright spot
         if self._recoloured and rng.random() < self._recoloured:
             view = recolour(view, names=COLOURED - PEOPLE | set(GARMENTS), rng=rng)
         # of a moving scene, ask mostly for what moves
         own = self._moving_names if moving else self._own[mixture][view.dataset]
-        return self._sampler.sample(with_motion(degrade(view, rng=rng)), own, rng)
+        return self._sampler.sample(with_motion(degrade(view, rng=rng, gray=gray)), own, rng)
+
+    def _maybe_on_fire(self, view: SegmentationSample, rng: np.random.Generator) -> SegmentationSample:
+        if self._flames is None or rng.random() >= self._burning:
+            return view
+        return set_on_fire(view, self._flames, rng=rng)
 
     @staticmethod
     def _mixture(data: DataRecipe, *, length: int) -> Mixture:

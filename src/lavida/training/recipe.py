@@ -56,6 +56,8 @@ class DataRecipe:
     drop_share: float = setting(0.25, least=0, most=1)
     # share of the samples in which cut-out objects move through the picture
     moving: float = setting(0.0, least=0, most=1)
+    # share of the samples in which a fire burns that was cut out of another picture
+    burning: float = setting(0.0, least=0, most=1)
     # share of the samples in which one thing, or what somebody wears, has another colour
     recoloured: float = setting(0.0, least=0, most=1)
     clip_length: int = setting(4, least=1)

@@ -1,0 +1,161 @@
+"""Fires where none were: flames cut out of photos of fires burn in other pictures, small or large, pale or dim.
+
+Photos of fires show them large and in the middle. What an operator has to see is a flame in a window or behind a
+parked car, in any picture that has been seen without it; so flames of every size are set into the views of all sets.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from lavida.errors import InputError
+from lavida.exposure.mixture import Mixture
+from lavida.exposure.sample import SegmentationSample
+
+FIRE = "fire"
+MAY_BE_THERE = ("smoke",)  # of a fire; it has no mask here
+LEAST_PIXELS, LEAST_SIDE, MOST_HEIGHT = 150, 10, 160  # of a flame that is kept, and the height at which it is kept
+MOST_WIDE, MOST_FILL = 2.0, 0.8  # width over height; part of its box: others are cut off, or a box that was no mask
+LEAST_BRIGHT = 0.35  # part of a flame that must be bright; else its mask holds smoke or what burns
+HEIGHT = (14.0, 140.0)  # pixels of a flame in a view
+MOST_FLAMES = 3  # of one fire, beside each other
+BRIGHT = (90.0, 170.0)  # of the brightest channel: what is darker is not seen, what is brighter hides what is behind it
+HAZE = (0.0, 0.45)  # of pale air before a flame
+GLOW = (0.0, 0.35)  # light that falls on what is near
+GLOW_COLOUR = np.array([90.0, 45.0, 10.0], np.float32)
+FLICKER, SWAY = 0.12, 0.06  # of its size and light from one moment to the next; of its width, how far it bends
+DRAWS = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class _Flame:
+    """A flame of a fire: what it looks like and where it stands."""
+
+    pixels: np.ndarray  # float32 [h, w, 4], RGB and cover in 0..255
+    height: float  # in the view
+    foot: tuple[float, float]  # x, y of the middle of its lower edge
+    flipped: bool
+
+    def at(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """float32 `[H, W, 4]`: how it looks at some moment; no two are the same."""
+        rows, columns = self.pixels.shape[:2]
+        tall, wide = self.height / rows * np.exp(rng.normal(0, FLICKER, 2))
+        wide *= -1 if self.flipped else 1
+        lean = float(rng.normal(0, SWAY)) * columns / rows
+        linear = np.array([[wide, wide * lean], [0.0, tall]])
+        matrix = np.column_stack((linear, np.array(self.foot) - linear @ (columns / 2, rows)))
+        small = abs(tall) < 0.5
+        layer = cv2.warpAffine(
+            self.pixels, matrix, size[::-1], flags=cv2.INTER_AREA if small else cv2.INTER_LINEAR
+        ).astype(np.float32)
+        layer[..., :3] *= float(np.exp(rng.normal(0, FLICKER)))
+        return layer
+
+
+class FlameBank:
+    """Flames of all photos of fires in a mixture.
+
+    Args:
+        mixture: labelled pictures, some of which have a class `fire`.
+        seed: fixes which pictures are searched.
+
+    Raises:
+        InputError: none of them has.
+    """
+
+    def __init__(self, mixture: Mixture, *, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        searched = set()
+        self.flames: list[np.ndarray] = []
+        showing = [index for index, each in enumerate(mixture.datasets) if FIRE in mixture.own_names(each.name)]
+        for _ in range(DRAWS if showing else 0):
+            sample = mixture.draw_from(showing[int(rng.integers(len(showing)))], rng)
+            if FIRE in sample.masks and (sample.dataset, sample.key) not in searched:
+                searched.add((sample.dataset, sample.key))
+                self.flames.extend(cut_flames(sample))
+        if not self.flames:
+            raise InputError("data.burning: no data set of the mixture shows a fire; set it to 0, or add fire_smoke")
+
+
+def cut_flames(sample: SegmentationSample) -> list[np.ndarray]:
+    """Flames of the first frame, uint8 `[h, w, 4]`: RGB, and how much each pixel hides of what is behind it."""
+    frame, mask = sample.frames[0], sample.masks[FIRE][0]
+    if sample.ignore is not None:
+        mask = mask & ~sample.ignore[0]
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    height, width = mask.shape
+    flames = []
+    for label in range(1, count):
+        x, y, w, h, pixels = boxes[label]
+        whole = x > 1 and y > 1 and x + w < width - 1
+        if not whole or pixels < LEAST_PIXELS or min(w, h) < LEAST_SIDE:
+            continue
+        if w > MOST_WIDE * h or pixels > MOST_FILL * w * h:
+            continue
+        part = np.s_[y - 1 : y + h + 1, x - 1 : x + w + 1]
+        own = (labels[part] == label).astype(np.float32)
+        light = frame[part].max(-1).astype(np.float32)
+        bright = ((light - BRIGHT[0]) / (BRIGHT[1] - BRIGHT[0])).clip(0, 1)
+        if (bright > 0.5)[own > 0].mean() < LEAST_BRIGHT:
+            continue
+        cover = cv2.GaussianBlur(own, (0, 0), 0.8) * own * bright
+        image = np.dstack((frame[part], np.rint(cover * 255).astype(np.uint8)))
+        if h > MOST_HEIGHT:
+            image = cv2.resize(image, (max(2, round(w * MOST_HEIGHT / h)), MOST_HEIGHT), interpolation=cv2.INTER_AREA)
+        flames.append(image)
+    return flames
+
+
+def set_on_fire(view: SegmentationSample, bank: FlameBank, *, rng: np.random.Generator) -> SegmentationSample:
+    """The view with a fire in it, in all frames and their neighbours; each shows it at another moment.
+
+    `FIRE` is a class of the result, and what stands behind a flame loses those pixels.
+    """
+    size = view.frames.shape[1:3]
+    flames = _fire(bank.flames, size, rng)
+    haze, glow = float(rng.uniform(*HAZE)), float(rng.uniform(*GLOW))
+    pale = float(rng.uniform(150, 235))
+
+    def burning(frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        picture, seen = frame.astype(np.float32), np.zeros(size, bool)
+        for flame in flames:
+            layer = flame.at(size, rng)
+            cover = layer[..., 3:] / 255
+            near = cv2.GaussianBlur(cover[..., 0], (0, 0), max(1.0, 0.5 * flame.height))[..., None]
+            picture += glow * near * GLOW_COLOUR
+            light = layer[..., :3] + haze * (pale - layer[..., :3])
+            picture += (light - picture) * cover
+            seen |= cover[..., 0] > 0.4
+        return picture.clip(0, 255).astype(np.uint8), seen
+
+    shown = [burning(frame) for frame in view.frames]
+    seen = np.stack([mask for _, mask in shown])
+    masks = {name: mask & ~seen for name, mask in view.masks.items()}
+    masks[FIRE] = view.masks.get(FIRE, np.zeros_like(seen)) | seen
+    for name in MAY_BE_THERE:
+        masks.setdefault(name, np.zeros_like(seen))
+    return replace(
+        view,
+        frames=np.stack([frame for frame, _ in shown]),
+        masks=masks,
+        ignore=None if view.ignore is None else view.ignore & ~seen,
+        before=None if view.before is None else np.stack([burning(frame)[0] for frame in view.before]),
+        things=tuple(replace(thing, mask=thing.mask & ~seen) for thing in view.things),
+        out_of_view=view.out_of_view - {FIRE, *MAY_BE_THERE},
+        counts={name: count for name, count in view.counts.items() if name != FIRE},
+    )
+
+
+def _fire(flames: Sequence[np.ndarray], size: tuple[int, int], rng: np.random.Generator) -> list[_Flame]:
+    """One to `MOST_FLAMES` flames beside each other, of about the same size."""
+    height = float(np.exp(rng.uniform(*np.log(HEIGHT))))
+    place = rng.uniform(0.05, 0.95, 2) * (size[1], size[0])
+    fire = []
+    for _ in range(int(rng.integers(1, MOST_FLAMES + 1))):
+        pixels = flames[int(rng.integers(len(flames)))].astype(np.float32)
+        own = height * float(np.exp(rng.normal(0, 0.3)))
+        foot = place + rng.normal(0, 1, 2) * (1.5 * height, 0.15 * height)
+        fire.append(_Flame(pixels, own, (float(foot[0]), float(foot[1])), bool(rng.random() < 0.5)))
+    return fire

@@ -13,7 +13,9 @@ from lavida.model.prompt import TEMPLATES
 from lavida.training.data import Batch, ExposureStream, StepBatches
 from lavida.training.recipe import DataRecipe, OptimiserRecipe, Recipe, SamplerRecipe, SetRecipe
 
-ANIMALS, THINGS, TEXTS, MOVERS = (f"toy_sets:{kind}" for kind in ("Animals", "Things", "Texts", "Movers"))
+ANIMALS, THINGS, TEXTS, MOVERS, FIRES = (
+    f"toy_sets:{kind}" for kind in ("Animals", "Things", "Texts", "Movers", "Fires")
+)
 
 
 def stream(*sets: SetRecipe, sampler: dict | None = None, **data) -> ExposureStream:
@@ -139,3 +141,17 @@ def test_a_seed_fixes_every_field_for_any_number_of_workers(settings):
     assert runs[0] == runs[1] == runs[2]
     lengths = {len(batch[0][0]) for batch in runs[0]}
     assert lengths == {1, 3} and runs[0][0] != runs[0][1]
+
+
+@pytest.mark.parametrize("moving", [0.0, 0.5])
+def test_fires_burn_in_views_of_other_sets_in_the_share_that_is_asked_for(moving):
+    sets = part(FIRES, weight=0.1), part(MOVERS, weight=0.9, clips=True)
+    source = stream(*sets, burning=0.5, moving=moving, sampler={"several": 0.0, "probability": 1.0})
+    drawn = [e for length in (1, 3) for e in exposures(source, 150, length=length) if e.dataset == "coco128"]
+    burn = [e for e in drawn if "fire" in true_names(e)]
+    assert 0.05 < len(burn) / len(drawn) < 0.5  # another thing may be asked for instead
+    assert all(np.ptp(e.frames.astype(int), -1).max() > 3 for e in burn)  # never without colour
+    denied = [e for e in drawn if "fire" in e.categories and "fire" not in true_names(e)]
+    assert denied, "a word that is only ever true says nothing"
+    with pytest.raises(InputError, match=r"data\.burning"):
+        stream(part(MOVERS), burning=0.1)

@@ -52,6 +52,20 @@ class Movers(Toys):
     vocabulary = ("person", "car", "dog", "bus")
 
 
+class Fires(Toys):
+    """Bright triangles on the ground."""
+
+    name = "toy_fires"
+    vocabulary = ("fire", "cat")
+
+    def __getitem__(self, index: int) -> SegmentationSample:
+        rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+        flame = (rows >= 8) & (rows < 40) & (np.abs(columns - 30) < (rows - 6) / 3)
+        frame = np.where(flame[..., None], (255, 180, 30), 40).astype(np.uint8)
+        masks = {"fire": np.repeat(flame[None], self._length, 0)}
+        return SegmentationSample(np.repeat(frame[None], self._length, 0), masks, None, self.name, str(index))
+
+
 class Texts(Toys):
     """Expressions, each of one sample, and the class of what they speak of."""
 

@@ -26,7 +26,7 @@ HAZE = (0.0, 0.45)  # of pale air before a flame
 GLOW = (0.0, 0.35)  # light that falls on what is near
 GLOW_COLOUR = np.array([90.0, 45.0, 10.0], np.float32)
 FLICKER, SWAY = 0.12, 0.06  # of its size and light from one moment to the next; of its width, how far it bends
-DRAWS = 1500
+DRAWS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def cut_flames(sample: SegmentationSample) -> list[np.ndarray]:
     if sample.ignore is not None:
         mask = mask & ~sample.ignore[0]
     count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    height, width = mask.shape
+    width = mask.shape[1]
     flames = []
     for label in range(1, count):
         x, y, w, h, pixels = boxes[label]

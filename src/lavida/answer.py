@@ -12,6 +12,22 @@ Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
+class Calibration:
+    """Makes logits whose sigmoid is the share of positives that was seen on held-out exposure data."""
+
+    temperature: float
+    bias: float
+
+    def logits(self, uncalibrated: NDArray[np.floating]) -> Floats:
+        """Of any shape."""
+        return (uncalibrated.astype(np.float32) - np.float32(self.bias)) / np.float32(self.temperature)
+
+    def probabilities(self, uncalibrated: NDArray[np.floating]) -> Floats:
+        """Scores in [0, 1]."""
+        return sigmoid(self.logits(uncalibrated))
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """What a model says of T frames and K categories.
 
@@ -33,6 +49,47 @@ class Answer:
     pixel_maps: Callable[[], Floats]
     strongest: Callable[[int], NDArray[np.uint8]] | None
     clean_masks: bool
+
+    @classmethod
+    def of(
+        cls,
+        frame_logits: Floats,
+        category_logits: Floats | None,
+        calibration: Calibration,
+        *,
+        count: int,
+        pixel_logits: Floats,
+        pixel_maps: Callable[[], Floats],
+        strongest: Callable[[int], NDArray[np.uint8]] | None,
+        clean_masks: bool,
+    ) -> Answer:
+        """The scores of what a network puts out.
+
+        The strongest category has the frame's own score, others as much less as they are. A model that cannot tell
+        categories apart gives all of them the frame's.
+
+        Args:
+            frame_logits: `[T]`, y^f before calibration.
+            category_logits: `[T, K]`; None without alignment.
+            calibration: the model's.
+            count: K.
+            pixel_logits: As in the attributes, like the rest.
+            pixel_maps: See there.
+            strongest: See there.
+            clean_masks: See there.
+        """
+        by_category = np.broadcast_to(frame_logits[:, None], (len(frame_logits), count))
+        if category_logits is not None:
+            by_category = by_category + (category_logits - category_logits.max(-1, keepdims=True))
+        return cls(
+            frame_logits=calibration.logits(frame_logits),
+            scores=calibration.probabilities(frame_logits),
+            category_scores=calibration.probabilities(by_category),
+            pixel_logits=pixel_logits,
+            pixel_maps=pixel_maps,
+            strongest=strongest,
+            clean_masks=clean_masks,
+        )
 
 
 def sigmoid(logits: Floats) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lavida.answer import Answer, Floats
+from lavida.answer import Answer, Calibration, Floats
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.errors import InputError
 from lavida.model.predictor import Predictor
@@ -43,16 +43,16 @@ def ask(
             f"not enough memory on {device} for {len(categories)} categories: "
             "give fewer at a time, free the device, or choose --device cpu"
         ) from error
-    evidence = output.evidence
-    logits = model.calibrated(output.frame_logits[0])  # [T]
-    return Answer(
-        frame_logits=_array(logits),
-        scores=_array(logits.sigmoid()),
-        category_scores=_array(model.category_scores(output, count=len(categories))[0]),
+    evidence, categories_apart, config = output.evidence, output.category_logits, model.config
+    return Answer.of(
+        _array(output.frame_logits[0]),
+        None if categories_apart is None else _array(categories_apart[0]),
+        Calibration(config.calibration_temperature, config.calibration_bias),
+        count=len(categories),
         pixel_logits=_array(output.pixel_logits[0]),
         pixel_maps=lambda: _array(model.pixel_maps(output)[0]),
         strongest=None if evidence is None else partial(_strongest, evidence[0]),
-        clean_masks=model.config.clean_masks,
+        clean_masks=config.clean_masks,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from lavida.answer import Answer, sigmoid
+from lavida.answer import Answer, Calibration
 from lavida.builder import DetectionBuilder, FrameLog, ScoredClip
 from lavida.detection import Detection, check_threshold
 from lavida.errors import InputError
@@ -73,7 +73,7 @@ class Detector:
     def probabilities(self, frame_logits: NDArray[np.floating]) -> NDArray[np.float32]:
         """What frame logits before calibration mean: scores in [0, 1]."""
         config = self.config
-        return sigmoid((frame_logits.astype(np.float32) - config.calibration_bias) / config.calibration_temperature)
+        return Calibration(config.calibration_temperature, config.calibration_bias).probabilities(frame_logits)
 
     @property
     def knobs(self) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import pytest
 from lavida.live.address import Address, parse
 from lavida.live.behind import Behind
 from lavida.live.clock import LiveClock
+from lavida.live.pace import Pace
 from lavida.live.sampling import LiveSampling
-from lavida.live.stream import Pace, Stream
+from lavida.live.stream import Stream
 from lavida.video.sampling import FrameSampling
 from lavida.video.source import Frame
 

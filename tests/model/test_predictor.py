@@ -72,14 +72,6 @@ def test_the_model_itself_stays_as_it_was(model, seen):
     assert trainable == {name: weight.requires_grad for name, weight in model.named_parameters()}
 
 
-@torch.inference_mode()
-def test_a_calibration_that_comes_later_is_seen(model, seen, monkeypatch):
-    with autocast(CPU)():
-        output = Predictor(model, device=CPU)(seen["frames"], CATEGORIES)
-    monkeypatch.setattr(model.config, "calibration_bias", 2.0)
-    torch.testing.assert_close(model.calibrated(output.frame_logits), output.frame_logits - 2)
-
-
 @pytest.mark.slow
 @torch.inference_mode()
 def test_a_model_without_motion_and_alignment_is_prepared_too(seen):

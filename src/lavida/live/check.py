@@ -7,7 +7,8 @@ import time
 from collections.abc import Mapping
 
 from lavida.live.address import Address
-from lavida.live.stream import Pace, Stream
+from lavida.live.pace import Pace
+from lavida.live.stream import Stream
 
 PATIENCE_S = 20.0  # longer than opening may take
 

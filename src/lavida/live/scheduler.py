@@ -6,7 +6,8 @@ import threading
 import time
 from collections.abc import Sequence
 
-from lavida.live.stream import LiveFrame, Pace, Stream
+from lavida.live.pace import Pace
+from lavida.live.stream import LiveFrame, Stream
 
 STALE_S = 3.0  # a stream served so late goes on with its newest frames
 MOST_WAIT_S = 3.0  # a clip that does not fill by then is scored as it is

@@ -14,6 +14,7 @@ from typing import Literal
 from lavida.errors import InputError, reason
 from lavida.live.address import Address, masked
 from lavida.live.clock import LiveClock
+from lavida.live.pace import Pace
 from lavida.live.session import Session, Size, StreamBroken, StreamChanged, Tape, Wanted, session_of
 from lavida.video.source import Frame
 
@@ -56,62 +57,6 @@ class Counts:
     thinned: int = 0  # of the due ones left out since the machine cannot keep up with all streams
     dropped: int = 0  # of the others pushed out by newer ones before their turn came
     sessions: int = 0  # times that it was opened and sent pictures
-
-
-class Pace:
-    """The share of the due frames that is analysed, one for all streams; falls when work comes late and rises again.
-
-    Late alone says little: clips of several streams that fill at once wait for each other, however idle the scorer is
-    afterwards. What it got through in the time that it was busy says what it can carry.
-
-    Attributes:
-        share: in (0, 1].
-        due: frames that were due so far, of all streams.
-    """
-
-    LATE_S, EARLY_S, EVERY_S = 0.7, 0.25, 1.0
-    LEAST = 0.02
-    OVER_S, FULL = 10.0, 0.9  # what is looked back on; how busy the scorer may be
-
-    def __init__(self) -> None:
-        self.share, self.due = 1.0, 0
-        self._worst, self._looked = 0.0, 0.0
-        self._done, self._idle_s = 0, 0.0
-        self._past = deque[tuple[float, int, int, float]]()  # time, and due, done and idle until then
-
-    def served(self, late_s: float, *, now: float, frames: int = 0, idle_s: float = 0.0) -> bool:
-        """Tell how long a clip waited after it was ready; whether the share has changed.
-
-        Args:
-            late_s: that.
-            now: by the steady clock.
-            frames: of the clip.
-            idle_s: how long there was nothing to score before it.
-        """
-        self._worst = max(self._worst, late_s)
-        self._done, self._idle_s = self._done + frames, self._idle_s + idle_s
-        self._looked = self._looked or now
-        if now - self._looked < self.EVERY_S:
-            return False
-        before, worst, carried = self.share, self._worst, self._carried(now)
-        self._looked, self._worst = now, 0.0
-        if worst > self.LATE_S and (carried is None or carried < self.share):
-            lower = self.share * max(0.25, 1 / (1 + worst / 4)) if carried is None else carried
-            self.share = max(self.LEAST, lower)
-        elif worst < self.EARLY_S or carried is not None:
-            self.share = min(1.0, self.share * 1.08)
-        return self.share != before
-
-    def _carried(self, now: float) -> float | None:
-        """The share that would keep the scorer as busy as it may be, after the last seconds; None: not known yet."""
-        self._past.append((now, self.due, self._done, self._idle_s))
-        while now - self._past[0][0] > self.OVER_S:
-            self._past.popleft()
-        begun, due, done, idle_s = self._past[0]
-        due, done, busy_s = self.due - due, self._done - done, now - begun - (self._idle_s - idle_s)
-        if not due or not done or now - begun < self.OVER_S / 2:
-            return None
-        return self.FULL * (done / max(busy_s, 1e-3)) * (now - begun) / due
 
 
 class Stream:

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from lavida.detection import Mask
+from lavida.live.pace import Pace
 from lavida.live.plan import Plan, Planned
 from lavida.live.records import Record, Tell
 from lavida.live.scheduler import Scheduler
 from lavida.live.scorer import Scorer
 from lavida.live.session import Tape
-from lavida.live.stream import LiveFrame, Pace, Stream
+from lavida.live.stream import LiveFrame, Stream
 from lavida.live.watched import Seen, Watched, unseen
 
 PENDING_CLIPS = 2  # that may wait of each stream

@@ -66,7 +66,7 @@ class LavidaConfig(PreTrainedConfig):
     clean_masks: bool = False  # masks lose specks and holes (`lavida.masks`)
     expected_maps: bool = False  # pixel maps are the mean of the three masks, smoothed, instead of the best one
     qualifiers: bool = False  # a thing and what qualifies it have maps of their own (model/qualifier_evidence.py)
-    motion: bool = False  # what moves between neighbouring frames, added to f_v (model/motion.py)
+    motion: bool = False  # what moves between neighbouring frames, added to f_v (model/vision.py)
 
     # parts that an ablation switches off
     use_f_sem: bool = True  # the MLLM's answer in Eq. 8; without it a learned constant

@@ -266,10 +266,6 @@ class LavidaNetwork(PreTrainedModel):
         classifier = self.alignment.classifier if self.config.alignment else None
         return classifier.class_features if classifier is not None and len(classifier.class_features) else None
 
-    def calibrated(self, logits: torch.Tensor) -> torch.Tensor:
-        """Logits whose sigmoid is the probability seen on held-out exposure data."""
-        return (logits - self.config.calibration_bias) / self.config.calibration_temperature
-
     def pixel_maps(self, output: LavidaOutput) -> torch.Tensor:
         """`[B,T,H/4,W/4]`, logits by which pixels of different frames are compared.
 
@@ -279,18 +275,6 @@ class LavidaNetwork(PreTrainedModel):
         if not self.config.expected_maps:
             return output.pixel_logits
         return output.decoded.expected_mask().unflatten(0, output.frame_logits.shape)
-
-    def category_scores(self, output: LavidaOutput, *, count: int) -> torch.Tensor:
-        """`[B,T,K]` in [0, 1]: the strongest category has the frame's own score, others as much less as they are.
-
-        `count` is K, the same for all clips (padding would count as a category). Without alignment the model
-        cannot tell categories apart and all have the frame's score.
-        """
-        frame_logits = output.frame_logits[..., None].expand(-1, -1, count)
-        if output.category_logits is None:
-            return self.calibrated(frame_logits).sigmoid()
-        below = output.category_logits - output.category_logits.amax(-1, keepdim=True)
-        return self.calibrated(frame_logits + below).sigmoid()
 
     def clip_semantics(
         self,

@@ -1,4 +1,9 @@
-"""An exported model that is asked about clips: the forward pass over its four graphs."""
+"""An exported model that is asked about clips: the forward pass over its four graphs.
+
+It says what the model says: the graphs of vision and decoder are the network itself, traced (`graphs/parts.py`); that
+of the language model holds Eq. 3 to 5, written again for graphs (`graphs/compression.py`). Each export is compared with
+its model at its end (`graphs/comparing.py`), and `tests/runtime` compares toy models of every kind.
+"""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -9,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lavida.answer import Answer, Floats, sigmoid
+from lavida.answer import Answer, Calibration, Floats
 from lavida.model.grid import fit_grid
 from lavida.model.phrase import split_phrase
 from lavida.model.wording import unfamiliar
@@ -72,25 +77,17 @@ class ExportedModel:
             yield self._answered(found, len(categories))
 
     def _answered(self, found: dict[str, Floats], count: int) -> Answer:
-        frame_logits = found["frame_logits"]
-        by_category = np.zeros((len(frame_logits), count), np.float32)
         evidence = found.get("evidence")
-        if evidence is not None:  # the strongest category has the frame's own score, others as much less as they are
-            by_category = found["category_logits"] - found["category_logits"].max(-1, keepdims=True)
-        calibrated = self._calibrated(frame_logits)
-        return Answer(
-            frame_logits=calibrated,
-            scores=sigmoid(calibrated),
-            category_scores=sigmoid(self._calibrated(frame_logits[:, None] + by_category)),
+        return Answer.of(
+            found["frame_logits"],
+            found.get("category_logits"),
+            Calibration(self.settings["calibration_temperature"], self.settings["calibration_bias"]),
+            count=count,
             pixel_logits=found["pixel_logits"],
             pixel_maps=lambda: found["pixel_maps"],
             strongest=None if evidence is None else partial(_strongest, evidence),
             clean_masks=self.settings["clean_masks"],
         )
-
-    def _calibrated(self, logits: Floats) -> Floats:
-        bias, temperature = (np.float32(self.settings[f"calibration_{name}"]) for name in ("bias", "temperature"))
-        return (logits - bias) / temperature
 
     def outputs(
         self, frames: Array, categories: Sequence[str], *, motion: Array | None = None, template: int = 0

@@ -83,7 +83,7 @@ class Door:
         raise Refused(401, "the token is not known here")
 
 
-class Pace:
+class RateLimit:
     """How much is asked with one token in a minute.
 
     Args:
@@ -122,7 +122,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, settings: ServeSettings, door: Door) -> None:
         self._app, self._settings, self._door = app, settings, door
-        self._pace = Pace(most=settings.limits.requests, most_jobs=settings.limits.new_jobs)
+        self._pace = RateLimit(most=settings.limits.requests, most_jobs=settings.limits.new_jobs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""

@@ -28,6 +28,8 @@ class BrightModel(nn.Module):
             motion=False,
             expected_maps=False,
             clean_masks=False,
+            calibration_temperature=1.0,
+            calibration_bias=0.0,
         )
         self.tells_categories, self.broken = tells_categories, broken
 
@@ -53,10 +55,6 @@ class BrightModel(nn.Module):
             text_loss=None,
         )
 
-    def calibrated(self, logits: torch.Tensor) -> torch.Tensor:
-        return logits
-
-    category_scores = LavidaModel.category_scores
     pixel_maps = LavidaModel.pixel_maps
 
 

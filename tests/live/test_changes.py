@@ -11,7 +11,7 @@ from PIL import Image
 
 from lavida.errors import InputError
 from lavida.events import EventSettings
-from lavida.live.plan import Asked
+from lavida.live.plan import WatchRequest
 from lavida.live.profile import Profile, Word
 from lavida.live.records import clock_time, seconds_of
 from lavida.live.reload import Reload
@@ -123,7 +123,7 @@ def test_a_picture_of_a_region_lies_beside_the_file_and_is_looked_at_like_it(tmp
     folder.mkdir()
     config, picture = folder / "watch.yaml", folder / "yard.png"
     config.write_text(f"anomalies: [fire]\nstreams: {{gate: {{url: {video}, regions: yard.png}}}}\n")
-    asked = Asked(config=config)
+    asked = WatchRequest(config=config)
     with pytest.raises(InputError, match="regions: the picture cannot be read: .*settings/yard.png"):
         asked.plan(asked.read())
     pixels = np.zeros((4, 8), np.uint8)
@@ -145,7 +145,7 @@ def test_a_picture_of_a_region_lies_beside_the_file_and_is_looked_at_like_it(tmp
 def test_a_changed_file_acts_within_five_seconds_and_a_broken_one_changes_nothing(camera, tmp_path):
     config, said = tmp_path / "watch.yaml", []
     config.write_text(f"streams:\n  gate: {camera.url}\nanomalies: [fire]\n")
-    asked = Asked(config=config)
+    asked = WatchRequest(config=config)
     given = asked.read()
     with Watching(plan=asked.plan(given), replan=Reload(asked, given, say=said.append)) as seen:
         seen.until(is_score, within=10)
@@ -169,7 +169,7 @@ def test_what_a_broken_file_lacks_may_come_and_each_change_is_said_once(tmp_path
     config, profile = tmp_path / "watch.yaml", tmp_path / "gate.yaml"
     usual = f"anomalies: [fire]\nstreams: {{gate: {video}}}\n"
     config.write_text(usual)
-    asked = Asked(config=config)
+    asked = WatchRequest(config=config)
     reload = Reload(asked, asked.read(), say=said.append)
     config.write_text(f"{usual}profile: {profile}\n")
     assert reload() is None
@@ -186,7 +186,7 @@ def test_a_receiver_that_means_nothing_breaks_the_file_and_one_that_was_there_ne
     config = tmp_path / "watch.yaml"
     usual = f"anomalies: [fire]\nstreams: {{gate: {video}}}\n"
     config.write_text(usual)
-    asked = Asked(config=config)
+    asked = WatchRequest(config=config)
     reload = Reload(asked, asked.read(), say=said.append)
     config.write_text(f"{usual}webhooks: [{{url: 'ftp://x/y'}}]\n")
     assert reload() is None

@@ -165,7 +165,7 @@ anomalies: [fire]
 
 def test_the_configuration_in_the_documentation_is_one(tmp_path, monkeypatch):
     from lavida.live.config import read_config
-    from lavida.live.plan import Asked
+    from lavida.live.plan import WatchRequest
 
     page = (Path(__file__).parents[2] / "docs" / "watch.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -176,7 +176,7 @@ def test_the_configuration_in_the_documentation_is_one(tmp_path, monkeypatch):
     words = tuple(Word(text, 0.1, 0.6) for text in ("fire", "person lying on the ground", "car"))
     Profile(words, 60.0, 1.0, 1.0, 0.95, 4.0, "nano").save(tmp_path / "gate.yaml")
     given = read_config(config)
-    plan = Asked(config=config).plan(given)
+    plan = WatchRequest(config=config).plan(given)
     assert plan["gate"].settings.categories == ("fire", "person lying on the ground")
     assert plan["yard"].settings.categories == ("car",)
     assert plan["yard"].settings.events.threshold == 0.6

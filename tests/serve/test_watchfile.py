@@ -244,10 +244,10 @@ def test_a_file_that_is_not_there_yet_is_made(serving, tmp_path):
 
 
 def test_there_is_an_end_to_streams(config):
-    from lavida.serve.answers import StreamAsked
+    from lavida.serve.schemas import StreamRequest
 
     few = WatchConfig(config, allowed=("allowed.local",), most=4)
-    asked = StreamAsked(url="http://allowed.local/", words=["fire"])
+    asked = StreamRequest(url="http://allowed.local/", words=["fire"])
     few.change("four", asked)
     with pytest.raises(InputError, match="4 streams are watched at most"):
         few.change("five", asked)

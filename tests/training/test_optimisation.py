@@ -4,14 +4,14 @@ from tiny import tiny_lavida
 from torch import nn
 
 from lavida.errors import InputError
-from lavida.training.recipe import OptimiserRecipe
+from lavida.training.recipe import TrainRecipe
 from lavida.training.steps import build_optimiser, fit_for_sharding, outside_forward
 
 
 def test_only_trained_weights_are_optimised():
     model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
     model[0].requires_grad_(False)
-    optimiser, _ = build_optimiser(model.parameters(), OptimiserRecipe(steps=5, learning_rate=0.5, weight_decay=0.25))
+    optimiser, _ = build_optimiser(model.parameters(), TrainRecipe(steps=5, learning_rate=0.5, weight_decay=0.25))
     (group,) = optimiser.param_groups
     assert {id(weight) for weight in group["params"]} == {id(weight) for weight in model[1].parameters()}
     assert group["weight_decay"] == 0.25 and group["betas"] == (0.9, 0.95)

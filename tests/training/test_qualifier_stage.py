@@ -9,12 +9,12 @@ from tiny import tiny_lavida
 from toys import exposure
 
 from lavida.errors import InputError
-from lavida.exposure.sample import Asked
+from lavida.exposure.sample import CategoryPrompt
 from lavida.training.qualifier_stage import UNPROVEN, Remembered, even_weights, learn_qualifiers
-from lavida.training.recipe import OptimiserRecipe, QualifierRecipe, Recipe
+from lavida.training.recipe import QualifierRecipe, Recipe, TrainRecipe
 from lavida.training.start import check_training
 
-OPT = OptimiserRecipe(steps=0, workers=0, seed=3)
+OPT = TrainRecipe(steps=0, workers=0, seed=3)
 
 
 class Sides:
@@ -29,8 +29,8 @@ class Sides:
         dog[:, 20:44, slice(8, 32) if at == "left" else slice(64, 88)] = True
         sample.frames[dog] = 250
         probes = (
-            Asked("dog on the left", dog if at == "left" else None, dog, "place"),
-            Asked("dog on the right", dog if at == "right" else None, dog, "place"),
+            CategoryPrompt("dog on the left", dog if at == "left" else None, dog, "place"),
+            CategoryPrompt("dog on the right", dog if at == "right" else None, dog, "place"),
         )
         return replace(sample, probes=probes)
 

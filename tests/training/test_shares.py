@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from torch import Tensor
 from toys import exposure
 
-from lavida.exposure.sample import Asked
+from lavida.exposure.sample import CategoryPrompt
 from lavida.model.losses import LossWeights
 from lavida.training.data import Batch, collate
 from lavida.training.objective import step_shares, training_loss
@@ -27,8 +27,8 @@ def clip(seed: int, *, leaves: bool = False, labels: str = "literal"):
     if leaves:
         sample.pixel_labels[HIDDEN] = False  # the same array as its category mask
     probes = (
-        Asked("red car", sample.pixel_labels),
-        *(Asked(f"{colour} car", None) for colour in COLOURS[: 1 + seed % 2 * 2]),
+        CategoryPrompt("red car", sample.pixel_labels),
+        *(CategoryPrompt(f"{colour} car", None) for colour in COLOURS[: 1 + seed % 2 * 2]),
     )
     sample = replace(sample, noun_masks={0: sample.pixel_labels}, probes=probes)
     shown = sample.pixel_labels.any((1, 2)) if labels == "observed" else np.ones(LENGTH)

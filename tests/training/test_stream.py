@@ -11,7 +11,7 @@ from lavida.errors import InputError
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.model.prompt import TEMPLATES
 from lavida.training.data import Batch, ExposureStream, StepBatches
-from lavida.training.recipe import DataRecipe, OptimiserRecipe, Recipe, SamplerRecipe, SetRecipe
+from lavida.training.recipe import DataRecipe, Recipe, SamplerRecipe, SetRecipe, TrainRecipe
 
 ANIMALS, THINGS, TEXTS, MOVERS, FIRES = (
     f"toy_sets:{kind}" for kind in ("Animals", "Things", "Texts", "Movers", "Fires")
@@ -23,7 +23,7 @@ def stream(*sets: SetRecipe, sampler: dict | None = None, **data) -> ExposureStr
     recipe = Recipe(
         data=DataRecipe(root=".", sets=[*sets], **data),
         sampler=SamplerRecipe(**({"even_words": False, "phrases": False} | (sampler or {}))),
-        train=OptimiserRecipe(steps=1),
+        train=TrainRecipe(steps=1),
     )
     return ExposureStream(recipe.data, recipe.sampler)
 

@@ -14,7 +14,7 @@ from toys import draw
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.exposure.sample import SegmentationSample
 from lavida.training import loop, run_folder
-from lavida.training.recipe import DataRecipe, LoraRecipe, OptimiserRecipe, Recipe, SetRecipe
+from lavida.training.recipe import DataRecipe, LoraRecipe, Recipe, SetRecipe, TrainRecipe
 
 STEPS = 6
 
@@ -77,7 +77,7 @@ def toy_recipe(out: Path | str, *, model: dict | None = None, **changes) -> Reci
         settings["lora"] = LoraRecipe(**settings["lora"])
     data = DataRecipe(root="nowhere", sets=[SetRecipe("toy_run:ToyPictures", "toy")], clip_length=2, clip_share=0.4)
     start = {"preset": "nano"} | (model or {})
-    return Recipe(model=start, data=data, train=OptimiserRecipe(**settings), calibrate=False, out=str(out))
+    return Recipe(model=start, data=data, train=TrainRecipe(**settings), calibrate=False, out=str(out))
 
 
 def log(out: Path, name: str = "losses.jsonl") -> list[dict]:

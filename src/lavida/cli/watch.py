@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lavida.detector import Detector
     from lavida.live.config import WatchFile
     from lavida.live.keeping import Keeping
-    from lavida.live.plan import Asked, Plan
+    from lavida.live.plan import Plan, WatchRequest
     from lavida.live.records import Record, Tell
     from lavida.live.watch import Watching
 
@@ -66,10 +66,10 @@ def watch(
     until_stdin_ends: Annotated[bool, typer.Option("--until-stdin-ends", hidden=True)] = False,
 ) -> int:
     """Watch streams and print scores, events and the streams' health as JSON lines."""
-    from lavida.live.plan import Asked
+    from lavida.live.plan import WatchRequest
     from lavida.parallel import check_workers
 
-    asked = Asked(sources=sources or [], anomalies=anomalies or [], threshold=threshold, profile=profile, config=config)
+    asked = WatchRequest(sources or [], anomalies or [], threshold=threshold, profile=profile, config=config)
     check_workers(workers)
     given = asked.read()
     if check:
@@ -196,7 +196,7 @@ def _keeping(data: Path | None, given: WatchFile, *, on_ray: bool) -> Keeping | 
         return None
 
 
-def _check(asked: Asked, given: WatchFile) -> int:
+def _check(asked: WatchRequest, given: WatchFile) -> int:
     from lavida.live.check import check_streams
     from lavida.live.receivers import receivers_of
 

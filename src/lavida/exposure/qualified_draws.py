@@ -11,7 +11,7 @@ import numpy as np
 
 from lavida.exposure import qualifier_words as words
 from lavida.exposure.qualifier_proofs import KINDS, Qualifier
-from lavida.exposure.sample import Asked
+from lavida.exposure.sample import CategoryPrompt
 from lavida.model.phrase import split_phrase
 
 MOST_BESIDE = 3  # false qualifiers of the same kind and thing beside a true one
@@ -49,7 +49,7 @@ class Shares:
 
 
 def qualify(
-    asked: Sequence[Asked],
+    asked: Sequence[CategoryPrompt],
     qualifier: Qualifier,
     shares: Shares,
     *,
@@ -58,7 +58,7 @@ def qualify(
     irrelevant: Sequence[str],
     say: Callable[[str], str],
     rng: np.random.Generator,
-) -> list[Asked]:
+) -> list[CategoryPrompt]:
     """Some of what is asked with a qualifier.
 
     A true name gives way to a thing with a true qualifier, with others of that kind beside it that are false of the
@@ -80,7 +80,7 @@ def qualify(
         if drawn is not None:
             taken.add((drawn.name, drawn.word))
             mask = drawn.mask if drawn.mask.any() else None
-            changed[index] = Asked(drawn.text, mask, qualifier.sample.masks[drawn.name], drawn.kind)
+            changed[index] = CategoryPrompt(drawn.text, mask, qualifier.sample.masks[drawn.name], drawn.kind)
 
     beside = 0
     if true and visible and rng.random() < shares.qualified:
@@ -101,7 +101,7 @@ def qualify(
             put_in(index, draw_qualified(qualifier, visible, true=False, say=say, rng=rng, taken=taken))
         elif absent := irrelevant[index - true]:
             nowhere = np.zeros(qualifier.sample.frames.shape[:3], bool)
-            changed[index] = Asked(any_qualified(say(absent), rng), None, nowhere, "absent")
+            changed[index] = CategoryPrompt(any_qualified(say(absent), rng), None, nowhere, "absent")
     return changed
 
 
@@ -169,7 +169,7 @@ def draw_probes(
     unproven: float,
     say: Callable[[str], str],
     rng: np.random.Generator,
-) -> tuple[Asked, ...]:
+) -> tuple[CategoryPrompt, ...]:
     """Up to `most` qualified texts on the same few things, true and false ones of each kind side by side.
 
     Args:
@@ -183,7 +183,7 @@ def draw_probes(
     if not most:
         return ()
     probed = [names[i] for i in rng.permutation(len(names))[:MOST_PROBED]]
-    rows: list[Asked] = []
+    rows: list[CategoryPrompt] = []
     for name in probed:
         noun = qualifier.sample.masks[name]
         for kind in KINDS:
@@ -194,12 +194,12 @@ def draw_probes(
                 continue
             for some in (true, false):
                 chosen = rng.permutation(len(some))[:PROBES_OF_A_KIND]
-                rows += [Asked(put(some[i][0], say(name), rng), some[i][1], noun, kind) for i in chosen]
+                rows += [CategoryPrompt(put(some[i][0], say(name), rng), some[i][1], noun, kind) for i in chosen]
     rows = [rows[i] for i in rng.permutation(len(rows))]
     for _ in range(round(unproven * most) if probed else 0):
         drawn = draw_unproven(qualifier, probed, say=say, rng=rng)
         if drawn is not None:
-            rows.insert(0, Asked(drawn.text, None, qualifier.sample.masks[drawn.name], drawn.kind))
+            rows.insert(0, CategoryPrompt(drawn.text, None, qualifier.sample.masks[drawn.name], drawn.kind))
     return tuple(rows[:most])
 
 

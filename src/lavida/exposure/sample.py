@@ -77,7 +77,7 @@ class SegmentationSample:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class CategoryPrompt:
     """A category: its text, where it is, and of one with a qualifier where its noun is, if known, and the kind."""
 
     text: str
@@ -116,7 +116,7 @@ class ExposedSample:
     motion: np.ndarray | None = None
     noun_masks: Mapping[int, np.ndarray] = field(default_factory=dict)
     kinds: Mapping[int, str] = field(default_factory=dict)
-    probes: tuple[Asked, ...] = ()
+    probes: tuple[CategoryPrompt, ...] = ()
 
 
 class SegmentationDataset(Protocol):

@@ -13,7 +13,7 @@ from lavida.exposure.mixture import Mixture
 from lavida.exposure.names import NamePool, NameTable, OwnNames, mixed
 from lavida.exposure.qualified_draws import Shares, draw_probes, is_bare, is_thing, qualify
 from lavida.exposure.qualifier_proofs import Qualifier
-from lavida.exposure.sample import Asked, ExposedSample, SegmentationSample
+from lavida.exposure.sample import CategoryPrompt, ExposedSample, SegmentationSample
 from lavida.exposure.views import augment
 from lavida.exposure.vocabulary import Picture, Vocabulary
 from lavida.settings import check_settings, renamed, setting
@@ -157,9 +157,9 @@ class AnomalyExposureSampler:
             InputError: no irrelevant name is left for a normal sample.
         """
         choice = self.choose(segmented, own, rng)
-        asked = [Asked(text, segmented.masks[name]) for name, text in self._said(choice.true, segmented, rng)]
-        asked += [Asked(text, None) for _, text in self._said(choice.irrelevant, segmented, rng, sure=False)]
-        probes: tuple[Asked, ...] = ()
+        asked = [CategoryPrompt(text, segmented.masks[name]) for name, text in self._said(choice.true, segmented, rng)]
+        asked += [CategoryPrompt(text, None) for _, text in self._said(choice.irrelevant, segmented, rng, sure=False)]
+        probes: tuple[CategoryPrompt, ...] = ()
         if self.qualified or self.denied or self.probes:
             picture = self._picture(segmented)
             qualifier = Qualifier(segmented, lambda name: not picture.may_show(name))

@@ -78,7 +78,7 @@ Plan = Mapping[str, Planned]  # by the names of the streams
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
+class WatchRequest:
     """What stands on the command line; it comes before what stands in the file.
 
     Attributes:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lavida.errors import InputError
 from lavida.live.config import WatchFile
-from lavida.live.plan import Asked, Plan
+from lavida.live.plan import Plan, WatchRequest
 from lavida.live.receivers import receivers_of
 from lavida.live.regions import picture_path
 
@@ -26,7 +26,7 @@ class Reload:
         say: takes a line for people: what was taken, or why it was not.
     """
 
-    def __init__(self, asked: Asked, given: WatchFile, *, say: Callable[[str], object]) -> None:
+    def __init__(self, asked: WatchRequest, given: WatchFile, *, say: Callable[[str], object]) -> None:
         self._asked, self._say = asked, say
         self._started = given  # what receivers and limits are of
         self._named = given  # the profiles and pictures of which are looked at

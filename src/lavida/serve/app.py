@@ -13,11 +13,11 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from lavida.serve import jobs, results, streams
-from lavida.serve.answers import Health, Session
 from lavida.serve.decoder import Decoder
 from lavida.serve.faults import FAULTS, add_faults
 from lavida.serve.guard import COOKIE, Door, Guard
 from lavida.serve.keeper import Keeper
+from lavida.serve.schemas import Health, Session
 from lavida.serve.service import Service
 from lavida.serve.settings import ServeSettings
 from lavida.serve.store import Store

@@ -16,8 +16,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from lavida.errors import InputError, one_line, reason
-from lavida.serve.answers import Fault
 from lavida.serve.guard import Refused
+from lavida.serve.schemas import Fault
 
 log = logging.getLogger(__name__)
 _MEANING = {

@@ -13,10 +13,10 @@ from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from lavida.errors import InputError, disk_error
-from lavida.serve.answers import Asked, AskedOf, Folder, JobAnswer, Jobs, Video
 from lavida.serve.faults import FAULTS, said
 from lavida.serve.guard import Refused
 from lavida.serve.places import listed, shown_name, upload_place, within
+from lavida.serve.schemas import Folder, JobAnswer, JobRequest, Jobs, JobSettings, Video
 from lavida.serve.service import Service
 from lavida.serve.store import Job
 
@@ -37,7 +37,7 @@ _BODY = {
         "required": True,
         "content": {
             "multipart/form-data": {"schema": _FORM},
-            "application/json": {"schema": AskedOf.model_json_schema()},
+            "application/json": {"schema": JobRequest.model_json_schema()},
         },
     }
 }
@@ -102,7 +102,7 @@ async def _uploaded(service: Service, form: FormData) -> Job:
         raise Refused(422, f"{shown_name(min(unknown))}: no such field")
     fields: dict[str, Any] = {name: form[name] for name in ("threshold", "stride", "priority") if form.get(name)}
     try:
-        asked = Asked(anomalies=[text for text in form.getlist("anomalies") if isinstance(text, str)], **fields)
+        asked = JobSettings(anomalies=[text for text in form.getlist("anomalies") if isinstance(text, str)], **fields)
     except ValidationError as error:
         raise Refused(422, said(error.errors())) from error
     id, name = uuid.uuid4().hex, shown_name(file.filename or "")
@@ -127,7 +127,7 @@ def _keep(file: BinaryIO, place: Path) -> None:
 
 async def _of_known(service: Service, body: bytes) -> Job:
     try:
-        asked = AskedOf.model_validate_json(body)
+        asked = JobRequest.model_validate_json(body)
     except ValidationError as error:
         raise Refused(422, said(error.errors())) from error
     if (asked.source is None) == (asked.same_as is None):
@@ -142,7 +142,7 @@ async def _of_known(service: Service, body: bytes) -> Job:
     return await _queued(service, asked, id=id, path=path, name=name, uploaded=uploaded)
 
 
-async def _queued(service: Service, asked: Asked, *, id: str, path: Path, name: str, uploaded: bool) -> Job:
+async def _queued(service: Service, asked: JobSettings, *, id: str, path: Path, name: str, uploaded: bool) -> Job:
     if not path.is_file():
         raise InputError(f"the video is gone: {name}; upload it again")
     if service.settings.profile is not None:

@@ -17,7 +17,10 @@ from starlette.responses import FileResponse, Response
 from lavida.detection import Detection, Mask, shortest
 from lavida.export.labels import EventLabel, check_within, read_labels, write_labels
 from lavida.export.names import EVENTS, MASKS, OVERLAY, RUN, TIMELINE
-from lavida.serve.answers import (
+from lavida.serve.faults import FAULTS
+from lavida.serve.guard import Refused
+from lavida.serve.places import result_folder
+from lavida.serve.schemas import (
     EventAnswer,
     EventsAnswer,
     Label,
@@ -30,9 +33,6 @@ from lavida.serve.answers import (
     Segmentation,
     Share,
 )
-from lavida.serve.faults import FAULTS
-from lavida.serve.guard import Refused
-from lavida.serve.places import result_folder
 from lavida.serve.service import SOON_S, Service
 from lavida.serve.store import Job
 

@@ -16,12 +16,12 @@ import numpy as np
 
 from lavida.detection import Detection
 from lavida.errors import InputError
-from lavida.serve.answers import JobAnswer
 from lavida.serve.decoder import Decoder
 from lavida.serve.growing import Growing
 from lavida.serve.guard import Refused
 from lavida.serve.keeper import Keeper
 from lavida.serve.places import job_folder, named, result_folder, used
+from lavida.serve.schemas import JobAnswer
 from lavida.serve.settings import ServeSettings
 from lavida.serve.store import Job, Store
 from lavida.serve.watcher import Watcher, watch_command

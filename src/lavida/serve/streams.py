@@ -19,18 +19,18 @@ from lavida.live.address import masked
 from lavida.live.latest import look_on, read_picture, read_scores, read_streams, reading
 from lavida.live.records import seconds_of
 from lavida.live.tables import DATABASE, SNAPSHOTS
-from lavida.serve.answers import (
+from lavida.serve.faults import FAULTS
+from lavida.serve.guard import Refused
+from lavida.serve.schemas import (
     NewScores,
-    StreamAsked,
     StreamEntry,
     StreamEvent,
     StreamNow,
+    StreamRequest,
     StreamsAnswer,
     StreamScores,
     WatchAnswer,
 )
-from lavida.serve.faults import FAULTS
-from lavida.serve.guard import Refused
 from lavida.serve.service import Service
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def routes(service: Service) -> APIRouter:
 
 def _add_changes(router: APIRouter, service: Service) -> None:
     @router.put("/streams/{name}")
-    def change_stream(name: Name, asked: StreamAsked) -> StreamsAnswer:
+    def change_stream(name: Name, asked: StreamRequest) -> StreamsAnswer:
         """Add a stream to the configuration, or change one; a watch that runs with it takes it within a second."""
         _config(service).change(name, asked)
         return told(service)

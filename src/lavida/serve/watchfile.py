@@ -16,9 +16,9 @@ from lavida.errors import InputError, first_line
 from lavida.files import atomic_file
 from lavida.live.address import HIDDEN, NETWORK, masked
 from lavida.live.config import parse_config, read_text
-from lavida.live.plan import Asked
+from lavida.live.plan import WatchRequest
 from lavida.live.regions import Regions, outlines
-from lavida.serve.answers import StreamAsked, StreamEntry
+from lavida.serve.schemas import StreamEntry, StreamRequest
 
 _SECRET = re.compile(r"\$\{\s*oc\.env:\s*([^,}\s]+)")
 _INTERPOLATION = "${"
@@ -64,7 +64,7 @@ class WatchConfig:
             text = text.replace(value, HIDDEN)
         return text
 
-    def change(self, name: str, asked: StreamAsked) -> None:
+    def change(self, name: str, asked: StreamRequest) -> None:
         """Add a stream or change one. Raises InputError for what `lavida watch` would refuse, or the server does."""
         with self._lock:
             raw = self._raw()
@@ -96,7 +96,7 @@ class WatchConfig:
             self._write(raw)
         return True
 
-    def _check_new(self, name: str, asked: StreamAsked, raw: Raw) -> None:
+    def _check_new(self, name: str, asked: StreamRequest, raw: Raw) -> None:
         if not _NAME.fullmatch(name):
             raise InputError(f"'{name[:100]}' is no name; give letters, digits, dots and hyphens")
         if asked.url is None:
@@ -176,7 +176,7 @@ class WatchConfig:
                 raise InputError(f"{self.path.name} cannot be written as it was read; change it in an editor")
             given = parse_config(text, self.path)
             if given.streams:
-                Asked(config=self.path).plan(given)
+                WatchRequest(config=self.path).plan(given)
         except InputError as error:
             raise InputError(self.hide(str(error))) from None  # the chain would hold what is hidden here
         mode = stat.S_IMODE(self.path.stat().st_mode) if self.path.exists() else 0o600

@@ -27,7 +27,7 @@ from lavida.exposure.sampler import AnomalyExposureSampler, even_weights
 from lavida.exposure.views import reframe
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.model.prompt import TEMPLATES
-from lavida.training.recipe import DataRecipe, OptimiserRecipe, SamplerRecipe, SetRecipe
+from lavida.training.recipe import DataRecipe, SamplerRecipe, SetRecipe, TrainRecipe
 
 MASK_STRIDE, EVIDENCE_STRIDE = 4, 8
 PADDING = "thing"  # the text of a probe that does not count
@@ -235,7 +235,7 @@ class StepParts(Dataset):
 
 
 def step_parts(
-    opt: OptimiserRecipe, data: DataRecipe, stream: ExposureSource, *, first: int, rank: int, processes: int
+    opt: TrainRecipe, data: DataRecipe, stream: ExposureSource, *, first: int, rank: int, processes: int
 ) -> Iterator[list[Batch]]:
     """This process's parts of the steps from `first` on. Raises InputError where a step is too small for all parts."""
     number = processes * opt.accumulate

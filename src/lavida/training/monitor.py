@@ -26,7 +26,7 @@ from lavida.export.drawing import font
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, Query, Question, evenly_spread
 from lavida.exposure.vocabulary import Vocabulary
-from lavida.training.recipe import DataRecipe, OptimiserRecipe
+from lavida.training.recipe import DataRecipe, TrainRecipe
 from lavida.training.run_folder import BEST, RunFolder
 from lavida.training.saving import save_model
 from lavida.training.steps import outside_forward
@@ -57,7 +57,7 @@ class HeldOutTest:
         InputError: a data set has no held-out pictures.
     """
 
-    def __init__(self, data: DataRecipe, opt: OptimiserRecipe):
+    def __init__(self, data: DataRecipe, opt: TrainRecipe):
         sets = dict.fromkeys((each.name, each.folder) for each in data.sets)
         self._questions = {
             name: _questions(name, Path(data.root) / folder, pictures=opt.evaluate_pictures) for name, folder in sets
@@ -87,7 +87,7 @@ class Monitor:
         accelerator: Accelerator,
         model: nn.Module,
         folder: RunFolder,
-        opt: OptimiserRecipe,
+        opt: TrainRecipe,
         *,
         test: HeldOutTest | None,
         first: int,

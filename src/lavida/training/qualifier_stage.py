@@ -25,7 +25,7 @@ from lavida.model.qualifier_evidence import qualified
 from lavida.timing import Progress, untold
 from lavida.training.data import Batch, ExposureSource, StepBatches
 from lavida.training.objective import shown_and_not
-from lavida.training.recipe import AlignmentWeights, OptimiserRecipe, QualifierRecipe, Recipe
+from lavida.training.recipe import AlignmentWeights, QualifierRecipe, Recipe, TrainRecipe
 
 TOGETHER = 16  # samples that are encoded at once
 UNPROVEN = 0.5  # weight of a text whose qualifier nothing proves; another weighs at most 1
@@ -120,7 +120,7 @@ def learn_qualifiers(
 
 @torch.inference_mode()
 def _remember(
-    model: LavidaModel, draw: ExposureSource, recipe: QualifierRecipe, opt: OptimiserRecipe, progress: Progress
+    model: LavidaModel, draw: ExposureSource, recipe: QualifierRecipe, opt: TrainRecipe, progress: Progress
 ) -> Iterator[Remembered]:
     count = -(-recipe.samples // TOGETHER)
     batches = StepBatches(draw, count, opt.seed, TOGETHER, clip_length=1, clip_share=0.0, templates=1)

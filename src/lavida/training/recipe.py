@@ -124,7 +124,7 @@ class LoraRecipe:
 
 
 @dataclass
-class OptimiserRecipe:
+class TrainRecipe:
     """What is trained and how."""
 
     steps: int = setting(MISSING, least=0)  # 0: what is trained is in `qualifiers`
@@ -165,7 +165,7 @@ class Recipe:
     sampler: SamplerRecipe = field(default_factory=SamplerRecipe)
     loss: LossWeights = field(default_factory=LossWeights)
     alignment: AlignmentWeights = field(default_factory=AlignmentWeights)
-    train: OptimiserRecipe = field(default_factory=OptimiserRecipe)
+    train: TrainRecipe = field(default_factory=TrainRecipe)
     qualifiers: QualifierRecipe = field(default_factory=QualifierRecipe)
     calibrate: bool = True  # on half of the held-out pictures of the data kit below data.root
     out: str = "runs/nano"

@@ -24,7 +24,7 @@ from lavida.errors import InputError, not_installed
 from lavida.model.losses import LossWeights
 from lavida.training.data import Batch
 from lavida.training.objective import step_shares, training_loss
-from lavida.training.recipe import PRECISIONS, AlignmentWeights, OptimiserRecipe
+from lavida.training.recipe import PRECISIONS, AlignmentWeights, TrainRecipe
 
 SCHEDULES: dict[str, Callable[..., torch.optim.lr_scheduler.LRScheduler]] = {
     "cosine": get_cosine_schedule_with_warmup,
@@ -40,7 +40,7 @@ class TrainingStep:
     model: nn.Module
     optimiser: AcceleratedOptimizer
     schedule: AcceleratedScheduler
-    opt: OptimiserRecipe = field(kw_only=True)  # precision, clipping and seed
+    opt: TrainRecipe = field(kw_only=True)  # precision, clipping and seed
     weights: LossWeights = field(kw_only=True)  # of Eq. 10
     alignment: AlignmentWeights = field(kw_only=True)  # of the dense signal
 
@@ -82,7 +82,7 @@ class TrainingStep:
         torch.manual_seed(self.opt.seed * 1_000_003 + step + (number << 40))
 
 
-def build_accelerator(opt: OptimiserRecipe, *, out: str) -> Accelerator:
+def build_accelerator(opt: TrainRecipe, *, out: str) -> Accelerator:
     """One process, or this process's place among those that `accelerate launch` has started; trackers log below `out`.
 
     Raises:
@@ -114,7 +114,7 @@ def build_accelerator(opt: OptimiserRecipe, *, out: str) -> Accelerator:
 
 
 def build_optimiser(
-    weights: Iterable[torch.nn.Parameter], opt: OptimiserRecipe
+    weights: Iterable[torch.nn.Parameter], opt: TrainRecipe
 ) -> tuple[torch.optim.AdamW, torch.optim.lr_scheduler.LRScheduler]:
     """AdamW over the weights that are trained, and the schedule of its learning rate over `opt.steps`."""
     trained = [weight for weight in weights if weight.requires_grad]

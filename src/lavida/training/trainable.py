@@ -16,7 +16,7 @@ from lavida.checkpoints.presets import PRETRAINED
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.errors import InputError, one_line
 from lavida.model.prompt import SEG_TOKEN
-from lavida.training.recipe import LoraRecipe, OptimiserRecipe
+from lavida.training.recipe import LoraRecipe, TrainRecipe
 
 ADAPTER = "default"
 VISION_TOWER = "semantics.mllm.model.visual"  # Qwen's name; other families' are found too
@@ -32,7 +32,7 @@ def is_pretrained(model: LavidaModel, settings: Mapping[str, Any]) -> bool:
     return settings.get("preset") in PRETRAINED or bool(model.config.sources)
 
 
-def make_trainable(model: LavidaModel, opt: OptimiserRecipe, *, pretrained: bool) -> None:
+def make_trainable(model: LavidaModel, opt: TrainRecipe, *, pretrained: bool) -> None:
     """Freeze, adapt and checkpoint the parts of `model` as `opt` says, in place; `pretrained`: see `is_pretrained`.
 
     With `train.lora` the language model's own weights are frozen and adapters are put on `lora.targets`. With

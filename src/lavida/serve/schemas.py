@@ -45,7 +45,7 @@ class Health(BaseModel):
     needs_token: bool
 
 
-class Asked(BaseModel):
+class JobSettings(BaseModel):
     """What a job is asked for, beside its video."""
 
     model_config = ConfigDict(extra="forbid")
@@ -56,7 +56,7 @@ class Asked(BaseModel):
     priority: Annotated[int, Field(ge=-10, le=10)] = 0
 
 
-class AskedOf(Asked):
+class JobRequest(JobSettings):
     """A job about a video that is here already: one below the server's folder, or that of another job."""
 
     source: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
@@ -322,7 +322,7 @@ class NewScores(BaseModel):
     streams: dict[str, StreamScores]
 
 
-class StreamAsked(BaseModel):
+class StreamRequest(BaseModel):
     """What a stream is to be; what is left out stays as it is, null is what the file says for all."""
 
     model_config = ConfigDict(extra="forbid")

@@ -69,7 +69,8 @@ def watch(
     from lavida.live.plan import WatchRequest
     from lavida.parallel import check_workers
 
-    asked = WatchRequest(sources or [], anomalies or [], threshold=threshold, profile=profile, config=config)
+    words = {"sources": sources or [], "anomalies": anomalies or []}
+    asked = WatchRequest(**words, threshold=threshold, profile=profile, config=config)
     check_workers(workers)
     given = asked.read()
     if check:

@@ -56,6 +56,7 @@ def assert_same(plain, other, *, atol: float = 1e-4):
 def test_the_same_answers(kind, runtime, pair, caches):
     if runtime == "openvino":
         pytest.importorskip("openvino")
+        pytest.importorskip("platformdirs")
     model, folder = pair(kind)
     exported = ExportedModel(folder, runtime=runtime)
     seen = set()

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import pickle
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -61,6 +62,22 @@ def tiny_model_dir(made_once) -> Path:
         tiny_lavida().save_pretrained(folder / "tiny")
 
     return made_once("tiny-model", save) / "tiny"
+
+
+@pytest.fixture(scope="session")
+def scene_bank(kit: Path, made_once):
+    """The cut-outs of the kit's held-out sets; all its pictures are read for them."""
+    from lavida.evaluation.held_out.questions import scene_bank
+
+    folder = made_once("scene-bank", lambda folder: (folder / "bank").write_bytes(pickle.dumps(scene_bank(kit))))
+    return pickle.loads((folder / "bank").read_bytes())
+
+
+@pytest.fixture
+def known_bank(scene_bank, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moving scenes of this test are made of cut-outs that another process may have read."""
+    for module in ("questions", "qualifier_pairs"):
+        monkeypatch.setattr(f"lavida.evaluation.held_out.{module}.scene_bank", lambda root: scene_bank)
 
 
 @pytest.fixture(scope="session")

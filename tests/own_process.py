@@ -12,7 +12,8 @@ from typing import Any
 # Linux libraries do not allow copies.
 WAYS: Any = multiprocessing.get_context("forkserver" if sys.platform == "linux" else "spawn")
 if sys.platform == "linux":
-    PARTS = ("checkpoints.pretrained", "cli.app", "loading", "scan.worker", "training.loop")
+    # what writes tables comes last: a test asks what the training imports
+    PARTS = ("checkpoints.pretrained", "cli.app", "loading", "training.loop", "scan.worker")
     WAYS.set_forkserver_preload([f"lavida.{part}" for part in PARTS])
 
 

@@ -91,7 +91,7 @@ def test_a_file_that_is_no_video_fails_and_the_other_goes_on(tmp_path):
 
 @pytest.mark.slow
 def test_streams_share_the_machine_evenly_when_it_cannot_keep_up(tmp_path):
-    path, scorer = clip(tmp_path / "long.mp4", [20] * 25 * 12), BrightScorer(takes_s=0.4)
+    path, scorer = clip(tmp_path / "long.mp4", [20] * 25 * 8), BrightScorer(takes_s=0.4)
     records = watched([path] * 4, scorer)  # 20 frames a second are due, about 10 can be scored
     last = [of_type(records, "health", stream=name)[-1] for name in ("long", "long-2", "long-3", "long-4")]
     assert all(each["thinned"] > 5 and each["share"] < 0.9 for each in last)

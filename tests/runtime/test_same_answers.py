@@ -1,6 +1,7 @@
 """An exported model says what the model says, whatever the number of frames and categories and the size of pictures."""
 
 from contextlib import nullcontext
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -9,8 +10,11 @@ from tiny import CATEGORIES, clips
 
 from lavida.asking import ask
 from lavida.loading import EMBEDDED
+from lavida.runtime.compiled import compiled_folder
 from lavida.runtime.exported import ExportedModel, sigmoid
+from lavida.runtime.manifest import MANIFEST
 from lavida.video.clips import Clip
+from lavida.video.decode import open_source
 
 from .conftest import KINDS
 
@@ -49,22 +53,25 @@ def assert_same(plain, other, *, atol: float = 1e-4):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "runtime"), CASES)
-def test_the_same_answers(kind, runtime, pair):
+def test_the_same_answers(kind, runtime, pair, caches):
     if runtime == "openvino":
         pytest.importorskip("openvino")
+        pytest.importorskip("platformdirs")
     model, folder = pair(kind)
     exported = ExportedModel(folder, runtime=runtime)
     seen = set()
-    for case, (length, height, width, categories) in ASKED.items():
-        for moves in (False, True) if model.config.motion else (False,):
-            clip = clip_of(length, height, width, moves=moves)
-            plain, other = answers(model, exported, clip, categories)
-            try:
-                assert_same(plain, other)
-            except AssertionError as error:
-                raise AssertionError(f"{case}, moves={moves}: {error}") from error
-            seen |= set(plain.frame_logits.round(3).tolist())
+    for i, (case, (length, height, width, categories)) in enumerate(ASKED.items()):
+        moves = model.config.motion and i % 2 == 0
+        plain, other = answers(model, exported, clip_of(length, height, width, moves=moves), categories)
+        try:
+            assert_same(plain, other)
+        except AssertionError as error:
+            raise AssertionError(f"{case}, moves={moves}: {error}") from error
+        seen |= set(plain.frame_logits.round(3).tolist())
     assert len(seen) > 5, "a model that says the same of everything would hide a difference"
+    if runtime == "openvino":
+        kept = compiled_folder(folder / MANIFEST, caches=caches, size=exported.manifest.size)
+        assert len(list(kept.glob("*.blob"))) == len(exported.manifest.content["graphs"])
 
 
 @pytest.mark.slow
@@ -77,8 +84,9 @@ def test_the_embedded_model_says_the_same_of_real_frames(kit, tmp_path):
     model = LavidaModel.from_pretrained(EMBEDDED)
     export_model(model, EMBEDDED, tmp_path)
     exported = ExportedModel(tmp_path, runtime="onnx")
-    video = sorted((kit / "videos").glob("*.mp4"))[0]
-    differences = compare(model, exported, source=str(video), categories=["bottle", "red car on the left", "person"])
+    video = open_source(sorted((kit / "videos").glob("*.mp4"))[0]).read(stride=1)
+    band = np.stack([frame.image[100:300] for frame in islice(video, 7)])  # every pixel takes its time
+    differences = compare(model, exported, source=band, categories=["bottle", "red car on the left", "person"])
     # compression keeps another one of two tokens whose weights differ by rounding alone: f_sem shows it, no score does
     assert differences.pop("f_sem") < 5e-3
     assert max(differences.values()) < 1e-4, differences

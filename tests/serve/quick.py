@@ -152,9 +152,10 @@ def bright(jpeg: bytes) -> float:
     return float(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).mean())
 
 
-def waited(done: Callable[[], object], *, within: float = 30.0):
+def waited(done: Callable[[], object], *, within: float = 30.0, pause_s: float = 0.05):
+    """What `done` says as soon as it says anything; most ask a server, which takes its time to answer."""
     deadline = time.monotonic() + within
     while not (found := done()):
         assert time.monotonic() < deadline, "it never came"
-        time.sleep(0.02)
+        time.sleep(pause_s)
     return found

@@ -159,22 +159,22 @@ def database(request) -> Iterator[str | None]:
 def test_a_killed_server_takes_its_worker_along_and_the_next_one_finishes_the_jobs(tmp_path, database):
     more = [] if database is None else ["--database", database]
     clip, data, port = video(tmp_path / "a.mp4"), tmp_path / "data", free_port()
-    address = f"http://127.0.0.1:{port}/api"
+    client = httpx.Client(base_url=f"http://127.0.0.1:{port}/api", timeout=60, verify=False)
 
     def job() -> dict:
         try:
-            return httpx.get(f"{address}/jobs", timeout=30).json()["jobs"][0]
+            return client.get("/jobs").json()["jobs"][0]
         except (httpx.HTTPError, IndexError):
             return {"state": "nowhere", "frames": 0}
 
     first = serve(data, port, *more)
-    waited(lambda: _up(address) or first.poll() is not None, within=90)
+    waited(lambda: _up(client) or first.poll() is not None, within=90)
     assert first.poll() is None, first.stderr.read()
     second = serve(data, free_port(), *more)
     assert second.wait(90) == 2
     assert "another lavida serve works in" in second.stderr.read()
     with clip.open("rb") as file:
-        httpx.post(f"{address}/jobs", data={"anomalies": ["slow"]}, files={"file": file}, timeout=60)
+        client.post("/jobs", data={"anomalies": ["slow"]}, files={"file": file})
     waited(lambda: job()["frames"] > 20, within=90)
     workers = _children(first.pid)
     first.kill()
@@ -189,11 +189,12 @@ def test_a_killed_server_takes_its_worker_along_and_the_next_one_finishes_the_jo
     finally:
         again.kill()
         again.wait()
+        client.close()
 
 
-def _up(address: str) -> bool:
+def _up(client: httpx.Client) -> bool:
     try:
-        return httpx.get(f"{address}/health", timeout=30).json()["worker"] == "ready"
+        return client.get("/health").json()["worker"] == "ready"
     except httpx.HTTPError:
         return False
 

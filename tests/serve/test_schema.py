@@ -52,7 +52,7 @@ def test_no_request_that_the_document_allows_ends_in_a_defect(known):
     assert len(routes) > 15
     for route in routes:
 
-        @settings(max_examples=6, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=4, deadline=None, database=None, suppress_health_check=list(HealthCheck))
         @given(case=route.as_strategy(), real=booleans())
         def asked(case, real: bool) -> None:
             if real and case.operation.method.upper() != "DELETE":

@@ -49,8 +49,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("fresh_accelerator")]
 
 
 @torch.no_grad()
-def outputs(folder: Path) -> list[torch.Tensor]:
-    model = LavidaModel.from_pretrained(folder)
+def outputs(model: LavidaModel) -> list[torch.Tensor]:
     output = model(clips(2, 2), [["dog"], ["smoke", "a person"]], with_text_loss=True)
     return [output.frame_logits, output.pixel_logits, output.text_loss]
 
@@ -71,11 +70,11 @@ def test_trained_from_checkpoints_shared_and_merged_again(kind, stored, settings
     assert run(["models", "build", *given, "--out", base, *SETTINGS]) == 0
     assert run(["models", "share", str(trained), "--out", adapter]) == 0
     assert run(["models", "merge", adapter, "--base", base, "--out", merged]) == 0
-    wanted, before = outputs(trained), outputs(base)
-    for got, value, old in zip(outputs(merged), wanted, before, strict=True):
+    models = [LavidaModel.from_pretrained(folder) for folder in (merged, trained, base)]
+    for got, value, old in zip(*map(outputs, models), strict=True):
         torch.testing.assert_close(got, value, atol=1e-5, rtol=0)
         assert not torch.allclose(value, old, atol=1e-3)
-    assert not LavidaModel.from_pretrained(merged).config.untrained
+    assert not models[0].config.untrained
 
 
 def test_the_adapter_is_small_and_peft_reads_it(sources, trained, tmp_path):

@@ -24,8 +24,10 @@ def grey(index: int) -> int:
 
 def picture(level: int, width: int, height: int, *, mark: bool = False, texture: int = 0) -> np.ndarray:
     """A picture `[height, width, 3]` of one level plus noise, with a bright top left quarter if `mark`."""
-    noise = np.random.default_rng(level).integers(0, texture + 1, (height, width, 1))
-    image = np.broadcast_to(level + noise, (height, width, 3)).astype(np.uint8)
+    image = np.full((height, width, 3), level, np.uint8)
+    if texture:
+        noise = np.random.default_rng(level).integers(0, texture + 1, (height, width, 1))
+        image = np.broadcast_to(level + noise, (height, width, 3)).astype(np.uint8)
     if mark:
         image[: height // 2, : width // 2] = MARK
     return image

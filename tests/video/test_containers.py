@@ -126,7 +126,7 @@ def test_sound_that_outlasts_the_pictures_is_no_damage_in_microsofts_containers(
 def test_a_small_part_lost_at_the_end_is_told_where_the_length_is_exact(tmp_path, suffix):
     settings = {"codec": "libvpx"} if suffix == ".webm" else {}
     path = tmp_path / f"cut{suffix}"
-    source = open_source(truncated(path, keep=0.92, frames=300, fps=5, texture=100, width=160, height=96, **settings))
+    source = open_source(truncated(path, keep=0.92, frames=300, fps=5, texture=100, **settings))
     assert 270 < len(read(source)) < 290
     assert [warning for warning in source.warnings if "of 60.0 s announced" in warning]
 

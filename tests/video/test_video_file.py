@@ -137,12 +137,12 @@ def test_colour_tags_that_the_scaler_does_not_know_are_read_as_common_ones(tmp_p
 
 @pytest.mark.slow
 def test_8k_is_reduced_on_the_way(tmp_path: Path):
-    path = make.video(tmp_path / "8k.avi", codec="mjpeg", pix_fmt="yuvj420p", width=7680, height=4320, frames=2)
+    path = make.video(tmp_path / "8k.avi", codec="mjpeg", pix_fmt="yuvj420p", width=7680, height=4320, frames=1)
     source = open_source(path)
     frames = read(source, 1, (126, 224))
     assert (source.info.width, source.info.height) == (7680, 4320)
-    assert [frame.image.shape for frame in frames] == [(126, 224, 3)] * 2
-    assert np.allclose(levels(frames), [make.grey(0), make.grey(1)], atol=4)
+    assert [frame.image.shape for frame in frames] == [(126, 224, 3)]
+    assert np.allclose(levels(frames), [make.grey(0)], atol=4)
 
 
 # --- damage

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import partial
@@ -21,7 +21,8 @@ from lavida.errors import InputError
 from lavida.evaluation.held_out.questions import HeldOut
 from lavida.exposure.sample import SegmentationSample
 from lavida.model.config import LavidaConfig
-from lavida.paper.ablations import ablate
+from lavida.paper.ablations import ablate, report
+from lavida.paper.ablations.report import Content
 from lavida.paper.ablations.runs import Run, Runs
 from lavida.paper.ablations.studies import Row
 from lavida.training.loop import train
@@ -92,11 +93,26 @@ def learn(recipe):
 toy_ablate = partial(ablate, sets=TOYS, learn=learn)
 
 
+def drawing_once() -> Callable[[Content, Path], None]:
+    """Draws each kind of picture once: that takes most of the time of a table."""
+    known: dict[tuple, bytes] = {}
+
+    def draw_once(content: Content, path: Path) -> None:
+        kind = content["study"], len(content["rows"]), bool(content["noise"]), bool(content["costs"])
+        if kind not in known:
+            report.draw(content, path)
+            known[kind] = path.read_bytes()
+        path.write_bytes(known[kind])
+
+    return draw_once
+
+
 @pytest.fixture(scope="module", autouse=True)
 def toys():
     AcceleratorState._reset_state(reset_partial_state=True)  # Accelerate keeps it for the whole process
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lavida.paper.ablations.ablate", toy_ablate)  # what the command line calls
+        patch.setattr("lavida.paper.ablations.series.draw", drawing_once())
         yield
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -159,7 +160,9 @@ class Runs:
     def _check(self, folder: Path, recipe: Recipe) -> None:
         if not _has_model(folder) and not any(folder.glob("checkpoint-*")):
             return  # nothing of an earlier run would be used
-        before, now = _settings(completed(load_recipe(folder / RECIPE))), _settings(recipe)
+        path = folder / RECIPE
+        before = _settings_in(path, path.stat().st_mtime_ns if path.is_file() else 0)
+        now = _settings(recipe)
         for key in sorted((before.keys() | now.keys()) - FREE):
             if before.get(key) != now.get(key):
                 raise InputError(
@@ -169,6 +172,12 @@ class Runs:
 
 def _has_model(folder: Path) -> bool:
     return (folder / MODEL / "config.json").is_file()
+
+
+@lru_cache
+def _settings_in(path: Path, changed_ns: int) -> dict[str, Any]:
+    """Of a run's recipe, which is checked again and again and takes long to read."""
+    return _settings(completed(load_recipe(path)))
 
 
 def _settings(recipe: Recipe) -> dict[str, Any]:

@@ -18,9 +18,8 @@ PIP := -m pip install --quiet --disable-pip-version-check
 CODE := src tests benchmarks docs
 # Some environments forbid it; each test process would then compile and rewrite all of it again, for ten seconds or more.
 unexport PYTHONDONTWRITEBYTECODE
-# As many test processes as there are cores, each with one thread: more of them would only wait for each other. A
-# process takes 1.5 GB.
-WORKERS ?= logical
+# Two test processes a core, each with one thread, where there is memory for them (tests/conftest.py).
+WORKERS ?= auto
 TESTS := -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 
 .PHONY: demo check test test-lowest test-newest coverage static lint constraints clean

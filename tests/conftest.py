@@ -15,6 +15,17 @@ from filelock import FileLock
 if "PYTEST_XDIST_WORKER" in os.environ:  # before torch: as many processes as cores want a thread each
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+PROCESS_BYTES = 3 << 30  # a test process takes half of it, and what it begins
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """For `-n auto`: two processes a core, since a third of the tests wait for servers, cameras and kills, if there is room."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    room = (
+        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // PROCESS_BYTES if hasattr(os, "sysconf") else cores
+    )
+    return max(1, min(2 * cores, room))
+
 
 def pytest_collection_finish() -> None:
     """What is imported stays: the garbage collector need not look at all of it again and again, nor forks copy it."""

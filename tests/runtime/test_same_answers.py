@@ -11,7 +11,7 @@ from tiny import CATEGORIES, clips
 from lavida.asking import ask
 from lavida.loading import EMBEDDED
 from lavida.runtime.compiled import compiled_folder
-from lavida.runtime.exported import ExportedModel, sigmoid
+from lavida.runtime.exported import ExportedModel
 from lavida.runtime.manifest import MANIFEST
 from lavida.video.clips import Clip
 from lavida.video.decode import open_source
@@ -90,9 +90,3 @@ def test_the_embedded_model_says_the_same_of_real_frames(kit, tmp_path):
     # compression keeps another one of two tokens whose weights differ by rounding alone: f_sem shows it, no score does
     assert differences.pop("f_sem") < 5e-3
     assert max(differences.values()) < 1e-4, differences
-
-
-def test_sigmoid_has_no_overflow():
-    with np.errstate(all="raise"):
-        found = sigmoid(np.array([-80, -1, 0, 1, 80], np.float32))
-    np.testing.assert_allclose(found, torch.tensor([-80.0, -1, 0, 1, 80]).sigmoid().numpy(), rtol=1e-6)

@@ -69,8 +69,7 @@ def watch(
     from lavida.live.plan import WatchRequest
     from lavida.parallel import check_workers
 
-    words = {"sources": sources or [], "anomalies": anomalies or []}
-    asked = WatchRequest(**words, threshold=threshold, profile=profile, config=config)
+    asked = WatchRequest(sources or [], anomalies or [], threshold, profile, config)
     check_workers(workers)
     given = asked.read()
     if check:

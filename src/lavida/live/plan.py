@@ -77,7 +77,7 @@ class Planned:
 Plan = Mapping[str, Planned]  # by the names of the streams
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class WatchRequest:
     """What stands on the command line; it comes before what stands in the file.
 

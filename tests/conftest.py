@@ -19,11 +19,11 @@ PROCESS_BYTES = 3 << 30  # a test process takes half of it, and what it begins
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """For `-n auto`: two processes a core, since a third of the tests wait for servers, cameras and kills, if there is room."""
+    """For `-n auto`: two processes a core where there is room, as a third of the tests wait for servers and cameras."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    room = (
-        os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // PROCESS_BYTES if hasattr(os, "sysconf") else cores
-    )
+    if not hasattr(os, "sysconf"):
+        return cores
+    room = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // PROCESS_BYTES
     return max(1, min(2 * cores, room))
 
 

@@ -22,12 +22,21 @@ import sys
 
 ABSENT = {"torch", "transformers", "safetensors", "sklearn", "scipy", "matplotlib", "huggingface_hub"}
 
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ABSENT:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+class Core:
+    # finds what the others find, modules and the records of packages, but for what is absent
 
-sys.meta_path.insert(0, Missing())
+    others = list(sys.meta_path)
+
+    def find_spec(self, name, path=None, target=None):
+        specs = (other.find_spec(name, path, target) for other in self.others)
+        return None if name.partition(".")[0] in ABSENT else next(filter(None, specs), None)
+
+    def find_distributions(self, context):
+        for other in self.others:
+            if (context.name or "").replace("-", "_").lower() not in ABSENT and hasattr(other, "find_distributions"):
+                yield from other.find_distributions(context)
+
+sys.meta_path[:] = [Core()]
 from lavida.cli import run
 sys.exit(run(sys.argv[1:]))
 """
@@ -76,6 +85,7 @@ def test_the_core_install_detects_and_exports(pictures, tmp_path):
     ):
         done = core(*command)
         assert done.returncode == 0, (command, done.stderr)
+    assert set(json.loads((tmp_path / "scan" / "run.json").read_text())["versions"]) == {"lavida", "onnxruntime", "python"}
 
 
 @pytest.mark.slow

@@ -85,7 +85,11 @@ def test_the_core_install_detects_and_exports(pictures, tmp_path):
     ):
         done = core(*command)
         assert done.returncode == 0, (command, done.stderr)
-    assert set(json.loads((tmp_path / "scan" / "run.json").read_text())["versions"]) == {"lavida", "onnxruntime", "python"}
+    assert set(json.loads((tmp_path / "scan" / "run.json").read_text())["versions"]) == {
+        "lavida",
+        "onnxruntime",
+        "python",
+    }
 
 
 @pytest.mark.slow

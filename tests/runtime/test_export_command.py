@@ -13,7 +13,7 @@ from lavida.cli import run
 from lavida.errors import InputError
 from lavida.files import fingerprint
 from lavida.graphs.writing import _export, exportable_family
-from lavida.runtime.manifest import GRAPHS
+from lavida.runtime.contract import GRAPHS
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -24,7 +24,8 @@ from lavida.model.compression import reference_count
 from lavida.model.kernels import without_export_log
 from lavida.model.mllm.qwen import Qwen2VL
 from lavida.model.text import MAX_TOKENS
-from lavida.runtime.manifest import FORMAT, GRAPHS, KNOWN_WORDS, MANIFEST, REMOVED, SETTINGS, SHARED
+from lavida.runtime.contract import GRAPHS, REMOVED, SETTINGS
+from lavida.runtime.manifest import FORMAT, KNOWN_WORDS, MANIFEST, SHARED
 
 OPSET = 20
 OF_QUALIFIERS = ("f_qualifier", "f_named", "present")  # inputs of a decoder

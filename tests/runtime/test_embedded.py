@@ -104,7 +104,7 @@ def test_the_core_install_finds_the_clip_of_the_demo():
     ("command", "extra"),
     [
         (["train", "configs/nano.yaml"], "torch"),
-        (["models", "export", "nano", "--out", "x"], "torch"),
+        (["models", "export", "nano", "--out", "x"], "export"),
         (["heldout", "--root", ".", "--out", "x"], "eval"),
         (["figure", "scores", "x.mp4", "-a", "dog"], "eval"),
         (["eval", "ucsd-ped2", "--root", ".", "--out", "x"], "eval"),

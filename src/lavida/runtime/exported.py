@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lavida.answer import Answer, Floats, sigmoid
-from lavida.errors import InputError, first_line
+from lavida.errors import InputError
+from lavida.files import MANIFEST
 from lavida.model.grid import fit_grid
 from lavida.model.phrase import split_phrase
 from lavida.model.wording import unfamiliar
 from lavida.runtime.compiled import compiled_folder
 from lavida.runtime.contract import GRAPHS
-from lavida.runtime.manifest import KNOWN_WORDS, MANIFEST, MEND, Manifest
+from lavida.runtime.manifest import KNOWN_WORDS, MEND, Manifest
 from lavida.runtime.preparation import cells, patches, positions, prompt, read_tokenizer, text_batch
-from lavida.runtime.session import PACKAGES, Session, choose_precision, choose_runtime, open_session
+from lavida.runtime.session import PACKAGES, Session, choose_precision, choose_runtime, open_session, why
 
 Array = NDArray[Any]
 PIXELS_AT_ONCE = 704 * 384  # a frame as nano analyses it: more at once are hardly faster and take more memory
@@ -220,7 +221,7 @@ class ExportedModel:
         except Exception as error:  # neither runtime has one type for what a graph does not take
             path = self.manifest.path(graph)
             raise InputError(
-                f"{self.package} cannot run {path} ({first_line(error)}); {MEND}, or use another --runtime"
+                f"{self.package} cannot run {path} ({why(error)}); {MEND}, or use another --runtime"
             ) from error
         return dict(zip(self.manifest.outputs(graph), found, strict=True))
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lavida.errors import UNREADABLE, InputError, first_line, reason
+from lavida.files import MANIFEST
 from lavida.runtime.contract import GRAPHS, check
 
-MANIFEST = "manifest.json"
 SHARED = "shared_weights.bin"  # what two graphs have in common; only where there are two decoders
 KNOWN_WORDS = "known_words.npy"  # features of the words that training asked; not there without alignment
 FORMAT = 1
@@ -74,6 +74,8 @@ class Manifest:
     def read(cls, folder: Path) -> "Manifest":
         """Raises InputError for a folder that is none, is damaged or was written by a newer lavida."""
         path = folder / MANIFEST
+        if any("\ud800" <= letter <= "\udfff" for letter in str(folder)):
+            raise InputError(f"no runtime opens a path that is no text: {folder}; give the folder another name")
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
             version = content["format"]

@@ -40,7 +40,7 @@ class OnnxSession:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # errors are raised: in words of ours, and once
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores, too
         _share_arena()
         options.add_session_config_entry("session.use_env_allocators", "1")
@@ -147,11 +147,17 @@ def open_session(
         else:
             session = OpenVinoSession(path, threads(), precision, compiled)
     except Exception as error:  # neither has one type for a damaged file
-        raise InputError(f"damaged export: {path} cannot be read ({first_line(error)}); export it again") from error
+        raise InputError(f"damaged export: {path} cannot be read ({why(error)}); export it again") from error
     _check_names(path, "inputs", inputs, session.inputs, set().union(*session.inputs) >= set(inputs))
     fits = all(name in names for name, names in zip(outputs, session.outputs, strict=False))
     _check_names(path, "outputs", outputs, session.outputs, fits)
     return session
+
+
+def why(error: Exception) -> str:
+    """What a runtime says in one line: OpenVINO's begin with where in its own source they arose."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Exception from ")]
+    return lines[0].strip().rstrip(".:!") if lines else first_line(error)
 
 
 def _check_names(path: Path, kind: str, wanted: Sequence[str], found: Sequence[set[str]], fits: bool) -> None:
@@ -162,7 +168,8 @@ def _check_names(path: Path, kind: str, wanted: Sequence[str], found: Sequence[s
 
 
 def threads() -> int:
-    """As many as OpenMP would use."""
+    """As many as OpenMP would use, but no more than there are cores: a runtime makes every thread that it is told."""
     given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # "4,2": of nested regions
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return int(given) if given.isdecimal() and int(given) else available
+    wished = int(given) if given.isdecimal() and len(given) < 10 else 0
+    return min(wished, os.cpu_count() or 1) or available

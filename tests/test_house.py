@@ -86,7 +86,7 @@ def test_the_model_knows_nothing_of_lavida_but_itself_and_its_errors():
 
 
 def test_checkpoints_stand_on_the_model_alone():
-    assert outside("lavida.checkpoints", "lavida.model", "lavida.errors", "lavida.terminal") == {}
+    assert outside("lavida.checkpoints", "lavida.model", "lavida.errors", "lavida.files", "lavida.terminal") == {}
 
 
 def test_the_one_circle_of_imports_is_that_of_saving_a_detection():

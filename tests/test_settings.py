@@ -40,6 +40,7 @@ def test_what_is_allowed_passes(settings):
         ({"steps": -1}, "steps: -1; choose 0 or more"),
         ({"steps": 2.5}, "steps: 2.5; choose a whole number or null"),
         ({"share": 1.5}, "share: 1.5; choose a number from 0 to 1"),
+        ({"share": []}, "share: []; choose a number"),
         ({"share": True}, "share: True; choose a number"),
         ({"drop": 1.0}, "drop: 1.0; choose a number from 0 to less than 1"),
         ({"drop": float("nan")}, "drop: nan; choose a number from 0 to less than 1"),

@@ -15,7 +15,7 @@ from lavida.builder import DetectionBuilder, FrameLog, ScoredClip
 from lavida.detection import Detection, check_threshold
 from lavida.errors import InputError
 from lavida.model.wording import clean_category
-from lavida.runtime.manifest import REMOVED
+from lavida.runtime.contract import REMOVED
 from lavida.timing import StageClock
 from lavida.video.clips import Clip, analysis_size, clips
 from lavida.video.decode import Footage, Frame, ReadAhead, Source, decoded_ahead

@@ -89,14 +89,16 @@ def not_installed(package: str, why: str = "", *, extra: str | None = None) -> I
         why: it is needed, if that does not go without saying.
         extra: of this package, where several bring it.
     """
-    how = _BROUGHT_BY[package] if extra is None else f"pip install 'lavida[{extra}]'"
+    how = _BROUGHT_BY[package]
+    if extra is not None:
+        how = how.replace("lavida[torch]", f"lavida[{extra}]") if how == _TORCH else f"pip install 'lavida[{extra}]'"
     return InputError(f"{why}{', and ' if why else ''}{_CALLED.get(package, package)} is not installed: {how}")
 
 
-def need(package: str, why: str = "") -> None:
-    """Raises `not_installed` if a package that the core does without is not there."""
+def need(package: str, why: str = "", *, extra: str | None = None) -> None:
+    """Raises `not_installed` if a package that the core does without is not there; see there for `extra`."""
     if find_spec(package) is None:
-        raise not_installed(package, why)
+        raise not_installed(package, why, extra=extra)
 
 
 def needed(module: str, *, extra: str | None = None) -> Any:

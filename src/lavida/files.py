@@ -110,6 +110,7 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
 
 
 UNNAMED = "video"  # what has no name of its own
+MANIFEST = "manifest.json"  # tells the folder of an exported model from others
 EXPORTED = "exported"  # the folder in a model's own where its export lies
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from lavida.detector import Detector, ExportedDetector
 from lavida.errors import InputError, need
-from lavida.files import EXPORTED
-from lavida.runtime.manifest import MANIFEST
+from lavida.files import EXPORTED, MANIFEST
 from lavida.runtime.session import installed
 
 RUNTIMES = ("auto", "torch", "onnx", "openvino")
@@ -83,7 +82,10 @@ def exported_folder(folder: Path, *, name: str, runtime: str, device: str) -> Pa
     on_cpu = device in ("auto", "cpu")
     if is_exported(folder):
         if runtime == "torch":
-            raise InputError(f"{name} is an exported model, which PyTorch does not run: leave --runtime torch out")
+            raise InputError(
+                f"{name} is an exported model, which PyTorch does not run: give the model that it was made "
+                "from, or for detection leave --runtime torch out"
+            )
         if not on_cpu:
             raise InputError(f"{name} is an exported model, which runs on the CPU: leave --device {device} out")
         return folder

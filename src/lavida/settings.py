@@ -107,7 +107,7 @@ def _faults(settings: Any, *, prefix: str) -> Iterator[tuple[str, Any, str]]:
         key, value, limits = f"{prefix}{each.name}", getattr(settings, each.name), each.metadata.get(_LIMITS, Limits())
         if is_dataclass(value):
             yield from _faults(value, prefix=f"{key}.")
-        elif isinstance(value, list) and all(map(is_dataclass, value)):
+        elif isinstance(value, list) and value and all(map(is_dataclass, value)):
             for place, item in enumerate(value):
                 yield from _faults(item, prefix=f"{key}.{place}.")
         elif limits.choices is None and (kinds := _other_kinds(value, hints[each.name])):

@@ -24,12 +24,21 @@ import json, sys
 
 ABSENT = {"torch", "transformers", "safetensors", "sklearn", "scipy", "matplotlib", "huggingface_hub", "pandas"}
 
-class Missing:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ABSENT:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+class Core:
+    # finds what the others find, modules and the records of packages, but for what is absent
 
-sys.meta_path.insert(0, Missing())
+    others = list(sys.meta_path)
+
+    def find_spec(self, name, path=None, target=None):
+        specs = (other.find_spec(name, path, target) for other in self.others)
+        return None if name.partition(".")[0] in ABSENT else next(filter(None, specs), None)
+
+    def find_distributions(self, context):
+        for other in self.others:
+            if (context.name or "").replace("-", "_").lower() not in ABSENT and hasattr(other, "find_distributions"):
+                yield from other.find_distributions(context)
+
+sys.meta_path[:] = [Core()]
 from lavida.cli import run
 print(json.dumps([run(command) for command in json.loads(sys.argv[1])]))
 """
@@ -88,6 +97,8 @@ def test_the_core_install_detects_and_exports(pictures, tmp_path):
     assert done.codes == [0] * 6 and "1 of 1 videos finished" in done.stdout, done.stderr
     run = json.loads((result / "run.json").read_text())
     assert run["settings"]["runtime"] == "onnx" and "hardly knows these words" in run["notes"][0]
+    scanned = json.loads((tmp_path / "scan" / "run.json").read_text())
+    assert set(scanned["versions"]) == {"lavida", "onnxruntime", "python"}
 
 
 @pytest.mark.slow
@@ -107,7 +118,7 @@ def test_what_needs_more_says_which_extra_brings_it():
         ["eval", "ucsd-ped2", "--root", ".", "--out", "x"],
     )
     assert said.codes == [2] * 5
-    for extra, line in zip(["torch"] * 2 + ["eval"] * 3, said.stderr.strip().splitlines(), strict=True):
+    for extra, line in zip(["torch", "export", *["eval"] * 3], said.stderr.strip().splitlines(), strict=True):
         assert f"pip install 'lavida[{extra}]'" in line
 
 

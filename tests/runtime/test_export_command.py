@@ -13,7 +13,7 @@ from lavida.cli import run
 from lavida.errors import InputError
 from lavida.files import fingerprint
 from lavida.graphs.writing import _export, exportable_family
-from lavida.runtime.manifest import GRAPHS
+from lavida.runtime.contract import GRAPHS
 from lavida.runtime.session import PACKAGES, installed
 
 pytest.importorskip("onnx")

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from lavida.evaluation.held_out.answers import ask
 from lavida.exposure.heldout import Query
 from lavida.exposure.sample import SegmentationSample
 from lavida.graphs.comparing import made_up_frames
+from lavida.runtime import session
 from lavida.runtime.exported import ExportedModel
 
 pytest.importorskip("onnxruntime")
@@ -103,6 +105,82 @@ def test_what_an_exported_model_cannot_do_is_one_line(pair, options, said):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "command", [["models", "export"], ["train", "configs/nano.yaml", "--dry-run"], ["figure", "tokens"]]
+)
+def test_what_needs_the_model_itself_says_so_of_an_export(pair, source, tmp_path, capsys, command):
+    folder = str(pair("whole").folder)
+    given = {
+        "models": [folder, "--out", str(tmp_path / "out")],
+        "train": [f"model.start={folder}", f"data.root={tmp_path}", f"out={tmp_path / 'out'}"],
+        "figure": [str(source), "-a", "dog", "--model", folder, "--out", str(tmp_path / "f.png")],
+    }[command[0]]
+    assert run([*command, *given]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "exported model" in line and "made from" in line
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_a_path_that_is_no_text_is_named(pair, tmp_path, runtime):
+    copied = tmp_path / b"odd\xff".decode("utf-8", "surrogateescape")
+    try:
+        shutil.copytree(pair("whole").folder, copied)
+    except (OSError, ValueError):
+        pytest.skip("this disk takes no such names")
+    with pytest.raises(InputError, match="give the folder another name"):
+        lavida.load(copied, runtime=runtime)
+
+
+@pytest.mark.parametrize(
+    ("given", "threads"),
+    [
+        ("1", 1),
+        ("0", 3),
+        ("", 3),
+        ("-3", 3),
+        ("x", 3),
+        ("\N{SUPERSCRIPT TWO}", 3),
+        ("2,9", 2),
+        ("99999", 4),
+        ("9" * 40, 3),
+    ],
+)
+def test_threads_are_those_of_openmp_but_no_more_than_cores(monkeypatch, given, threads):
+    monkeypatch.setenv("OMP_NUM_THREADS", given)
+    monkeypatch.setattr(session.os, "sched_getaffinity", lambda process: {0, 1, 2}, raising=False)
+    monkeypatch.setattr(session.os, "cpu_count", lambda: 4)
+    assert session.threads() == threads
+
+
+def test_openvino_says_what_is_wrong_and_not_where_in_its_source():
+    error = RuntimeError("Exception from src/core.cpp:132:\nException from src/x.cpp:1:\nno such file.\n\nmore")
+    assert session.why(error) == "no such file"
+    assert session.why(RuntimeError("")) == "RuntimeError"
+
+
+def test_a_runtime_that_cannot_be_imported_is_no_damaged_export(monkeypatch):
+    def broken(name: str):
+        raise ImportError("libgomp.so.1: cannot open shared object file\nmore")
+
+    monkeypatch.setattr(session, "import_module", broken)
+    with pytest.raises(
+        InputError, match=r"onnxruntime is installed but cannot be imported \(libgomp.*--force-reinstall"
+    ):
+        session.choose_runtime("auto")
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_threads_of_a_program_ask_one_detector(pair, runtime):
+    pytest.importorskip("onnxruntime" if runtime == "onnx" else runtime)
+    model = ExportedModel(pair("whole").folder, runtime=runtime)
+    frames = np.stack([frame.transpose(2, 0, 1) for frame in made_up_frames(4, size=(96, 160))])
+    expected = model.answer(frames, CATEGORIES).scores
+    with ThreadPoolExecutor(4) as pool:
+        for answer in pool.map(lambda _: model.answer(frames, CATEGORIES), range(12)):
+            np.testing.assert_allclose(answer.scores, expected, atol=1e-5)
+
+
 def test_a_model_is_exported_before_another_runtime_runs_it(tiny_model_dir):
     with pytest.raises(InputError, match="lavida models export .* --out DIR"):
         lavida.load(tiny_model_dir, runtime="onnx")
@@ -158,9 +236,14 @@ def shorten(path: Path, size: int) -> None:
         (lambda folder: (folder / "vision.onnx").unlink(), "vision.onnx is missing or cut short"),
         (lambda folder: (folder / "tokenizer" / "tokenizer.json").write_text("{"), "no tokenizer in"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json cannot be read"),
-        (lambda folder: edit(folder, format=99), "has format 99, not 1"),
+        (lambda folder: edit(folder, format=99), "has format 99, not 1; install the lavida that wrote it, or export"),
+        (lambda folder: edit(folder, format="1"), "has format 1, not 1; export it again"),
+        (lambda folder: (folder / "manifest.json").write_text("[" * 10_000), "manifest.json cannot be read"),
+        (lambda folder: edit(folder, model={"clip_length": "8"}), "manifest.json does not tell family"),
+        (lambda folder: np.save(folder / "known_words.npy", np.ones((0, 3), np.float16)), "known_words.npy cannot be"),
+        (lambda folder: (folder / "known_words.npy").write_bytes(b"PK\3\4xxxx"), "known_words.npy cannot be read"),
         (lambda folder: edit(folder, graphs={}), "manifest.json cannot be read"),
-        (lambda folder: edit(folder, model={}), "manifest.json does not tell clip_length"),
+        (lambda folder: edit(folder, model={}), "manifest.json does not tell family"),
         (lambda folder: without(folder, "patch"), "manifest.json does not tell family.patch"),
         (lambda folder: without(folder, "chat", "after_video"), "manifest.json does not tell family.chat.after_video"),
         (lambda folder: (folder / "known_words.npy").write_bytes(b""), "known_words.npy cannot be read"),

@@ -120,7 +120,7 @@ def test_a_video_that_vanishes_after_it_was_listed_is_a_failure(footage, scan_to
 
 
 def test_a_result_that_did_not_arrive_is_a_failure(footage, scan_to, monkeypatch):
-    answer = Scored(frames=1, events=0, device="cpu", warnings=(), token="0")
+    answer = Scored(frames=1, events=0, device="cpu", versions={}, warnings=(), token="0")
     monkeypatch.setattr("lavida.parallel.run", lambda todo, *_, **__: ((video, answer) for video in todo))
     report = scan_to(footage)
     assert report.finished == 0 and len(report.failures) == 3

@@ -30,6 +30,7 @@ from transformers.utils import logging as transformers_logging
 
 from lavida.checkpoints.packages import packaged_file
 from lavida.errors import InputError
+from lavida.files import MANIFEST
 from lavida.model.backbone import EfficientNetLiteBackbone
 
 _log = logging.getLogger(__name__)
@@ -131,6 +132,9 @@ def read_config(folder: Path, *, what: str = "model", give: str, mend: str = "co
         if not isinstance(config, dict):
             raise ValueError("not an object")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        if (folder / MANIFEST).is_file():
+            line = f"{folder} is an exported {what}, which can only be asked; give the one that it was made from"
+            raise InputError(line) from None
         raise InputError(f"no {what} in {folder}: {CONFIG} is missing; give {give}") from None
     except OSError as error:
         raise InputError(f"the {what} in {folder} cannot be read: {error.strerror}; check its permissions") from error

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from lavida.cli.options import print_help
-from lavida.errors import InputError, first_line
+from lavida.errors import InputError, first_line, need
 from lavida.terminal import print_result
 
 models = typer.Typer(help="Models: put together of checkpoints, merged with an adapter, shared, exported.")
@@ -99,9 +99,11 @@ def export(
     half: Annotated[bool, typer.Option("--half", help="Weights with half of the bytes, computed in float32.")] = False,
 ) -> None:
     """Write a model as graphs that detect, scan and eval run without PyTorch, and compare both."""
-    from lavida.files import atomic_folder, check_target
+    from lavida.files import MANIFEST, atomic_folder, check_target
+
+    need("torch", "an export needs it", extra="export")
     from lavida.graphs.writing import check_installed, export_model
-    from lavida.runtime.manifest import MANIFEST, Manifest
+    from lavida.runtime.manifest import Manifest
 
     check_target(out, replaces=MANIFEST)
     check_installed()

@@ -17,14 +17,15 @@ from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig
 from lavida import __version__
 from lavida.checkpoints.pretrained import TEXT_TOKENIZER, TOKENIZER, LavidaModel
 from lavida.errors import InputError, first_line, not_installed
-from lavida.files import fingerprint
+from lavida.files import MANIFEST, fingerprint
 from lavida.graphs.parts import DecoderGraph, LanguageGraph, TextGraph, VisionGraph
 from lavida.model.backbone import EfficientNetLiteConfig
 from lavida.model.compression import reference_count
 from lavida.model.kernels import without_export_log
 from lavida.model.mllm.qwen import Qwen2VL
 from lavida.model.text import MAX_TOKENS
-from lavida.runtime.manifest import FORMAT, GRAPHS, KNOWN_WORDS, MANIFEST, REMOVED, SETTINGS, SHARED
+from lavida.runtime.contract import GRAPHS, REMOVED, SETTINGS
+from lavida.runtime.manifest import FORMAT, KNOWN_WORDS, SHARED
 
 OPSET = 20
 OF_QUALIFIERS = ("f_qualifier", "f_named", "present")  # inputs of a decoder

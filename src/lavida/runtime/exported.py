@@ -15,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lavida.answer import Answer, Calibration, Floats
+from lavida.errors import InputError
+from lavida.files import MANIFEST
 from lavida.model.grid import fit_grid
 from lavida.model.phrase import split_phrase
 from lavida.model.wording import unfamiliar
 from lavida.runtime.compiled import compiled_folder
-from lavida.runtime.manifest import GRAPHS, MANIFEST, Manifest
+from lavida.runtime.contract import GRAPHS
+from lavida.runtime.manifest import KNOWN_WORDS, MEND, Manifest
 from lavida.runtime.preparation import cells, patches, positions, prompt, read_tokenizer, text_batch
-from lavida.runtime.session import PACKAGES, Session, choose_precision, choose_runtime, open_session
+from lavida.runtime.session import PACKAGES, Session, choose_precision, choose_runtime, open_session, why
 
 Array = NDArray[Any]
 PIXELS_AT_ONCE = 704 * 384  # a frame as nano analyses it: more at once are hardly faster and take more memory
@@ -116,7 +119,19 @@ class ExportedModel:
         for start in range(0, len(frames), step):
             some = slice(start, start + step)
             seen = self.encode(frames[some], None if motion is None else motion[some])
-            yield [self._run(decoder, seen | texts) for decoder, texts in asked]
+            yield [self._decoded(decoder, seen | texts, len(frames[some])) for decoder, texts in asked]
+
+    def _decoded(self, decoder: str, inputs: dict[str, Array], count: int) -> dict[str, Array]:
+        """Scores and maps of `count` frames; a graph of other sizes is noticed, which OpenVINO runs without a word."""
+        found = self._run(decoder, inputs)
+        texts, scored = len(inputs["f_c"]), found["frame_logits"].shape
+        by_category = found["category_logits"].shape if "category_logits" in found else (count, texts)
+        if scored != (count,) or by_category != (count, texts) or {len(part) for part in found.values()} != {count}:
+            path = self.manifest.path(decoder)
+            raise InputError(
+                f"damaged export: {path} has no score for each of {count} frames and {texts} texts; {MEND}"
+            )
+        return found
 
     def _asked(self, frames: Array, categories: Sequence[str], template: int) -> tuple[str, dict[str, Array]]:
         """The decoder, and what it is told of the categories."""
@@ -173,7 +188,11 @@ class ExportedModel:
         """Those of the categories whose words the text encoder hardly knows: their scores mean little."""
         if self._known_words is None:
             return unfamiliar(categories, [False] * len(categories), None)
-        nearest = (self.features(categories) @ self._known_words.T).max(-1)
+        features = self.features(categories)
+        if features.shape[1] != self._known_words.shape[1]:
+            path = self.manifest.folder / KNOWN_WORDS
+            raise InputError(f"damaged export: {path} has features of another length than {GRAPHS.text}.onnx; {MEND}")
+        nearest = (features @ self._known_words.T).max(-1)
         tokenizer = self._text_tokenizer
         split = [
             any(len(tokenizer.encode(word, add_special_tokens=False).ids) > 1 for word in text.split())
@@ -193,13 +212,28 @@ class ExportedModel:
 
     def _run(self, graph: str, inputs: dict[str, Array]) -> dict[str, Array]:
         wanted = {name: inputs[name] for name in self.manifest.inputs(graph)}
-        return dict(zip(self.manifest.outputs(graph), self._session(graph).run(wanted), strict=True))
+        session = self._session(graph)
+        try:
+            found = session.run(wanted)
+        except Exception as error:  # neither runtime has one type for what a graph does not take
+            path = self.manifest.path(graph)
+            raise InputError(
+                f"{self.package} cannot run {path} ({why(error)}); {MEND}, or use another --runtime"
+            ) from error
+        return dict(zip(self.manifest.outputs(graph), found, strict=True))
 
     def _session(self, graph: str) -> Session:
         """Of two decoders most prompts need one: each is opened when it is asked."""
         if graph not in self._sessions:
-            path = self.manifest.folder / f"{graph}.onnx"
-            self._sessions[graph] = open_session(path, self.runtime, precision=self.precision, compiled=self._compiled)
+            manifest = self.manifest
+            self._sessions[graph] = open_session(
+                manifest.path(graph),
+                self.runtime,
+                precision=self.precision,
+                inputs=manifest.inputs(graph),
+                outputs=manifest.outputs(graph),
+                compiled=self._compiled,
+            )
         return self._sessions[graph]
 
     def _compiled_folder(self) -> Path | None:

@@ -1,39 +1,22 @@
 """The manifest of an exported model: what is in the folder, and what the runtime must know of the model."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lavida.errors import InputError, first_line, reason
+from lavida.errors import UNREADABLE, InputError, first_line, reason
+from lavida.files import MANIFEST
+from lavida.runtime.contract import GRAPHS, check
 
-MANIFEST = "manifest.json"
 SHARED = "shared_weights.bin"  # what two graphs have in common; only where there are two decoders
 KNOWN_WORDS = "known_words.npy"  # features of the words that training asked; not there without alignment
 FORMAT = 1
-SETTINGS = (  # of the model
-    "clip_length frame_side frame_multiple motion qualifiers compression_ratio tokens_per_pair text_tokens "
-    "calibration_bias calibration_temperature clean_masks family"
-).split()
-REMOVED = "removed_categories"  # from its training; of exports that tell it, for the held-out test alone
-FAMILY = "patch merge temporal mean std chat markup".split()  # of the language model
-CHAT = "before_video after_video before_answer answer_start".split()  # of the family
-
-
-class _Graphs(NamedTuple):
-    vision: str = "vision"
-    decoder: str = "decoder"
-    noun_decoder: str = "noun_decoder"  # where nothing qualifies a thing; only of models that tell
-    text: str = "text"
-    language: str = "language"
-
-
-GRAPHS = _Graphs()
-_MEND = "export it again with: lavida models export MODEL --out DIR"
-OPTIONAL = {GRAPHS.noun_decoder}
+MEND = "export it again with: lavida models export MODEL --out DIR"
 
 
 @dataclass(frozen=True)
@@ -51,8 +34,12 @@ class Manifest:
     @property
     def size(self) -> int:
         """Bytes of all graphs."""
-        files = [*self.content["graphs"].values(), self.content.get("shared")]
-        return sum(file["bytes"] for file in files if file)
+        return sum(file["bytes"] for file in self.files())
+
+    def files(self) -> list[dict[str, Any]]:
+        """`file` and `bytes` of each graph, and of what two of them share."""
+        graphs, shared = self.content["graphs"], self.content.get("shared")
+        return [*(graphs[name] for name in GRAPHS if name in graphs), *([shared] if shared else [])]
 
     def known_words(self) -> NDArray[np.float32] | None:
         """Features of the words that training asked, `[N, D_t]`; None without alignment. Raises InputError."""
@@ -61,10 +48,10 @@ class Manifest:
             return None
         try:
             words = np.load(path)
-            if not isinstance(words, np.ndarray) or words.ndim != 2 or words.dtype.kind != "f":
+            if not isinstance(words, np.ndarray) or words.ndim != 2 or words.dtype.kind != "f" or not words.size:
                 raise ValueError("no table of numbers")
-        except (OSError, ValueError, EOFError) as error:  # EOFError of an empty file
-            raise InputError(f"damaged export: {path} cannot be read ({first_line(error)}); {_MEND}") from error
+        except (*UNREADABLE, MemoryError) as error:  # a damaged head may tell of any size
+            raise InputError(f"damaged export: {path} cannot be read ({first_line(error)}); {MEND}") from error
         return words.astype(np.float32)
 
     @property
@@ -73,6 +60,9 @@ class Manifest:
 
     def has(self, graph: str) -> bool:
         return graph in self.content["graphs"]
+
+    def path(self, graph: str) -> Path:
+        return self.folder / self.content["graphs"][graph]["file"]
 
     def inputs(self, graph: str) -> list[str]:
         return list(self.content["graphs"][graph]["inputs"])
@@ -84,38 +74,29 @@ class Manifest:
     def read(cls, folder: Path) -> "Manifest":
         """Raises InputError for a folder that is none, is damaged or was written by a newer lavida."""
         path = folder / MANIFEST
+        if any("\ud800" <= letter <= "\udfff" for letter in str(folder)):
+            raise InputError(f"no runtime opens a path that is no text: {folder}; give the folder another name")
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
-            if (version := content["format"]) != FORMAT:
-                raise InputError(f"the export in {folder} has format {version}, not {FORMAT}; {_MEND}")
-            graphs, model = content["graphs"], content["model"]
-            missing = [name for name in SETTINGS if name not in model] or _missing_of_family(model["family"])
-            wanted = [name for name in GRAPHS if name in graphs or name not in OPTIONAL]
-            short = [graphs[name]["file"] for name in wanted if not _whole(folder, graphs[name])]
-            if (shared := content.get("shared")) and not _of_size(folder, shared):
-                short.append(shared["file"])
+            version = content["format"]
         except FileNotFoundError as error:
-            raise InputError(f"no exported model: {folder} has no {MANIFEST}; {_MEND}") from error
-        except InputError:
-            raise
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InputError(f"damaged export: {path} cannot be read ({reason(error)}); {_MEND}") from error
-        if missing:
-            raise InputError(f"damaged export: {path} does not tell {missing[0]}; {_MEND}")
-        if short:
-            raise InputError(f"damaged export: {folder / short[0]} is missing or cut short; {_MEND}")
-        return cls(folder, content)
+            raise InputError(f"no exported model: {folder} has no {MANIFEST}; {MEND}") from error
+        except UNREADABLE as error:
+            raise InputError(f"damaged export: {path} cannot be read ({reason(error)}); {MEND}") from error
+        if version != FORMAT:
+            newer = isinstance(version, int) and version > FORMAT
+            mend = f"install the lavida that wrote it, or {MEND}" if newer else MEND
+            raise InputError(f"the export in {folder} has format {version}, not {FORMAT}; {mend}")
+        try:
+            check(content)
+        except InputError as error:
+            raise InputError(f"damaged export: {path} {error}; {MEND}") from error
+        manifest = cls(folder, content)
+        for file in manifest.files():
+            if not _whole(folder / file["file"], file["bytes"]):
+                raise InputError(f"damaged export: {folder / file['file']} is missing or cut short; {MEND}")
+        return manifest
 
 
-def _missing_of_family(family: dict[str, Any]) -> list[str]:
-    missing = [f"family.{name}" for name in FAMILY if name not in family]
-    return missing or [f"family.chat.{name}" for name in CHAT if name not in family["chat"]]
-
-
-def _whole(folder: Path, graph: dict[str, Any]) -> bool:
-    return _of_size(folder, graph) and bool(graph["inputs"]) and bool(graph["outputs"])
-
-
-def _of_size(folder: Path, file: dict[str, Any]) -> bool:
-    path = folder / file["file"]
-    return path.is_file() and path.stat().st_size == file["bytes"]
+def _whole(path: Path, size: int) -> bool:
+    return os.path.isfile(path) and path.stat().st_size == size  # os.path, because no path is too odd for it

@@ -3,8 +3,10 @@
 import os
 from collections.abc import Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from threading import Lock
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +19,15 @@ PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
 
 
 class Session(Protocol):
-    """Runs a graph."""
+    """Runs a graph.
+
+    Attributes:
+        inputs: The names of each of its inputs: some runtimes know more than one.
+        outputs: Likewise, of what `run` gives.
+    """
+
+    inputs: list[set[str]]
+    outputs: list[set[str]]
 
     def run(self, inputs: Mapping[str, Array]) -> Sequence[Array]: ...
 
@@ -30,11 +40,13 @@ class OnnxSession:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 3
+        options.log_severity_level = 4  # errors are raised: in words of ours, and once
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores, too
         _share_arena()
         options.add_session_config_entry("session.use_env_allocators", "1")
         self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        self.inputs = [{node.name} for node in self._session.get_inputs()]
+        self.outputs = [{node.name} for node in self._session.get_outputs()]
 
     def run(self, inputs: Mapping[str, Array]) -> Sequence[Array]:
         return self._session.run(None, dict(inputs))
@@ -64,10 +76,14 @@ class OpenVinoSession:
             settings["CACHE_DIR"] = str(compiled)
         self._compiled = openvino.Core().compile_model(path, "CPU", settings)
         self._request = self._compiled.create_infer_request()
+        self._alone = Lock()  # a request answers one thread at a time
+        self.inputs = [node.names for node in self._compiled.inputs]
+        self.outputs = [node.names for node in self._compiled.outputs]
 
     def run(self, inputs: Mapping[str, Array]) -> Sequence[Array]:
-        found = self._request.infer(dict(inputs))
-        return [np.array(found[output]) for output in self._compiled.outputs]  # the request's own are overwritten
+        with self._alone:
+            found = self._request.infer(dict(inputs))
+            return [np.array(found[output]) for output in self._compiled.outputs]  # the request's own are overwritten
 
 
 def installed() -> list[str]:
@@ -76,14 +92,19 @@ def installed() -> list[str]:
 
 
 def choose_runtime(name: str) -> str:
-    """`auto` takes the first of `PACKAGES` that is installed. Raises InputError if it or none is installed."""
+    """`auto` takes the first of `PACKAGES` that is installed. Raises InputError if it is missing or broken."""
     if name == "auto":
         if not installed():
             raise InputError("an exported model needs onnxruntime or openvino: pip install onnxruntime")
-        return installed()[0]
+        name = installed()[0]
     package = PACKAGES[name]
     if find_spec(package) is None:
         raise not_installed(package, f"--runtime {name} needs it")
+    try:
+        import_module(package)
+    except Exception as error:  # a library that the system has not, or one for another processor
+        again = f"pip install --force-reinstall {package}"
+        raise InputError(f"{package} is installed but cannot be imported ({first_line(error)}): {again}") from error
     return name
 
 
@@ -98,18 +119,57 @@ def choose_precision(name: str, runtime: str) -> str:
     return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "float32"
 
 
-def open_session(path: Path, runtime: str, *, precision: str, compiled: Path | None = None) -> Session:
-    """`compiled`: where OpenVINO keeps what it compiles. Raises InputError if the graph cannot be read."""
+def open_session(
+    path: Path,
+    runtime: str,
+    *,
+    precision: str,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    compiled: Path | None = None,
+) -> Session:
+    """A graph, ready to run.
+
+    Args:
+        path: Its file.
+        runtime: As `choose_runtime` gives it.
+        precision: As `choose_precision` gives it.
+        inputs: The names that it has to have.
+        outputs: Likewise, in their order.
+        compiled: Where OpenVINO keeps what it compiles.
+
+    Raises:
+        InputError: The graph cannot be read, or has other inputs or outputs.
+    """
     try:
         if runtime == "onnx":
-            return OnnxSession(path, threads())
-        return OpenVinoSession(path, threads(), precision, compiled)
+            session: Session = OnnxSession(path, threads())
+        else:
+            session = OpenVinoSession(path, threads(), precision, compiled)
     except Exception as error:  # neither has one type for a damaged file
-        raise InputError(f"damaged export: {path} cannot be read ({first_line(error)}); export it again") from error
+        raise InputError(f"damaged export: {path} cannot be read ({why(error)}); export it again") from error
+    _check_names(path, "inputs", inputs, session.inputs, set().union(*session.inputs) >= set(inputs))
+    fits = all(name in names for name, names in zip(outputs, session.outputs, strict=False))
+    _check_names(path, "outputs", outputs, session.outputs, fits)
+    return session
+
+
+def why(error: Exception) -> str:
+    """What a runtime says in one line: OpenVINO's begin with where in its own source they arose."""
+    lines = [line for line in str(error).splitlines() if line.strip() and not line.startswith("Exception from ")]
+    return lines[0].strip().rstrip(".:!") if lines else first_line(error)
+
+
+def _check_names(path: Path, kind: str, wanted: Sequence[str], found: Sequence[set[str]], fits: bool) -> None:
+    if not fits or len(wanted) != len(found):
+        has = ", ".join(min(names, default="nameless") for names in found)
+        told = f"has other {kind} ({has}) than the manifest beside it tells ({', '.join(wanted)})"
+        raise InputError(f"damaged export: {path} {told}; export it again")
 
 
 def threads() -> int:
-    """As many as OpenMP would use."""
-    given = os.environ.get("OMP_NUM_THREADS", "")
+    """As many as OpenMP would use, but no more than there are cores: a runtime makes every thread that it is told."""
+    given = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()  # "4,2": of nested regions
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return int(given) if given.isdigit() and int(given) else available
+    wished = int(given) if given.isdecimal() and len(given) < 10 else 0
+    return min(wished, os.cpu_count() or 1) or available

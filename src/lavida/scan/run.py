@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +160,7 @@ class _Scan:
                 self.report.failures[video.name] = reason
         self._tokens: dict[str, str] = {}  # of the videos scored now
         self._devices: set[str] = set()
+        self._versions: dict[str, str] = {}  # of what scores in this run: not every machine has PyTorch
         self._defect: str | None = None
 
     def go(
@@ -201,6 +201,7 @@ class _Scan:
         self.report.frames += answer.frames
         self.report.events += answer.events
         self._devices.add(answer.device)
+        self._versions |= answer.versions
         for warning in answer.warnings:
             _log.warning("warning: %s", warning)
 
@@ -260,7 +261,7 @@ class _Scan:
             "left_for_the_next_run": len(report.left),
             "left_out": report.left_out,
         }
-        versions = {"lavida": __version__, "torch": version("torch"), "python": platform.python_version()}
+        versions = {"lavida": __version__, **self._versions, "python": platform.python_version()}
         self._data.write_run(
             {"command": "scan", **self._identity, "versions": versions, "complete": complete, **counts}
             | {"last_run": this_run}

@@ -34,6 +34,7 @@ class Scored:
     frames: int
     events: int
     device: str
+    versions: dict[str, str]  # of what ran the model
     warnings: tuple[str, ...]
     token: str  # of the state that the source was in
 
@@ -96,6 +97,7 @@ class ScanWorker:
             frames=len(detection.times),
             events=len(detection.events()),
             device=str(self._detector.device),
+            versions=detection.run["versions"],
             warnings=tuple(detection.run["warnings"]),
             token=before.token,
         )

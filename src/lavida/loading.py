@@ -1,5 +1,6 @@
 """From a model's name to a detector: where the model is, and which runtime asks it."""
 
+import json
 import os
 import shutil
 from importlib.util import find_spec
@@ -7,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lavida.detector import Detector, ExportedDetector
-from lavida.errors import InputError, need
-from lavida.files import EXPORTED, MANIFEST
+from lavida.errors import UNREADABLE, InputError, need
+from lavida.files import EXPORTED, MANIFEST, fingerprint
 from lavida.runtime.session import installed
 
 RUNTIMES = ("auto", "torch", "onnx", "openvino")
@@ -29,8 +30,9 @@ def load(
     Args:
         model: `nano` (embedded), the folder of a saved or of an exported model, or a hub id.
         device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
-        runtime: `torch`, or for an exported model, as `nano` brings one, `onnx` or `openvino`; `auto` takes an export
-            where there is one, and PyTorch where there is none or a GPU is in sight.
+        runtime: `torch`, or for an exported model, `onnx` or `openvino`; `auto` takes an export where there is one, as
+            `nano` and any model with its export in a folder `exported` bring it, and PyTorch where there is none, a GPU
+            is in sight, or the model has changed since.
         revision: A branch, tag or commit on the hub; by default its main branch.
         token: For what the hub does not give to everybody; by default the one of `hf auth login`.
         cache_dir: Instead of the hub's usual cache.
@@ -98,14 +100,28 @@ def exported_folder(folder: Path, *, name: str, runtime: str, device: str) -> Pa
     if runtime != "auto":
         if not on_cpu:
             raise InputError(f"--runtime {runtime} runs on the CPU: leave --device {device} out, or the runtime")
+        if not _is_of(beside, folder):
+            mend = f"lavida models export {name} --out {beside}"
+            raise InputError(f"{beside} is an export of other weights than those in {folder}; export it again: {mend}")
         return beside
     takes_gpu = not on_cpu or (device == "auto" and _gpu_in_sight())
-    return beside if installed() and not takes_gpu else None
+    return beside if installed() and not takes_gpu and _is_of(beside, folder) else None
 
 
 def is_exported(folder: Path) -> bool:
     """Whether `lavida models export` wrote it, damaged or not."""
     return os.path.isfile(folder / MANIFEST) and not os.path.isfile(folder / "config.json")  # for odd paths, too
+
+
+def _is_of(exported: Path, folder: Path) -> bool:
+    """Whether it was exported from the model in `folder` as it is now; of the embedded one a test says so."""
+    if folder == EMBEDDED:
+        return True
+    try:
+        manifest = json.loads((exported / MANIFEST).read_text(encoding="utf-8"))
+    except UNREADABLE:
+        return True  # what is damaged is told when it is opened
+    return not isinstance(manifest, dict) or manifest.get("source_sha256") == fingerprint(folder)
 
 
 def _gpu_in_sight() -> bool:

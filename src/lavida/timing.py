@@ -33,6 +33,7 @@ class StageClock:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
+        """Count the seconds of the block, however it ends."""
         start = time.perf_counter()
         try:
             yield

@@ -8,6 +8,8 @@ import pytest
 
 from lavida.runtime import compiled
 from lavida.runtime.compiled import compiled_folder
+from lavida.runtime.contract import GRAPHS
+from lavida.runtime.manifest import Manifest
 from lavida.runtime.session import open_session
 
 
@@ -63,8 +65,16 @@ def test_what_openvino_compiled_is_used_again_and_what_is_damaged_is_not(pair, t
     pytest.importorskip("openvino")
     _, folder = pair("whole")
     asked, answers = dict.fromkeys(("input_ids", "attention_mask"), np.ones((2, 5), np.int64)), []
+    outputs = Manifest.read(folder).outputs(GRAPHS.text)
     for turn in range(3):
-        session = open_session(folder / "text.onnx", "openvino", precision="float32", compiled=tmp_path)
+        session = open_session(
+            folder / "text.onnx",
+            "openvino",
+            precision="float32",
+            inputs=tuple(asked),
+            outputs=outputs,
+            compiled=tmp_path,
+        )
         answers.append(session.run(asked)[0])
         blobs = sorted(tmp_path.glob("*.blob"))
         if turn == 0:

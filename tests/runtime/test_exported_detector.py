@@ -181,6 +181,24 @@ def test_threads_of_a_program_ask_one_detector(pair, runtime):
             np.testing.assert_allclose(answer.scores, expected, atol=1e-5)
 
 
+def test_an_export_beside_its_model_is_taken_until_the_model_changes(pair, tmp_path):
+    _, folder = pair("bare")
+    model = tmp_path / "model"
+    shutil.copytree(folder.parent / "source", model)
+    shutil.copytree(folder, model / "exported")
+    assert isinstance(lavida.load(model, device="cpu"), ExportedDetector)
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps(config | {"calibration_bias": 3.0}))
+    assert not isinstance(lavida.load(model, device="cpu"), ExportedDetector)
+    with pytest.raises(
+        InputError, match=r"is an export of other weights .* lavida models export .*model --out .*exported"
+    ):
+        lavida.load(model, runtime="onnx")
+    (model / "exported" / "manifest.json").write_text("{")
+    with pytest.raises(InputError, match="damaged export"):
+        lavida.load(model, device="cpu")
+
+
 def test_a_model_is_exported_before_another_runtime_runs_it(tiny_model_dir):
     with pytest.raises(InputError, match="lavida models export .* --out DIR"):
         lavida.load(tiny_model_dir, runtime="onnx")

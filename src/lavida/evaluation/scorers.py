@@ -146,6 +146,7 @@ class BackgroundBaseline:
     name = "background-baseline"
 
     def score(self, source: Path) -> Iterator[ScoredFrame]:
+        """See `Scorer`; the source is read twice."""
         background = _median_frame(source)
         return (_blurred(np.abs(frame - background)) for frame in _gray_frames(source))
 
@@ -156,6 +157,7 @@ class MotionBaseline:
     name = "motion-baseline"
 
     def score(self, source: Path) -> Iterator[ScoredFrame]:
+        """See `Scorer`."""
         before = None
         for frame, following in with_next(_gray_frames(source)):
             other = following if following is not None else frame if before is None else before
@@ -169,6 +171,7 @@ class RandomBaseline:
     name = "random-baseline"
 
     def score(self, source: Path) -> Iterator[ScoredFrame]:
+        """See `Scorer`."""
         random = np.random.default_rng(crc32(Path(source).name.encode()))
         video = open_source(source)
         size = _shrunk_size(video.info.height, video.info.width)

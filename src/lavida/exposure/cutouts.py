@@ -114,6 +114,7 @@ class CutoutBank:
         return tuple(dict.fromkeys(name for mover in self._cutouts for name in mover.names))
 
     def draw(self, mover: Mover, rng: np.random.Generator) -> Cutout:
+        """Any of the cut-outs of a mover."""
         found = self._cutouts[mover]
         return found[int(rng.integers(len(found)))]
 

@@ -206,7 +206,10 @@ class AnomalyExposureSampler:
         return say
 
     def choose(self, segmented: SegmentationSample, own: OwnNames | Sequence[str], rng: np.random.Generator) -> Choice:
-        """The names of `sample`, before they are put into words."""
+        """The names of `sample`, before they are put into words: c_i of Eq. 2, with the irrelevant ones of Eq. 1.
+
+        Raises InputError as `sample`.
+        """
         visible = [name for name, mask in segmented.masks.items() if self._is_visible(mask)]
         most = min(self.max_categories, (self.limits or {}).get(segmented.dataset, self.max_categories))
         total = int(rng.integers(1, most + 1))  # K_E

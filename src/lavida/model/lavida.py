@@ -222,7 +222,13 @@ class LavidaNetwork(PreTrainedModel):
         return self.decode_features(f_v, f_sem, self.text_features(categories))
 
     def decode_features(self, f_v: VisionFeatures, f_sem: torch.Tensor, texts: TextFeatures) -> LavidaOutput:
-        """`decode` behind the text encoder, for as many clips as prompts: tensors alone."""
+        """`decode` behind the text encoder: tensors alone.
+
+        Args:
+            f_v: Of B clips, one for each prompt.
+            f_sem: `[B,D_llm]`.
+            texts: f_c `[B,K,D_t]`, with what qualifies each, and which of the K are no padding.
+        """
         batch, length = f_v.clips, f_v.coarsest.shape[0] // f_v.clips
         f_c, category_mask = texts.f_c, texts.valid
         coarse = f_v.coarsest.unflatten(0, (batch, length))

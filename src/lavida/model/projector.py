@@ -14,6 +14,7 @@ class Attention(nn.Module):
         self.to_q, self.to_k, self.to_v, self.out = (nn.Linear(dim, dim) for _ in range(4))
 
     def forward(self, x: torch.Tensor, context: torch.Tensor, mask: torch.Tensor | None = None) -> torch.Tensor:
+        """`[N, L_x, D]` of `x` `[N, L_x, D]` and `context` `[N, L_c, D]`."""
         q, k, v = (
             proj(y).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for proj, y in ((self.to_q, x), (self.to_k, context), (self.to_v, context))
@@ -43,6 +44,7 @@ class QueryBlock(nn.Module):
     def forward(
         self, queries: torch.Tensor, tokens: torch.Tensor, mask: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
+        """`queries` `[N, Q, D]` and `tokens` `[N, L, D]` after the block; `mask` `[N, L]`: there is a token."""
         queries = self.norms[0](queries + self.self_attention(queries, queries))
         queries = self.norms[1](queries + self.to_tokens(queries, tokens, mask))
         queries = self.norms[2](queries + self.mlp(queries))
@@ -103,7 +105,7 @@ class MlpProjector(nn.Module):
 def build_projector(
     kind: str, *, dim: int, out_dim: int, mlp_dim: int, prompts: int, layers: int, heads: int, queries: int
 ) -> nn.Module:
-    """`two_way` (proposed), `q_former` or `mlp`: the three rows of Table 4."""
+    """`two_way` (proposed), `q_former` or `mlp`: the three rows of Table 4. Raises ValueError for another `kind`."""
     if kind not in ("two_way", "q_former", "mlp"):
         raise ValueError(f"unknown projector {kind!r}: choose two_way, q_former or mlp")
     sizes = {"dim": dim, "out_dim": out_dim, "mlp_dim": mlp_dim, "prompts": prompts}

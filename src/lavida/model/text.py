@@ -20,7 +20,7 @@ CACHE_SIZE = 20_000
 
 
 def random_encoder(config: PreTrainedConfig, *, pooling: str) -> PreTrainedModel:
-    """The text encoder that `pooling` reads, without trained weights."""
+    """The text encoder that `pooling` reads, without trained weights. Raises ValueError for an unknown pooling."""
     if pooling not in ("mean", "projection"):
         raise ValueError(f"unknown text pooling {pooling!r}: choose mean or projection")
     # AutoModel would give CLIP's text model without the projection

@@ -140,7 +140,12 @@ class ExportedModel:
         return (GRAPHS.noun_decoder if nouns_alone else GRAPHS.decoder), texts
 
     def encode(self, frames: Array, motion: Array | None) -> dict[str, Array]:
-        """f_v of frames (Eq. 6)."""
+        """f_v of frames (Eq. 6), by the names of the decoder's inputs.
+
+        Args:
+            frames: uint8 `[T, 3, H, W]`.
+            motion: `[T, 4, H/4, W/4]`; None: unknown.
+        """
         inputs = {"frames": frames}
         if self.settings["motion"]:
             height, width = (side // 4 for side in frames.shape[2:])

@@ -56,18 +56,23 @@ class Manifest:
 
     @property
     def model(self) -> dict[str, Any]:
+        """Settings of the model, by their names in `LavidaConfig`."""
         return self.content["model"]
 
     def has(self, graph: str) -> bool:
+        """Whether there is such a graph, one of `GRAPHS`."""
         return graph in self.content["graphs"]
 
     def path(self, graph: str) -> Path:
+        """Where it is."""
         return self.folder / self.content["graphs"][graph]["file"]
 
     def inputs(self, graph: str) -> list[str]:
+        """What it is given, by name."""
         return list(self.content["graphs"][graph]["inputs"])
 
     def outputs(self, graph: str) -> list[str]:
+        """What it gives, in order."""
         return self.content["graphs"][graph]["outputs"]
 
     @classmethod

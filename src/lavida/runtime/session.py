@@ -29,7 +29,9 @@ class Session(Protocol):
     inputs: list[set[str]]
     outputs: list[set[str]]
 
-    def run(self, inputs: Mapping[str, Array]) -> Sequence[Array]: ...
+    def run(self, inputs: Mapping[str, Array]) -> Sequence[Array]:
+        """The outputs, in their order."""
+        ...
 
 
 class OnnxSession:

@@ -185,6 +185,7 @@ class Batch:
     motion: torch.Tensor | None = None  # float [B,T,4,H/4,W/4], zero where unknown; None where no sample has any
 
     def to(self, device: torch.device) -> "Batch":
+        """The same on a device."""
         values = (getattr(self, f.name) for f in fields(self))
         return Batch(*(v.to(device) if isinstance(v, torch.Tensor) else v for v in values))
 

@@ -7,6 +7,7 @@ step does not depend on the number of processes or on `train.accumulate`.
 """
 
 from collections.abc import Sequence
+from enum import IntEnum
 
 import torch
 from accelerate import Accelerator
@@ -18,24 +19,37 @@ from lavida.model.losses import LossWeights, alignment_loss, objective, segmenta
 from lavida.training.data import Batch
 from lavida.training.recipe import AlignmentWeights
 
-MASKS, FRAMES, CLIPS, CATEGORIES, SHOWN, NOT_SHOWN, NOUNS, PROBES, PROBES_SHOWN, PROBES_NOT_SHOWN = range(
-    10
-)  # what the terms of the objective are means over
+
+class Over(IntEnum):
+    """What the terms of the objective are means over."""
+
+    MASKS = 0  # frames that show the object
+    FRAMES = 1
+    CLIPS = 2
+    CATEGORIES = 3
+    SHOWN = 4  # categories in frames that show them
+    NOT_SHOWN = 5
+    NOUNS = 6  # categories with a qualifier, of which the thing alone is known
+    PROBES = 7
+    PROBES_SHOWN = 8
+    PROBES_NOT_SHOWN = 9
+
+
 MEAN_OVER = {
-    "mask": MASKS,
-    "dice": MASKS,
-    "iou": MASKS,
-    "object": FRAMES,
-    "text": CLIPS,  # every answer has the same length
-    "evidence": CATEGORIES,
-    "nouns": NOUNS,
-    "probes": PROBES,
+    "mask": Over.MASKS,
+    "dice": Over.MASKS,
+    "iou": Over.MASKS,
+    "object": Over.FRAMES,
+    "text": Over.CLIPS,  # every answer has the same length
+    "evidence": Over.CATEGORIES,
+    "nouns": Over.NOUNS,
+    "probes": Over.PROBES,
 }
-WHOLE = (1.0,) * 10
+WHOLE = (1.0,) * len(Over)
 
 
 def step_shares(parts: Sequence[Batch], accelerator: Accelerator) -> list[list[float]]:
-    """For each part of this process the factors of its terms, in the order of `MASKS`, `FRAMES`, ..."""
+    """For each part of this process the factors of its terms, in the order of `Over`."""
     counts = torch.stack([_counts(part) for part in parts])  # [parts here, 10]
     whole = accelerator.reduce(counts.sum(0).to(accelerator.device), "sum").cpu()
     number = len(parts) * accelerator.num_processes
@@ -80,14 +94,16 @@ def training_loss(
     loss = objective(terms["text"], terms, weights)  # Eq. 10
     if output.evidence is not None:
         shown = shown_and_not(batch.category_masks, batch.category_valid)
-        terms["presence"] = presence_loss(output.category_logits, *shown, shares=(shares[SHOWN], shares[NOT_SHOWN]))
+        terms["presence"] = presence_loss(
+            output.category_logits, *shown, shares=(shares[Over.SHOWN], shares[Over.NOT_SHOWN])
+        )
         loss = loss + alignment.evidence * terms["evidence"] + alignment.presence * terms["presence"]
     if output.noun_evidence is not None:
         loss = loss + alignment.nouns * terms["nouns"]
     if output.probe_evidence is not None:
         shown = shown_and_not(batch.probe_masks, batch.probe_valid)
         terms["probe_presence"] = presence_loss(
-            presence(output.probe_evidence), *shown, shares=(shares[PROBES_SHOWN], shares[PROBES_NOT_SHOWN])
+            presence(output.probe_evidence), *shown, shares=(shares[Over.PROBES_SHOWN], shares[Over.PROBES_NOT_SHOWN])
         )
         loss = loss + alignment.evidence * terms["probes"] + alignment.presence * terms["probe_presence"]
     return loss, {name: term.detach() for name, term in terms.items()}
@@ -116,18 +132,18 @@ def _counts(batch: Batch) -> torch.Tensor:
     shown, not_shown = shown_and_not(batch.category_masks, batch.category_valid)
     probes_shown, probes_not_shown = shown_and_not(batch.probe_masks, batch.probe_valid)
     counts = {
-        MASKS: shows_object(batch.pixel_labels, batch.frame_labels, batch.pixel_valid).sum(),
-        FRAMES: batch.frame_labels.numel(),
-        CLIPS: len(batch.frames),
-        CATEGORIES: (batch.category_valid & known).sum(),
-        SHOWN: shown.sum(),
-        NOT_SHOWN: not_shown.sum(),
-        NOUNS: (batch.noun_valid & known).sum(),
-        PROBES: (batch.probe_valid & known).sum(),
-        PROBES_SHOWN: probes_shown.sum(),
-        PROBES_NOT_SHOWN: probes_not_shown.sum(),
+        Over.MASKS: shows_object(batch.pixel_labels, batch.frame_labels, batch.pixel_valid).sum(),
+        Over.FRAMES: batch.frame_labels.numel(),
+        Over.CLIPS: len(batch.frames),
+        Over.CATEGORIES: (batch.category_valid & known).sum(),
+        Over.SHOWN: shown.sum(),
+        Over.NOT_SHOWN: not_shown.sum(),
+        Over.NOUNS: (batch.noun_valid & known).sum(),
+        Over.PROBES: (batch.probe_valid & known).sum(),
+        Over.PROBES_SHOWN: probes_shown.sum(),
+        Over.PROBES_NOT_SHOWN: probes_not_shown.sum(),
     }
-    return torch.tensor([float(counts[kind]) for kind in range(len(counts))])
+    return torch.tensor([float(counts[kind]) for kind in Over])
 
 
 def shown_and_not(masks: torch.Tensor, valid: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -33,7 +33,7 @@ import lavida
 model, source, out = sys.argv[1:]
 detection = lavida.load(model).detect(source, ["dog", "red car on the left"])
 detection.save(out)
-print(json.dumps([name for name in ("torch", "transformers", "safetensors") if name in sys.modules]))
+print(json.dumps([name for name in ("torch", "transformers", "safetensors", "pandas") if name in sys.modules]))
 """
 
 
@@ -78,6 +78,23 @@ def test_nothing_heavy_is_imported(pair, source, tmp_path):
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout) == []
     assert (tmp_path / "out" / "events.json").is_file() and (tmp_path / "out" / "overlay.mp4").is_file()
+
+
+def test_the_text_encoder_goes_when_it_was_asked_and_comes_back_for_new_words(pair):
+    _, folder = pair("whole")
+    exported, frames = (
+        ExportedModel(folder, runtime="onnx"),
+        np.stack([made.transpose(2, 0, 1) for made in made_up_frames(2, size=(64, 96))]),
+    )
+    assert "text" in exported._sessions  # a damaged one is told when the model is loaded
+    first = exported.answer(frames, CATEGORIES)
+    assert "text" not in exported._sessions
+    exported.unfamiliar(CATEGORIES)
+    assert "text" not in exported._sessions
+    exported.answer(frames, ["tree"])
+    exported.answer(frames, ["boat"])
+    assert "text" in exported._sessions  # who changes words does not wait for it again and again
+    np.testing.assert_array_equal(exported.answer(frames, CATEGORIES).scores, first.scores)
 
 
 def test_the_commands_take_an_exported_model(pair, source, tmp_path, capsys):

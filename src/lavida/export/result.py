@@ -143,8 +143,21 @@ def _write_events(detection: Detection, events: Sequence[Event], folder: Path, s
 
 def frames_table(detection: Detection) -> pa.Table:
     """One row for every frame of the video: `frame`, `time_s`, `score`, `category`."""
-    columns = [np.arange(len(detection.times)), detection.times, detection.scores, detection.categories_by_frame]
-    return pa.table(columns, schema=FRAME_COLUMNS)
+    numbers = (np.arange(len(detection.times)), detection.times, detection.scores)
+    columns = [
+        pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values.astype(kind.to_pandas_dtype()))])
+        for kind, values in zip(FRAME_COLUMNS.types, numbers, strict=False)
+    ]
+    return pa.table([*columns, _texts(detection.categories_by_frame)], schema=FRAME_COLUMNS)
+
+
+def _texts(values: list[str]) -> pa.Array:
+    """A column of text; `pyarrow.array` would do, but imports pandas where that is installed, which takes 50 MB."""
+    encoded = [value.encode() for value in values]
+    offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    return pa.Array.from_buffers(
+        pa.string(), len(values), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
+    )
 
 
 def mask_rows(masks: Iterable[Mask]) -> str:

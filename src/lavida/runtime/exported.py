@@ -58,6 +58,7 @@ class ExportedModel:
         self._text_tokenizer = read_tokenizer(folder / "text_tokenizer")
         self._known_words = self.manifest.known_words()
         self._features: dict[str, Array] = {}
+        self._texts_asked = 0  # times that the text encoder was
 
     def answer(
         self, frames: Array, categories: Sequence[str], *, motion: Array | None = None, template: int = 0
@@ -173,10 +174,12 @@ class ExportedModel:
         return self._run(GRAPHS.language, inputs)["f_sem"]
 
     def _text_inputs(self, categories: Sequence[str]) -> dict[str, Array]:
-        inputs = {"f_c": self.features(categories)}
         if not self.settings["qualifiers"]:
-            return inputs
+            return {"f_c": self.features(categories)}
         phrases = [split_phrase(text) for text in categories]
+        parts = (text for phrase in phrases for text in (phrase.noun, *phrase.qualifiers, *phrase.named))
+        self.features([*categories, *parts])  # all at once, as the encoder may then go
+        inputs = {"f_c": self.features(categories)}
         inputs["f_noun"] = self.features([phrase.noun for phrase in phrases])
         most = max(1, *(len(phrase.qualifiers) for phrase in phrases))
         count, dim = inputs["f_c"].shape
@@ -213,6 +216,9 @@ class ExportedModel:
                 new = list(dict.fromkeys(texts))
             batch = text_batch(self._text_tokenizer, new, most=self.settings["text_tokens"])
             self._features |= dict(zip(new, self._run(GRAPHS.text, batch)["features"], strict=True))
+            self._texts_asked += 1
+            if self._texts_asked == 1:  # a third of all weights, of which most runs have no further need
+                self._sessions.pop(GRAPHS.text, None)
         return np.stack([self._features[text] for text in texts])
 
     def _run(self, graph: str, inputs: dict[str, Array]) -> dict[str, Array]:

@@ -81,9 +81,10 @@ class Answer:
         by_category = np.broadcast_to(frame_logits[:, None], (len(frame_logits), count))
         if category_logits is not None:
             by_category = by_category + (category_logits - category_logits.max(-1, keepdims=True))
+        calibrated = calibration.logits(frame_logits)
         return cls(
-            frame_logits=calibration.logits(frame_logits),
-            scores=calibration.probabilities(frame_logits),
+            frame_logits=calibrated,
+            scores=sigmoid(calibrated),
             category_scores=calibration.probabilities(by_category),
             pixel_logits=pixel_logits,
             pixel_maps=pixel_maps,

@@ -1,6 +1,5 @@
 """From a model's name to a detector: where the model is, and which runtime asks it."""
 
-import json
 import os
 import shutil
 from importlib.util import find_spec
@@ -8,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from lavida.detector import Detector, ExportedDetector
-from lavida.errors import UNREADABLE, InputError, need
+from lavida.errors import InputError, need
 from lavida.files import EXPORTED, MANIFEST, fingerprint
+from lavida.runtime.manifest import Manifest
 from lavida.runtime.session import installed
 
 RUNTIMES = ("auto", "torch", "onnx", "openvino")
@@ -114,14 +114,11 @@ def is_exported(folder: Path) -> bool:
 
 
 def _is_of(exported: Path, folder: Path) -> bool:
-    """Whether it was exported from the model in `folder` as it is now; of the embedded one a test says so."""
-    if folder == EMBEDDED:
-        return True
-    try:
-        manifest = json.loads((exported / MANIFEST).read_text(encoding="utf-8"))
-    except UNREADABLE:
-        return True  # what is damaged is told when it is opened
-    return not isinstance(manifest, dict) or manifest.get("source_sha256") == fingerprint(folder)
+    """Whether it was exported from the model in `folder` as it is now; of the embedded one a test says so.
+
+    Raises InputError as `Manifest.read`.
+    """
+    return folder == EMBEDDED or Manifest.read(exported).content.get("source_sha256") == fingerprint(folder)
 
 
 def _gpu_in_sight() -> bool:

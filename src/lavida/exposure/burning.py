@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 
 from lavida.errors import InputError
-from lavida.exposure.mixture import Mixture
+from lavida.exposure.cutouts import stored
+from lavida.exposure.mixture import Mixture, each_once
 from lavida.exposure.sample import SegmentationSample
 
 FIRE = "fire"
 MAY_BE_THERE = ("smoke",)  # of a fire; it has no mask here
-LEAST_PIXELS, LEAST_SIDE, MOST_HEIGHT = 150, 10, 160  # of a flame that is kept, and the height at which it is kept
+LEAST_PIXELS, LEAST_SIDE = 150, 10  # of a flame that is kept
 MOST_WIDE, MOST_FILL = 2.0, 0.8  # width over height; part of its box: others are cut off, or a box that was no mask
 LEAST_BRIGHT = 0.35  # part of a flame that must be bright; else its mask holds smoke or what burns
 HEIGHT = (14.0, 140.0)  # pixels of a flame in a view
@@ -67,13 +68,14 @@ class FlameBank:
 
     def __init__(self, mixture: Mixture, *, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
-        searched = set()
         self.flames: list[np.ndarray] = []
         showing = [index for index, each in enumerate(mixture.datasets) if FIRE in mixture.own_names(each.name)]
-        for _ in range(DRAWS if showing else 0):
-            sample = mixture.draw_from(showing[int(rng.integers(len(showing)))], rng)
-            if FIRE in sample.masks and (sample.dataset, sample.key) not in searched:
-                searched.add((sample.dataset, sample.key))
+
+        def draw() -> SegmentationSample:
+            return mixture.draw_from(showing[int(rng.integers(len(showing)))], rng)
+
+        for sample in each_once(draw, DRAWS if showing else 0):
+            if FIRE in sample.masks:
                 self.flames.extend(cut_flames(sample))
         if not self.flames:
             raise InputError("data.burning: no data set of the mixture shows a fire; set it to 0, or add fire_smoke")
@@ -102,9 +104,7 @@ def cut_flames(sample: SegmentationSample) -> list[np.ndarray]:
             continue
         cover = cv2.GaussianBlur(own, (0, 0), 0.8) * own * bright
         image = np.dstack((frame[part], np.rint(cover * 255).astype(np.uint8)))
-        if h > MOST_HEIGHT:
-            image = cv2.resize(image, (max(2, round(w * MOST_HEIGHT / h)), MOST_HEIGHT), interpolation=cv2.INTER_AREA)
-        flames.append(image)
+        flames.append(stored(image, w, h))
     return flames
 
 

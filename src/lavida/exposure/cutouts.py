@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from lavida.errors import InputError
-from lavida.exposure.mixture import Mixture
+from lavida.exposure.mixture import Mixture, each_once
 from lavida.exposure.sample import SegmentationSample
 
 LEAST_PIXELS = 250
@@ -86,12 +86,7 @@ class CutoutBank:
         self._cutouts: dict[Mover, list[Cutout]] = {}
         movers = [mover for mover in MOVERS if not set(mover.names) & set(removed)]
         rng = np.random.default_rng(seed)
-        searched = set()
-        for _ in range(DRAWS):
-            sample = mixture.draw(rng)
-            if (sample.dataset, sample.key) in searched:
-                continue
-            searched.add((sample.dataset, sample.key))
+        for sample in each_once(lambda: mixture.draw(rng), DRAWS):
             for mover in movers:
                 if mover.dataset == sample.dataset and mover.name in sample.masks:
                     found = self._cutouts.setdefault(mover, [])
@@ -136,8 +131,13 @@ def cut_out(sample: SegmentationSample, mover: Mover) -> list[Cutout]:
         part = np.s_[y - 1 : y + h + 1, x - 1 : x + w + 1]  # a margin, so that its edge can be soft
         cover = (labels[part] == label).astype(np.uint8) * 255
         image = np.dstack((frame[part], cover))
-        if h > MOST_HEIGHT:
-            size = (max(2, round(w * MOST_HEIGHT / h)), MOST_HEIGHT)
-            image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        cutouts.append(Cutout(image, mover))
+        cutouts.append(Cutout(stored(image, w, h), mover))
     return cutouts
+
+
+def stored(image: np.ndarray, width: int, height: int) -> np.ndarray:
+    """A cut-out of a thing of this size, with a margin about it, at `MOST_HEIGHT` if it is higher."""
+    if height <= MOST_HEIGHT:
+        return image
+    size = (max(2, round(width * MOST_HEIGHT / height)), MOST_HEIGHT)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)

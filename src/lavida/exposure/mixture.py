@@ -5,7 +5,7 @@ Categories can be removed from it altogether, to be asked at test as words that 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -88,6 +88,15 @@ class Mixture:
             self._room -= packed.nbytes
             self._packed[which, index] = packed
         return segmented
+
+
+def each_once(draw: Callable[[], SegmentationSample], draws: int) -> Iterator[SegmentationSample]:
+    """Those of so many drawn samples that differ by data set or key."""
+    seen = set()
+    for sample in (draw() for _ in range(draws)):
+        if (sample.dataset, sample.key) not in seen:
+            seen.add((sample.dataset, sample.key))
+            yield sample
 
 
 class Removal:

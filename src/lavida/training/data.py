@@ -100,11 +100,8 @@ class ExposureStream:
             view = mixture.removal.apply(set_in_motion(view, self._bank, length=length, rng=rng))
         elif self._bank is not None:
             view = neighbours(view, rng=rng)
-        burning = self._maybe_on_fire(view, rng)
-        view, gray = (
-            burning,
-            0.0 if burning is not view else GRAY,
-        )  # without its colour a small flame is any bright spot
+        unburnt, view = view, self._maybe_on_fire(view, rng)
+        gray = GRAY if view is unburnt else 0.0  # without its colour a small flame is any bright spot
         if self._recoloured and rng.random() < self._recoloured:
             view = recolour(view, names=COLOURED - PEOPLE | set(GARMENTS), rng=rng)
         # of a moving scene, ask mostly for what moves

@@ -120,7 +120,7 @@ def test_stderr_is_its_own_when_no_terminal_shows_bars(tmp_path):
         [sys.executable, "-c", COMMANDS, json.dumps([list(map(str, command)) for command in commands])],
         env=plain | {"PYTHONPATH": path},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert done.returncode == 0, done.stderr
     detect, scan, measure = done.stderr.split("--\n")[1:]

@@ -155,6 +155,7 @@ class Detector:
         check_settings(stride=stride, threshold=threshold)
         with decoded_ahead(source, fps=fps) as opened:
             clock = StageClock()
+            self._expect(opened, anomalies)
             builder = DetectionBuilder(opened, anomalies, threshold=threshold, keep_maps=pixel_maps)
             log = FrameLog(self._read(opened, stride, clock=clock), progress)
             for clip in self._scored(log, opened, anomalies, clock=clock, whole=False):
@@ -249,6 +250,9 @@ class Detector:
     def _size(self, source: Source) -> tuple[int, int]:
         return self.analysed_size(source.info.width, source.info.height)
 
+    def _expect(self, source: Source, anomalies: Sequence[str]) -> None:
+        """A source is about to be asked."""
+
     def _answer(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> Answer:
         from lavida.asking import ask
 
@@ -307,6 +311,10 @@ class ExportedDetector(Detector):
     def _unfamiliar(self, anomalies: Sequence[str]) -> list[str]:
         return self.exported.unfamiliar(anomalies)
 
+    def _expect(self, source: Source, anomalies: Sequence[str]) -> None:
+        if source.info.frames_hint != 1:
+            self.exported.expect(*self._size(source), anomalies)
+
     def _answer(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> Answer:
         return self.exported.answer(clip.frames, anomalies, motion=clip.motion, template=template or 0)
 
@@ -314,9 +322,9 @@ class ExportedDetector(Detector):
         return self.exported.answers(clip.frames, anomalies, motion=clip.motion, template=template or 0)
 
     def _surroundings(self) -> tuple[dict[str, Any], dict[str, str], float | None]:
-        model = self.exported
-        settings = {"motion": self.motion, "device": "cpu", "runtime": model.runtime, "precision": model.precision}
-        return settings, {model.package: model.version}, None
+        graphs = self.exported.graphs
+        settings = {"motion": self.motion, "device": "cpu", "runtime": graphs.runtime, "precision": graphs.precision}
+        return settings, {graphs.package: graphs.version}, None
 
 
 def check_categories(anomalies: Sequence[str]) -> tuple[str, ...]:

@@ -45,7 +45,15 @@ def load(
         >>> lavida.load("nano").name
         'nano'
     """
-    folder = model_folder(model, revision=revision, token=token, cache_dir=cache_dir)
+    detector = begin(model, device=device, runtime=runtime, revision=revision, token=token, cache_dir=cache_dir)
+    if isinstance(detector, ExportedDetector):
+        detector.exported.graphs.ready()
+    return detector
+
+
+def begin(model: str | Path, *, device: str = "auto", runtime: str = "auto", **place: Any) -> Detector:
+    """`load`, but graphs of an exported model are still being opened: what cannot be read is told when it is asked."""
+    folder = model_folder(model, **place)
     exported = exported_folder(folder, name=str(model), runtime=runtime, device=device)
     if exported is not None:
         from lavida.runtime.exported import ExportedModel

@@ -68,7 +68,7 @@ def test_what_openvino_compiled_is_used_again_and_what_is_damaged_is_not(pair, t
     outputs = Manifest.read(folder).outputs(GRAPHS.text)
     for turn in range(3):
         session = open_session(
-            folder / "text.onnx",
+            [folder / "text.onnx"],
             "openvino",
             precision="float32",
             inputs=tuple(asked),

@@ -47,15 +47,16 @@ def detect(
     """Find when and where the described anomalies happen in videos."""
     from lavida.detector import DEFAULT_THRESHOLD, check_categories, check_settings
     from lavida.files import unique_stems
-    from lavida.loading import load
+    from lavida.loading import begin
 
-    results, errors = [], []
+    results: list[dict[str, Any]] = []
+    errors: list[dict[str, str]] = []
     try:
         categories = check_categories(anomalies)
         threshold = DEFAULT_THRESHOLD if threshold is None else threshold
         check_settings(stride=stride, threshold=threshold)
         learnt = None if profile is None else _profile(profile, categories)
-        detector = load(model, device=device, runtime=runtime)
+        detector = begin(model, device=device, runtime=runtime)
         ask = detector.detect if learnt is None else partial(learnt.ask, detector.detect)
         ask = partial(ask, anomalies=categories, stride=stride, threshold=threshold)
     except InputError as error:  # concerns every source
@@ -65,7 +66,8 @@ def detect(
         try:
             detection = _detect_one(ask, source, out / stem, overlay=overlay)
         except InputError as error:
-            print_message(str(error))
+            if str(error) not in (told["message"] for told in errors):  # a model that cannot be read, of each source
+                print_message(str(error))
             errors.append({"source": source, "message": str(error)})
             continue
         for kind in ("warning", "note"):

@@ -132,7 +132,7 @@ def _compared(model: Any, folder: Path, clip: Path | None, *, half: bool) -> lis
         exported = ExportedModel(folder, runtime=runtime)
         differences = compare(model, exported, source=clip, most=MOST_HALF if half else MOST)
         most = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
-        lines.append(f"  {exported.package} {exported.version} against PyTorch on {where}, largest differences: {most}")
+        lines.append(f"  {exported.graphs.name} against PyTorch on {where}, largest differences: {most}")
     return lines or ["  not compared: neither onnxruntime nor openvino is installed"]
 
 

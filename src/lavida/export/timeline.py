@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,7 @@ _HANDLE, _LINE = 26, 20  # width of a line in the legend, height of a line of te
 _DASH, _GAP = 5, 2
 _TICK, _TITLE = 5, 24  # length of a tick, height of the title
 _POINT, _SINGLE, _PEAK = 3.0, 4.5, 3.3  # radii of scores that stand alone, and of a peak
+_STRIP, _BEYOND = 50, 8  # rows that are drawn at a time, and above and below, as OpenCV cuts lines at an edge otherwise
 _MOST_DRAWN = 5_000  # points of a line, more than two for each column of pixels
 _SCORES = tuple(tenth / 10 for tenth in range(0, 11, 2))  # that are marked
 
@@ -50,22 +51,40 @@ Points = NDArray[np.float64]  # `[N, 2]`: x, y in pixels of the picture, from it
 
 
 class _Lines:
-    """Lines and dots over a picture, at fractions of its pixels."""
+    """Lines and dots over a picture, at fractions of its pixels; drawn in strips, as the fine picture takes 30 MB."""
 
     def __init__(self, under: NDArray[np.uint8]) -> None:
-        self._size = under.shape[1::-1]
-        self._fine = cv2.resize(under, None, fx=_FINE, fy=_FINE, interpolation=cv2.INTER_NEAREST)
+        self._under = under
+        self._drawn: list[Callable[[NDArray[np.uint8], int], object]] = []  # on rows, from one of them
 
     def line(self, points: Points, colour: Colour, width: float) -> None:
-        thickness = round(width * _FINE) - 1  # OpenCV's lines are a pixel wider than asked for
-        cv2.polylines(self._fine, [self._fixed(points)], False, colour, thickness, cv2.LINE_8, _SHIFT)
+        thickness, fixed = round(width * _FINE) - 1, self._fixed(points)  # OpenCV's lines are a pixel wider than asked
+
+        def draw(fine: NDArray[np.uint8], top: int) -> object:
+            return cv2.polylines(fine, [fixed - (0, top)], False, colour, thickness, cv2.LINE_8, _SHIFT)
+
+        self._drawn.append(draw)
 
     def dot(self, x: float, y: float, radius: float, colour: Colour) -> None:
         ((column, row),) = self._fixed(np.array([[x, y]])).tolist()
-        cv2.circle(self._fine, (column, row), round(radius * _FINE * 2**_SHIFT), colour, cv2.FILLED, cv2.LINE_8, _SHIFT)
+        fine_radius = round(radius * _FINE * 2**_SHIFT)
+
+        def draw(fine: NDArray[np.uint8], top: int) -> object:
+            return cv2.circle(fine, (column, row - top), fine_radius, colour, cv2.FILLED, cv2.LINE_8, _SHIFT)
+
+        self._drawn.append(draw)
 
     def picture(self) -> Image.Image:
-        return Image.fromarray(cv2.resize(self._fine, self._size, interpolation=cv2.INTER_AREA))
+        strips: list[NDArray[np.uint8]] = []
+        for start in range(0, len(self._under), _STRIP):
+            first = max(0, start - _BEYOND)
+            strip = self._under[first : start + _STRIP + _BEYOND]
+            fine = np.asarray(cv2.resize(strip, None, fx=_FINE, fy=_FINE, interpolation=cv2.INTER_NEAREST), np.uint8)
+            for draw in self._drawn:
+                draw(fine, first * _FINE << _SHIFT)
+            drawn = cv2.resize(fine, strip.shape[1::-1], interpolation=cv2.INTER_AREA)
+            strips.append(np.asarray(drawn, np.uint8)[start - first :][:_STRIP])
+        return Image.fromarray(np.concatenate(strips))
 
     @staticmethod
     def _fixed(points: Points) -> NDArray[np.int32]:
@@ -116,8 +135,8 @@ def _shade(ground: NDArray[np.uint8], layout: Layout, events: Sequence[Event], p
             share = _OPACITY * covered[:, None]
             keep[columns] *= 1 - share
             tint[columns] = tint[columns] * (1 - share) + share * colour
-    rows = ground[round(layout.y(1.0)) : BOTTOM]
-    rows[...] = np.rint(rows * keep + tint)
+    for row in ground[round(layout.y(1.0)) : BOTTOM]:  # all at once would take 30 MB
+        row[...] = np.rint(row * keep + tint)
 
 
 def _dash(ground: NDArray[np.uint8], left: int, right: int, y: float) -> None:

@@ -57,7 +57,7 @@ def compare(
     worst = both.differences["category_scores"]
     if not worst <= most:
         raise InputError(
-            f"the exported model does not say in {exported.package} {exported.version} what the model says: "
+            f"the exported model does not say in {exported.graphs.name} what the model says: "
             f"scores differ by {worst:.2g}; use it with PyTorch, or another version of the runtime"
         )
     return both.differences

@@ -38,6 +38,10 @@ def compiled_folder(manifest: Path, *, caches: Path, size: int) -> Path | None:
 def _make_room(wanted: Path, room: int) -> None:
     others = [each for each in wanted.parent.iterdir() if each.is_dir() and each != wanted]
     for other in sorted(others, key=lambda each: each.stat().st_mtime, reverse=True):
-        room -= sum(file.stat().st_size for file in other.iterdir())
+        room -= _bytes(other)
         if room < 0:
             shutil.rmtree(other, ignore_errors=True)  # on Windows a graph in use stays
+
+
+def _bytes(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())

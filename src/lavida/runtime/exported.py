@@ -7,7 +7,6 @@ its model at its end (`graphs/comparing.py`), and `tests/runtime` compares toy m
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +15,13 @@ from numpy.typing import NDArray
 
 from lavida.answer import Answer, Calibration, Floats
 from lavida.errors import InputError
-from lavida.files import MANIFEST
 from lavida.model.grid import fit_grid
 from lavida.model.phrase import split_phrase
 from lavida.model.wording import unfamiliar
-from lavida.runtime.compiled import compiled_folder
 from lavida.runtime.contract import GRAPHS
 from lavida.runtime.manifest import KNOWN_WORDS, MEND, Manifest
+from lavida.runtime.opened import OpenedGraphs
 from lavida.runtime.preparation import cells, patches, positions, prompt, read_tokenizer, text_batch
-from lavida.runtime.session import PACKAGES, Session, choose_precision, choose_runtime, open_session, why
 
 Array = NDArray[Any]
 PIXELS_AT_ONCE = 704 * 384  # a frame as nano analyses it: more at once are hardly faster and take more memory
@@ -39,26 +36,31 @@ class ExportedModel:
         runtime: `onnx`, `openvino` or `auto`: the first of them that is installed.
         precision: `float32`, or for OpenVINO `bf16`; `auto` takes that where the processor multiplies it.
 
+    Attributes:
+        manifest: What the folder tells of itself.
+        graphs: Are being opened; what cannot be read is told by `graphs.ready()`, or by what asks for it first.
+
     Raises:
         InputError: The folder is damaged, or the runtime is not installed.
     """
 
     def __init__(self, folder: Path, *, runtime: str = "auto", precision: str = "float32") -> None:
         self.manifest = Manifest.read(folder)
-        self.runtime = choose_runtime(runtime)
-        self.precision = choose_precision(precision, self.runtime)
-        self.package = PACKAGES[self.runtime]
-        self.version = version(self.package)
+        self.graphs = OpenedGraphs(self.manifest, runtime=runtime, precision=precision)
         self.settings = self.manifest.model
-        self._sessions: dict[str, Session] = {}
-        self._compiled = self._compiled_folder() if self.runtime == "openvino" else None
-        for name in (GRAPHS.vision, GRAPHS.language, GRAPHS.text):
-            self._session(name)
+        for name in (GRAPHS.text, GRAPHS.language, *(() if self.graphs.joins else (GRAPHS.vision,))):
+            self.graphs.begin(name)
         self._tokenizer = read_tokenizer(folder / "tokenizer")
         self._text_tokenizer = read_tokenizer(folder / "text_tokenizer")
         self._known_words = self.manifest.known_words()
         self._features: dict[str, Array] = {}
         self._texts_asked = 0  # times that the text encoder was
+
+    def expect(self, height: int, width: int, categories: Sequence[str]) -> None:
+        """Frames of a video of this size are about to be asked for these categories: open what answers them."""
+        if self.graphs.joins:
+            shown = self._shown(np.zeros((1, 3, height, width), np.uint8), None)
+            self.graphs.begin_joined(self._decoder(categories), {name: each.shape for name, each in shown.items()})
 
     def answer(
         self, frames: Array, categories: Sequence[str], *, motion: Array | None = None, template: int = 0
@@ -115,44 +117,50 @@ class ExportedModel:
         self, frames: Array, queries: Sequence[Sequence[str]], *, motion: Array | None, template: int
     ) -> Iterator[list[dict[str, Floats]]]:
         """Of some frames after the others, of each query."""
+        # of a video, whose other clips have this size, too
+        joined = self.graphs.joins and len(queries) == 1 and len(frames) > 1
+        step = 1 if joined else max(1, PIXELS_AT_ONCE // (frames.shape[2] * frames.shape[3]))
         asked = [self._asked(frames, categories, template) for categories in queries]
-        step = max(1, PIXELS_AT_ONCE // (frames.shape[2] * frames.shape[3]))
         for start in range(0, len(frames), step):
             some = slice(start, start + step)
-            seen = self.encode(frames[some], None if motion is None else motion[some])
-            yield [self._decoded(decoder, seen | texts, len(frames[some])) for decoder, texts in asked]
+            shown = self._shown(frames[some], None if motion is None else motion[some])
+            if joined:
+                found = [self.graphs.run_joined(decoder, shown, texts) for decoder, texts in asked]
+            else:
+                seen = self.graphs.run(GRAPHS.vision, shown)
+                found = [self.graphs.run(decoder, seen | texts) for decoder, texts in asked]
+            for (decoder, texts), outputs in zip(asked, found, strict=True):
+                self._check_sizes(decoder, outputs, frames=len(shown["frames"]), texts=len(texts["f_c"]))
+            yield found
 
-    def _decoded(self, decoder: str, inputs: dict[str, Array], count: int) -> dict[str, Array]:
-        """Scores and maps of `count` frames; a graph of other sizes is noticed, which OpenVINO runs without a word."""
-        found = self._run(decoder, inputs)
-        texts, scored = len(inputs["f_c"]), found["frame_logits"].shape
-        by_category = found["category_logits"].shape if "category_logits" in found else (count, texts)
-        if scored != (count,) or by_category != (count, texts) or {len(part) for part in found.values()} != {count}:
+    def _check_sizes(self, decoder: str, found: dict[str, Array], *, frames: int, texts: int) -> None:
+        """A graph of other sizes is noticed, which OpenVINO runs without a word."""
+        scored = found["frame_logits"].shape
+        by_category = found["category_logits"].shape if "category_logits" in found else (frames, texts)
+        counts = {len(part) for part in found.values()}
+        if scored != (frames,) or by_category != (frames, texts) or counts != {frames}:
             path = self.manifest.path(decoder)
             raise InputError(
-                f"damaged export: {path} has no score for each of {count} frames and {texts} texts; {MEND}"
+                f"damaged export: {path} has no score for each of {frames} frames and {texts} texts; {MEND}"
             )
-        return found
 
     def _asked(self, frames: Array, categories: Sequence[str], template: int) -> tuple[str, dict[str, Array]]:
         """The decoder, and what it is told of the categories."""
-        texts = {"f_sem": self.f_sem(frames, categories, template=template), **self._text_inputs(categories)}
-        nouns_alone = self.manifest.has(GRAPHS.noun_decoder) and not texts["present"].any()
-        return (GRAPHS.noun_decoder if nouns_alone else GRAPHS.decoder), texts
+        texts = {**self._text_inputs(categories), "f_sem": self.f_sem(frames, categories, template=template)}
+        return self._decoder(categories), texts
 
-    def encode(self, frames: Array, motion: Array | None) -> dict[str, Array]:
-        """f_v of frames (Eq. 6), by the names of the decoder's inputs.
+    def _decoder(self, categories: Sequence[str]) -> str:
+        alone = self.manifest.has(GRAPHS.noun_decoder) and not any(split_phrase(text).qualifiers for text in categories)
+        return GRAPHS.noun_decoder if alone else GRAPHS.decoder
 
-        Args:
-            frames: uint8 `[T, 3, H, W]`.
-            motion: `[T, 4, H/4, W/4]`; None: unknown.
-        """
+    def _shown(self, frames: Array, motion: Array | None) -> dict[str, Array]:
+        """What the graph of vision is given; motion None: unknown."""
         inputs = {"frames": frames}
         if self.settings["motion"]:
             height, width = (side // 4 for side in frames.shape[2:])
             unknown = np.zeros((len(frames), 4, height, width), np.float32)
             inputs["motion"] = unknown if motion is None else motion.astype(np.float32)
-        return self._run(GRAPHS.vision, inputs)
+        return inputs
 
     def f_sem(self, frames: Array, categories: Sequence[str], *, template: int = 0) -> Array:
         """`[D_llm]` (Eq. 3-5)."""
@@ -171,7 +179,7 @@ class ExportedModel:
             "after": after,
             "positions": positions(len(before), (len(pixels), *grid), len(after)),
         }
-        return self._run(GRAPHS.language, inputs)["f_sem"]
+        return self.graphs.run(GRAPHS.language, inputs)["f_sem"]
 
     def _text_inputs(self, categories: Sequence[str]) -> dict[str, Array]:
         if not self.settings["qualifiers"]:
@@ -215,45 +223,11 @@ class ExportedModel:
                 self._features.clear()
                 new = list(dict.fromkeys(texts))
             batch = text_batch(self._text_tokenizer, new, most=self.settings["text_tokens"])
-            self._features |= dict(zip(new, self._run(GRAPHS.text, batch)["features"], strict=True))
+            self._features |= dict(zip(new, self.graphs.run(GRAPHS.text, batch)["features"], strict=True))
             self._texts_asked += 1
             if self._texts_asked == 1:  # a third of all weights, of which most runs have no further need
-                self._sessions.pop(GRAPHS.text, None)
+                self.graphs.forget(GRAPHS.text)
         return np.stack([self._features[text] for text in texts])
-
-    def _run(self, graph: str, inputs: dict[str, Array]) -> dict[str, Array]:
-        wanted = {name: inputs[name] for name in self.manifest.inputs(graph)}
-        session = self._session(graph)
-        try:
-            found = session.run(wanted)
-        except Exception as error:  # neither runtime has one type for what a graph does not take
-            path = self.manifest.path(graph)
-            raise InputError(
-                f"{self.package} cannot run {path} ({why(error)}); {MEND}, or use another --runtime"
-            ) from error
-        return dict(zip(self.manifest.outputs(graph), found, strict=True))
-
-    def _session(self, graph: str) -> Session:
-        """Of two decoders most prompts need one: each is opened when it is asked."""
-        if graph not in self._sessions:
-            manifest = self.manifest
-            self._sessions[graph] = open_session(
-                manifest.path(graph),
-                self.runtime,
-                precision=self.precision,
-                inputs=manifest.inputs(graph),
-                outputs=manifest.outputs(graph),
-                compiled=self._compiled,
-            )
-        return self._sessions[graph]
-
-    def _compiled_folder(self) -> Path | None:
-        try:
-            from platformdirs import user_cache_path
-        except ImportError:  # OpenVINO alone was installed, not the extra
-            return None
-        caches = user_cache_path("lavida", appauthor=False)
-        return compiled_folder(self.manifest.folder / MANIFEST, caches=caches, size=self.manifest.size)
 
 
 def _strongest(evidence: Floats, t: int) -> NDArray[np.uint8]:

@@ -43,12 +43,12 @@ def patches(frames: Array, grid: tuple[int, int], family: dict[str, Any]) -> Arr
     rows, cols = grid
     size = cols * patch * merge, rows * patch * merge
     # Pillow's resampling of bytes is the one that PyTorch's antialiased resize of bytes is written after
-    small = np.stack(
-        [
-            np.asarray(Image.fromarray(frame.transpose(1, 2, 0)).resize(size, Image.Resampling.BILINEAR))
-            for frame in frames
-        ]
-    )  # [T, h, w, 3]
+    planes = [
+        np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR))
+        for frame in frames
+        for plane in frame
+    ]
+    small = np.stack(planes).reshape(len(frames), 3, *size[::-1]).transpose(0, 2, 3, 1)  # [T, h, w, 3]
     values = (small.astype(np.float32) / 255 - np.float32(family["mean"])) / np.float32(family["std"])
     if short := -len(values) % temporal:
         values = np.concatenate([values, np.repeat(values[-1:], short, 0)])

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -13,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lavida.errors import InputError, first_line, not_installed
+from lavida.runtime.joining import Shapes, compile_joined
 
 Array = NDArray[Any]
-PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
+PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime"}  # the first that is installed is `auto`
 
 
 class Session(Protocol):
@@ -64,9 +66,14 @@ def _share_arena() -> None:
 
 
 class OpenVinoSession:
-    """In OpenVINO, on the CPU; what it compiles is kept in a folder, if one is given."""
+    """In OpenVINO, on the CPU; what it compiles is kept in a folder, if one is given.
 
-    def __init__(self, path: Path, threads: int, precision: str, compiled: Path | None) -> None:
+    With sizes of inputs several graphs become one (`joining.compile_joined`).
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], threads: int, precision: str, compiled: Path | None, shapes: Shapes | None = None
+    ) -> None:
         import openvino
 
         settings = {
@@ -76,7 +83,11 @@ class OpenVinoSession:
         }
         if compiled is not None:
             settings["CACHE_DIR"] = str(compiled)
-        self._compiled = openvino.Core().compile_model(path, "CPU", settings)
+        core = openvino.Core()
+        if shapes is None:
+            self._compiled = core.compile_model(paths[0], "CPU", settings)
+        else:
+            self._compiled = compile_joined(core, paths, shapes, settings, kept=compiled)
         self._request = self._compiled.create_infer_request()
         self._alone = Lock()  # a request answers one thread at a time
         self.inputs = [node.names for node in self._compiled.inputs]
@@ -84,7 +95,7 @@ class OpenVinoSession:
 
     def run(self, inputs: Mapping[str, Array]) -> Sequence[Array]:
         with self._alone:
-            found = self._request.infer(dict(inputs))
+            found = self._request.infer(dict(inputs), share_inputs=True, share_outputs=True)
             return [np.array(found[output]) for output in self._compiled.outputs]  # the request's own are overwritten
 
 
@@ -122,32 +133,36 @@ def choose_precision(name: str, runtime: str) -> str:
 
 
 def open_session(
-    path: Path,
+    paths: Sequence[Path],
     runtime: str,
     *,
     precision: str,
     inputs: Sequence[str],
     outputs: Sequence[str],
     compiled: Path | None = None,
+    shapes: Shapes | None = None,
 ) -> Session:
     """A graph, ready to run.
 
     Args:
-        path: Its file.
+        paths: Its file; with `shapes`, those of graphs that become one.
         runtime: As `choose_runtime` gives it.
         precision: As `choose_precision` gives it.
         inputs: The names that it has to have.
         outputs: Likewise, in their order.
         compiled: Where OpenVINO keeps what it compiles.
+        shapes: For OpenVINO, the sizes of inputs, as `compile_joined` takes them.
 
     Raises:
         InputError: The graph cannot be read, or has other inputs or outputs.
     """
+    path = " or ".join(map(str, paths))
     try:
         if runtime == "onnx":
-            session: Session = OnnxSession(path, threads())
+            (only,) = paths
+            session: Session = OnnxSession(only, threads())
         else:
-            session = OpenVinoSession(path, threads(), precision, compiled)
+            session = OpenVinoSession(paths, threads(), precision, compiled, shapes)
     except Exception as error:  # neither has one type for a damaged file
         raise InputError(f"damaged export: {path} cannot be read ({why(error)}); export it again") from error
     _check_names(path, "inputs", inputs, session.inputs, set().union(*session.inputs) >= set(inputs))
@@ -162,11 +177,19 @@ def why(error: Exception) -> str:
     return lines[0].strip().rstrip(".:!") if lines else first_line(error)
 
 
-def _check_names(path: Path, kind: str, wanted: Sequence[str], found: Sequence[set[str]], fits: bool) -> None:
+def _check_names(path: str, kind: str, wanted: Sequence[str], found: Sequence[set[str]], fits: bool) -> None:
     if not fits or len(wanted) != len(found):
         has = ", ".join(min(names, default="nameless") for names in found)
         told = f"has other {kind} ({has}) than the manifest beside it tells ({', '.join(wanted)})"
         raise InputError(f"damaged export: {path} {told}; export it again")
+
+
+def give_back_memory() -> None:
+    """What reading and compiling graphs used is kept for later by glibc, some tens of MB; the system gets it back."""
+    import ctypes
+
+    with suppress(OSError, AttributeError):  # another system, or another C library
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def threads() -> int:

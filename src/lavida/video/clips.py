@@ -46,20 +46,26 @@ def clips(frames: Iterable[Frame], *, length: int) -> Iterator[Clip]:
         selected.append(frame)
         if len(selected) == length:
             yield _clip(selected)
-            selected = []
     if selected:
         yield _clip(selected)
 
 
 def _clip(selected: list[Frame]) -> Clip:
-    images = np.stack([frame.image for frame in selected if frame.image is not None])  # [T, H, W, 3]
+    """Empties the list, so that no picture is held twice while the clip is looked at."""
+    images = [frame.image for frame in selected if frame.image is not None]
+    height, width = images[0].shape[:2]
+    frames = np.empty((len(images), 3, height, width), np.uint8)
+    for planes, image in zip(frames, images, strict=True):
+        planes[...] = image.transpose(2, 0, 1)
     fields = [frame.motion for frame in selected if frame.motion is not None]
-    return Clip(
+    clip = Clip(
         motion=np.stack(fields) if len(fields) == len(selected) else None,
-        frames=np.ascontiguousarray(images.transpose(0, 3, 1, 2)),  # [T, 3, H, W]
+        frames=frames,
         indices=np.array([frame.index for frame in selected], dtype=np.int64),
         times=np.array([frame.time_s for frame in selected], dtype=np.float64),
     )
+    selected.clear()
+    return clip
 
 
 def analysis_size(width: int, height: int, *, long_side: int, multiple: int) -> tuple[int, int]:

@@ -1,0 +1,83 @@
+"""Vision and decoder as one OpenVINO graph for frames of one size: no feature map is turned, copied or handed over."""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Shapes = Mapping[str, Sequence[int]]
+_GRAPH = "graph.xml"
+
+
+def compile_joined(
+    core: Any, paths: Sequence[Path], shapes: Shapes, settings: Mapping[str, Any], *, kept: Path | None
+) -> Any:
+    """A compiled model.
+
+    Args:
+        core: `openvino.Core()`.
+        paths: Of graphs, each of which is given what the one before gives, by the names of outputs and inputs.
+        shapes: Sizes of inputs of the whole; other inputs stay as free as they are.
+        settings: As `core.compile_model` takes them.
+        kept: Where the whole is kept: by its path OpenVINO finds what it compiled without reading any graph.
+    """
+    if kept is None:
+        return core.compile_model(_joined(core, paths, shapes), "CPU", settings)
+    name = repr(
+        [
+            settings["INFERENCE_PRECISION_HINT"],
+            [path.name for path in paths],
+            sorted((name, tuple(shape)) for name, shape in shapes.items()),
+        ]
+    )
+    folder = kept / hashlib.sha256(name.encode()).hexdigest()[:16]
+    if (folder / _GRAPH).is_file():
+        try:
+            return core.compile_model(folder / _GRAPH, "CPU", settings)
+        except RuntimeError:  # it was damaged on the disk
+            shutil.rmtree(folder, ignore_errors=True)
+    graph = _joined(core, paths, shapes)
+    # where it multiplies in 16 bits, weights of 16 bits halve what is kept and held
+    if _keep(graph, folder, half=settings["INFERENCE_PRECISION_HINT"] != "f32"):
+        graph = folder / _GRAPH
+    return core.compile_model(graph, "CPU", settings)
+
+
+def _joined(core: Any, paths: Sequence[Path], shapes: Shapes) -> Any:
+    import openvino
+    from openvino.passes import ConstantFolding, Manager
+
+    first, *others = paths
+    graph = core.read_model(first)
+    for path in others:
+        following, free = core.read_model(path), graph.get_parameters()
+        given = {name: output.node.input_value(0) for output in graph.outputs for name in output.names}
+        for parameter in following.get_parameters():
+            source = next((given[name] for name in parameter.output(0).names if name in given), None)
+            if source is None:
+                free.append(parameter)
+            else:
+                parameter.output(0).replace(source)
+        graph = openvino.Model(following.get_results(), free, path.stem)
+    graph.reshape({name: openvino.PartialShape(list(shape)) for name, shape in shapes.items()})
+    manager = Manager()
+    manager.register_pass(ConstantFolding())  # half of all nodes only told sizes
+    manager.run_passes(graph)
+    return graph
+
+
+def _keep(graph: Any, folder: Path, *, half: bool) -> bool:
+    """Whole or not at all, as another process may look for it."""
+    import openvino
+
+    partial = None
+    try:
+        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        openvino.save_model(graph, partial / _GRAPH, compress_to_fp16=half)
+        partial.rename(folder)
+    except Exception:  # a full disk is a RuntimeError of OpenVINO's; another process may have been faster
+        if partial is not None:
+            shutil.rmtree(partial, ignore_errors=True)
+    return (folder / _GRAPH).is_file()

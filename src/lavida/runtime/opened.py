@@ -1,0 +1,138 @@
+"""The graphs of an export, opened in the background and run by name."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from lavida.errors import InputError
+from lavida.files import MANIFEST
+from lavida.runtime.compiled import compiled_folder
+from lavida.runtime.contract import GRAPHS
+from lavida.runtime.joining import Shapes
+from lavida.runtime.manifest import MEND, Manifest
+from lavida.runtime.session import (
+    PACKAGES,
+    Session,
+    choose_precision,
+    choose_runtime,
+    give_back_memory,
+    open_session,
+    why,
+)
+
+Array = NDArray[Any]
+MOST_JOINED = 4  # graphs of one size that are held at a time
+
+
+class OpenedGraphs:
+    """Each graph is opened when it is asked, or before, in threads beside those that import, decode and ask others.
+
+    Args:
+        manifest: Of the export.
+        runtime: As `choose_runtime` takes it.
+        precision: As `choose_precision` takes it.
+
+    Attributes:
+        joins: Whether vision and decoder run as one graph for frames of one size: in OpenVINO that takes half of the
+            time.
+
+    Raises:
+        InputError: The runtime is not installed.
+    """
+
+    def __init__(self, manifest: Manifest, *, runtime: str, precision: str) -> None:
+        self._manifest = manifest
+        self.runtime = choose_runtime(runtime)
+        self.precision = choose_precision(precision, self.runtime)
+        self.package = PACKAGES[self.runtime]
+        self.version = version(self.package)
+        self.joins = self.runtime == "openvino"
+        self._compiled = self._compiled_folder() if self.joins else None
+        self._threads = ThreadPoolExecutor(3, thread_name_prefix="lavida-open")
+        self._sessions: dict[str, Future[Session]] = {}
+        self._joined: dict[tuple[str, Sequence[int]], Future[Session]] = {}
+
+    @property
+    def name(self) -> str:
+        """Package and version, for people."""
+        return f"{self.package} {self.version}"
+
+    def begin(self, graph: str) -> Future[Session]:
+        """Open a graph if it is not."""
+        if graph not in self._sessions:
+            self._sessions[graph] = self._opening([graph], self._manifest.inputs(graph))
+        return self._sessions[graph]
+
+    def begin_joined(self, decoder: str, shapes: Shapes) -> Future[Session]:
+        """Open vision and a decoder as one graph, for frames (and motion) of these shapes."""
+        key = (decoder, shapes["frames"])
+        if key not in self._joined:
+            if len(self._joined) == MOST_JOINED:
+                self._joined.pop(next(iter(self._joined)), None)
+            wanted = [*shapes, *self._of_texts(decoder)]
+            self._joined[key] = self._opening([GRAPHS.vision, decoder], wanted, shapes=shapes)
+        return self._joined[key]
+
+    def ready(self) -> None:
+        """Wait for all that was begun. Raises InputError for a graph that cannot be read."""
+        for opening in [*self._sessions.values(), *self._joined.values()]:
+            opening.result()
+
+    def forget(self, graph: str) -> None:
+        """Close it; it is opened anew when it is asked."""
+        self._sessions.pop(graph, None)
+        give_back_memory()
+
+    def run(self, graph: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs by name. Raises InputError if the graph does not take the inputs."""
+        wanted = {name: inputs[name] for name in self._manifest.inputs(graph)}
+        return self._run(self.begin(graph), graph, wanted)
+
+    def run_joined(self, decoder: str, shown: Mapping[str, Array], texts: Mapping[str, Array]) -> dict[str, Array]:
+        """What the decoder gives for frames (the inputs of vision) and texts (the decoder's others)."""
+        opening = self.begin_joined(decoder, {name: each.shape for name, each in shown.items()})
+        return self._run(opening, decoder, {**shown, **{name: texts[name] for name in self._of_texts(decoder)}})
+
+    def _run(self, opening: Future[Session], graph: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        session = opening.result()
+        try:
+            found = session.run(inputs)
+        except Exception as error:  # neither runtime has one type for what a graph does not take
+            path = self._manifest.path(graph)
+            raise InputError(
+                f"{self.package} cannot run {path} ({why(error)}); {MEND}, or use another --runtime"
+            ) from error
+        return dict(zip(self._manifest.outputs(graph), found, strict=True))
+
+    def _of_texts(self, decoder: str) -> list[str]:
+        seen = self._manifest.outputs(GRAPHS.vision)
+        return [name for name in self._manifest.inputs(decoder) if name not in seen]
+
+    def _opening(
+        self, graphs: Sequence[str], inputs: Sequence[str], *, shapes: Shapes | None = None
+    ) -> Future[Session]:
+        def opened() -> Session:
+            session = open_session(
+                [self._manifest.path(graph) for graph in graphs],
+                self.runtime,
+                precision=self.precision,
+                inputs=inputs,
+                outputs=self._manifest.outputs(graphs[-1]),
+                compiled=self._compiled,
+                shapes=shapes,
+            )
+            give_back_memory()
+            return session
+
+        return self._threads.submit(opened)
+
+    def _compiled_folder(self) -> Path | None:
+        from platformdirs import user_cache_path  # 10 ms that ONNX Runtime has no need of
+
+        caches = user_cache_path("lavida", appauthor=False)
+        manifest = self._manifest
+        return compiled_folder(manifest.folder / MANIFEST, caches=caches, size=manifest.size)

@@ -49,6 +49,17 @@ def test_what_was_asked_least_lately_goes(tmp_path, monkeypatch):
     assert compiled_folder(manifest(tmp_path / "large"), caches=caches, size=60) is None
 
 
+def test_of_one_export_the_newest_graphs_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(compiled, "MOST_OF_ONE", 100)
+    folder = compiled_folder(manifest(tmp_path / "one"), caches=tmp_path / "caches", size=20)
+    for i, name in enumerate(["old", "joined/graph.xml", "new"]):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_bytes(bytes(45))
+        os.utime(folder / Path(name).parts[0], (i, i))
+    assert compiled_folder(tmp_path / "one" / "manifest.json", caches=tmp_path / "caches", size=20) == folder
+    assert sorted(each.name for each in folder.iterdir()) == ["joined", "new"]
+
+
 def test_where_nothing_can_be_written_nothing_is_kept(tmp_path, monkeypatch):
     path = manifest(tmp_path / "one")
     (tmp_path / "file").write_text("")

@@ -1,0 +1,83 @@
+"""Vision and decoder as one OpenVINO graph for frames of a video."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lavida.errors import InputError
+from lavida.graphs.comparing import made_up_frames
+from lavida.runtime import joining, opened
+from lavida.runtime.exported import ExportedModel
+
+pytest.importorskip("openvino")
+pytestmark = pytest.mark.slow
+
+FRAMES = np.stack([frame.transpose(2, 0, 1) for frame in made_up_frames(3, size=(64, 96))])
+CATEGORIES = ["dog", "smoke"]
+
+
+@pytest.fixture
+def folder(pair) -> Path:
+    return pair("whole").folder
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch) -> Path:
+    """Where graphs are kept in this test."""
+    monkeypatch.setattr(opened, "compiled_folder", lambda manifest, caches, size: tmp_path)
+    return tmp_path
+
+
+def answered(folder: Path) -> np.ndarray:
+    return ExportedModel(folder, runtime="openvino").answer(FRAMES, CATEGORIES).category_scores
+
+
+def test_frames_of_a_video_say_what_each_of_them_says_alone(folder):
+    model = ExportedModel(folder, runtime="openvino")
+    (apart,) = model.outputs_of_each(FRAMES, [CATEGORIES])
+    first, _ = model.outputs_of_each(FRAMES, [CATEGORIES, ["tree"]])  # several questions go through two graphs
+    for name, values in apart.items():
+        np.testing.assert_allclose(values, first[name], atol=1e-4, rtol=1e-4, err_msg=name)
+
+
+def test_a_kept_graph_is_used_again_and_a_damaged_one_made_anew(folder, kept):
+    first = answered(folder)
+    (graph,) = kept.glob("*/graph.xml")
+    whole, written = graph.read_bytes(), graph.stat().st_mtime_ns
+    np.testing.assert_array_equal(answered(folder), first)
+    assert graph.stat().st_mtime_ns == written
+    graph.write_bytes(whole[: len(whole) // 2])
+    for blob in kept.glob("*.blob"):
+        blob.unlink()
+    np.testing.assert_allclose(answered(folder), first, atol=1e-5)
+    assert graph.stat().st_size > 0.9 * len(whole)
+
+
+def test_a_full_disk_keeps_nothing_and_answers(folder, kept, monkeypatch):
+    import openvino
+
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("No space left on device")
+
+    expected = answered(folder)
+    for graph in kept.glob("*/graph.xml"):
+        graph.unlink()
+    monkeypatch.setattr(openvino, "save_model", full)
+    np.testing.assert_allclose(answered(folder), expected, atol=1e-5)
+    assert not list(kept.glob("*/graph.xml")) and not list(kept.glob(".*"))
+
+
+def test_only_some_sizes_are_held(folder, monkeypatch):
+    monkeypatch.setattr(opened, "MOST_JOINED", 2)
+    model = ExportedModel(folder, runtime="openvino")
+    for width in (64, 96, 128):
+        model.answer(FRAMES[:, :, :, :64].repeat(width // 32, 3)[:, :, :, :width], CATEGORIES)
+    assert [shape[-1] for _, shape in model.graphs._joined] == [96, 128]
+
+
+def test_a_graph_that_does_not_fit_is_one_line(folder, kept, monkeypatch):
+    monkeypatch.setattr(joining, "_joined", lambda core, paths, shapes: core.read_model(paths[-1]))
+    with pytest.raises(InputError, match="damaged export: .*vision.onnx or .*has other inputs") as raised:
+        answered(folder)
+    assert "\n" not in str(raised.value)

@@ -317,7 +317,7 @@ def test_the_commands_take_labels_along_and_a_new_run_keeps_them(found, labels, 
         assert "the labels cannot be read" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["candidates.json.gz", "analysis.npz", "run.json"])
+@pytest.mark.parametrize("name", ["candidates.json.gz", "analysis.npz", "run.json", "frames.parquet"])
 def test_a_result_with_damaged_bytes_is_one_line(found, tmp_path, name):
     place = found.save(tmp_path / "result", overlay=False) / name
     whole = place.read_bytes()

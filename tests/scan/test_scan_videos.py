@@ -126,10 +126,28 @@ def test_a_manifest_may_hold_any_bytes_and_a_byte_order_mark(tmp_path):
     assert [os.fsencode(name) for name in names(tmp_path / "list.txt")] == [b"a.mp4", b"caf\xe9.mp4"]
 
 
-def test_large_strings_and_nulls_in_parquet(tmp_path):
-    column = pa.array(["a.mp4", None, ""], pa.large_string())
-    pq.write_table(pa.table({"video": column}), tmp_path / "list.parquet")
-    assert names(tmp_path / "list.parquet") == ["a.mp4"]
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
+@pytest.mark.parametrize("encoded", [False, True])
+def test_text_of_every_kind_and_nulls_in_parquet(tmp_path, kind, encoded):
+    column = pa.array(["a.mp4", None, "", "b.mp4"], kind)
+    if encoded:
+        column = column.cast(pa.large_string() if pa.types.is_string_view(kind) else kind).dictionary_encode()
+    pq.write_table(pa.table({"id": range(4), "video": column}), tmp_path / "list.parquet", row_group_size=3)
+    assert names(tmp_path / "list.parquet") == ["a.mp4", "b.mp4"]
+
+
+def test_half_of_a_parquet_file_or_one_around_another_content_is_one_line(tmp_path, capfd):
+    place = tmp_path / "list.parquet"
+    pq.write_table(pa.table({"video": [f"{number}.mp4" for number in range(5000)]}), place)
+    whole = place.read_bytes()
+    for content in (b"", whole[:9], whole[: len(whole) // 2], whole[:-1], whole[20:], b"PAR1\xff\xff\xff\x7fPAR1"):
+        place.write_bytes(content)
+        with pytest.raises(InputError, match="cannot read the manifest .*: no Parquet file, or not all of it"):
+            list_videos([str(place)])
+    place.write_bytes(whole[:100] + bytes(2000) + whole[2100:])
+    with pytest.raises(InputError, match="cannot read the manifest"):
+        list_videos([str(place)])
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(

@@ -209,4 +209,4 @@ def test_a_training_does_not_wait_for_what_only_measuring_and_drawing_need(tmp_p
     names = (tmp_path / "names").read_text().split()
     names = names[: names.index("lavida.training.loop")]  # modules stand in the order in which they were ready
     assert "lavida.training.steps" in names
-    assert not {"sklearn", "pandas", "matplotlib", "pyarrow"} & set(names)
+    assert not {"sklearn", "pandas", "matplotlib", "arro3", "pyarrow"} & set(names)

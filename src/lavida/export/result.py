@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
+from arro3.core import Array, DataType, Field, Schema, Table
 
 from lavida.errors import UNREADABLE, InputError, one_line
 from lavida.export.names import ANALYSIS, CANDIDATES, EVENTS, FRAMES, LABELS, MASKS, OVERLAY, RUN, TIMELINE
 from lavida.export.timeline import write_timeline
 from lavida.files import atomic_folder, check_target
+from lavida.parquet import table_in, to_parquet
 from lavida.timing import StageClock
 from lavida.video.pixels import Contrast
 from lavida.video.source import Source, SourceInfo
@@ -26,8 +26,13 @@ from lavida.video.source import Source, SourceInfo
 if TYPE_CHECKING:
     from lavida.detection import Detection, Event, Mask
 
-FRAME_COLUMNS = pa.schema(
-    [("frame", pa.int64()), ("time_s", pa.float64()), ("score", pa.float32()), ("category", pa.string())]
+FRAME_COLUMNS = Schema(
+    [
+        Field("frame", DataType.int64()),
+        Field("time_s", DataType.float64()),
+        Field("score", DataType.float32()),
+        Field("category", DataType.string()),
+    ]
 )
 
 
@@ -99,7 +104,7 @@ def write_result(
     spent = StageClock()
     with atomic_folder(target, replaces=FRAMES) as folder:
         with spent.stage("tables"):
-            pq.write_table(frames_table(detection), folder / FRAMES, compression="zstd")
+            (folder / FRAMES).write_bytes(to_parquet(frames_table(detection)))
             # no time in its header: the same result gives the same bytes
             candidates = mask_rows(detection.candidates).encode()
             (folder / CANDIDATES).write_bytes(gzip.compress(candidates, mtime=0))
@@ -141,23 +146,15 @@ def _write_events(detection: Detection, events: Sequence[Event], folder: Path, s
         write_timeline(detection, folder / TIMELINE, events)
 
 
-def frames_table(detection: Detection) -> pa.Table:
+def frames_table(detection: Detection) -> Table:
     """One row for every frame of the video: `frame`, `time_s`, `score`, `category`."""
-    numbers = (np.arange(len(detection.times)), detection.times, detection.scores)
     columns = [
-        pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(values.astype(kind.to_pandas_dtype()))])
-        for kind, values in zip(FRAME_COLUMNS.types, numbers, strict=False)
+        Array(np.arange(len(detection.times), dtype=np.int64)),
+        Array(np.ascontiguousarray(detection.times, dtype=np.float64)),
+        Array(np.ascontiguousarray(detection.scores, dtype=np.float32)),
+        Array(detection.categories_by_frame, type=DataType.string()),
     ]
-    return pa.table([*columns, _texts(detection.categories_by_frame)], schema=FRAME_COLUMNS)
-
-
-def _texts(values: list[str]) -> pa.Array:
-    """A column of text; `pyarrow.array` would do, but imports pandas where that is installed, which takes 50 MB."""
-    encoded = [value.encode() for value in values]
-    offsets = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
-    return pa.Array.from_buffers(
-        pa.string(), len(values), [None, pa.py_buffer(offsets), pa.py_buffer(b"".join(encoded))]
-    )
+    return Table.from_arrays(columns, schema=FRAME_COLUMNS)
 
 
 def mask_rows(masks: Iterable[Mask]) -> str:
@@ -226,7 +223,7 @@ def read_result(folder: Path) -> Detection:
         run = json.loads((folder / RUN).read_text(encoding="utf-8"))
         path, contrast = Path(run["source"]), run.get("contrast")
         candidates = json.loads(gzip.decompress((folder / CANDIDATES).read_bytes()))
-        times = pq.read_table(folder / FRAMES, columns=["time_s"])["time_s"].to_numpy()
+        times = table_in(folder / FRAMES)["time_s"].to_numpy()
         with np.load(folder / ANALYSIS, allow_pickle=False) as saved:
             height, width = (int(side) for side in saved["size"])
             stem, fps = str(saved["stem"]), float(saved["fps"])
@@ -242,7 +239,7 @@ def read_result(folder: Path) -> Detection:
                 candidates=[Mask.from_json(row) for row in candidates],
                 run=run,
             )
-    except (*UNREADABLE, pa.ArrowException) as error:
+    except UNREADABLE as error:
         raise InputError(f"the result is damaged: {folder} ({one_line(error)}); run lavida detect again") from error
 
 

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from arro3.core import Array, DataType, Field, Schema, Table
+from arro3.io import read_json
 
 from lavida.detection import Detection
 from lavida.errors import InputError, one_line
 from lavida.export.result import frames_table
+from lavida.parquet import table_of, to_parquet
 from lavida.scan.addresses import partition, printable
 from lavida.scan.state import State
 from lavida.scan.store import UNFINISHED, Store
@@ -22,11 +23,11 @@ from lavida.scan.videos import Video
 FRAMES, EVENTS, STATES, FAILURES, RUN = "frames", "events", "states", "failures.parquet", "run.json"
 PART, BEGUN = "part-0.parquet", ".begun.json"
 SOURCE = "source"  # last column of frames and events: text, where readers guess other types for the folders' names
-EVENT_COLUMNS = pa.schema(
-    [(name, pa.float64()) for name in ("start_s", "end_s", "peak_s", "peak_score")]
-    + [("category", pa.string()), ("box", pa.list_(pa.float64()))]
+EVENT_COLUMNS = Schema(
+    [Field(name, DataType.float64()) for name in ("start_s", "end_s", "peak_s", "peak_score")]
+    + [Field("category", DataType.string()), Field("box", DataType.list(Field("element", DataType.float64())))]
 )
-FAILURE_COLUMNS = pa.schema([("video", pa.string()), ("reason", pa.string())])
+FAILURE_COLUMNS = Schema([Field("video", DataType.string()), Field("reason", DataType.string())])
 METADATA_KEY = b"lavida"
 
 
@@ -62,20 +63,22 @@ class DataSet:
             self.remove_video(video.name)
         self.write_table(EVENTS, key, events_table(detection), source=source)
         self.write_state(key, state)
-        frames = frames_table(detection).replace_schema_metadata({METADATA_KEY: _record(video, detection)})
-        self.write_table(FRAMES, key, frames, source=source)
+        frames = frames_table(detection)
+        about = frames.schema.with_metadata({METADATA_KEY: _record(video, detection).encode()})
+        self.write_table(FRAMES, key, frames.with_schema(about), source=source)
 
-    def write_table(self, kind: str, key: str, table: pa.Table, *, source: str) -> None:
+    def write_table(self, kind: str, key: str, table: Table, *, source: str) -> None:
         """Write one table of a video with its last column; `key` is the name as `partition` writes it."""
-        named = table.append_column(SOURCE, pa.repeat(pa.scalar(source, pa.string()), table.num_rows))
-        self.store.write(f"{kind}/video={key}/{PART}", _parquet(named))
+        sources = Array([source] * table.num_rows, type=DataType.string())
+        named = table.append_column(Field(SOURCE, DataType.string()), sources)
+        self.store.write(f"{kind}/video={key}/{PART}", to_parquet(named))
 
-    def read_table(self, kind: str, key: str) -> pa.Table:
-        """One table of a video. Raises FileNotFoundError or ArrowException where it is not there or damaged."""
+    def read_table(self, kind: str, key: str) -> Table:
+        """One table of a video. Raises FileNotFoundError or ValueError where it is not there or damaged."""
         content = self.store.read(f"{kind}/video={key}/{PART}")
         if content is None:
             raise FileNotFoundError(f"{kind}/video={key}/{PART}")
-        return pq.read_table(io.BytesIO(content))
+        return table_of(content)
 
     def write_state(self, key: str, state: State) -> None:
         """Note the state of the source that the results of a video belong to."""
@@ -101,16 +104,17 @@ class DataSet:
 
     def write_failures(self, reasons: Mapping[str, str]) -> None:
         """`reasons`: by the video's name."""
-        rows = {"video": [printable(name) for name in reasons], "reason": [printable(r) for r in reasons.values()]}
-        self.store.write(FAILURES, _parquet(pa.table(rows, schema=FAILURE_COLUMNS)))
+        texts = [printable(name) for name in reasons], [printable(reason) for reason in reasons.values()]
+        columns = [Array(each, type=DataType.string()) for each in texts]
+        self.store.write(FAILURES, to_parquet(Table.from_arrays(columns, schema=FAILURE_COLUMNS)))
 
     def read_failures(self) -> dict[str, str]:
         """The reason by the video's name, as `write_failures` printed them; empty if there are none yet."""
         content = self.store.read(FAILURES)
         if content is None:
             return {}
-        table = pq.read_table(io.BytesIO(content), columns=FAILURE_COLUMNS.names)
-        return dict(zip(*table.to_pydict().values(), strict=True))
+        table = table_of(content)
+        return dict(zip(*(table[name].to_pylist() for name in FAILURE_COLUMNS.names), strict=True))
 
     def read_run(self) -> dict[str, Any] | None:
         """What `run.json` says, None if it is not there.
@@ -141,9 +145,11 @@ class DataSet:
             self.store.remove(name)
 
 
-def events_table(detection: Detection) -> pa.Table:
+def events_table(detection: Detection) -> Table:
     """One row for each event, with the names of `events.json`; `box` is x, y, w, h in displayed pixels or null."""
-    return pa.Table.from_pylist([event.to_json() for event in detection.events()], schema=EVENT_COLUMNS)
+    # by JSON: arro3 makes no lists of Python's
+    rows = "\n".join(json.dumps(event.to_json(), ensure_ascii=False) for event in detection.events())
+    return read_json(io.BytesIO(rows.encode()), EVENT_COLUMNS).read_all()
 
 
 def _key(name: str) -> str:
@@ -160,9 +166,3 @@ def _record(video: Video, detection: Detection) -> str:
     about = {name: printable(text) for name, text in about.items()}
     size = {"width": detection.info.width, "height": detection.info.height, "fps": detection.info.fps}
     return one_line(json.dumps(about | size | run))
-
-
-def _parquet(table: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
-    return buffer.getvalue()

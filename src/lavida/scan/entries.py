@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import IO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from arro3.core import DataType
 
 from lavida.errors import InputError, reason
+from lavida.parquet import batches, opened
 from lavida.scan.addresses import absolute, address_of, file_system, is_remote, parent
 from lavida.scan.media import COMPANION_SUFFIXES, is_picture, suffix
 from lavida.scan.state import State, folder_state, listed_state, special_kind
@@ -155,7 +155,7 @@ def read_manifest(address: str) -> Iterator[str]:
                 yield _resolve(line, folder)
     except InputError:
         raise
-    except (OSError, ValueError, csv.Error, pa.ArrowException) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise InputError(f"cannot read the manifest {address}: {reason(error)}") from error
 
 
@@ -182,17 +182,19 @@ def _csv_column(file: IO[bytes], address: str) -> Iterator[str]:
 
 
 def _parquet_column(file: IO[bytes], address: str) -> Iterator[str]:
-    table = pq.ParquetFile(file)
-    _check_column(table.schema_arrow.names, address)
-    if not pa.types.is_string(kind := _plain(table.schema_arrow.field(COLUMN).type)):
-        raise InputError(f"the column {COLUMN} holds {kind}, not text: {address}; give paths or URLs")
-    for batch in table.iter_batches(columns=[COLUMN]):
-        yield from (value for value in batch.column(0).to_pylist() if value)
+    rows = opened(file)
+    _check_column(rows.schema.names, address)
+    kind = rows.schema.field(COLUMN).type
+    if not _is_text(kind):
+        name = str(kind).strip().partition("<")[2].removesuffix(">").lower()  # of `arro3.core.DataType<Int64>`
+        raise InputError(f"the column {COLUMN} holds {name}, not text: {address}; give paths or URLs")
+    for batch in batches(rows):
+        yield from (value for value in batch.column(COLUMN).to_pylist() if value)
 
 
-def _plain(kind: pa.DataType) -> pa.DataType:
-    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
+def _is_text(kind: DataType) -> bool:
+    kind = (kind.value_type or kind) if DataType.is_dictionary(kind) else kind
+    return DataType.is_string(kind) or DataType.is_large_string(kind) or DataType.is_string_view(kind)
 
 
 def _check_column(names: Collection[str], address: str) -> None:

@@ -9,8 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import pyarrow as pa
-
 from lavida.errors import InputError
 from lavida.scan.addresses import partition, printable, takes_many
 from lavida.scan.dataset import BEGUN, EVENTS, FRAMES, METADATA_KEY, SOURCE, DataSet, Result
@@ -114,7 +112,7 @@ def _bring_up_to_date(data: DataSet, key: str, name: str | None, state: State) -
         name = name or json.loads(tables[FRAMES].schema.metadata[METADATA_KEY])["video"]
     except InputError:  # the store, not this result
         raise
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError):
         return False
     for kind, table in tables.items():
         if SOURCE not in table.column_names:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from arro3.core import Array, DataType, Field
 
-from lavida.parquet import batches, opened, table_in, table_of, to_parquet
+from lavida.parquet import table_in, table_of, to_parquet
 
 ROWS = 3000
 
@@ -73,36 +73,6 @@ def test_damage_anywhere_is_a_value_error_or_goes_unseen(others):
     for part in (b"", b"junk" * 9, whole[:-20], whole[: len(whole) // 2]):
         with pytest.raises(ValueError, match="arquet|EOF"):
             table_of(part)
-
-
-def test_a_long_file_is_read_in_pieces(others):
-    reader = opened(io.BytesIO(written(others, row_group_size=2048)))
-    assert reader.schema.names == others.schema.names
-    pieces = list(batches(reader))
-    assert sum(piece.num_rows for piece in pieces) == ROWS and max(piece.num_rows for piece in pieces) < ROWS
-
-
-def test_a_footer_at_which_the_reader_panics_is_a_value_error(others):
-    whole = written(others)
-    length = int.from_bytes(whole[-8:-4], "little")
-    with pytest.raises(ValueError, match="Err"):
-        opened(io.BytesIO(whole[: -8 - length] + bytes(length) + whole[-8:]))
-
-
-def test_what_the_file_itself_raises_while_it_is_read_is_told(others):
-    class Broken(io.BytesIO):
-        whole = True
-
-        def read(self, *size):
-            if self.whole:
-                return super().read(*size)
-            raise OSError("the connection was reset")
-
-    file = Broken(written(others))
-    reader = opened(file)
-    file.whole = False
-    with pytest.raises(ValueError, match="the connection was reset"):
-        list(batches(reader))
 
 
 @pytest.mark.parametrize("module", ["lavida.cli.detect", "lavida.export.result", "lavida.scan.run"])

@@ -23,7 +23,7 @@ _TORCH = "pip install torch==2.13.0, then pip install 'lavida[torch]'"
 _BROUGHT_BY = {
     **dict.fromkeys(("torch", "transformers", "accelerate", "peft", "safetensors", "huggingface_hub"), _TORCH),
     **dict.fromkeys(("sklearn", "scipy", "jinja2", "matplotlib"), "pip install 'lavida[eval]'"),
-    "ray": "pip install 'lavida[scan]'",
+    **dict.fromkeys(("ray", "pyarrow"), "pip install 'lavida[scan]'"),
     "sqlalchemy": "pip install 'lavida[live]'",
     "prometheus_client": "pip install 'lavida[live]'",
     "paho": "pip install 'lavida[mqtt]'",

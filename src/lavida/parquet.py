@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
 
-from arro3.core import RecordBatch, RecordBatchReader, Table
-from arro3.io import read_parquet, read_parquet_async, write_parquet
+from arro3.core import Table
+from arro3.io import read_parquet_async, write_parquet
 from arro3.io.store import LocalStore
 
 from lavida.errors import one_line
-
-_MAGIC = b"PAR1"  # the first and the last bytes of a file
 
 
 def to_parquet(table: Table) -> bytes:
@@ -48,25 +44,6 @@ def table_of(content: bytes) -> Table:
         path = Path(folder) / "table.parquet"
         path.write_bytes(content)
         return table_in(path)
-
-
-def opened(file: IO[bytes]) -> RecordBatchReader:
-    """A file whose rows are read by `batches`, so that it may be larger than memory. Raises ValueError."""
-    head, size = file.read(len(_MAGIC)), file.seek(0, os.SEEK_END)
-    file.seek(max(0, size - 8))
-    tail = file.read(8)
-    # most of what is no Parquet file or half of one, before the reader can panic
-    if head != _MAGIC or tail[4:] != _MAGIC or int.from_bytes(tail[:4], "little") > size - 12:
-        raise ValueError("no Parquet file, or not all of it")
-    file.seek(0)
-    with _damage_is_a_value_error():
-        return read_parquet(file)
-
-
-def batches(reader: RecordBatchReader) -> Iterator[RecordBatch]:
-    """About a thousand rows at a time. Raises ValueError where the file is damaged."""
-    with _damage_is_a_value_error():
-        yield from reader
 
 
 @contextmanager

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -20,7 +21,10 @@ class Bright:
     """In place of an `ExportedModel`: what is bright is abnormal. Without PyTorch, which takes seconds to import."""
 
     settings = {"clip_length": 4, "frame_side": 64, "frame_multiple": 16, "motion": False}
-    runtime, precision, package, version = "onnx", "float32", "bright", "1"
+    graphs = SimpleNamespace(runtime="onnx", precision="float32", package="bright", version="1")
+
+    def expect(self, height: int, width: int, categories: list[str]) -> None:
+        pass
 
     def unfamiliar(self, categories: list[str]) -> list[str]:
         return []

@@ -9,12 +9,9 @@ import posixpath
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import IO
+from typing import IO, Any
 
-from arro3.core import DataType
-
-from lavida.errors import InputError, reason
-from lavida.parquet import batches, opened
+from lavida.errors import InputError, needed, reason
 from lavida.scan.addresses import absolute, address_of, file_system, is_remote, parent
 from lavida.scan.media import COMPANION_SUFFIXES, is_picture, suffix
 from lavida.scan.state import State, folder_state, listed_state, special_kind
@@ -182,19 +179,23 @@ def _csv_column(file: IO[bytes], address: str) -> Iterator[str]:
 
 
 def _parquet_column(file: IO[bytes], address: str) -> Iterator[str]:
-    rows = opened(file)
-    _check_column(rows.schema.names, address)
-    kind = rows.schema.field(COLUMN).type
-    if not _is_text(kind):
-        name = str(kind).strip().partition("<")[2].removesuffix(">").lower()  # of `arro3.core.DataType<Int64>`
-        raise InputError(f"the column {COLUMN} holds {name}, not text: {address}; give paths or URLs")
-    for batch in batches(rows):
-        yield from (value for value in batch.column(COLUMN).to_pylist() if value)
+    """By pyarrow, unlike results: a list may be long, of anybody's making, and damaged."""
+    pa, pq = needed("pyarrow"), needed("pyarrow.parquet")
+    try:
+        table = pq.ParquetFile(file)
+        _check_column(table.schema_arrow.names, address)
+        if not pa.types.is_string(kind := _plain(table.schema_arrow.field(COLUMN).type)):
+            raise InputError(f"the column {COLUMN} holds {kind}, not text: {address}; give paths or URLs")
+        for batch in table.iter_batches(columns=[COLUMN]):
+            yield from (value for value in batch.column(0).to_pylist() if value)
+    except pa.ArrowException as error:
+        raise ValueError(str(error)) from error
 
 
-def _is_text(kind: DataType) -> bool:
-    kind = (kind.value_type or kind) if DataType.is_dictionary(kind) else kind
-    return DataType.is_string(kind) or DataType.is_large_string(kind) or DataType.is_string_view(kind)
+def _plain(kind: Any) -> Any:
+    pa = needed("pyarrow")
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
 
 
 def _check_column(names: Collection[str], address: str) -> None:

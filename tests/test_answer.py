@@ -52,7 +52,7 @@ def test_sigmoid_has_no_overflow():
 )
 def test_a_calibration_that_comes_later_is_seen_by_a_prepared_model(settings):
     model = tiny_lavida(**settings)
-    prepared = Predictor(model, device=torch.device("cpu"))
+    prepared = Predictor(model, device=torch.device("cpu"), dtype=None)
     clip = Clip(clips(1, 2)[0].numpy(), np.arange(2), np.arange(2) / 5, None)
 
     def said() -> Answer:

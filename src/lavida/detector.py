@@ -324,7 +324,7 @@ class ExportedDetector(Detector):
     def _surroundings(self) -> tuple[dict[str, Any], dict[str, str], float | None]:
         graphs = self.exported.graphs
         settings = {"motion": self.motion, "device": "cpu", "runtime": graphs.runtime, "precision": graphs.precision}
-        return settings, {graphs.package: graphs.version}, None
+        return settings, graphs.versions, None
 
 
 def check_categories(anomalies: Sequence[str]) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ def load(
     revision: str | None = None,
     token: bool | str | None = None,
     cache_dir: str | Path | None = None,
+    wait: bool = True,
 ) -> Detector:
     """Load a detector.
 
@@ -36,6 +37,8 @@ def load(
         revision: A branch, tag or commit on the hub; by default its main branch.
         token: For what the hub does not give to everybody; by default the one of `hf auth login`.
         cache_dir: Instead of the hub's usual cache.
+        wait: False: of an exported model graphs are still being opened, and one that cannot be read is told when it is
+            asked.
 
     Raises:
         InputError: There is no such model or device, or the runtime cannot run it.
@@ -45,20 +48,15 @@ def load(
         >>> lavida.load("nano").name
         'nano'
     """
-    detector = begin(model, device=device, runtime=runtime, revision=revision, token=token, cache_dir=cache_dir)
-    if isinstance(detector, ExportedDetector):
-        detector.exported.graphs.ready()
-    return detector
-
-
-def begin(model: str | Path, *, device: str = "auto", runtime: str = "auto", **place: Any) -> Detector:
-    """`load`, but graphs of an exported model are still being opened: what cannot be read is told when it is asked."""
-    folder = model_folder(model, **place)
+    folder = model_folder(model, revision=revision, token=token, cache_dir=cache_dir)
     exported = exported_folder(folder, name=str(model), runtime=runtime, device=device)
     if exported is not None:
         from lavida.runtime.exported import ExportedModel
 
-        return ExportedDetector(ExportedModel(exported, runtime=runtime, precision="auto"), name=str(model))
+        found = ExportedModel(exported, runtime=runtime, precision="auto")
+        if wait:
+            found.graphs.ready()
+        return ExportedDetector(found, name=str(model))
     need("torch", "this model runs in PyTorch")
     from lavida.checkpoints.pretrained import LavidaModel
     from lavida.device import choose_device

@@ -1,6 +1,7 @@
 """Pairs of a true and a false qualifier, and verbs that nobody taught."""
 
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def test_the_pairs_by_hand_are_many_and_of_every_kind():
 @pytest.mark.slow
 def test_a_text_is_asked_alone_and_a_clip_answers_with_the_mean_of_its_frames():
     detector = Detector(tiny_lavida(), name="tiny", device=torch.device("cpu"))
+    detector.autocast = nullcontext  # in bf16, where that is fast, the number of texts changes the rounding
     frames = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3)).astype(np.uint8)
 
     def sample(chosen: np.ndarray) -> SegmentationSample:

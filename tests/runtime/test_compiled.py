@@ -3,14 +3,8 @@
 import os
 from pathlib import Path
 
-import numpy as np
-import pytest
-
 from lavida.runtime import compiled
 from lavida.runtime.compiled import compiled_folder
-from lavida.runtime.contract import GRAPHS
-from lavida.runtime.manifest import Manifest
-from lavida.runtime.session import open_session
 
 
 def manifest(folder: Path, content: str = "{}") -> Path:
@@ -70,30 +64,3 @@ def test_where_nothing_can_be_written_nothing_is_kept(tmp_path, monkeypatch):
 
 def refuse(*args, **kwargs) -> None:
     raise PermissionError(13, "Permission denied")
-
-
-def test_what_openvino_compiled_is_used_again_and_what_is_damaged_is_not(pair, tmp_path):
-    pytest.importorskip("openvino")
-    _, folder = pair("whole")
-    asked, answers = dict.fromkeys(("input_ids", "attention_mask"), np.ones((2, 5), np.int64)), []
-    outputs = Manifest.read(folder).outputs(GRAPHS.text)
-    for turn in range(3):
-        session = open_session(
-            [folder / "text.onnx"],
-            "openvino",
-            precision="float32",
-            inputs=tuple(asked),
-            outputs=outputs,
-            compiled=tmp_path,
-        )
-        answers.append(session.run(asked)[0])
-        blobs = sorted(tmp_path.glob("*.blob"))
-        if turn == 0:
-            first = {blob.name: blob.stat().st_mtime_ns for blob in blobs}
-        if turn == 1:
-            assert first and first == {blob.name: blob.stat().st_mtime_ns for blob in blobs}
-            for blob in blobs:
-                blob.chmod(0o600)
-                blob.write_bytes(b"damaged")
-    for answer in answers[1:]:
-        np.testing.assert_allclose(answer, answers[0], atol=1e-5)

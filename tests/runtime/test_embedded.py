@@ -99,7 +99,7 @@ def test_the_core_install_detects_and_exports(pictures, tmp_path):
     run = json.loads((result / "run.json").read_text())
     assert run["settings"]["runtime"] == installed()[0] and "hardly knows these words" in run["notes"][0]
     scanned = json.loads((tmp_path / "scan" / "run.json").read_text())
-    assert set(scanned["versions"]) == {"lavida", PACKAGES[installed()[0]], "python"}
+    assert set(scanned["versions"]) == {"lavida", "python", "onnxruntime", PACKAGES[installed()[0]]}
 
 
 @pytest.mark.slow

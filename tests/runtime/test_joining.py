@@ -1,5 +1,7 @@
 """Vision and decoder as one OpenVINO graph for frames of a video."""
 
+import locale
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -41,17 +43,29 @@ def test_frames_of_a_video_say_what_each_of_them_says_alone(folder):
         np.testing.assert_allclose(values, first[name], atol=1e-4, rtol=1e-4, err_msg=name)
 
 
-def test_a_kept_graph_is_used_again_and_a_damaged_one_made_anew(folder, kept):
+def test_what_was_compiled_is_used_again_and_what_is_damaged_made_anew(folder, kept):
     first = answered(folder)
-    (graph,) = kept.glob("*/graph.xml")
-    whole, written = graph.read_bytes(), graph.stat().st_mtime_ns
+    (graph,), (blob,) = kept.glob("*/graph.xml"), kept.glob("*.blob")
+    size, written = graph.stat().st_size, [path.stat().st_mtime_ns for path in (graph, blob)]
     np.testing.assert_array_equal(answered(folder), first)
-    assert graph.stat().st_mtime_ns == written
-    graph.write_bytes(whole[: len(whole) // 2])
+    assert [path.stat().st_mtime_ns for path in (graph, blob)] == written
+    blob.chmod(0o600)
+    blob.write_bytes(b"damaged")
+    np.testing.assert_allclose(answered(folder), first, atol=1e-5)
+    graph.write_bytes(graph.read_bytes()[: size // 2])
     for blob in kept.glob("*.blob"):
         blob.unlink()
     np.testing.assert_allclose(answered(folder), first, atol=1e-5)
-    assert graph.stat().st_size > 0.9 * len(whole)
+    assert graph.stat().st_size > 0.9 * size
+
+
+def test_opening_what_was_compiled_leaves_the_locale_alone(folder, kept):
+    answered(folder)
+    before = locale.setlocale(locale.LC_ALL)
+    models = [ExportedModel(folder, runtime="openvino") for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda model: model.answer(FRAMES, CATEGORIES), models))
+    assert locale.setlocale(locale.LC_ALL) == before
 
 
 def test_a_full_disk_keeps_nothing_and_answers(folder, kept, monkeypatch):
@@ -73,7 +87,9 @@ def test_only_some_sizes_are_held(folder, monkeypatch):
     model = ExportedModel(folder, runtime="openvino")
     for width in (64, 96, 128):
         model.answer(FRAMES[:, :, :, :64].repeat(width // 32, 3)[:, :, :, :width], CATEGORIES)
-    assert [shape[-1] for _, shape in model.graphs._joined] == [96, 128]
+    assert [width for _, _, _, width, *_ in model.graphs._joined] == [96, 128]
+    model.answer(FRAMES, [*CATEGORIES, "tree"])  # another number of categories is another graph
+    assert len(model.graphs._joined) == 2 and [key[-2] for key in model.graphs._joined] == [2, 3]
 
 
 def test_a_graph_that_does_not_fit_is_one_line(folder, kept, monkeypatch):

@@ -21,7 +21,7 @@ class Bright:
     """In place of an `ExportedModel`: what is bright is abnormal. Without PyTorch, which takes seconds to import."""
 
     settings = {"clip_length": 4, "frame_side": 64, "frame_multiple": 16, "motion": False}
-    graphs = SimpleNamespace(runtime="onnx", precision="float32", package="bright", version="1")
+    graphs = SimpleNamespace(runtime="onnx", precision="float32", versions={"bright": "1"})
 
     def expect(self, height: int, width: int, categories: list[str]) -> None:
         pass

@@ -47,7 +47,7 @@ def detect(
     """Find when and where the described anomalies happen in videos."""
     from lavida.detector import DEFAULT_THRESHOLD, check_categories, check_settings
     from lavida.files import unique_stems
-    from lavida.loading import begin
+    from lavida.loading import load
 
     results: list[dict[str, Any]] = []
     errors: list[dict[str, str]] = []
@@ -56,7 +56,7 @@ def detect(
         threshold = DEFAULT_THRESHOLD if threshold is None else threshold
         check_settings(stride=stride, threshold=threshold)
         learnt = None if profile is None else _profile(profile, categories)
-        detector = begin(model, device=device, runtime=runtime)
+        detector = load(model, device=device, runtime=runtime, wait=False)
         ask = detector.detect if learnt is None else partial(learnt.ask, detector.detect)
         ask = partial(ask, anomalies=categories, stride=stride, threshold=threshold)
     except InputError as error:  # concerns every source

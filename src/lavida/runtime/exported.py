@@ -59,8 +59,8 @@ class ExportedModel:
     def expect(self, height: int, width: int, categories: Sequence[str]) -> None:
         """Frames of a video of this size are about to be asked for these categories: open what answers them."""
         if self.graphs.joins:
-            shown = self._shown(np.zeros((1, 3, height, width), np.uint8), None)
-            self.graphs.begin_joined(self._decoder(categories), {name: each.shape for name, each in shown.items()})
+            sizes = self._sizes(np.empty((1, 3, height, width), np.uint8), categories)
+            self.graphs.begin_joined(self._decoder(categories), sizes)
 
     def answer(
         self, frames: Array, categories: Sequence[str], *, motion: Array | None = None, template: int = 0
@@ -117,21 +117,40 @@ class ExportedModel:
         self, frames: Array, queries: Sequence[Sequence[str]], *, motion: Array | None, template: int
     ) -> Iterator[list[dict[str, Floats]]]:
         """Of some frames after the others, of each query."""
-        # of a video, whose other clips have this size, too
-        joined = self.graphs.joins and len(queries) == 1 and len(frames) > 1
+        joined = len(queries) == 1 and self._joins(frames, queries[0])
         step = 1 if joined else max(1, PIXELS_AT_ONCE // (frames.shape[2] * frames.shape[3]))
         asked = [self._asked(frames, categories, template) for categories in queries]
         for start in range(0, len(frames), step):
             some = slice(start, start + step)
             shown = self._shown(frames[some], None if motion is None else motion[some])
             if joined:
-                found = [self.graphs.run_joined(decoder, shown, texts) for decoder, texts in asked]
+                sizes = self._sizes(frames, queries[0])
+                found = [self.graphs.run_joined(decoder, sizes, shown, texts) for decoder, texts in asked]
             else:
                 seen = self.graphs.run(GRAPHS.vision, shown)
                 found = [self.graphs.run(decoder, seen | texts) for decoder, texts in asked]
             for (decoder, texts), outputs in zip(asked, found, strict=True):
                 self._check_sizes(decoder, outputs, frames=len(shown["frames"]), texts=len(texts["f_c"]))
             yield found
+
+    def _joins(self, frames: Array, categories: Sequence[str]) -> bool:
+        """Whether frames are looked at as those of a video, whose other clips have their size, too."""
+        known = self.graphs.has_joined(self._decoder(categories), self._sizes(frames, categories))
+        return self.graphs.joins and (len(frames) > 1 or known)
+
+    @staticmethod
+    def _sizes(frames: Array, categories: Sequence[str]) -> dict[str, int]:
+        """Of one frame and these categories, by their names in the manifest."""
+        height, width = frames.shape[2:]
+        return {
+            "frames": 1,
+            "height": height,
+            "width": width,
+            "motion_height": height // 4,
+            "motion_width": width // 4,
+            "categories": len(categories),
+            "qualifiers": max(1, *(len(split_phrase(text).qualifiers) for text in categories)),
+        }
 
     def _check_sizes(self, decoder: str, found: dict[str, Array], *, frames: int, texts: int) -> None:
         """A graph of other sizes is noticed, which OpenVINO runs without a word."""

@@ -71,6 +71,10 @@ class Manifest:
         """What it is given, by name."""
         return list(self.content["graphs"][graph]["inputs"])
 
+    def shapes(self, graph: str) -> dict[str, list[int | str]]:
+        """Of its inputs; a free size is a name."""
+        return {name: told["shape"] for name, told in self.content["graphs"][graph]["inputs"].items()}
+
     def outputs(self, graph: str) -> list[str]:
         """What it gives, in order."""
         return self.content["graphs"][graph]["outputs"]

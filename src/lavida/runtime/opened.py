@@ -1,6 +1,6 @@
 """The graphs of an export, opened in the background and run by name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -12,7 +12,6 @@ from lavida.errors import InputError
 from lavida.files import MANIFEST
 from lavida.runtime.compiled import compiled_folder
 from lavida.runtime.contract import GRAPHS
-from lavida.runtime.joining import Shapes
 from lavida.runtime.manifest import MEND, Manifest
 from lavida.runtime.session import (
     PACKAGES,
@@ -20,7 +19,8 @@ from lavida.runtime.session import (
     choose_precision,
     choose_runtime,
     give_back_memory,
-    open_session,
+    open_graph,
+    open_joined,
     why,
 )
 
@@ -37,8 +37,8 @@ class OpenedGraphs:
         precision: As `choose_precision` takes it.
 
     Attributes:
-        joins: Whether vision and decoder run as one graph for frames of one size: in OpenVINO that takes half of the
-            time.
+        joins: Whether vision and decoder run as one graph for frames of a video, which takes half of the time in
+            OpenVINO. All else runs in ONNX Runtime, which asks for no compiling and takes any sizes.
 
     Raises:
         InputError: The runtime is not installed.
@@ -54,27 +54,35 @@ class OpenedGraphs:
         self._compiled = self._compiled_folder() if self.joins else None
         self._threads = ThreadPoolExecutor(3, thread_name_prefix="lavida-open")
         self._sessions: dict[str, Future[Session]] = {}
-        self._joined: dict[tuple[str, Sequence[int]], Future[Session]] = {}
+        self._joined: dict[tuple[object, ...], Future[Session]] = {}
 
     @property
     def name(self) -> str:
         """Package and version, for people."""
         return f"{self.package} {self.version}"
 
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of the packages that answer."""
+        return {package: version(package) for package in dict.fromkeys([self.package, PACKAGES["onnx"]])}
+
     def begin(self, graph: str) -> Future[Session]:
         """Open a graph if it is not."""
         if graph not in self._sessions:
-            self._sessions[graph] = self._opening([graph], self._manifest.inputs(graph))
+            self._sessions[graph] = self._threads.submit(self._open, graph)
         return self._sessions[graph]
 
-    def begin_joined(self, decoder: str, shapes: Shapes) -> Future[Session]:
-        """Open vision and a decoder as one graph, for frames (and motion) of these shapes."""
-        key = (decoder, shapes["frames"])
+    def has_joined(self, decoder: str, sizes: Mapping[str, int]) -> bool:
+        """Whether `begin_joined` was asked for these sizes before, and what it opened is held."""
+        return (decoder, *sizes.values()) in self._joined
+
+    def begin_joined(self, decoder: str, sizes: Mapping[str, int]) -> Future[Session]:
+        """Open vision and a decoder as one graph of these sizes, by their names in the manifest."""
+        key = (decoder, *sizes.values())
         if key not in self._joined:
             if len(self._joined) == MOST_JOINED:
                 self._joined.pop(next(iter(self._joined)), None)
-            wanted = [*shapes, *self._of_texts(decoder)]
-            self._joined[key] = self._opening([GRAPHS.vision, decoder], wanted, shapes=shapes)
+            self._joined[key] = self._threads.submit(self._open_joined, decoder, dict(sizes))
         return self._joined[key]
 
     def ready(self) -> None:
@@ -92,10 +100,12 @@ class OpenedGraphs:
         wanted = {name: inputs[name] for name in self._manifest.inputs(graph)}
         return self._run(self.begin(graph), graph, wanted)
 
-    def run_joined(self, decoder: str, shown: Mapping[str, Array], texts: Mapping[str, Array]) -> dict[str, Array]:
-        """What the decoder gives for frames (the inputs of vision) and texts (the decoder's others)."""
-        opening = self.begin_joined(decoder, {name: each.shape for name, each in shown.items()})
-        return self._run(opening, decoder, {**shown, **{name: texts[name] for name in self._of_texts(decoder)}})
+    def run_joined(
+        self, decoder: str, sizes: Mapping[str, int], shown: Mapping[str, Array], texts: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """What the decoder gives for a frame (the inputs of vision) and texts (the decoder's others)."""
+        wanted = {**shown, **{name: texts[name] for name in self._of_texts(decoder)}}
+        return self._run(self.begin_joined(decoder, sizes), decoder, wanted)
 
     def _run(self, opening: Future[Session], graph: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         session = opening.result()
@@ -112,23 +122,27 @@ class OpenedGraphs:
         seen = self._manifest.outputs(GRAPHS.vision)
         return [name for name in self._manifest.inputs(decoder) if name not in seen]
 
-    def _opening(
-        self, graphs: Sequence[str], inputs: Sequence[str], *, shapes: Shapes | None = None
-    ) -> Future[Session]:
-        def opened() -> Session:
-            session = open_session(
-                [self._manifest.path(graph) for graph in graphs],
-                self.runtime,
-                precision=self.precision,
-                inputs=inputs,
-                outputs=self._manifest.outputs(graphs[-1]),
-                compiled=self._compiled,
-                shapes=shapes,
-            )
-            give_back_memory()
-            return session
+    def _open(self, graph: str) -> Session:
+        manifest = self._manifest
+        return open_graph(manifest.path(graph), inputs=manifest.inputs(graph), outputs=manifest.outputs(graph))
 
-        return self._threads.submit(opened)
+    def _open_joined(self, decoder: str, sizes: Mapping[str, int]) -> Session:
+        manifest, graphs = self._manifest, (GRAPHS.vision, decoder)
+        told = manifest.shapes(GRAPHS.vision) | {
+            name: shape for name, shape in manifest.shapes(decoder).items() if name in self._of_texts(decoder)
+        }
+        session = open_joined(
+            [manifest.path(graph) for graph in graphs],
+            precision=self.precision,
+            shapes={
+                name: [side if isinstance(side, int) else sizes.get(side, -1) for side in shape]
+                for name, shape in told.items()
+            },
+            outputs=manifest.outputs(decoder),
+            compiled=self._compiled,
+        )
+        give_back_memory()
+        return session
 
     def _compiled_folder(self) -> Path | None:
         from platformdirs import user_cache_path  # 10 ms that ONNX Runtime has no need of

@@ -1,8 +1,8 @@
 """One graph in ONNX Runtime or OpenVINO: named arrays in, named arrays out."""
 
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -17,7 +17,11 @@ from lavida.errors import InputError, first_line, not_installed
 from lavida.runtime.joining import Shapes, compile_joined
 
 Array = NDArray[Any]
+# While OpenVINO reads what it compiled before, the whole process has the locale "C"; of two threads at a time each may
+# give back what the other one has set, or read what is freed (`openvino_cache_changes_locale.sh` in findings/).
+_ONE_AT_A_TIME = Lock()
 PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime"}  # the first that is installed is `auto`
+_NEEDED = {"openvino": ("openvino", "onnxruntime"), "onnx": ("onnxruntime",)}  # OpenVINO runs videos, see `opened.py`
 
 
 class Session(Protocol):
@@ -66,13 +70,10 @@ def _share_arena() -> None:
 
 
 class OpenVinoSession:
-    """In OpenVINO, on the CPU; what it compiles is kept in a folder, if one is given.
-
-    With sizes of inputs several graphs become one (`joining.compile_joined`).
-    """
+    """Several graphs as one of known sizes (`joining.compile_joined`) in OpenVINO, on the CPU."""
 
     def __init__(
-        self, paths: Sequence[Path], threads: int, precision: str, compiled: Path | None, shapes: Shapes | None = None
+        self, paths: Sequence[Path], threads: int, precision: str, compiled: Path | None, shapes: Shapes
     ) -> None:
         import openvino
 
@@ -84,9 +85,8 @@ class OpenVinoSession:
         if compiled is not None:
             settings["CACHE_DIR"] = str(compiled)
         core = openvino.Core()
-        if shapes is None:
-            self._compiled = core.compile_model(paths[0], "CPU", settings)
-        else:
+        reads = compiled is not None and any(compiled.glob("*.blob"))
+        with _ONE_AT_A_TIME if reads else nullcontext():  # what compiles does not change it, and takes long
             self._compiled = compile_joined(core, paths, shapes, settings, kept=compiled)
         self._request = self._compiled.create_infer_request()
         self._alone = Lock()  # a request answers one thread at a time
@@ -95,29 +95,29 @@ class OpenVinoSession:
 
     def run(self, inputs: Mapping[str, Array]) -> Sequence[Array]:
         with self._alone:
-            found = self._request.infer(dict(inputs), share_inputs=True, share_outputs=True)
+            found = self._request.infer(dict(inputs), share_outputs=True)
             return [np.array(found[output]) for output in self._compiled.outputs]  # the request's own are overwritten
 
 
 def installed() -> list[str]:
     """The runtimes that can be used here."""
-    return [runtime for runtime, package in PACKAGES.items() if find_spec(package)]
+    return [runtime for runtime, packages in _NEEDED.items() if all(map(find_spec, packages))]
 
 
 def choose_runtime(name: str) -> str:
     """`auto` takes the first of `PACKAGES` that is installed. Raises InputError if it is missing or broken."""
     if name == "auto":
         if not installed():
-            raise InputError("an exported model needs onnxruntime or openvino: pip install onnxruntime")
+            raise InputError("an exported model needs onnxruntime: pip install onnxruntime")
         name = installed()[0]
-    package = PACKAGES[name]
-    if find_spec(package) is None:
-        raise not_installed(package, f"--runtime {name} needs it")
-    try:
-        import_module(package)
-    except Exception as error:  # a library that the system has not, or one for another processor
-        again = f"pip install --force-reinstall {package}"
-        raise InputError(f"{package} is installed but cannot be imported ({first_line(error)}): {again}") from error
+    for package in _NEEDED[name]:
+        if find_spec(package) is None:
+            raise not_installed(package, f"--runtime {name} needs it")
+        try:
+            import_module(package)
+        except Exception as error:  # a library that the system has not, or one for another processor
+            again = f"pip install --force-reinstall {package}"
+            raise InputError(f"{package} is installed but cannot be imported ({first_line(error)}): {again}") from error
     return name
 
 
@@ -132,39 +132,52 @@ def choose_precision(name: str, runtime: str) -> str:
     return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "float32"
 
 
-def open_session(
-    paths: Sequence[Path],
-    runtime: str,
-    *,
-    precision: str,
-    inputs: Sequence[str],
-    outputs: Sequence[str],
-    compiled: Path | None = None,
-    shapes: Shapes | None = None,
-) -> Session:
-    """A graph, ready to run.
+def open_graph(path: Path, *, inputs: Sequence[str], outputs: Sequence[str]) -> Session:
+    """A graph of any sizes, ready to run, in ONNX Runtime.
 
     Args:
-        paths: Its file; with `shapes`, those of graphs that become one.
-        runtime: As `choose_runtime` gives it.
-        precision: As `choose_precision` gives it.
+        path: Its file.
         inputs: The names that it has to have.
         outputs: Likewise, in their order.
-        compiled: Where OpenVINO keeps what it compiles.
-        shapes: For OpenVINO, the sizes of inputs, as `compile_joined` takes them.
 
     Raises:
         InputError: The graph cannot be read, or has other inputs or outputs.
     """
-    path = " or ".join(map(str, paths))
+    with _damaged(str(path)):
+        session = OnnxSession(path, threads())
+    return _checked(session, str(path), inputs, outputs)
+
+
+def open_joined(
+    paths: Sequence[Path], *, precision: str, shapes: Shapes, outputs: Sequence[str], compiled: Path | None
+) -> Session:
+    """Graphs that become one, ready to run, in OpenVINO.
+
+    Args:
+        paths: Their files, in the order of `compile_joined`.
+        precision: As `choose_precision` gives it.
+        shapes: Of all inputs of the whole.
+        outputs: The names that it has to have, in their order.
+        compiled: Where it is kept.
+
+    Raises:
+        InputError: As `open_graph`.
+    """
+    said = " or ".join(map(str, paths))
+    with _damaged(said):
+        session = OpenVinoSession(paths, threads(), precision, compiled, shapes)
+    return _checked(session, said, list(shapes), outputs)
+
+
+@contextmanager
+def _damaged(path: str) -> Iterator[None]:
     try:
-        if runtime == "onnx":
-            (only,) = paths
-            session: Session = OnnxSession(only, threads())
-        else:
-            session = OpenVinoSession(paths, threads(), precision, compiled, shapes)
+        yield
     except Exception as error:  # neither has one type for a damaged file
         raise InputError(f"damaged export: {path} cannot be read ({why(error)}); export it again") from error
+
+
+def _checked(session: Session, path: str, inputs: Sequence[str], outputs: Sequence[str]) -> Session:
     _check_names(path, "inputs", inputs, session.inputs, set().union(*session.inputs) >= set(inputs))
     fits = all(name in names for name, names in zip(outputs, session.outputs, strict=False))
     _check_names(path, "outputs", outputs, session.outputs, fits)

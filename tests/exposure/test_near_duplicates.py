@@ -64,6 +64,7 @@ def pictures_of(kit: Path, name: str, split: str) -> list[Path]:
     return list(dict.fromkeys(pictures))
 
 
+@pytest.mark.slow
 def test_no_training_picture_is_a_test_picture(kit):
     """Over all sets, new and old; pairs of two official splits of one set, or of one camera, are not ours to mend.
 

@@ -20,6 +20,8 @@ from live.sending import Camera
 from live.streams import clip
 from live.watching import Watching, is_phase, is_score, is_state, planned
 
+pytestmark = pytest.mark.slow  # in real time
+
 
 @pytest.fixture
 def camera():

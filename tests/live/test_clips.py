@@ -24,6 +24,8 @@ from lavida.live.retention import sweep
 from lavida.live.store import Store
 from live.test_store import record
 
+pytestmark = pytest.mark.slow  # in real time
+
 SHORT = Clips(before_s=1.0, after_s=1.0, longest_s=10.0, megabytes=5.0)
 
 

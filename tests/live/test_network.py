@@ -13,6 +13,8 @@ from lavida.live.clock import DueClock, LiveClock
 from live.sending import Camera
 from live.watching import Watching, is_phase, is_score, is_state
 
+pytestmark = pytest.mark.slow  # in real time
+
 
 @pytest.fixture
 def camera():

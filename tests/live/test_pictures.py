@@ -87,6 +87,7 @@ def test_words_to_blur_are_asked_for_pictures_only_and_give_no_events(tmp_path):
     assert {name for each in seen.records if is_score(each) for name in each["scores"]} == {"fire", "smoke"}
 
 
+@pytest.mark.slow
 def test_a_disk_that_hangs_delays_no_score_and_keeps_all_events():
     free, kept, camera = threading.Event(), [], Camera()
 

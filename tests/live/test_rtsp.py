@@ -10,7 +10,10 @@ from lavida.live.check import check_streams
 from live.rtsp import RtspServer, film, missing
 from live.watching import Watching, is_phase, is_score, is_state
 
-pytestmark = pytest.mark.skipif(missing() is not None, reason=str(missing()))
+pytestmark = [
+    pytest.mark.skipif(missing() is not None, reason=str(missing())),
+    pytest.mark.slow,  # in real time
+]
 
 DARK, BRIGHT = [20] * 25, [250] * 25
 

@@ -12,6 +12,8 @@ from lavida.video.decode import open_source
 from live.streams import CATEGORIES, BrightScorer, clip
 from live.watching import planned
 
+pytestmark = pytest.mark.slow  # in real time
+
 LEVELS = [20] * 25 + [200] * 25 + [60] * 30 + [240] * 10
 
 

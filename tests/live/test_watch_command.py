@@ -17,6 +17,8 @@ from lavida.live.profile import Profile, Word
 from live.hook import Inbox
 from live.street import records, street
 
+pytestmark = pytest.mark.slow  # in real time
+
 assert street  # a fixture
 
 

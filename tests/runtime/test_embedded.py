@@ -123,6 +123,7 @@ def test_what_needs_more_says_which_extra_brings_it():
         assert f"pip install 'lavida[{extra}]'" in line
 
 
+@pytest.mark.slow
 def test_pytorch_says_the_same_to_rounding(pictures):
     found = [
         load("nano", device="cpu", runtime=runtime).detect(pictures, ["dog", "a car on the left"])

@@ -35,6 +35,7 @@ class Sides:
         return replace(sample, probes=probes)
 
 
+@pytest.mark.slow
 def test_sides_are_told_apart_and_only_the_qualifiers_change():
     model = tiny_lavida(qualifiers=True)
     model.alignment.bias.data.fill_(5.0)  # dogs wherever it looks

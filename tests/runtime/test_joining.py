@@ -1,6 +1,7 @@
 """Vision and decoder as one OpenVINO graph for frames of a video."""
 
 import locale
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -93,7 +94,22 @@ def test_only_some_sizes_are_held(folder, monkeypatch):
 
 
 def test_a_graph_that_does_not_fit_is_one_line(folder, kept, monkeypatch):
-    monkeypatch.setattr(joining, "_joined", lambda core, paths, shapes: core.read_model(paths[-1]))
+    import openvino
+
+    def another(paths, shapes):
+        return openvino.Core().read_model(paths[-1])
+
+    monkeypatch.setattr(joining, "_joined", another)
     with pytest.raises(InputError, match="damaged export: .*vision.onnx or .*has other inputs") as raised:
         answered(folder)
     assert "\n" not in str(raised.value)
+
+
+def test_a_damaged_graph_is_one_line_and_nothing_else_is_printed(folder, kept, tmp_path, capfd):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "vision.onnx").write_bytes(b"x" * (copy / "vision.onnx").stat().st_size)
+    with pytest.raises(InputError, match="damaged export: .*vision.onnx or .*cannot be read") as raised:
+        answered(copy)
+    assert len(str(raised.value)) < 600 and "\n" not in str(raised.value)
+    assert capfd.readouterr() == ("", "")

@@ -24,7 +24,7 @@ def compile_joined(
         kept: Where the whole is kept: by its path OpenVINO finds what it compiled without reading any graph.
     """
     if kept is None:
-        return core.compile_model(_joined(core, paths, shapes), "CPU", settings)
+        return core.compile_model(_joined(paths, shapes), "CPU", settings)
     name = repr(
         [
             settings["INFERENCE_PRECISION_HINT"],
@@ -38,21 +38,24 @@ def compile_joined(
             return core.compile_model(folder / _GRAPH, "CPU", settings)
         except RuntimeError:  # it was damaged on the disk
             shutil.rmtree(folder, ignore_errors=True)
-    graph = _joined(core, paths, shapes)
+    graph = _joined(paths, shapes)
     # where it multiplies in 16 bits, weights of 16 bits halve what is kept and held
     if _keep(graph, folder, half=settings["INFERENCE_PRECISION_HINT"] != "f32"):
         graph = folder / _GRAPH
     return core.compile_model(graph, "CPU", settings)
 
 
-def _joined(core: Any, paths: Sequence[Path], shapes: Shapes) -> Any:
+def _joined(paths: Sequence[Path], shapes: Shapes) -> Any:
     import openvino
+    from openvino.frontend import FrontEndManager
     from openvino.passes import ConstantFolding, Manager
 
+    # of a damaged file `core.read_model` asks readers of other formats, too, which print all of it
+    reader = FrontEndManager().load_by_framework("onnx")
     first, *others = paths
-    graph = core.read_model(first)
+    graph = reader.convert(reader.load(str(first)))
     for path in others:
-        following, free = core.read_model(path), graph.get_parameters()
+        following, free = reader.convert(reader.load(str(path))), graph.get_parameters()
         given = {name: output.node.input_value(0) for output in graph.outputs for name in output.names}
         for parameter in following.get_parameters():
             source = next((given[name] for name in parameter.output(0).names if name in given), None)

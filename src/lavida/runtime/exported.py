@@ -59,8 +59,7 @@ class ExportedModel:
     def expect(self, height: int, width: int, categories: Sequence[str]) -> None:
         """Frames of a video of this size are about to be asked for these categories: open what answers them."""
         if self.graphs.joins:
-            sizes = self._sizes(np.empty((1, 3, height, width), np.uint8), categories)
-            self.graphs.begin_joined(self._decoder(categories), sizes)
+            self.graphs.begin_joined(self._decoder(categories), _sizes(height, width, categories))
 
     def answer(
         self, frames: Array, categories: Sequence[str], *, motion: Array | None = None, template: int = 0
@@ -117,40 +116,29 @@ class ExportedModel:
         self, frames: Array, queries: Sequence[Sequence[str]], *, motion: Array | None, template: int
     ) -> Iterator[list[dict[str, Floats]]]:
         """Of some frames after the others, of each query."""
-        joined = len(queries) == 1 and self._joins(frames, queries[0])
-        step = 1 if joined else max(1, PIXELS_AT_ONCE // (frames.shape[2] * frames.shape[3]))
+        sizes = self._joined_sizes(frames, queries)
+        step = max(1, PIXELS_AT_ONCE // (frames.shape[2] * frames.shape[3])) if sizes is None else 1
         asked = [self._asked(frames, categories, template) for categories in queries]
         for start in range(0, len(frames), step):
             some = slice(start, start + step)
             shown = self._shown(frames[some], None if motion is None else motion[some])
-            if joined:
-                sizes = self._sizes(frames, queries[0])
-                found = [self.graphs.run_joined(decoder, sizes, shown, texts) for decoder, texts in asked]
-            else:
+            if sizes is None:
                 seen = self.graphs.run(GRAPHS.vision, shown)
                 found = [self.graphs.run(decoder, seen | texts) for decoder, texts in asked]
+            else:
+                found = [self.graphs.run_joined(decoder, sizes, shown, texts) for decoder, texts in asked]
             for (decoder, texts), outputs in zip(asked, found, strict=True):
                 self._check_sizes(decoder, outputs, frames=len(shown["frames"]), texts=len(texts["f_c"]))
             yield found
 
-    def _joins(self, frames: Array, categories: Sequence[str]) -> bool:
-        """Whether frames are looked at as those of a video, whose other clips have their size, too."""
-        known = self.graphs.has_joined(self._decoder(categories), self._sizes(frames, categories))
-        return self.graphs.joins and (len(frames) > 1 or known)
-
-    @staticmethod
-    def _sizes(frames: Array, categories: Sequence[str]) -> dict[str, int]:
-        """Of one frame and these categories, by their names in the manifest."""
-        height, width = frames.shape[2:]
-        return {
-            "frames": 1,
-            "height": height,
-            "width": width,
-            "motion_height": height // 4,
-            "motion_width": width // 4,
-            "categories": len(categories),
-            "qualifiers": max(1, *(len(split_phrase(text).qualifiers) for text in categories)),
-        }
+    def _joined_sizes(self, frames: Array, queries: Sequence[Sequence[str]]) -> dict[str, int] | None:
+        """Of the graph for frames of a video, whose other clips have their size, too; None: there is none."""
+        if not self.graphs.joins or len(queries) != 1:
+            return None
+        (categories,), (height, width) = queries, frames.shape[2:]
+        sizes = _sizes(height, width, categories)
+        a_video = len(frames) > 1 or self.graphs.has_joined(self._decoder(categories), sizes)
+        return sizes if a_video else None
 
     def _check_sizes(self, decoder: str, found: dict[str, Array], *, frames: int, texts: int) -> None:
         """A graph of other sizes is noticed, which OpenVINO runs without a word."""
@@ -208,7 +196,7 @@ class ExportedModel:
         self.features([*categories, *parts])  # all at once, as the encoder may then go
         inputs = {"f_c": self.features(categories)}
         inputs["f_noun"] = self.features([phrase.noun for phrase in phrases])
-        most = max(1, *(len(phrase.qualifiers) for phrase in phrases))
+        most = _most_qualifiers(categories)
         count, dim = inputs["f_c"].shape
         qualifiers, named = (np.zeros((count, most, dim), np.float32) for _ in range(2))
         present = np.zeros((count, most), bool)
@@ -251,3 +239,21 @@ class ExportedModel:
 
 def _strongest(evidence: Floats, t: int) -> NDArray[np.uint8]:
     return evidence[t].argmax(0).astype(np.uint8)
+
+
+def _sizes(height: int, width: int, categories: Sequence[str]) -> dict[str, int]:
+    """Of one frame and these categories, by their names in the manifest."""
+    return {
+        "frames": 1,
+        "height": height,
+        "width": width,
+        "motion_height": height // 4,
+        "motion_width": width // 4,
+        "categories": len(categories),
+        "qualifiers": _most_qualifiers(categories),
+    }
+
+
+def _most_qualifiers(categories: Sequence[str]) -> int:
+    """Places for qualifiers that each category gets: a graph takes no fewer than one."""
+    return max(1, *(len(split_phrase(text).qualifiers) for text in categories))

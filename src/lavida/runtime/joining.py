@@ -2,10 +2,12 @@
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from lavida.files import atomic_folder
 
 Shapes = Mapping[str, Sequence[int]]
 _GRAPH = "graph.xml"
@@ -72,15 +74,9 @@ def _joined(paths: Sequence[Path], shapes: Shapes) -> Any:
 
 
 def _keep(graph: Any, folder: Path, *, half: bool) -> bool:
-    """Whole or not at all, as another process may look for it."""
     import openvino
 
-    partial = None
-    try:
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    # a full disk is a RuntimeError of OpenVINO's; on Windows another process may hold what it has kept meanwhile
+    with suppress(Exception), atomic_folder(folder, replaces=_GRAPH) as partial:
         openvino.save_model(graph, partial / _GRAPH, compress_to_fp16=half)
-        partial.rename(folder)
-    except Exception:  # a full disk is a RuntimeError of OpenVINO's; another process may have been faster
-        if partial is not None:
-            shutil.rmtree(partial, ignore_errors=True)
     return (folder / _GRAPH).is_file()

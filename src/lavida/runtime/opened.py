@@ -37,6 +37,7 @@ class OpenedGraphs:
         precision: As `choose_precision` takes it.
 
     Attributes:
+        versions: Of the packages that answer, by their names.
         joins: Whether vision and decoder run as one graph for frames of a video, which takes half of the time in
             OpenVINO. All else runs in ONNX Runtime, which asks for no compiling and takes any sizes.
 
@@ -48,8 +49,7 @@ class OpenedGraphs:
         self._manifest = manifest
         self.runtime = choose_runtime(runtime)
         self.precision = choose_precision(precision, self.runtime)
-        self.package = PACKAGES[self.runtime]
-        self.version = version(self.package)
+        self.versions = {package: version(package) for package in (PACKAGES[self.runtime], PACKAGES["onnx"])}
         self.joins = self.runtime == "openvino"
         self._compiled = self._compiled_folder() if self.joins else None
         self._threads = ThreadPoolExecutor(3, thread_name_prefix="lavida-open")
@@ -59,12 +59,8 @@ class OpenedGraphs:
     @property
     def name(self) -> str:
         """Package and version, for people."""
-        return f"{self.package} {self.version}"
-
-    @property
-    def versions(self) -> dict[str, str]:
-        """Of the packages that answer."""
-        return {package: version(package) for package in dict.fromkeys([self.package, PACKAGES["onnx"]])}
+        package = PACKAGES[self.runtime]
+        return f"{package} {self.versions[package]}"
 
     def begin(self, graph: str) -> Future[Session]:
         """Open a graph if it is not."""
@@ -98,24 +94,22 @@ class OpenedGraphs:
     def run(self, graph: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs by name. Raises InputError if the graph does not take the inputs."""
         wanted = {name: inputs[name] for name in self._manifest.inputs(graph)}
-        return self._run(self.begin(graph), graph, wanted)
+        return self._run(self.begin(graph), PACKAGES["onnx"], graph, wanted)
 
     def run_joined(
         self, decoder: str, sizes: Mapping[str, int], shown: Mapping[str, Array], texts: Mapping[str, Array]
     ) -> dict[str, Array]:
         """What the decoder gives for a frame (the inputs of vision) and texts (the decoder's others)."""
         wanted = {**shown, **{name: texts[name] for name in self._of_texts(decoder)}}
-        return self._run(self.begin_joined(decoder, sizes), decoder, wanted)
+        return self._run(self.begin_joined(decoder, sizes), PACKAGES["openvino"], decoder, wanted)
 
-    def _run(self, opening: Future[Session], graph: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    def _run(self, opening: Future[Session], package: str, graph: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         session = opening.result()
         try:
             found = session.run(inputs)
         except Exception as error:  # neither runtime has one type for what a graph does not take
             path = self._manifest.path(graph)
-            raise InputError(
-                f"{self.package} cannot run {path} ({why(error)}); {MEND}, or use another --runtime"
-            ) from error
+            raise InputError(f"{package} cannot run {path} ({why(error)}); {MEND}, or use another --runtime") from error
         return dict(zip(self._manifest.outputs(graph), found, strict=True))
 
     def _of_texts(self, decoder: str) -> list[str]:
@@ -128,9 +122,8 @@ class OpenedGraphs:
 
     def _open_joined(self, decoder: str, sizes: Mapping[str, int]) -> Session:
         manifest, graphs = self._manifest, (GRAPHS.vision, decoder)
-        told = manifest.shapes(GRAPHS.vision) | {
-            name: shape for name, shape in manifest.shapes(decoder).items() if name in self._of_texts(decoder)
-        }
+        of_decoder = manifest.shapes(decoder)
+        told = manifest.shapes(GRAPHS.vision) | {name: of_decoder[name] for name in self._of_texts(decoder)}
         session = open_joined(
             [manifest.path(graph) for graph in graphs],
             precision=self.precision,

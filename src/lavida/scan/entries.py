@@ -184,7 +184,7 @@ def _parquet_column(file: IO[bytes], address: str) -> Iterator[str]:
     try:
         table = pq.ParquetFile(file)
         _check_column(table.schema_arrow.names, address)
-        if not pa.types.is_string(kind := _plain(table.schema_arrow.field(COLUMN).type)):
+        if not pa.types.is_string(kind := _plain(pa, table.schema_arrow.field(COLUMN).type)):
             raise InputError(f"the column {COLUMN} holds {kind}, not text: {address}; give paths or URLs")
         for batch in table.iter_batches(columns=[COLUMN]):
             yield from (value for value in batch.column(0).to_pylist() if value)
@@ -192,8 +192,7 @@ def _parquet_column(file: IO[bytes], address: str) -> Iterator[str]:
         raise ValueError(str(error)) from error
 
 
-def _plain(kind: Any) -> Any:
-    pa = needed("pyarrow")
+def _plain(pa: Any, kind: Any) -> Any:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     return pa.string() if pa.types.is_large_string(kind) or pa.types.is_string_view(kind) else kind
 

@@ -46,6 +46,18 @@ def test_it_settles_at_what_the_scorer_carries_though_clips_wait_for_each_other(
     assert all(settles[0] <= share <= settles[1] for share in shares[-20:]), shares
 
 
+def test_nothing_is_left_out_while_the_first_clips_of_all_streams_wait_for_each_other():
+    pace, now = Pace(), 100.0
+    for _ in range(3):  # rounds of four clips of eight, which fill at the same moment: 1.6 s
+        for place in range(4):
+            late_s = 0.3 * place
+            pace.served(late_s, now=now + late_s, frames=8, idle_s=0.4 if place == 0 else 0.0)
+            assert pace.share == 1
+            pace.due += 6
+        pace.due += 8
+        now += 1.6
+
+
 def test_it_never_falls_to_nothing():
     pace = Pace()
     for second in range(100):

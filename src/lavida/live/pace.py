@@ -16,11 +16,11 @@ class Pace:
 
     LATE_S, EARLY_S, EVERY_S = 0.7, 0.25, 1.0
     LEAST = 0.02
-    OVER_S, FULL = 10.0, 0.9  # what is looked back on; how busy the scorer may be
+    OVER_S, FULL = 10.0, 0.9  # what is looked back on at most; how busy the scorer may be
 
     def __init__(self) -> None:
         self.share, self.due = 1.0, 0
-        self._worst, self._looked = 0.0, 0.0
+        self._worst = 0.0
         self._done, self._idle_s = 0, 0.0
         self._past = deque[tuple[float, int, int, float]]()  # time, and due, done and idle until then
 
@@ -34,12 +34,18 @@ class Pace:
             idle_s: how long there was nothing to score before it.
         """
         self._worst = max(self._worst, late_s)
-        self._done, self._idle_s = self._done + frames, self._idle_s + idle_s
-        self._looked = self._looked or now
-        if now - self._looked < self.EVERY_S:
+        self._idle_s += idle_s
+        changed = self._looks(now)
+        self._done += frames  # from now on: what is only begun has taken no time yet
+        return changed
+
+    def _looks(self, now: float) -> bool:
+        if not self._past:
+            self._past.append((now, self.due, self._done, self._idle_s))
+        if now - self._past[-1][0] < self.EVERY_S:
             return False
         before, worst, carried = self.share, self._worst, self._carried(now)
-        self._looked, self._worst = now, 0.0
+        self._worst = 0.0
         if worst > self.LATE_S and (carried is None or carried < self.share):
             lower = self.share * max(0.25, 1 / (1 + worst / 4)) if carried is None else carried
             self.share = max(self.LEAST, lower)
@@ -48,12 +54,12 @@ class Pace:
         return self.share != before
 
     def _carried(self, now: float) -> float | None:
-        """The share that would keep the scorer as busy as it may be, after the last seconds; None: not known yet."""
+        """The share that would keep the scorer as busy as it may be, after the last seconds; None: not known."""
         self._past.append((now, self.due, self._done, self._idle_s))
         while now - self._past[0][0] > self.OVER_S:
             self._past.popleft()
         begun, due, done, idle_s = self._past[0]
         due, done, busy_s = self.due - due, self._done - done, now - begun - (self._idle_s - idle_s)
-        if not due or not done or now - begun < self.OVER_S / 2:
+        if not due or not done:
             return None
         return self.FULL * (done / max(busy_s, 1e-3)) * (now - begun) / due

@@ -16,6 +16,7 @@ from lavida.live.address import Address, masked
 from lavida.live.clock import LiveClock
 from lavida.live.pace import Pace
 from lavida.live.session import Session, Size, StreamBroken, StreamChanged, Tape, Wanted, session_of
+from lavida.video.motion import add_motion
 from lavida.video.source import Frame
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 5.0  # before a stream is opened again
@@ -194,7 +195,8 @@ class Stream:
             if len(self._between) < MOST_BETWEEN:
                 self._between.append(frame.time_s)
             return
-        frame = replace(frame, index=self._base + frame.index)
+        # here, as the threads of the streams have time for it while the model, which all of them share, is busy
+        frame = add_motion(replace(frame, index=self._base + frame.index))
         live = LiveFrame(frame, self._size, tuple(self._between), now, time.time(), self._broken)
         self._between, self._broken = [], False
         with self._bell:

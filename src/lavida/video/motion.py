@@ -28,9 +28,16 @@ def with_motion(frames: Iterable[Frame], clock: StageClock | None = None) -> Ite
     for frame in frames:
         if frame.pair is not None and frame.motion is None:
             with clock.stage("motion"):
-                pair = frame.pair
-                frame = replace(frame, motion=motion_field(pair.now, pair.before, seconds=pair.seconds))
+                frame = add_motion(frame)
         yield frame
+
+
+def add_motion(frame: Frame) -> Frame:
+    """The same frame, of which its pair tells the motion; as it is if it has no pair."""
+    if frame.pair is None:
+        return frame
+    pair = frame.pair
+    return replace(frame, motion=motion_field(pair.now, pair.before, seconds=pair.seconds))
 
 
 def small_gray(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -9,6 +9,7 @@ from torch import nn
 from lavida.model.decoder import Decoded
 from lavida.model.kernels import has_fast_bf16
 from lavida.model.lavida import LavidaNetwork, LavidaOutput
+from lavida.model.rounding import bf16_keeping_sums
 
 # on a CPU: more frames would make maps above 32 MB, which the C library takes from the system anew every time
 PIXELS_AT_ONCE = 2 * 704 * 384
@@ -73,10 +74,18 @@ def _inference_copy(network: LavidaNetwork, dtype: torch.dtype | None) -> Lavida
             if not isinstance(layer, MATRIX_LAYERS):
                 continue
             if dtype is not None:
+                if dtype is torch.bfloat16 and isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1:
+                    _round(layer)
                 layer.to(dtype)
             if layer.weight.ndim == 4:
                 layer.to(memory_format=torch.channels_last)
     return twin.eval()
+
+
+def _round(depthwise: nn.Conv2d) -> None:
+    kernels = depthwise.weight
+    rounded = bf16_keeping_sums(kernels.flatten(1).float().cpu().numpy())
+    kernels.copy_(torch.from_numpy(rounded).view(kernels.shape))
 
 
 def _joined(outputs: list[LavidaOutput], *, batch: int) -> LavidaOutput:

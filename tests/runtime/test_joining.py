@@ -69,6 +69,26 @@ def test_opening_what_was_compiled_leaves_the_locale_alone(folder, kept):
     assert locale.setlocale(locale.LC_ALL) == before
 
 
+def test_frames_stay_in_order_whoever_else_asks_or_stops_asking(folder):
+    model = ExportedModel(folder, runtime="openvino")
+    frames = FRAMES.repeat(4, 0)[[0, 5, 9, 1, 6, 10]]
+    expected = model.answer(frames, CATEGORIES).category_scores
+    left = model.answers(frames, CATEGORIES)
+    next(left)  # and nobody asks for more
+    turned = model.answers(frames[::-1], CATEGORIES)
+    found, other = [], []
+    for answer in model.answers(frames, CATEGORIES):  # in turn
+        found.append(answer.category_scores)
+        other.append(next(turned).category_scores)
+    np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-6)
+    np.testing.assert_allclose(np.concatenate(other)[::-1], expected, atol=1e-3)  # f_sem is of the clip as it is read
+    with ThreadPoolExecutor(4) as pool:
+        for found in pool.map(lambda _: model.answer(frames, CATEGORIES), range(8)):
+            np.testing.assert_allclose(found.category_scores, expected, atol=1e-6)
+    del left
+    np.testing.assert_allclose(model.answer(frames, CATEGORIES).category_scores, expected, atol=1e-6)
+
+
 def test_a_full_disk_keeps_nothing_and_answers(folder, kept, monkeypatch):
     import openvino
 
@@ -96,7 +116,7 @@ def test_only_some_sizes_are_held(folder, monkeypatch):
 def test_a_graph_that_does_not_fit_is_one_line(folder, kept, monkeypatch):
     import openvino
 
-    def another(paths, shapes):
+    def another(paths, shapes, *, half):
         return openvino.Core().read_model(paths[-1])
 
     monkeypatch.setattr(joining, "_joined", another)

@@ -12,28 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
-from arro3.core import Array, DataType, Field, Schema, Table
 
 from lavida.errors import UNREADABLE, InputError, one_line
 from lavida.export.names import ANALYSIS, CANDIDATES, EVENTS, FRAMES, LABELS, MASKS, OVERLAY, RUN, TIMELINE
 from lavida.export.timeline import write_timeline
 from lavida.files import atomic_folder, check_target
-from lavida.parquet import table_in, to_parquet
 from lavida.timing import StageClock
 from lavida.video.pixels import Contrast
 from lavida.video.source import Source, SourceInfo
 
 if TYPE_CHECKING:
     from lavida.detection import Detection, Event, Mask
-
-FRAME_COLUMNS = Schema(
-    [
-        Field("frame", DataType.int64()),
-        Field("time_s", DataType.float64()),
-        Field("score", DataType.float32()),
-        Field("category", DataType.string()),
-    ]
-)
 
 
 class SegmentationRecord(TypedDict):
@@ -99,6 +88,9 @@ def write_result(
 
     `run.json` is `detection.run` with `export_ms` added: the milliseconds each kind of file took.
     """
+    from lavida.export.frames import frames_table  # 8 MB, of which a detection has no need
+    from lavida.parquet import to_parquet
+
     check_result(target, source=detection.info.path)
     target = Path(target).resolve()
     spent = StageClock()
@@ -144,17 +136,6 @@ def _write_events(detection: Detection, events: Sequence[Event], folder: Path, s
         _write_analysis(detection, folder / ANALYSIS)
     with spent.stage("timeline"):
         write_timeline(detection, folder / TIMELINE, events)
-
-
-def frames_table(detection: Detection) -> Table:
-    """One row for every frame of the video: `frame`, `time_s`, `score`, `category`."""
-    columns = [
-        Array(np.arange(len(detection.times), dtype=np.int64)),
-        Array(np.ascontiguousarray(detection.times, dtype=np.float64)),
-        Array(np.ascontiguousarray(detection.scores, dtype=np.float32)),
-        Array(detection.categories_by_frame, type=DataType.string()),
-    ]
-    return Table.from_arrays(columns, schema=FRAME_COLUMNS)
 
 
 def mask_rows(masks: Iterable[Mask]) -> str:
@@ -214,6 +195,7 @@ def plain(value: Any) -> Any:
 def read_result(folder: Path) -> Detection:
     """See `Detection.load`."""
     from lavida.detection import Detection, Mask
+    from lavida.parquet import table_in
 
     if not (folder / FRAMES).exists():
         raise InputError(f"no result of lavida detect: {folder}; give a folder that it wrote")

@@ -24,6 +24,7 @@ from lavida.runtime.opened import OpenedGraphs
 from lavida.runtime.preparation import cells, patches, positions, prompt, read_tokenizer, text_batch
 
 Array = NDArray[Any]
+_Asked = tuple[str, dict[str, Array]]  # a decoder, and what it is told of the categories
 PIXELS_AT_ONCE = 704 * 384  # a frame as nano analyses it: more at once are hardly faster and take more memory
 MOST_REMEMBERED = 20_000
 
@@ -119,17 +120,23 @@ class ExportedModel:
         sizes = self._joined_sizes(frames, queries)
         step = max(1, PIXELS_AT_ONCE // (frames.shape[2] * frames.shape[3])) if sizes is None else 1
         asked = [self._asked(frames, categories, template) for categories in queries]
-        for start in range(0, len(frames), step):
-            some = slice(start, start + step)
-            shown = self._shown(frames[some], None if motion is None else motion[some])
-            if sizes is None:
-                seen = self.graphs.run(GRAPHS.vision, shown)
-                found = [self.graphs.run(decoder, seen | texts) for decoder, texts in asked]
-            else:
-                found = [self.graphs.run_joined(decoder, sizes, shown, texts) for decoder, texts in asked]
-            for (decoder, texts), outputs in zip(asked, found, strict=True):
-                self._check_sizes(decoder, outputs, frames=len(shown["frames"]), texts=len(texts["f_c"]))
-            yield found
+        parts = [slice(start, start + step) for start in range(0, len(frames), step)]
+        shown = (self._shown(frames[some], None if motion is None else motion[some]) for some in parts)
+        if sizes is None:
+            found = (self._of_each(asked, inputs) for inputs in shown)
+        else:
+            ((decoder, texts),) = asked
+            found = ([outputs] for outputs in self.graphs.run_joined(decoder, sizes, shown, texts))
+        for some, each in zip(parts, found, strict=True):
+            for (decoder, texts), outputs in zip(asked, each, strict=True):
+                self._check_sizes(decoder, outputs, frames=len(frames[some]), texts=len(texts["f_c"]))
+            yield each
+
+    def _of_each(
+        self, asked: Sequence[tuple[str, dict[str, Array]]], shown: dict[str, Array]
+    ) -> list[dict[str, Array]]:
+        seen = self.graphs.run(GRAPHS.vision, shown)
+        return [self.graphs.run(decoder, seen | texts) for decoder, texts in asked]
 
     def _joined_sizes(self, frames: Array, queries: Sequence[Sequence[str]]) -> dict[str, int] | None:
         """Of the graph for frames of a video, whose other clips have their size, too; None: there is none."""
@@ -151,8 +158,7 @@ class ExportedModel:
                 f"damaged export: {path} has no score for each of {frames} frames and {texts} texts; {MEND}"
             )
 
-    def _asked(self, frames: Array, categories: Sequence[str], template: int) -> tuple[str, dict[str, Array]]:
-        """The decoder, and what it is told of the categories."""
+    def _asked(self, frames: Array, categories: Sequence[str], template: int) -> _Asked:
         texts = {**self._text_inputs(categories), "f_sem": self.f_sem(frames, categories, template=template)}
         return self._decoder(categories), texts
 

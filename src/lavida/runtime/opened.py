@@ -1,7 +1,8 @@
 """The graphs of an export, opened in the background and run by name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from lavida.runtime.contract import GRAPHS
 from lavida.runtime.manifest import MEND, Manifest
 from lavida.runtime.session import (
     PACKAGES,
-    Session,
+    OnnxSession,
+    OpenVinoSession,
     choose_precision,
     choose_runtime,
     give_back_memory,
+    keep_little_memory,
     open_graph,
     open_joined,
     why,
@@ -52,9 +55,11 @@ class OpenedGraphs:
         self.versions = {package: version(package) for package in (PACKAGES[self.runtime], PACKAGES["onnx"])}
         self.joins = self.runtime == "openvino"
         self._compiled = self._compiled_folder() if self.joins else None
+        if self.joins:
+            keep_little_memory()
         self._threads = ThreadPoolExecutor(3, thread_name_prefix="lavida-open")
-        self._sessions: dict[str, Future[Session]] = {}
-        self._joined: dict[tuple[object, ...], Future[Session]] = {}
+        self._sessions: dict[str, Future[OnnxSession]] = {}
+        self._joined: dict[tuple[object, ...], Future[OpenVinoSession]] = {}
 
     @property
     def name(self) -> str:
@@ -62,7 +67,7 @@ class OpenedGraphs:
         package = PACKAGES[self.runtime]
         return f"{package} {self.versions[package]}"
 
-    def begin(self, graph: str) -> Future[Session]:
+    def begin(self, graph: str) -> Future[OnnxSession]:
         """Open a graph if it is not."""
         if graph not in self._sessions:
             self._sessions[graph] = self._threads.submit(self._open, graph)
@@ -72,7 +77,7 @@ class OpenedGraphs:
         """Whether `begin_joined` was asked for these sizes before, and what it opened is held."""
         return (decoder, *sizes.values()) in self._joined
 
-    def begin_joined(self, decoder: str, sizes: Mapping[str, int]) -> Future[Session]:
+    def begin_joined(self, decoder: str, sizes: Mapping[str, int]) -> Future[OpenVinoSession]:
         """Open vision and a decoder as one graph of these sizes, by their names in the manifest."""
         key = (decoder, *sizes.values())
         if key not in self._joined:
@@ -83,8 +88,10 @@ class OpenedGraphs:
 
     def ready(self) -> None:
         """Wait for all that was begun. Raises InputError for a graph that cannot be read."""
-        for opening in [*self._sessions.values(), *self._joined.values()]:
+        for opening in list(self._sessions.values()):
             opening.result()
+        for joined in list(self._joined.values()):
+            joined.result()
 
     def forget(self, graph: str) -> None:
         """Close it; it is opened anew when it is asked."""
@@ -94,33 +101,44 @@ class OpenedGraphs:
     def run(self, graph: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs by name. Raises InputError if the graph does not take the inputs."""
         wanted = {name: inputs[name] for name in self._manifest.inputs(graph)}
-        return self._run(self.begin(graph), PACKAGES["onnx"], graph, wanted)
+        session = self.begin(graph).result()
+        with self._runs(PACKAGES["onnx"], graph):
+            return self._named(graph, session.run(wanted))
 
     def run_joined(
-        self, decoder: str, sizes: Mapping[str, int], shown: Mapping[str, Array], texts: Mapping[str, Array]
-    ) -> dict[str, Array]:
-        """What the decoder gives for a frame (the inputs of vision) and texts (the decoder's others)."""
-        wanted = {**shown, **{name: texts[name] for name in self._of_texts(decoder)}}
-        return self._run(self.begin_joined(decoder, sizes), PACKAGES["openvino"], decoder, wanted)
+        self,
+        decoder: str,
+        sizes: Mapping[str, int],
+        frames: Iterable[Mapping[str, Array]],
+        texts: Mapping[str, Array],
+    ) -> Iterator[dict[str, Array]]:
+        """What the decoder gives for each of the frames (the inputs of vision) and texts (the decoder's others)."""
+        told = {name: texts[name] for name in self._of_texts(decoder)}
+        session = self.begin_joined(decoder, sizes).result()
+        with self._runs(PACKAGES["openvino"], decoder):
+            for found in session.run_each({**shown, **told} for shown in frames):
+                yield self._named(decoder, found)
 
-    def _run(self, opening: Future[Session], package: str, graph: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        session = opening.result()
+    @contextmanager
+    def _runs(self, package: str, graph: str) -> Iterator[None]:
         try:
-            found = session.run(inputs)
+            yield
         except Exception as error:  # neither runtime has one type for what a graph does not take
             path = self._manifest.path(graph)
             raise InputError(f"{package} cannot run {path} ({why(error)}); {MEND}, or use another --runtime") from error
+
+    def _named(self, graph: str, found: Sequence[Array]) -> dict[str, Array]:
         return dict(zip(self._manifest.outputs(graph), found, strict=True))
 
     def _of_texts(self, decoder: str) -> list[str]:
         seen = self._manifest.outputs(GRAPHS.vision)
         return [name for name in self._manifest.inputs(decoder) if name not in seen]
 
-    def _open(self, graph: str) -> Session:
+    def _open(self, graph: str) -> OnnxSession:
         manifest = self._manifest
         return open_graph(manifest.path(graph), inputs=manifest.inputs(graph), outputs=manifest.outputs(graph))
 
-    def _open_joined(self, decoder: str, sizes: Mapping[str, int]) -> Session:
+    def _open_joined(self, decoder: str, sizes: Mapping[str, int]) -> OpenVinoSession:
         manifest, graphs = self._manifest, (GRAPHS.vision, decoder)
         of_decoder = manifest.shapes(decoder)
         told = manifest.shapes(GRAPHS.vision) | {name: of_decoder[name] for name in self._of_texts(decoder)}

@@ -1,7 +1,8 @@
 """One graph in ONNX Runtime or OpenVINO: named arrays in, named arrays out."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from functools import cache
 from importlib import import_module
@@ -21,27 +22,25 @@ Array = NDArray[Any]
 # give back what the other one has set, or read what is freed (`openvino_cache_changes_locale.sh` in findings/).
 _ONE_AT_A_TIME = Lock()
 PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime"}  # the first that is installed is `auto`
+_MMAP_THRESHOLD = -3  # its number in malloc.h
+AT_ONCE = 2  # frames in OpenVINO, each of which takes memory
 _NEEDED = {"openvino": ("openvino", "onnxruntime"), "onnx": ("onnxruntime",)}  # OpenVINO runs videos, see `opened.py`
 
 
 class Session(Protocol):
-    """Runs a graph.
+    """A graph that was opened.
 
     Attributes:
         inputs: The names of each of its inputs: some runtimes know more than one.
-        outputs: Likewise, of what `run` gives.
+        outputs: Likewise, of what it gives.
     """
 
     inputs: list[set[str]]
     outputs: list[set[str]]
 
-    def run(self, inputs: Mapping[str, Array]) -> Sequence[Array]:
-        """The outputs, in their order."""
-        ...
-
 
 class OnnxSession:
-    """In ONNX Runtime, on the CPU."""
+    """A `Session` in ONNX Runtime, on the CPU."""
 
     def __init__(self, path: Path, threads: int) -> None:
         import onnxruntime
@@ -49,6 +48,7 @@ class OnnxSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 4  # errors are raised: in words of ours, and once
+        options.enable_mem_pattern = False  # a plan of memory for each size that was ever asked: 6 MB, and no faster
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores, too
         _share_arena()
         options.add_session_config_entry("session.use_env_allocators", "1")
@@ -57,6 +57,7 @@ class OnnxSession:
         self.outputs = [{node.name} for node in self._session.get_outputs()]
 
     def run(self, inputs: Mapping[str, Array]) -> Sequence[Array]:
+        """The outputs, in their order."""
         return self._session.run(None, dict(inputs))
 
 
@@ -70,17 +71,22 @@ def _share_arena() -> None:
 
 
 class OpenVinoSession:
-    """Several graphs as one of known sizes (`joining.compile_joined`) in OpenVINO, on the CPU."""
+    """Several graphs as one of known sizes (`joining.compile_joined`): a `Session` in OpenVINO, on the CPU.
+
+    Two frames at a time, of half the threads each: threads of one frame wait for each other after every step, the
+    longer the more else goes on. On two cores a frame takes three quarters of the time, beside a busy core two thirds.
+    """
 
     def __init__(
         self, paths: Sequence[Path], threads: int, precision: str, compiled: Path | None, shapes: Shapes
     ) -> None:
         import openvino
 
+        self._at_once = min(AT_ONCE, threads)
         settings = {
             "INFERENCE_NUM_THREADS": threads,
             "INFERENCE_PRECISION_HINT": {"float32": "f32"}.get(precision, precision),
-            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": self._at_once,
         }
         if compiled is not None:
             settings["CACHE_DIR"] = str(compiled)
@@ -88,15 +94,41 @@ class OpenVinoSession:
         reads = compiled is not None and any(compiled.glob("*.blob"))
         with _ONE_AT_A_TIME if reads else nullcontext():  # what compiles does not change it, and takes long
             self._compiled = compile_joined(core, paths, shapes, settings, kept=compiled)
-        self._request = self._compiled.create_infer_request()
-        self._alone = Lock()  # a request answers one thread at a time
+        self._requests = [self._compiled.create_infer_request() for _ in range(self._at_once)]  # that are not running
         self.inputs = [node.names for node in self._compiled.inputs]
         self.outputs = [node.names for node in self._compiled.outputs]
 
-    def run(self, inputs: Mapping[str, Array]) -> Sequence[Array]:
-        with self._alone:
-            found = self._request.infer(dict(inputs), share_outputs=True)
-            return [np.array(found[output]) for output in self._compiled.outputs]  # the request's own are overwritten
+    def run_each(self, inputs: Iterable[Mapping[str, Array]]) -> Iterator[Sequence[Array]]:
+        """The outputs for each of the inputs, in their order; the next ones are answered meanwhile."""
+        running: deque[Any] = deque()
+        try:
+            for given in inputs:
+                if len(running) == self._at_once:
+                    yield self._finished(running)
+                running.append(self._begun(given))
+            while running:
+                yield self._finished(running)
+        finally:  # nobody asks any more, or one has failed
+            for request in running:
+                with suppress(RuntimeError):
+                    request.wait()
+
+    def _begun(self, inputs: Mapping[str, Array]) -> Any:
+        try:
+            request = self._requests.pop()
+        except IndexError:  # other threads, or an answer that nobody waited for, have them all
+            request = self._compiled.create_infer_request()
+        request.start_async(dict(inputs))
+        return request
+
+    def _finished(self, running: "deque[Any]") -> Sequence[Array]:
+        request = running[0]
+        request.wait()
+        running.popleft()
+        found = [np.array(request.get_output_tensor(i).data) for i in range(len(self.outputs))]  # its own are reused
+        if len(self._requests) < self._at_once:
+            self._requests.append(request)
+        return found
 
 
 def installed() -> list[str]:
@@ -132,7 +164,7 @@ def choose_precision(name: str, runtime: str) -> str:
     return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "float32"
 
 
-def open_graph(path: Path, *, inputs: Sequence[str], outputs: Sequence[str]) -> Session:
+def open_graph(path: Path, *, inputs: Sequence[str], outputs: Sequence[str]) -> OnnxSession:
     """A graph of any sizes, ready to run, in ONNX Runtime.
 
     Args:
@@ -145,12 +177,13 @@ def open_graph(path: Path, *, inputs: Sequence[str], outputs: Sequence[str]) -> 
     """
     with _damaged(str(path)):
         session = OnnxSession(path, threads())
-    return _checked(session, str(path), inputs, outputs)
+    _check_graph(session, str(path), inputs, outputs)
+    return session
 
 
 def open_joined(
     paths: Sequence[Path], *, precision: str, shapes: Shapes, outputs: Sequence[str], compiled: Path | None
-) -> Session:
+) -> OpenVinoSession:
     """Graphs that become one, ready to run, in OpenVINO.
 
     Args:
@@ -166,7 +199,8 @@ def open_joined(
     said = " or ".join(map(str, paths))
     with _damaged(said):
         session = OpenVinoSession(paths, threads(), precision, compiled, shapes)
-    return _checked(session, said, list(shapes), outputs)
+    _check_graph(session, said, list(shapes), outputs)
+    return session
 
 
 @contextmanager
@@ -177,11 +211,10 @@ def _damaged(path: str) -> Iterator[None]:
         raise InputError(f"damaged export: {path} cannot be read ({why(error)}); export it again") from error
 
 
-def _checked(session: Session, path: str, inputs: Sequence[str], outputs: Sequence[str]) -> Session:
+def _check_graph(session: Session, path: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
     _check_names(path, "inputs", inputs, session.inputs, set().union(*session.inputs) >= set(inputs))
     fits = all(name in names for name, names in zip(outputs, session.outputs, strict=False))
     _check_names(path, "outputs", outputs, session.outputs, fits)
-    return session
 
 
 def why(error: Exception) -> str:
@@ -199,10 +232,22 @@ def _check_names(path: str, kind: str, wanted: Sequence[str], found: Sequence[se
 
 def give_back_memory() -> None:
     """What reading and compiling graphs used is kept for later by glibc, some tens of MB; the system gets it back."""
+    _ask_glibc("malloc_trim", 0)
+
+
+def keep_little_memory() -> None:
+    """From now on glibc gives back what is as large as a picture's features as soon as it is freed: 30 MB less.
+
+    By itself it keeps more and more of what a program frees again and again, which saves time where much is larger.
+    """
+    _ask_glibc("mallopt", _MMAP_THRESHOLD, 4 << 20)
+
+
+def _ask_glibc(function: str, *arguments: int) -> None:
     import ctypes
 
     with suppress(OSError, AttributeError):  # another system, or another C library
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
+        getattr(ctypes.CDLL("libc.so.6"), function)(*arguments)
 
 
 def threads() -> int:

@@ -13,7 +13,7 @@ from arro3.io import read_json
 
 from lavida.detection import Detection
 from lavida.errors import InputError, one_line
-from lavida.export.result import frames_table
+from lavida.export.frames import frames_table
 from lavida.parquet import table_of, to_parquet
 from lavida.scan.addresses import partition, printable
 from lavida.scan.state import State

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,7 +57,7 @@ def _clip(selected: list[Frame]) -> Clip:
     height, width = images[0].shape[:2]
     frames = np.empty((len(images), 3, height, width), np.uint8)
     for planes, image in zip(frames, images, strict=True):
-        planes[...] = image.transpose(2, 0, 1)
+        cv2.split(image, list(planes))
     fields = [frame.motion for frame in selected if frame.motion is not None]
     clip = Clip(
         motion=np.stack(fields) if len(fields) == len(selected) else None,

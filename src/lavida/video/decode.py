@@ -26,7 +26,7 @@ __all__ = ["Footage", "Frame", "ImageFolder", "Source", "SourceInfo", "default_s
 
 T = TypeVar("T")
 
-PICTURES_AHEAD = 8  # about a clip: enough to bridge one step of the model, some 8 MB
+PICTURES_AHEAD = 6  # most of a clip: enough to bridge one step of the model, some 6 MB
 MOST_IN_A_RUN = 64  # frames without a picture that are handed over at once
 POLL_S = 0.1
 PATIENCE_S = 5.0  # a thread that hangs in a dead network disk must not hang the program

@@ -64,6 +64,14 @@ def reason(error: BaseException) -> str:
     return one_line(getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
 
+def interrupted(error: BaseException) -> bool:
+    """Whether it stands for Ctrl-C: what an extension module raises when it is stopped while it is being imported."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, KeyboardInterrupt):
+        seen = seen.__cause__ or seen.__context__
+    return seen is not None
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error whose others only explain it, without the full stop; its type where it is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".:!")

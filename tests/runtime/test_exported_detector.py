@@ -184,6 +184,15 @@ def test_openvino_says_what_is_wrong_and_not_where_in_its_source():
     assert session.why(RuntimeError("")) == "RuntimeError"
 
 
+def test_ctrl_c_while_a_runtime_is_imported_is_ctrl_c(monkeypatch):
+    def stopped(name: str) -> None:
+        raise ImportError("initialization failed") from KeyboardInterrupt()
+
+    monkeypatch.setattr(session, "import_module", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        session.choose_runtime("onnx")
+
+
 def test_a_runtime_that_cannot_be_imported_is_no_damaged_export(monkeypatch):
     def broken(name: str):
         raise ImportError("libgomp.so.1: cannot open shared object file\nmore")

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lavida.errors import InputError, first_line, not_installed
+from lavida.errors import InputError, first_line, interrupted, not_installed
 from lavida.runtime.joining import Shapes, compile_joined
 
 Array = NDArray[Any]
@@ -148,6 +148,8 @@ def choose_runtime(name: str) -> str:
         try:
             import_module(package)
         except Exception as error:  # a library that the system has not, or one for another processor
+            if interrupted(error):
+                raise KeyboardInterrupt from error
             again = f"pip install --force-reinstall {package}"
             raise InputError(f"{package} is installed but cannot be imported ({first_line(error)}): {again}") from error
     return name

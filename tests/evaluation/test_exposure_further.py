@@ -9,7 +9,7 @@ from PIL import Image
 from tiny import tiny_lavida
 
 from lavida.detector import Detector
-from lavida.evaluation.held_out.answers import Answer, ask
+from lavida.evaluation.held_out.answers import QueryAnswer, ask
 from lavida.evaluation.held_out.further import (
     COCO,
     HAZARDS,
@@ -38,8 +38,8 @@ def photo(**shares: float) -> SegmentationSample:
     return SegmentationSample(frames, masks, None, "fire_smoke", "a")
 
 
-def answer(index: int, *, positive: bool, logit: float) -> Answer:
-    return Answer(positive, logit, 0.5 if positive else None, positive or None, calibrates=False, index=index)
+def answer(index: int, *, positive: bool, logit: float) -> QueryAnswer:
+    return QueryAnswer(positive, logit, 0.5 if positive else None, positive or None, calibrates=False, index=index)
 
 
 def test_iou_counts_only_pixels_with_a_label_where_asked(tmp_path):

@@ -4,14 +4,14 @@ import pytest
 from rich.console import Console
 
 from lavida.evaluation.held_out import exposure_tables
-from lavida.evaluation.held_out.answers import Answer, category_measures, removed_measures, row_measures
+from lavida.evaluation.held_out.answers import QueryAnswer, category_measures, removed_measures, row_measures
 from lavida.evaluation.held_out.questions import WordsAlone
 from lavida.exposure.heldout import Query
 
 
-def answer(logit: float, *, present: str | None = None, positive: bool | None = None, **fields) -> Answer:
+def answer(logit: float, *, present: str | None = None, positive: bool | None = None, **fields) -> QueryAnswer:
     positive = present is not None if positive is None else positive
-    return Answer(
+    return QueryAnswer(
         positive=positive, logit=logit, present=present, **({"iou": None, "named": None, "calibrates": False} | fields)
     )
 

@@ -4,7 +4,7 @@ from scenes import Scenes
 
 from lavida.exposure.cutouts import MOVERS, CutoutBank, cut_out
 from lavida.exposure.mixture import Mixture
-from lavida.exposure.moving import DRIVING, FAST, PARKED, neighbours, set_in_motion, with_motion
+from lavida.exposure.moving import DRIVING, FAST, PARKED, neighbours, set_in_motion, with_own_motion
 from lavida.exposure.sample import SegmentationSample
 
 HEIGHT, WIDTH = 128, 160
@@ -73,7 +73,7 @@ def test_masks_cover_what_differs_from_the_still_picture(bank):
 def test_what_moves_fast_is_faster_than_what_walks(bank):
     speed = {FAST: [], "pedestrian": []}
     for view in scenes(bank, 75):
-        view = with_motion(view)
+        view = with_own_motion(view)
         assert view.before is None and view.motion.shape == (1, 4, HEIGHT // 4, WIDTH // 4)
         own = view.motion[0, :2].astype(float)
         own = np.linalg.norm(own - np.median(own, (1, 2), keepdims=True), axis=0)
@@ -106,7 +106,7 @@ def test_the_neighbours_of_a_clip_are_its_own_frames_and_of_a_picture_itself():
     known = [view for view in views if view.before is not None]
     same = [view for view in known if (view.before == one.frames).all()]
     assert 20 < len(known) < 55 and 10 < len(same) < len(known)
-    assert with_motion(one).motion is None
+    assert with_own_motion(one).motion is None
 
 
 def test_a_seed_fixes_the_scene(bank):

@@ -5,16 +5,16 @@ import pytest
 from tiny import tiny_lavida
 
 from lavida.answer import Calibration
-from lavida.evaluation.held_out import Answer, reliability_curve
+from lavida.evaluation.held_out import QueryAnswer, reliability_curve
 from lavida.training import saving
 from lavida.training.saving import calibrate, fit
 
 
-def answer(logit: float, positive: bool, calibrates: bool = True) -> Answer:
-    return Answer(positive=positive, logit=logit, iou=None, named=None, calibrates=calibrates)
+def answer(logit: float, positive: bool, calibrates: bool = True) -> QueryAnswer:
+    return QueryAnswer(positive=positive, logit=logit, iou=None, named=None, calibrates=calibrates)
 
 
-def answers(temperature: float, bias: float, *, times: int = 1, spread: float = 4.0) -> list[Answer]:
+def answers(temperature: float, bias: float, *, times: int = 1, spread: float = 4.0) -> list[QueryAnswer]:
     """Logits whose share of positives is sigmoid((logit - bias) / temperature)."""
     made = []
     for z in np.linspace(-spread, spread, 41):

@@ -162,7 +162,7 @@ def own_neighbours(clip: SegmentationSample, *, seconds: float = CLIP_GAP) -> Se
     return replace(clip, before=clip.frames[order], seconds=gaps)
 
 
-def with_motion(segmented: SegmentationSample, *, size: tuple[int, int] | None = None) -> SegmentationSample:
+def with_own_motion(segmented: SegmentationSample, *, size: tuple[int, int] | None = None) -> SegmentationSample:
     """The sample with its motion fields, computed from the frames as they look in the end.
 
     `size` is that of the analysed frames `(H, W)`, their own if None.

@@ -21,6 +21,33 @@ TRUE, FALSE, OPEN = 1, -1, 0
 SINGLE = frozenset({"humans", "clothing_ccp"})  # sets in which all that is connected is one person
 DRESSED = frozenset({"clothing_ccp"})  # sets in which what people wear is labelled
 
+# shares of an instance's pixels: of one colour, of a colour that it has not, of all that resemble that one
+ITS_COLOUR, NOT_ITS_COLOUR, NOT_LIKE_IT = 0.55, 0.03, 0.25
+# of a picture's side, from the side that is meant: where the middle of a thing lies and ends that is there, or is not
+HERE, ENDS_HERE, NOT_HERE = 0.38, 0.6, 0.58
+IN_THE_MIDDLE, NOT_IN_THE_MIDDLE = 0.14, 0.3  # how far its middle is from the picture's, along either side
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """Sides in parts of the picture; between small and not small, large and not large, nothing is said."""
+
+    small: float
+    not_small: float
+    not_large: float
+    large: float
+
+
+STANDING = Sizes(small=0.2, not_small=0.4, not_large=0.32, large=0.6)  # heights of people
+LYING_ABOUT = Sizes(small=0.09, not_small=0.22, not_large=0.18, large=0.38)  # of other things, roots of areas
+ALIKE = 0.3  # of the largest one's area: a part that is smaller may be a piece of another
+SOLID = 0.5  # of its box: what fills less may be two
+# two masks touch within this part of a height; of the other mask that part touches: what is worn, carried, ridden
+REACH, WORN_SHARE, CARRIED_SHARE, RIDDEN_SHARE = 0.05, 0.5, 0.08, 0.1
+LEGS = 0.75  # of a rider's height from the top: what is ridden reaches below that
+# of the strip under the feet, this part of the picture's height: ground, or no ground
+UNDER_FEET, ON_IT, NOT_ON_IT = 0.02, 0.75, 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
@@ -148,10 +175,11 @@ def _clothes(qualifier: Qualifier, name: str) -> Iterator[Verdict]:
 def has_colour(shares: Mapping[str, float], colour: str) -> int:
     """TRUE, FALSE or OPEN from `colour_shares`."""
     near = {colour, *words.NEIGHBOURS[colour]}
-    if shares[colour] >= 0.55:
+    if shares[colour] >= ITS_COLOUR:
         return TRUE
-    clear = max(shares.values()) >= 0.55 and max(shares, key=shares.__getitem__) not in near
-    return FALSE if shares[colour] < 0.03 and (clear or sum(shares[other] for other in near) < 0.25) else OPEN
+    clear = max(shares.values()) >= ITS_COLOUR and max(shares, key=shares.__getitem__) not in near
+    unlike = clear or sum(shares[other] for other in near) < NOT_LIKE_IT
+    return FALSE if shares[colour] < NOT_ITS_COLOUR and unlike else OPEN
 
 
 def colour_shares(pixels: np.ndarray) -> dict[str, float]:
@@ -176,9 +204,9 @@ def _place(qualifier: Qualifier, name: str) -> Iterator[Verdict]:
             start, end = each.box[low], each.box[low + 2]
             if not first:
                 start, end = 1 - end, 1 - start
-            if (start + end) / 2 < 0.38 and end < 0.6:
+            if (start + end) / 2 < HERE and end < ENDS_HERE:
                 return TRUE
-            return FALSE if (start + end) / 2 > 0.58 else OPEN
+            return FALSE if (start + end) / 2 > NOT_HERE else OPEN
 
         return says
 
@@ -187,9 +215,9 @@ def _place(qualifier: Qualifier, name: str) -> Iterator[Verdict]:
 
     def middle(each: Instance) -> int:
         off = [abs((each.box[axis] + each.box[axis + 2]) / 2 - 0.5) for axis in (0, 1)]
-        if max(off) < 0.14:
+        if max(off) < IN_THE_MIDDLE:
             return TRUE
-        return FALSE if max(off) > 0.3 else OPEN
+        return FALSE if max(off) > NOT_IN_THE_MIDDLE else OPEN
 
     left, right = along(0, first=True), along(0, first=False)
     top, bottom = along(1, first=True), along(1, first=False)
@@ -201,17 +229,18 @@ def _place(qualifier: Qualifier, name: str) -> Iterator[Verdict]:
 
 def _size(qualifier: Qualifier, name: str) -> Iterator[Verdict]:
     people = name in words.PEOPLE
+    sizes = STANDING if people else LYING_ABOUT
 
     def measure(each: Instance) -> float:
         return each.box[3] - each.box[1] if people else each.area**0.5
 
     def small(each: Instance) -> int:
         size = measure(each)
-        return TRUE if size < (0.2 if people else 0.09) else FALSE if size > (0.4 if people else 0.22) else OPEN
+        return TRUE if size < sizes.small else FALSE if size > sizes.not_small else OPEN
 
     def large(each: Instance) -> int:
         size = measure(each)
-        return TRUE if size > (0.6 if people else 0.38) else FALSE if size < (0.32 if people else 0.18) else OPEN
+        return TRUE if size > sizes.large else FALSE if size < sizes.not_large else OPEN
 
     yield from qualifier.judged(name, {"small": small, "large": large})
 
@@ -249,7 +278,7 @@ def _count(qualifier: Qualifier, name: str) -> int | None:
     areas = [each.area for each in found]
     if len(found) == 1 and (sample.dataset in SINGLE or _solid(found[0])):
         return 1 if name not in words.PEOPLE or sample.dataset in SINGLE else None
-    return len(found) if len(found) > 1 and min(areas) > 0.3 * max(areas) and name not in words.PEOPLE else None
+    return len(found) if len(found) > 1 and min(areas) > ALIKE * max(areas) and name not in words.PEOPLE else None
 
 
 def _is_seen(mask: np.ndarray) -> bool:
@@ -258,7 +287,7 @@ def _is_seen(mask: np.ndarray) -> bool:
 
 def _solid(each: Instance) -> bool:
     x0, y0, x1, y1 = each.box
-    return each.area > 0.5 * (x1 - x0) * (y1 - y0)
+    return each.area > SOLID * (x1 - x0) * (y1 - y0)
 
 
 def _relation(qualifier: Qualifier, name: str) -> Iterator[Verdict]:
@@ -298,15 +327,15 @@ def _touching(
         if not beside.any():
             return FALSE
         away = cv2.distanceTransform((~each.mask).astype(np.uint8), cv2.DIST_C, 3)  # pixels to the instance
-        reach = max(1.0, 0.05 * (y1 - y0) * height)
+        reach = max(1.0, REACH * (y1 - y0) * height)
         touching = beside & (away <= reach)
         if not touching.any():
             return OPEN if (beside & (away <= 4 * reach)).any() else FALSE
         touch = touching.sum() / beside.sum()
         if above:  # what is ridden reaches from the rider's middle down
             lowest = np.flatnonzero(touching.any(1)).max() / height
-            return TRUE if lowest > y0 + 0.75 * (y1 - y0) and touch > 0.1 else OPEN
-        return TRUE if touch > (0.5 if inside else 0.08) else OPEN
+            return TRUE if lowest > y0 + LEGS * (y1 - y0) and touch > RIDDEN_SHARE else OPEN
+        return TRUE if touch > (WORN_SHARE if inside else CARRIED_SHARE) else OPEN
 
     yield from qualifier.judged(name, {word: says})
 
@@ -320,10 +349,10 @@ def _standing_on(qualifier: Qualifier, name: str, ground: str) -> Iterator[Verdi
         foot = min(height - 1, round(y1 * height))
         if foot >= height - 2:
             return OPEN  # cut off by the border
-        deep = max(2, round(0.02 * height))
+        deep = max(2, round(UNDER_FEET * height))
         left, right = round(x0 * width), max(round(x0 * width) + 1, round(x1 * width))
         below = mask[each.t, foot : foot + deep, left:right].mean()
-        return TRUE if below > 0.75 else FALSE if below < 0.05 else OPEN
+        return TRUE if below > ON_IT else FALSE if below < NOT_ON_IT else OPEN
 
     yield from qualifier.judged(name, {f"on the {ground}": says})
 

@@ -27,7 +27,7 @@ AT_ONCE = 2  # frames in OpenVINO, each of which takes memory
 _NEEDED = {"openvino": ("openvino", "onnxruntime"), "onnx": ("onnxruntime",)}  # OpenVINO runs videos, see `opened.py`
 
 
-class Session(Protocol):
+class OpenGraph(Protocol):
     """A graph that was opened.
 
     Attributes:
@@ -40,7 +40,7 @@ class Session(Protocol):
 
 
 class OnnxSession:
-    """A `Session` in ONNX Runtime, on the CPU."""
+    """An `OpenGraph` in ONNX Runtime, on the CPU."""
 
     def __init__(self, path: Path, threads: int) -> None:
         import onnxruntime
@@ -71,7 +71,7 @@ def _share_arena() -> None:
 
 
 class OpenVinoSession:
-    """Several graphs as one of known sizes (`joining.compile_joined`): a `Session` in OpenVINO, on the CPU.
+    """Several graphs as one of known sizes (`joining.compile_joined`): an `OpenGraph` in OpenVINO, on the CPU.
 
     Two frames at a time, of half the threads each: threads of one frame wait for each other after every step, the
     longer the more else goes on. On two cores a frame takes three quarters of the time, beside a busy core two thirds.
@@ -213,7 +213,7 @@ def _damaged(path: str) -> Iterator[None]:
         raise InputError(f"damaged export: {path} cannot be read ({why(error)}); export it again") from error
 
 
-def _check_graph(session: Session, path: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
+def _check_graph(session: OpenGraph, path: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
     _check_names(path, "inputs", inputs, session.inputs, set().union(*session.inputs) >= set(inputs))
     fits = all(name in names for name, names in zip(outputs, session.outputs, strict=False))
     _check_names(path, "outputs", outputs, session.outputs, fits)

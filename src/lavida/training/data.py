@@ -20,7 +20,7 @@ from lavida.exposure.datasets import load, vocabulary_of
 from lavida.exposure.datasets.packed import check_pack, pack_of
 from lavida.exposure.looks import GRAY, degrade, recolour
 from lavida.exposure.mixture import Mixture, Removal
-from lavida.exposure.moving import MOTION_NAMES, MOTION_WEIGHT, neighbours, set_in_motion, with_motion
+from lavida.exposure.moving import MOTION_NAMES, MOTION_WEIGHT, neighbours, set_in_motion, with_own_motion
 from lavida.exposure.qualifier_words import COLOURED, GARMENTS, PEOPLE
 from lavida.exposure.sample import ExposedSample, SegmentationDataset, SegmentationSample
 from lavida.exposure.sampler import AnomalyExposureSampler, even_weights
@@ -106,7 +106,7 @@ class ExposureStream:
             view = recolour(view, names=COLOURED - PEOPLE | set(GARMENTS), rng=rng)
         # of a moving scene, ask mostly for what moves
         own = self._moving_names if moving else self._own[mixture][view.dataset]
-        return self._sampler.sample(with_motion(degrade(view, rng=rng, gray=gray)), own, rng)
+        return self._sampler.sample(with_own_motion(degrade(view, rng=rng, gray=gray)), own, rng)
 
     def _maybe_on_fire(self, view: SegmentationSample, rng: np.random.Generator) -> SegmentationSample:
         if self._flames is None or rng.random() >= self._burning:

@@ -14,7 +14,7 @@ from torch import nn
 from lavida.checkpoints.hub import CONFIG
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.detector import Detector
-from lavida.evaluation.held_out import Answer, exposure_answers
+from lavida.evaluation.held_out import QueryAnswer, exposure_answers
 from lavida.files import atomic_file, atomic_folder
 from lavida.training.adapter import SHARED_PRECISION, write_adapter
 from lavida.training.trainable import plain_state
@@ -49,7 +49,7 @@ def calibrate(detector: Detector, root: Path) -> None:
     detector.model.config.calibration_bias = bias
 
 
-def fit(sets: list[list[Answer]]) -> tuple[float, float]:
+def fit(sets: list[list[QueryAnswer]]) -> tuple[float, float]:
     """Temperature and bias such that sigmoid((logit - bias) / temperature) is the share of positives.
 
     Every set weighs the same, whatever its size, and so do positives and negatives in it. A model that ranks no

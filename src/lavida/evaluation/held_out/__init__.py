@@ -6,8 +6,8 @@ untrained classifier say; IoU compares the mask with that of the present class; 
 pictures that calibration did not use.
 """
 
-from lavida.evaluation.held_out.answers import Answer, ask
+from lavida.evaluation.held_out.answers import QueryAnswer, ask
 from lavida.evaluation.held_out.run import evaluate_exposure, exposure_answers, reliability_curve
 from lavida.evaluation.tables import exposure_tables
 
-__all__ = ["Answer", "ask", "evaluate_exposure", "exposure_answers", "exposure_tables", "reliability_curve"]
+__all__ = ["QueryAnswer", "ask", "evaluate_exposure", "exposure_answers", "exposure_tables", "reliability_curve"]

@@ -17,7 +17,7 @@ from lavida.errors import InputError
 from lavida.evaluation.held_out.outlines import boundary_f, parts
 from lavida.evaluation.held_out.questions import WordsAlone
 from lavida.exposure.heldout import Query, Question
-from lavida.exposure.moving import own_neighbours, with_motion
+from lavida.exposure.moving import own_neighbours, with_own_motion
 from lavida.exposure.sample import SegmentationSample
 from lavida.masks import cleaned
 from lavida.model.alignment import ClassifierEvidence, presence
@@ -26,7 +26,7 @@ from lavida.video.clips import analysis_size
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class QueryAnswer:
     """What the model said to one query about one frame."""
 
     positive: bool  # whether a named category is in the frame
@@ -82,7 +82,7 @@ class Questions(Protocol):
 
 def ask(
     detector: Detector, sample: SegmentationSample, queries: Sequence[Query], *, calibrates: bool, valid: bool = False
-) -> list[Answer]:
+) -> list[QueryAnswer]:
     """One answer for every query and frame, in that order; with `valid`, IoU counts only pixels with a label.
 
     Raises InputError if a score is not a number.
@@ -117,7 +117,7 @@ def ask_all(
     *,
     learns: frozenset[int] = frozenset(),
     progress: Progress = untold,
-) -> tuple[list[Answer], list[Answer]]:
+) -> tuple[list[QueryAnswer], list[QueryAnswer]]:
     """What the model says to a set's own queries, and to those about removed categories.
 
     `learns` are the samples that calibration may learn from; `progress` is told of every sample of the `row`.
@@ -204,7 +204,7 @@ def _motion(sample: SegmentationSample, size: tuple[int, int], device: torch.dev
     """What moves in a clip, or in a picture that comes with its neighbour: `[1,T,4,h/4,w/4]`."""
     if sample.before is None and len(sample.frames) > 1:
         sample = own_neighbours(sample)
-    fields = with_motion(sample, size=size).motion
+    fields = with_own_motion(sample, size=size).motion
     return None if fields is None else torch.from_numpy(fields)[None].to(device)
 
 
@@ -218,7 +218,7 @@ def _answer(
     untrained: torch.Tensor | None,
     valid: bool,
     clean: bool,
-) -> Answer:
+) -> QueryAnswer:
     """The answer `at` this place of the output, query and frame; `untrained` `[T]` is of the same query."""
     i, t = at
     logits: tuple[float, ...] = ()
@@ -236,7 +236,7 @@ def _answer(
             boundary, of_parts = boundary_f(predicted, actual), parts(predicted)
         if logits:
             named = query.categories[int(np.argmax(logits))] == query.positive
-    return Answer(
+    return QueryAnswer(
         positive=visible,
         logit=float(output.frame_logits[i, t]),
         iou=iou,
@@ -253,7 +253,7 @@ def _answer(
     )
 
 
-def row_measures(answers: Sequence[Answer], words: WordsAlone | None) -> dict[str, float | int | None]:
+def row_measures(answers: Sequence[QueryAnswer], words: WordsAlone | None) -> dict[str, float | int | None]:
     """One row of the table. An AUC is None while all frames are of one kind or nothing gives that score."""
     positive = [a.positive for a in answers]
     untrained = [a.untrained for a in answers if a.untrained is not None]
@@ -270,7 +270,7 @@ def row_measures(answers: Sequence[Answer], words: WordsAlone | None) -> dict[st
     }
 
 
-def category_measures(answers: Iterable[Answer]) -> dict[str, dict[str, Any]]:
+def category_measures(answers: Iterable[QueryAnswer]) -> dict[str, dict[str, Any]]:
     """For each name the AUC of its own logit: frames that show it against frames that were asked for it in vain.
 
     Frames of a sample that has the category, but not in sight, count as neither.
@@ -283,7 +283,7 @@ def category_measures(answers: Iterable[Answer]) -> dict[str, dict[str, Any]]:
     )
 
 
-def removed_measures(answers: Iterable[Answer], removed: Collection[str]) -> dict[str, dict[str, Any]]:
+def removed_measures(answers: Iterable[QueryAnswer], removed: Collection[str]) -> dict[str, dict[str, Any]]:
     """For each removed name the AUC of the frame score: queries where it is there against queries where it is not.
 
     The name is in all of these queries, so it gives nothing away.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lavida.evaluation.held_out.answers import Answer, area, mean_of_known
+from lavida.evaluation.held_out.answers import QueryAnswer, area, mean_of_known
 from lavida.evaluation.held_out.questions import HeldOut
 from lavida.exposure.datasets import load
 from lavida.exposure.datasets.label_images import LabelImageDataset
@@ -163,7 +163,7 @@ class HazardQuestions:
         return (Query(number, tuple(rng.permutation(names).tolist()), None if mask is None else self._word),)
 
 
-def intervals(answers: Sequence[Answer], *, draws: int = 1000, seed: int = 0) -> dict[str, list[float]]:
+def intervals(answers: Sequence[QueryAnswer], *, draws: int = 1000, seed: int = 0) -> dict[str, list[float]]:
     """95 % intervals of the AUC, the right category and the mask IoU, by bootstrap over pictures (Efron, 1979).
 
     Args:
@@ -171,7 +171,7 @@ def intervals(answers: Sequence[Answer], *, draws: int = 1000, seed: int = 0) ->
         draws: of as many pictures as there are, with replacement.
         seed: fixes them.
     """
-    pictures: dict[int, list[Answer]] = defaultdict(list)
+    pictures: dict[int, list[QueryAnswer]] = defaultdict(list)
     for answer in answers:
         pictures[answer.index].append(answer)
     groups = list(pictures.values())

@@ -12,7 +12,7 @@ from lavida import __version__
 from lavida.detector import Detector
 from lavida.errors import InputError, need
 from lavida.evaluation.held_out.answers import (
-    Answer,
+    QueryAnswer,
     Questions,
     ask_all,
     category_measures,
@@ -48,7 +48,7 @@ def exposure_answers(
     calibrating: bool = False,
     pictures: Sequence[HeldOut] = PICTURES,
     progress: Progress = untold,
-) -> Iterator[tuple[str, list[Answer]]]:
+) -> Iterator[tuple[str, list[QueryAnswer]]]:
     """The answers of every held-out picture set below `root` (the layout of the data kit), by row.
 
     `calibrating` asks only the half of the pictures that calibration may learn from, and leaves out queries with a
@@ -131,7 +131,7 @@ def evaluate_exposure(
 
 def _answers(
     detector: Detector, root: Path, sets: Sequence[tuple[HeldOut, frozenset[str]]], progress: Progress
-) -> tuple[dict[str, list[Answer]], list[Answer]]:
+) -> tuple[dict[str, list[QueryAnswer]], list[QueryAnswer]]:
     """By row, moving scenes last; and those about removed categories."""
     # all sets are opened before the first is asked: what is missing is said at once
     opened: list[tuple[str, Questions, frozenset[int]]] = [
@@ -139,7 +139,7 @@ def _answers(
     ]
     opened += [(row, questions, frozenset()) for row, questions in further_questions(root).items()]
     opened += [(row, MovingScenes(root, row), frozenset()) for row in ROWS if detector.config.motion]
-    rows: dict[str, list[Answer]] = {}
+    rows: dict[str, list[QueryAnswer]] = {}
     of_removed = []
     for row, questions, learns in opened:
         rows[row], about_removed = ask_all(detector, row, questions, learns=learns, progress=progress)
@@ -171,7 +171,7 @@ def _words(
     return learnt | {REMOVED: WordsAlone.learn(about_removed)}
 
 
-def _probabilities(detector: Detector, answers: Sequence[Answer]) -> np.ndarray:
+def _probabilities(detector: Detector, answers: Sequence[QueryAnswer]) -> np.ndarray:
     return detector.probabilities(np.array([a.logit for a in answers], np.float32))
 
 

@@ -4,7 +4,7 @@ from scenes import Scenes
 
 from lavida.exposure.cutouts import MOVERS, CutoutBank, cut_out
 from lavida.exposure.mixture import Mixture
-from lavida.exposure.moving import DRIVING, FAST, PARKED, neighbours, set_in_motion, with_own_motion
+from lavida.exposure.moving import DRIVING, FAST, PARKED, Crowd, neighbours, set_in_motion, with_own_motion
 from lavida.exposure.sample import SegmentationSample
 
 HEIGHT, WIDTH = 128, 160
@@ -59,6 +59,21 @@ def test_a_scene_has_neighbours_masks_and_labels_for_what_it_shows(bank):
             assert "car" in shown
         if FAST in shown:
             assert "person" in shown and not {"skating", "skateboard"} & shown and "skateboard" in view.masks
+
+
+@pytest.mark.slow
+def test_a_crowd_has_as_many_people_as_asked_and_one_or_two_who_run(bank):
+    found = set()
+    for seed in range(12):
+        crowd = Crowd(people=(8, 12), height=(10.0, 20.0), running=0.0, riders=False)
+        view = set_in_motion(street(), bank, length=1, rng=np.random.default_rng(seed), crowd=crowd)
+        assert 8 <= len(view.things) <= 12 and all("person" in thing.names for thing in view.things)
+        running = sum("running" in thing.facts for thing in view.things)
+        assert running <= 2 and not any("cycling" in thing.facts for thing in view.things)
+        seen = any("running" in thing.facts and thing.mask.any() for thing in view.things)
+        assert view.masks[FAST].any() == seen if FAST in view.masks else not seen
+        found.add(running > 0)
+    assert found == {True, False}
 
 
 def test_masks_cover_what_differs_from_the_still_picture(bank):

@@ -23,9 +23,7 @@ ALSO_WHEN_FAST = ("skating", "skateboard", "bicyclist")  # what a person may be 
 PERSON_HEIGHT = (24.0, 230.0)  # pixels; the scale of a scene, from a far camera to a doorway; a speck is smaller
 MOST_ENLARGED = 2.0  # a cut-out is not blown up further
 MOST_MOVERS, MOST_CLOSE, CLOSE = 7, 3, 0.35  # fewer where a person is higher than this part of the picture
-CROWDS, CROWD = 0.2, (10, 40)  # part of the scenes that are crowds, and how many people there are
-CROWD_HEIGHT = (16.0, 60.0)  # pixels, as from a camera on a wall
-FAST_IN_CROWD = 0.5  # part of the crowds through which one or two ride, glide or run
+CROWDS = 0.2  # part of the scenes that are crowds
 FLOW, COUNTER = 0.4, 0.6  # part of the scenes in which all go one way; part of those in which one goes the other way
 LYING, LEAST_UPRIGHT = 0.12, 1.8  # part of the upright people who lie on the ground; height over width of such a person
 SHADOW = 0.4  # part of the scenes in which things darken the ground under them
@@ -37,6 +35,25 @@ GAPS = (1 / 30, 1 / 25, 1 / 25, 1 / 15, 1 / 10)  # seconds between neighbours
 INTERVALS = (1, 6)  # gaps between the frames of a clip
 PANNING, PAN_SPEED = 0.25, 0.4  # part of the scenes whose camera moves; heights a second
 STILL_KNOWN = 0.6  # part of the single pictures that are shown as a frame of a still scene
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Many people, as a camera on a wall sees them.
+
+    Attributes:
+        people: the least and the most.
+        height: of a person in pixels, likewise.
+        fast: part of the crowds through which one or two ride, glide or run.
+        running: part of the others who run, too.
+        riders: whether those one or two may ride or glide; else they run.
+    """
+
+    people: tuple[int, int] = (10, 40)
+    height: tuple[float, float] = (16.0, 60.0)
+    fast: float = 0.5
+    running: float = RUNNING
+    riders: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +118,9 @@ class _Actor:
 
 
 def set_in_motion(
-    view: SegmentationSample, bank: CutoutBank, *, length: int, rng: np.random.Generator
+    view: SegmentationSample, bank: CutoutBank, *, length: int, rng: np.random.Generator, crowd: Crowd | None = None
 ) -> SegmentationSample:
-    """A clip of `length` frames in which cut-outs move through the first frame of `view`.
+    """A clip of `length` frames in which cut-outs move through the first frame of `view`: `crowd`, or a drawn scene.
 
     Their masks join those of the view. `FAST`, `DRIVING` and `PARKED` are classes of the result where they are
     there, or listed with an empty mask where they may be.
@@ -111,7 +128,7 @@ def set_in_motion(
     size = view.frames.shape[1:3]
     gap = float(rng.choice(GAPS))
     times = gap * int(rng.integers(INTERVALS[0], INTERVALS[1])) * np.arange(length)
-    actors = _cast(bank, size, rng, middle=times.mean())
+    actors = _cast(bank, size, rng, middle=times.mean(), crowd=crowd)
     still = view.frames[0]
     shadow = float(rng.uniform(0.2, 0.6)) if rng.random() < SHADOW else 0.0
     pan = rng.uniform(-PAN_SPEED, PAN_SPEED, 2) * size[0] * gap if rng.random() < PANNING else np.zeros(2)
@@ -178,26 +195,31 @@ def with_own_motion(segmented: SegmentationSample, *, size: tuple[int, int] | No
     return replace(segmented, motion=np.stack(fields), before=None, seconds=None)
 
 
-def _cast(bank: CutoutBank, size: tuple[int, int], rng: np.random.Generator, *, middle: float) -> list[_Actor]:
+def _cast(
+    bank: CutoutBank, size: tuple[int, int], rng: np.random.Generator, *, middle: float, crowd: Crowd | None
+) -> list[_Actor]:
     """Who is in the scene; all at one scale, in the picture, or half in it, at the time `middle`."""
     walkers = [mover for mover in bank.movers if mover.speed == WALK]
     others = [mover for mover in bank.movers if mover.speed != WALK]
-    crowd = bool(walkers) and rng.random() < CROWDS
-    metre = float(np.exp(rng.uniform(*np.log(CROWD_HEIGHT if crowd else PERSON_HEIGHT)))) / 1.7  # pixels
+    if crowd is None and walkers and rng.random() < CROWDS:
+        crowd = Crowd()
+    metre = float(np.exp(rng.uniform(*np.log(crowd.height if crowd else PERSON_HEIGHT)))) / 1.7  # pixels
     haste = float(np.exp(rng.uniform(-1, 1) * np.log(HASTE)))
     most = MOST_MOVERS if 1.7 * metre < CLOSE * size[0] else MOST_CLOSE
-    count = int(rng.integers(*CROWD, endpoint=True)) if crowd else int(rng.integers(1, most + 1))
-    fast = int(rng.integers(1, 3)) if crowd and rng.random() < FAST_IN_CROWD else 0
+    count = int(rng.integers(*crowd.people, endpoint=True)) if crowd else int(rng.integers(1, most + 1))
+    fast = int(rng.integers(1, 3)) if crowd and rng.random() < crowd.fast else 0
     way = float(rng.choice((-1, 1))) if rng.random() < FLOW else 0.0
     counter = int(rng.integers(count)) if way and count >= 4 and rng.random() < COUNTER else None
     actors = []
     for index in range(count):
         walks = index >= fast if crowd else bool(walkers) and (not others or rng.random() < 0.6)
         riders = [mover for mover in others if "person" in mover.names] if crowd else others
-        kinds = walkers if walks or not riders else riders
+        kinds = walkers if walks or not riders or (crowd and not crowd.riders) else riders
         cutout = bank.draw(kinds[int(rng.integers(len(kinds)))], rng)
         place = rng.uniform(-0.05, 1.05, 2) * np.array(size[::-1])
-        actor = _act(cutout, place, rng, metre=metre, haste=haste, middle=middle, hurries=crowd and index < fast)
+        hurries = crowd is not None and index < fast
+        running = crowd.running if crowd else RUNNING
+        actor = _act(cutout, place, rng, metre=metre, haste=haste, middle=middle, hurries=hurries, running=running)
         if way and count >= 4:
             against = index == counter
             forward = actor.velocity * [1, 0.3] if abs(actor.velocity[0]) > 0 else actor.velocity
@@ -221,17 +243,18 @@ def _act(
     metre: float,
     haste: float,
     middle: float,
-    hurries: bool = False,
+    hurries: bool,
+    running: float,
 ) -> _Actor:
     """Size, pace and direction of one cut-out that is at `place` at the time `middle`.
 
-    `hurries`: it moves, and fast.
+    `hurries`: it moves, and fast; `running`: part of the other people who do.
     """
     mover, (rows, columns) = cutout.mover, cutout.pixels.shape[:2]
     height = metre * mover.height * float(np.exp(rng.uniform(-0.2, 0.2)))
     scale = min(height / rows, MOST_ENLARGED)
     walker = mover.speed == WALK and "person" in mover.names
-    fast = walker and (hurries or rng.random() < RUNNING)
+    fast = walker and (hurries or rng.random() < running)
     low, high = RUN if fast else mover.speed
     pace = haste * float(np.exp(rng.uniform(np.log(low), np.log(high))))  # metres a second
     lies = walker and not hurries and rows > LEAST_UPRIGHT * columns and rng.random() < LYING

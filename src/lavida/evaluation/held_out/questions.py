@@ -18,7 +18,7 @@ from lavida.exposure.cutouts import CutoutBank
 from lavida.exposure.datasets import DATASETS, load
 from lavida.exposure.heldout import CATEGORIES, HeldoutQuestions, Query, Question, evenly_spread
 from lavida.exposure.mixture import Mixture
-from lavida.exposure.moving import DRIVING, FAST, PARKED, set_in_motion
+from lavida.exposure.moving import DRIVING, FAST, PARKED, Crowd, set_in_motion
 from lavida.exposure.sample import SegmentationDataset, SegmentationSample
 from lavida.exposure.views import reframe
 from lavida.exposure.vocabulary import Vocabulary
@@ -113,7 +113,13 @@ ZOOM = (1.0, 1.6)
 STREETS = PICTURES[:2]  # of the still pictures
 ACTORS = tuple(each for each in PICTURES if each.row != "coco128")  # of the cut-outs
 # the row's category, and what must be in sight in a scene without it: the same things, moving otherwise
-ROWS = {f"moving: {FAST}": (FAST, "person"), f"moving: {DRIVING}": (DRIVING, PARKED)}
+ROWS = {
+    f"moving: {FAST}": (FAST, "person"),
+    f"moving: {DRIVING}": (DRIVING, PARKED),
+    f"crowd: {FAST}": (FAST, "person"),
+}
+# people of 20 to 60 analysed pixels who all walk, and in half of the scenes one or two who run
+WALKERS = {f"crowd: {FAST}": Crowd(people=(15, 40), height=(20.0, 60.0), running=0.0, riders=False)}
 
 
 @lru_cache(maxsize=1)  # it takes seconds, and all rows ask the same
@@ -131,6 +137,7 @@ class MovingScenes:
 
     def __init__(self, root: Path, row: str, *, scenes: int = SCENES) -> None:
         self._word, self._otherwise = ROWS[row]
+        self._crowd = WALKERS.get(row)
         self._streets = Mixture([each.load(root) for each in STREETS], [1.0] * len(STREETS))
         self._bank = scene_bank(root)
         self._scenes = scenes
@@ -142,7 +149,7 @@ class MovingScenes:
         for index in range(self._scenes):
             rng = np.random.default_rng((index, len(self._word)))
             view = reframe(self._streets.draw(rng), size=SIZE, rng=rng, scale=ZOOM, drop_share=0)
-            scene = set_in_motion(view, self._bank, length=1, rng=rng)
+            scene = set_in_motion(view, self._bank, length=1, rng=rng, crowd=self._crowd)
             queries = () if self._doubtful(scene) else (self._query(scene, index, rng),)
             yield Question(scene, index, queries, ())
 

@@ -19,7 +19,7 @@ from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.evaluation import evaluate, open_benchmark
 from lavida.evaluation.held_out.answers import Questions, ask_all, mean_of_known, row_measures
-from lavida.evaluation.held_out.questions import ACTORS, PICTURES, ROWS, HeldOut, MovingScenes
+from lavida.evaluation.held_out.questions import ACTORS, PICTURES, ROWS, WALKERS, HeldOut, MovingScenes
 from lavida.files import atomic_file, locked
 from lavida.loading import load
 from lavida.paper.ablations.studies import Row, changed, completed
@@ -50,7 +50,7 @@ def held_out_sets(
     asked = {each.row: each.questions(root, most=pictures)[0] for each in sets}
     results = {row: measured(row, questions) for row, questions in asked.items()}
     if all((root / each.folder).is_dir() for each in ACTORS):
-        scenes = {row: MovingScenes(root, row, scenes=pictures) for row in ROWS}
+        scenes = {row: MovingScenes(root, row, scenes=pictures) for row in ROWS if row not in WALKERS}
         rows = [measured(row, each) for row, each in scenes.items()]
         means = {key: mean_of_known(row[key] for row in rows) for key in MEANS}
         results[MOVING] = {"prompts": sum(row["prompts"] for row in rows), **means}

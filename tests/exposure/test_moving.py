@@ -66,7 +66,7 @@ def test_a_crowd_has_as_many_people_as_asked_and_one_or_two_who_run(bank):
     found = set()
     for seed in range(12):
         crowd = Crowd(people=(8, 12), height=(10.0, 20.0), running=0.0, riders=False)
-        view = set_in_motion(street(), bank, length=1, rng=np.random.default_rng(seed), crowd=crowd)
+        view = set_in_motion(street(), bank, length=1, rng=np.random.default_rng(seed), crowd=crowd, crowded=1.0)
         assert 8 <= len(view.things) <= 12 and all("person" in thing.names for thing in view.things)
         running = sum("running" in thing.facts for thing in view.things)
         assert running <= 2 and not any("cycling" in thing.facts for thing in view.things)

@@ -118,9 +118,17 @@ class _Actor:
 
 
 def set_in_motion(
-    view: SegmentationSample, bank: CutoutBank, *, length: int, rng: np.random.Generator, crowd: Crowd | None = None
+    view: SegmentationSample,
+    bank: CutoutBank,
+    *,
+    length: int,
+    rng: np.random.Generator,
+    crowd: Crowd = Crowd(),
+    crowded: float = CROWDS,
 ) -> SegmentationSample:
-    """A clip of `length` frames in which cut-outs move through the first frame of `view`: `crowd`, or a drawn scene.
+    """A clip of `length` frames in which cut-outs move through the first frame of `view`.
+
+    `crowded` is the part of the scenes that are crowds, `crowd` what these are like.
 
     Their masks join those of the view. `FAST`, `DRIVING` and `PARKED` are classes of the result where they are
     there, or listed with an empty mask where they may be.
@@ -128,7 +136,7 @@ def set_in_motion(
     size = view.frames.shape[1:3]
     gap = float(rng.choice(GAPS))
     times = gap * int(rng.integers(INTERVALS[0], INTERVALS[1])) * np.arange(length)
-    actors = _cast(bank, size, rng, middle=times.mean(), crowd=crowd)
+    actors = _cast(bank, size, rng, middle=times.mean(), crowds=crowd, crowded=crowded)
     still = view.frames[0]
     shadow = float(rng.uniform(0.2, 0.6)) if rng.random() < SHADOW else 0.0
     pan = rng.uniform(-PAN_SPEED, PAN_SPEED, 2) * size[0] * gap if rng.random() < PANNING else np.zeros(2)
@@ -196,13 +204,18 @@ def with_own_motion(segmented: SegmentationSample, *, size: tuple[int, int] | No
 
 
 def _cast(
-    bank: CutoutBank, size: tuple[int, int], rng: np.random.Generator, *, middle: float, crowd: Crowd | None
+    bank: CutoutBank,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    *,
+    middle: float,
+    crowds: Crowd,
+    crowded: float,
 ) -> list[_Actor]:
     """Who is in the scene; all at one scale, in the picture, or half in it, at the time `middle`."""
     walkers = [mover for mover in bank.movers if mover.speed == WALK]
     others = [mover for mover in bank.movers if mover.speed != WALK]
-    if crowd is None and walkers and rng.random() < CROWDS:
-        crowd = Crowd()
+    crowd = crowds if walkers and rng.random() < crowded else None
     metre = float(np.exp(rng.uniform(*np.log(crowd.height if crowd else PERSON_HEIGHT)))) / 1.7  # pixels
     haste = float(np.exp(rng.uniform(-1, 1) * np.log(HASTE)))
     most = MOST_MOVERS if 1.7 * metre < CLOSE * size[0] else MOST_CLOSE

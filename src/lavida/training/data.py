@@ -20,7 +20,7 @@ from lavida.exposure.datasets import load, vocabulary_of
 from lavida.exposure.datasets.packed import check_pack, pack_of
 from lavida.exposure.looks import GRAY, degrade, recolour
 from lavida.exposure.mixture import Mixture, Removal
-from lavida.exposure.moving import MOTION_NAMES, MOTION_WEIGHT, neighbours, set_in_motion, with_own_motion
+from lavida.exposure.moving import MOTION_NAMES, MOTION_WEIGHT, Crowd, neighbours, set_in_motion, with_own_motion
 from lavida.exposure.qualifier_words import COLOURED, GARMENTS, PEOPLE
 from lavida.exposure.sample import ExposedSample, SegmentationDataset, SegmentationSample
 from lavida.exposure.sampler import AnomalyExposureSampler, even_weights
@@ -51,6 +51,7 @@ class ExposureStream:
         self._drop_share = data.drop_share
         self._images = self._mixture(data, length=1)
         self._moving, self._recoloured = data.moving, data.recoloured
+        self._crowd = Crowd(running=data.crowd_running)
         self._bank = CutoutBank(self._images, removed=data.removed) if data.moving > 0 else None
         self._burning = data.burning
         self._flames = FlameBank(self._images) if data.burning > 0 else None
@@ -97,7 +98,7 @@ class ExposureStream:
         mixture = self._images if length == 1 or moving else self._clips
         view = reframe(mixture.draw(rng), size=self._size, scale=self._zoom, drop_share=self._drop_share, rng=rng)
         if self._bank is not None and moving:
-            view = mixture.removal.apply(set_in_motion(view, self._bank, length=length, rng=rng))
+            view = mixture.removal.apply(set_in_motion(view, self._bank, length=length, rng=rng, crowd=self._crowd))
         elif self._bank is not None:
             view = neighbours(view, rng=rng)
         unburnt, view = view, self._maybe_on_fire(view, rng)

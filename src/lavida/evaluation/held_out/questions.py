@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -137,7 +137,7 @@ class MovingScenes:
 
     def __init__(self, root: Path, row: str, *, scenes: int = SCENES) -> None:
         self._word, self._otherwise = ROWS[row]
-        self._crowd = WALKERS.get(row)
+        self._crowd: dict[str, Any] = {"crowd": WALKERS[row], "crowded": 1.0} if row in WALKERS else {}
         self._streets = Mixture([each.load(root) for each in STREETS], [1.0] * len(STREETS))
         self._bank = scene_bank(root)
         self._scenes = scenes
@@ -149,7 +149,7 @@ class MovingScenes:
         for index in range(self._scenes):
             rng = np.random.default_rng((index, len(self._word)))
             view = reframe(self._streets.draw(rng), size=SIZE, rng=rng, scale=ZOOM, drop_share=0)
-            scene = set_in_motion(view, self._bank, length=1, rng=rng, crowd=self._crowd)
+            scene = set_in_motion(view, self._bank, length=1, rng=rng, **self._crowd)
             queries = () if self._doubtful(scene) else (self._query(scene, index, rng),)
             yield Question(scene, index, queries, ())
 

@@ -51,6 +51,10 @@ class EfficientNetLiteBackbone(PreTrainedModel):
     def _init_weights(self, module: nn.Module) -> None:
         """The library initialises its own layers."""
 
+    def delicate(self) -> list[nn.Conv2d]:
+        """The layers whose rounding makes half of all that bf16 changes: the stem and the first depthwise ones."""
+        return [self.network._conv_stem, *(block._depthwise_conv for block in self.network._blocks[:3])]
+
     def load_unfolded(self, state: dict[str, torch.Tensor]) -> None:
         """Take the library's own state dict, in which batch norms stand apart."""
         network = _library_network(self.config.variant)
@@ -91,6 +95,13 @@ def _same_padded(conv: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
 
     It pads by one more after than before where the sum is odd. A row of zeros in front of the kernel makes both even.
     """
+    if getattr(conv, "exact", False):  # a `Predictor` says so
+        with torch.autocast(x.device.type, enabled=False):
+            return _convolved(conv, x.float())
+    return _convolved(conv, x)
+
+
+def _convolved(conv: nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
     kernel, stride = conv.kernel_size[0], conv.stride[0]
     if exporting():  # sides are multiples of every stride; a graph has no kernels that grow
         before, after = max(kernel - stride, 0) // 2, (max(kernel - stride, 0) + 1) // 2

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from lavida.model.backbone import EfficientNetLiteBackbone
 from lavida.model.decoder import Decoded
 from lavida.model.kernels import has_fast_bf16
 from lavida.model.lavida import LavidaNetwork, LavidaOutput
@@ -20,9 +21,10 @@ SHARED = ("semantics", "text")
 class Predictor:
     """A copy of a network without what only training needs, called as `LavidaNetwork.forward` is.
 
-    The weights of layers that autocast would cast at every call are cast once, in copies. The MLLM and the text
-    encoder, which are read once a clip and once a category, and the configuration are those of the network itself. On a
-    CPU the frames of a clip are encoded and decoded a few at a time.
+    The weights of layers that autocast would cast at every call are cast once, in copies, but for a few delicate ones,
+    which stay in float32. The MLLM and the text encoder, which are read once a clip and once a category, and the
+    configuration are those of the network itself. On a CPU the frames of a clip are encoded and decoded a few at a
+    time.
 
     Args:
         network: In evaluation mode, on `device`; neither changed nor, where weights are cast, shared.
@@ -71,9 +73,12 @@ def _inference_copy(network: LavidaNetwork, dtype: torch.dtype | None) -> Lavida
         if name in SHARED:
             continue
         for layer in part.requires_grad_(False).modules():
+            if dtype is not None and isinstance(layer, EfficientNetLiteBackbone):
+                for delicate in layer.delicate():
+                    delicate.exact = True
             if not isinstance(layer, MATRIX_LAYERS):
                 continue
-            if dtype is not None:
+            if dtype is not None and not getattr(layer, "exact", False):
                 if dtype is torch.bfloat16 and isinstance(layer, nn.Conv2d) and layer.groups == layer.in_channels > 1:
                     _round(layer)
                 layer.to(dtype)

@@ -58,6 +58,22 @@ def test_nothing_is_left_out_while_the_first_clips_of_all_streams_wait_for_each_
         now += 1.6
 
 
+def test_a_first_clip_that_waits_for_compiling_is_soon_forgotten():
+    """Four streams of five frames a second; each clip of eight takes .15 s, the first one four seconds."""
+    pace, now, shares = Pace(), 100.0, []
+    for index in range(100):
+        takes_s = 4.0 if index == 0 else 0.15
+        idle_s = max(0.0, 0.4 / pace.share - takes_s) if index > 4 else 0.0
+        now += idle_s
+        pace.served(3.0 if index in (1, 2) else 0.1, now=now, frames=8, idle_s=idle_s)
+        now += takes_s
+        pace.due += round(20 * (takes_s + idle_s))
+        shares.append((now, pace.share))
+    assert all(share == 1 for now, share in shares if now < 105)
+    assert min(share for _, share in shares) > 0.3
+    assert all(share > 0.95 for now, share in shares if now > 120)
+
+
 def test_it_never_falls_to_nothing():
     pace = Pace()
     for second in range(100):

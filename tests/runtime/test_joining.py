@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lavida.errors import InputError
+from lavida.files import locked
 from lavida.graphs.comparing import made_up_frames
 from lavida.runtime import joining, opened
 from lavida.runtime.exported import ExportedModel
@@ -32,8 +33,8 @@ def kept(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def answered(folder: Path) -> np.ndarray:
-    return ExportedModel(folder, runtime="openvino").answer(FRAMES, CATEGORIES).category_scores
+def answered(folder: Path, precision: str = "float32") -> np.ndarray:
+    return ExportedModel(folder, runtime="openvino", precision=precision).answer(FRAMES, CATEGORIES).category_scores
 
 
 def test_frames_of_a_video_say_what_each_of_them_says_alone(folder):
@@ -101,6 +102,47 @@ def test_a_full_disk_keeps_nothing_and_answers(folder, kept, monkeypatch):
     monkeypatch.setattr(openvino, "save_model", full)
     np.testing.assert_allclose(answered(folder), expected, atol=1e-5)
     assert not list(kept.glob("*/graph.xml")) and not list(kept.glob(".*"))
+
+
+def test_what_is_kept_changes_no_score_and_what_another_process_is_keeping_is_not_waited_for(folder, kept, monkeypatch):
+    expected = answered(folder, "auto")
+    np.testing.assert_array_equal(answered(folder, "auto"), expected)  # kept
+    monkeypatch.setattr(opened, "compiled_folder", lambda manifest, caches, size: None)
+    np.testing.assert_array_equal(answered(folder, "auto"), expected)  # nowhere to keep it
+    monkeypatch.setattr(opened, "compiled_folder", lambda manifest, caches, size: kept)
+    (graph,) = kept.glob("*/graph.xml")
+    shutil.rmtree(graph.parent)
+    with locked(kept / f"{graph.parent.name}.lock"):
+        np.testing.assert_array_equal(answered(folder, "auto"), expected)
+    assert not graph.exists()
+
+
+def test_a_picture_says_the_same_whatever_was_asked_before(folder):
+    model = ExportedModel(folder, runtime="openvino")
+    first = model.answer(FRAMES[:1], CATEGORIES).category_scores
+    model.answer(FRAMES, CATEGORIES)
+    np.testing.assert_array_equal(model.answer(FRAMES[:1], CATEGORIES).category_scores, first)
+
+
+def test_what_could_not_be_opened_is_tried_again(folder, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    model, graph = ExportedModel(copy, runtime="openvino"), copy / "vision.onnx"
+    whole = graph.read_bytes()
+    graph.write_bytes(b"x" * len(whole))
+    with pytest.raises(InputError, match="damaged export"):
+        model.answer(FRAMES, CATEGORIES)
+    graph.write_bytes(whole)
+    np.testing.assert_allclose(model.answer(FRAMES, CATEGORIES).category_scores, answered(folder), atol=1e-5)
+
+
+def test_threads_hold_no_more_sizes_than_one(folder, monkeypatch):
+    monkeypatch.setattr(opened, "MOST_JOINED", 2)
+    model = ExportedModel(folder, runtime="openvino")
+    asked = [[*CATEGORIES, *map(str, range(count))] for count in range(5)]
+    with ThreadPoolExecutor(5) as pool:
+        list(pool.map(lambda categories: model.answer(FRAMES, categories), asked * 2))
+    assert len(model.graphs._joined) <= 2
 
 
 def test_only_some_sizes_are_held(folder, monkeypatch):

@@ -20,7 +20,7 @@ class Pace:
 
     def __init__(self) -> None:
         self.share, self.due = 1.0, 0
-        self._worst = 0.0
+        self._worst, self._first = 0.0, 0.0
         self._done, self._idle_s = 0, 0.0
         self._past = deque[tuple[float, int, int, float]]()  # time, and due, done and idle until then
 
@@ -41,14 +41,19 @@ class Pace:
 
     def _looks(self, now: float) -> bool:
         if not self._past:
+            self._first = now
             self._past.append((now, self.due, self._done, self._idle_s))
         if now - self._past[-1][0] < self.EVERY_S:
+            return False
+        if self._done and now - self._first < self.OVER_S / 2:  # too little is known: of one clip, which may compile
             return False
         before, worst, carried = self.share, self._worst, self._carried(now)
         self._worst = 0.0
         if worst > self.LATE_S and (carried is None or carried < self.share):
             lower = self.share * max(0.25, 1 / (1 + worst / 4)) if carried is None else carried
             self.share = max(self.LEAST, lower)
+        elif carried is not None and carried >= 1 and worst < self.LATE_S:  # what was slow has passed
+            self.share += (1 - self.share) / 2 if self.share < 0.99 else 1 - self.share
         elif worst < self.EARLY_S or carried is not None:
             self.share = min(1.0, self.share * 1.08)
         return self.share != before

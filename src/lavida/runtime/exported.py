@@ -117,7 +117,7 @@ class ExportedModel:
         self, frames: Array, queries: Sequence[Sequence[str]], *, motion: Array | None, template: int
     ) -> Iterator[list[dict[str, Floats]]]:
         """Of some frames after the others, of each query."""
-        sizes = self._joined_sizes(frames, queries)
+        sizes = self._joined_sizes(frames, queries, motion)
         step = max(1, PIXELS_AT_ONCE // (frames.shape[2] * frames.shape[3])) if sizes is None else 1
         asked = [self._asked(frames, categories, template) for categories in queries]
         parts = [slice(start, start + step) for start in range(0, len(frames), step)]
@@ -138,14 +138,15 @@ class ExportedModel:
         seen = self.graphs.run(GRAPHS.vision, shown)
         return [self.graphs.run(decoder, seen | texts) for decoder, texts in asked]
 
-    def _joined_sizes(self, frames: Array, queries: Sequence[Sequence[str]]) -> dict[str, int] | None:
+    def _joined_sizes(
+        self, frames: Array, queries: Sequence[Sequence[str]], motion: Array | None
+    ) -> dict[str, int] | None:
         """Of the graph for frames of a video, whose other clips have their size, too; None: there is none."""
-        if not self.graphs.joins or len(queries) != 1:
+        moves = motion is not None and bool(motion[:, 3].any())  # known of all frames of a video but the first
+        if not self.graphs.joins or len(queries) != 1 or (len(frames) == 1 and not moves):
             return None
         (categories,), (height, width) = queries, frames.shape[2:]
-        sizes = _sizes(height, width, categories)
-        a_video = len(frames) > 1 or self.graphs.has_joined(self._decoder(categories), sizes)
-        return sizes if a_video else None
+        return _sizes(height, width, categories)
 
     def _check_sizes(self, decoder: str, found: dict[str, Array], *, frames: int, texts: int) -> None:
         """A graph of other sizes is noticed, which OpenVINO runs without a word."""

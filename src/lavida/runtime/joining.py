@@ -5,9 +5,10 @@ import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from lavida.files import atomic_folder
+from lavida.files import atomic_folder, locked
 from lavida.model.rounding import bf16_keeping_sums
 
 Shapes = Mapping[str, Sequence[int]]
@@ -28,27 +29,42 @@ def compile_joined(
         kept: Where the whole is kept: by its path OpenVINO finds what it compiled without reading any graph.
     """
     half = settings["INFERENCE_PRECISION_HINT"] != "f32"
-    if kept is None:
-        return core.compile_model(_joined(paths, shapes, half=half), "CPU", settings)
-    name = repr(
-        [
-            _MADE,
-            settings["INFERENCE_PRECISION_HINT"],
-            [path.name for path in paths],
-            sorted((name, tuple(shape)) for name, shape in shapes.items()),
-        ]
-    )
-    folder = kept / hashlib.sha256(name.encode()).hexdigest()[:16]
-    if (folder / _GRAPH).is_file():
+    folder = None if kept is None else kept / _name(paths, shapes, settings)
+    if folder is not None and _is_there(folder):
         try:
             return core.compile_model(folder / _GRAPH, "CPU", settings)
         except RuntimeError:  # it was damaged on the disk
             shutil.rmtree(folder, ignore_errors=True)
     graph = _joined(paths, shapes, half=half)
-    if _keep(
-        graph, folder, half=half
-    ):  # where it multiplies in 16 bits, weights of 16 bits halve what is kept and held
-        graph = folder / _GRAPH
+    if folder is not None and _keep(graph, folder, half=half):
+        return core.compile_model(folder / _GRAPH, "CPU", settings)
+    return _compiled_once(core, graph, settings, half=half)
+
+
+def _name(paths: Sequence[Path], shapes: Shapes, settings: Mapping[str, Any]) -> str:
+    told = [
+        _MADE,
+        settings["INFERENCE_PRECISION_HINT"],
+        [path.name for path in paths],
+        sorted((name, tuple(shape)) for name, shape in shapes.items()),
+    ]
+    return hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+
+
+def _is_there(folder: Path) -> bool:
+    try:
+        return (folder / _GRAPH).is_file()
+    except OSError:  # a folder of somebody else's
+        return False
+
+
+def _compiled_once(core: Any, graph: Any, settings: Mapping[str, Any], *, half: bool) -> Any:
+    """Nothing is kept; by way of a file that goes, for in 16 bits OpenVINO rounds what it reads from one otherwise."""
+    if half:
+        plain = {name: value for name, value in settings.items() if name != "CACHE_DIR"}
+        with suppress(Exception), TemporaryDirectory(prefix="lavida-", ignore_cleanup_errors=True) as place:
+            _save(graph, Path(place), half=half)
+            return core.compile_model(Path(place) / _GRAPH, "CPU", plain)
     return core.compile_model(graph, "CPU", settings)
 
 
@@ -93,9 +109,18 @@ def _round(graph: Any) -> None:
 
 
 def _keep(graph: Any, folder: Path, *, half: bool) -> bool:
+    """Whether it is kept now; another process that is at it is not waited for."""
+    # a full disk is a RuntimeError of OpenVINO's; on Windows another process may hold what it has kept meanwhile
+    with suppress(Exception), locked(folder.with_name(f"{folder.name}.lock"), wait=False) as alone:
+        if alone:
+            with atomic_folder(folder, replaces=_GRAPH) as partial:
+                _save(graph, partial, half=half)
+            return _is_there(folder)
+    return False
+
+
+def _save(graph: Any, folder: Path, *, half: bool) -> None:
     import openvino
 
-    # a full disk is a RuntimeError of OpenVINO's; on Windows another process may hold what it has kept meanwhile
-    with suppress(Exception), atomic_folder(folder, replaces=_GRAPH) as partial:
-        openvino.save_model(graph, partial / _GRAPH, compress_to_fp16=half)
-    return (folder / _GRAPH).is_file()
+    # where it multiplies in 16 bits, weights of 16 bits halve what is kept and held
+    openvino.save_model(graph, folder / _GRAPH, compress_to_fp16=half)

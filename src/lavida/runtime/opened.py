@@ -5,6 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from numpy.typing import NDArray
@@ -59,6 +60,7 @@ class OpenedGraphs:
             keep_little_memory()
         self._threads = ThreadPoolExecutor(3, thread_name_prefix="lavida-open")
         self._sessions: dict[str, Future[OnnxSession]] = {}
+        self._asking = Lock()  # several threads may ask one detector
         self._joined: dict[tuple[object, ...], Future[OpenVinoSession]] = {}
 
     @property
@@ -69,22 +71,23 @@ class OpenedGraphs:
 
     def begin(self, graph: str) -> Future[OnnxSession]:
         """Open a graph if it is not."""
-        if graph not in self._sessions:
-            self._sessions[graph] = self._threads.submit(self._open, graph)
-        return self._sessions[graph]
-
-    def has_joined(self, decoder: str, sizes: Mapping[str, int]) -> bool:
-        """Whether `begin_joined` was asked for these sizes before, and what it opened is held."""
-        return (decoder, *sizes.values()) in self._joined
+        with self._asking:
+            opening = self._sessions.get(graph)
+            if opening is None or _has_failed(opening):
+                opening = self._sessions[graph] = self._threads.submit(self._open, graph)
+            return opening
 
     def begin_joined(self, decoder: str, sizes: Mapping[str, int]) -> Future[OpenVinoSession]:
         """Open vision and a decoder as one graph of these sizes, by their names in the manifest."""
         key = (decoder, *sizes.values())
-        if key not in self._joined:
-            if len(self._joined) == MOST_JOINED:
-                self._joined.pop(next(iter(self._joined)), None)
-            self._joined[key] = self._threads.submit(self._open_joined, decoder, dict(sizes))
-        return self._joined[key]
+        with self._asking:
+            opening = self._joined.pop(key, None)  # what was asked last goes last
+            if opening is None or _has_failed(opening):
+                while len(self._joined) >= MOST_JOINED:
+                    self._joined.pop(next(iter(self._joined)))
+                opening = self._threads.submit(self._open_joined, decoder, dict(sizes))
+            self._joined[key] = opening
+            return opening
 
     def ready(self) -> None:
         """Wait for all that was begun. Raises InputError for a graph that cannot be read."""
@@ -95,7 +98,8 @@ class OpenedGraphs:
 
     def forget(self, graph: str) -> None:
         """Close it; it is opened anew when it is asked."""
-        self._sessions.pop(graph, None)
+        with self._asking:
+            self._sessions.pop(graph, None)
         give_back_memory()
 
     def run(self, graph: str, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -161,3 +165,8 @@ class OpenedGraphs:
         caches = user_cache_path("lavida", appauthor=False)
         manifest = self._manifest
         return compiled_folder(manifest.folder / MANIFEST, caches=caches, size=manifest.size)
+
+
+def _has_failed(opening: Future[Any]) -> bool:
+    """So that it is tried again: what stood in the way may have gone."""
+    return opening.done() and opening.exception() is not None

@@ -66,6 +66,7 @@ def _share_arena() -> None:
     """One arena for all graphs, which run one after another: with one each, a tenth more memory is held."""
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()
     kind, place = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
     onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", kind, 0, place), None)
 

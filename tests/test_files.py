@@ -23,6 +23,17 @@ def names(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
 
 
+def test_who_does_not_wait_for_another_run_is_told_of_it(tmp_path):
+    with atomic_folder(tmp_path / "clip", replaces="run.json") as folder:
+        (folder / "run.json").write_text("{}")
+        with (
+            pytest.raises(InputError, match="another process is writing .*clip"),
+            atomic_folder(tmp_path / "clip", replaces="run.json", wait=False),
+        ):
+            raise AssertionError
+    assert (tmp_path / "clip" / "run.json").read_text() == "{}"
+
+
 def test_a_atomic_folder_appears_whole_with_nothing_beside_it(tmp_path):
     target = tmp_path / "deep" / "clip"
     with atomic_folder(target, replaces="run.json") as folder:

@@ -44,7 +44,7 @@ def atomic_file(target: str | Path, *, hidden: str | Path | None = None) -> Iter
 
 
 @contextmanager
-def atomic_folder(target: str | Path, *, replaces: str) -> Iterator[Path]:
+def atomic_folder(target: str | Path, *, replaces: str, wait: bool = True) -> Iterator[Path]:
     """Give a hidden folder beside `target` to write into; on success it becomes `target` in one rename.
 
     An error, Ctrl-C or kill leaves `target` as it was. What a killed run left hidden is removed by the next
@@ -54,6 +54,7 @@ def atomic_folder(target: str | Path, *, replaces: str) -> Iterator[Path]:
         target: the folder to make; its parents are made as well.
         replaces: an existing folder is replaced only if it is empty or holds a file of this name, so that a
             slip in a path never deletes what is not a result.
+        wait: for another run to the same target; without it that is an error.
 
     Raises:
         InputError: `target` is a file or a foreign folder, or cannot be written; every `OSError` inside the
@@ -66,7 +67,9 @@ def atomic_folder(target: str | Path, *, replaces: str) -> Iterator[Path]:
         # always the same names, so that the next run finds them, and short ones, for the target's may be long
         name = f".lavida-{hashlib.blake2s(os.fsencode(target.name), digest_size=6).hexdigest()}"
         partial, aside = target.with_name(f"{name}.partial"), target.with_name(f"{name}.replaced")
-        with locked(target.with_name(f"{name}.lock")):
+        with locked(target.with_name(f"{name}.lock"), wait=wait) as alone:
+            if not alone:
+                raise InputError(f"another process is writing {target}; wait until it has ended")
             shutil.rmtree(partial, ignore_errors=True)
             try:
                 partial.mkdir()

@@ -221,17 +221,17 @@ def _cast(
     most = MOST_MOVERS if 1.7 * metre < CLOSE * size[0] else MOST_CLOSE
     count = int(rng.integers(*crowd.people, endpoint=True)) if crowd else int(rng.integers(1, most + 1))
     fast = int(rng.integers(1, 3)) if crowd and rng.random() < crowd.fast else 0
+    riders = [mover for mover in others if crowd.riders and "person" in mover.names] if crowd else others
+    running = crowd.running if crowd else RUNNING
     way = float(rng.choice((-1, 1))) if rng.random() < FLOW else 0.0
     counter = int(rng.integers(count)) if way and count >= 4 and rng.random() < COUNTER else None
     actors = []
     for index in range(count):
         walks = index >= fast if crowd else bool(walkers) and (not others or rng.random() < 0.6)
-        riders = [mover for mover in others if "person" in mover.names] if crowd else others
-        kinds = walkers if walks or not riders or (crowd and not crowd.riders) else riders
+        kinds = walkers if walks or not riders else riders
         cutout = bank.draw(kinds[int(rng.integers(len(kinds)))], rng)
         place = rng.uniform(-0.05, 1.05, 2) * np.array(size[::-1])
         hurries = crowd is not None and index < fast
-        running = crowd.running if crowd else RUNNING
         actor = _act(cutout, place, rng, metre=metre, haste=haste, middle=middle, hurries=hurries, running=running)
         if way and count >= 4:
             against = index == counter

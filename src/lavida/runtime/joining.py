@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from lavida.files import atomic_folder, locked
+from lavida.files import atomic_folder
 from lavida.model.rounding import bf16_keeping_sums
 
 Shapes = Mapping[str, Sequence[int]]
@@ -111,12 +111,9 @@ def _round(graph: Any) -> None:
 def _keep(graph: Any, folder: Path, *, half: bool) -> bool:
     """Whether it is kept now; another process that is at it is not waited for."""
     # a full disk is a RuntimeError of OpenVINO's; on Windows another process may hold what it has kept meanwhile
-    with suppress(Exception), locked(folder.with_name(f"{folder.name}.lock"), wait=False) as alone:
-        if alone:
-            with atomic_folder(folder, replaces=_GRAPH) as partial:
-                _save(graph, partial, half=half)
-            return _is_there(folder)
-    return False
+    with suppress(Exception), atomic_folder(folder, replaces=_GRAPH, wait=False) as partial:
+        _save(graph, partial, half=half)
+    return _is_there(folder)
 
 
 def _save(graph: Any, folder: Path, *, half: bool) -> None:

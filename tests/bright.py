@@ -59,4 +59,4 @@ class BrightModel(nn.Module):
 
 
 def bright_detector(**model) -> Detector:
-    return Detector(BrightModel(**model), name="bright", device=torch.device("cpu"))
+    return Detector.of(BrightModel(**model), name="bright", device=torch.device("cpu"))

@@ -1,16 +1,12 @@
 """What is made of the logits of a network, whichever runs it."""
 
-from contextlib import nullcontext
-
 import numpy as np
 import pytest
 import torch
 from tiny import CATEGORIES, clips, tiny_lavida
 
 from lavida.answer import Answer, Calibration, sigmoid
-from lavida.asking import ask
-from lavida.model.predictor import Predictor
-from lavida.video.clips import Clip
+from lavida.torch_backend import TorchBackend
 
 ALIGNMENT = ("alignment", "classifier_evidence", "residual_evidence")
 EVEN = Calibration(temperature=2.0, bias=-3.0)
@@ -51,24 +47,12 @@ def test_sigmoid_has_no_overflow():
     "settings", [{}, {"alignment": False, "classifier_evidence": False, "residual_evidence": False}]
 )
 def test_a_calibration_that_comes_later_is_seen_by_a_prepared_model(settings):
-    model = tiny_lavida(**settings)
-    prepared = Predictor(model, device=torch.device("cpu"), dtype=None)
-    clip = Clip(clips(1, 2)[0].numpy(), np.arange(2), np.arange(2) / 5, None)
-
-    def said() -> Answer:
-        return ask(
-            model,
-            clip,
-            CATEGORIES[:3],
-            prepared=prepared,
-            template=None,
-            device=torch.device("cpu"),
-            autocast=nullcontext,
-        )
-
-    before = said()
+    model, frames = tiny_lavida(**settings), clips(1, 2)[0].numpy()
+    backend = TorchBackend(model, torch.device("cpu"))
+    backend.prepare()
+    before = backend.answer(frames, CATEGORIES[:3])
     model.config.calibration_bias = 2.0
-    after = said()
+    after = backend.answer(frames, CATEGORIES[:3])
     np.testing.assert_allclose(after.frame_logits, before.frame_logits - 2, atol=1e-5)
     assert after.category_scores.shape == (2, 3)
     assert np.array_equal(after.category_scores.max(-1), after.scores)

@@ -328,7 +328,7 @@ def test_a_device_that_runs_out_of_memory_is_named():
         def forward(self, frames, categories, *, motion=None):
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    detector = Detector(Greedy(), name="greedy", device=torch.device("cpu"))
+    detector = Detector.of(Greedy(), name="greedy", device=torch.device("cpu"))
     with pytest.raises(InputError, match="memory on cpu"):
         detector.detect(Synthetic(3), ["light"])
 
@@ -345,7 +345,7 @@ def test_what_moves_reaches_a_model_that_sees_motion(tmp_path):
         image = np.random.default_rng(0).integers(0, 60, (48, 64), dtype=np.uint8)
         image[16:32, 4 + 3 * index : 20 + 3 * index] = 200
         Image.fromarray(image).save(tmp_path / f"{index}.png")
-    detector = Detector(Watching(), name="watching", device=torch.device("cpu"))
+    detector = Detector.of(Watching(), name="watching", device=torch.device("cpu"))
     detector.detect(tmp_path, ["light"], stride=4)
     assert Watching.seen == [None]
     detector.motion = True

@@ -27,7 +27,7 @@ PUBLIC = (
 
 @pytest.fixture(scope="module")
 def tiny() -> Detector:
-    return Detector(tiny_lavida(), name="nano", device=torch.device("cpu"))
+    return Detector.of(tiny_lavida(), name="nano", device=torch.device("cpu"))
 
 
 @pytest.mark.slow

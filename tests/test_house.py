@@ -220,7 +220,7 @@ def test_imports_between_rooms_follow_the_arrows_of_the_drawing():
         for upper, lower in arrows:
             below.setdefault(upper, set()).update({lower}, below.get(lower, set()))
     rooms = {
-        **dict.fromkeys(("asking", "builder", "device", "loading"), "detector"),
+        **dict.fromkeys(("torch_backend", "builder", "device", "loading"), "detector"),
         "export": "detection",
         "events": "detection",
         "__main__": "cli",

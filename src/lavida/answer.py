@@ -1,14 +1,16 @@
-"""What a model says of one clip, as arrays: the same from PyTorch and from an exported model."""
+"""What a model says of one clip, as arrays, and who says it: PyTorch or an exported model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Motion = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +19,11 @@ class Calibration:
 
     temperature: float
     bias: float
+
+    @classmethod
+    def of(cls, config: Any) -> Calibration:
+        """That of a model with these settings."""
+        return cls(config.calibration_temperature, config.calibration_bias)
 
     def logits(self, uncalibrated: NDArray[np.floating]) -> Floats:
         """Of any shape."""
@@ -91,6 +98,72 @@ class Answer:
             strongest=strongest,
             clean_masks=clean_masks,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What answered, for the record of a run.
+
+    Attributes:
+        settings: `device`, `runtime`, `precision`.
+        versions: Of the packages that ran the network.
+        peak_gpu_memory_mb: None without a GPU.
+    """
+
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    peak_gpu_memory_mb: float | None
+
+
+class Backend(Protocol):
+    """Runs a network: `torch_backend.TorchBackend`, or `runtime.exported.ExportedModel` without PyTorch."""
+
+    @property
+    def config(self) -> Any:
+        """The model's settings by the names of `LavidaConfig`; an export tells those that it needs."""
+
+    @property
+    def device(self) -> Any:
+        """Where it runs, as PyTorch takes it."""
+
+    def prepare(self) -> None:
+        """Make answers faster; the model does not change any more."""
+
+    def expect(self, height: int, width: int, categories: Sequence[str]) -> None:
+        """Clips of a video with analysed frames of this size are about to be asked for these categories."""
+
+    def answer(
+        self,
+        frames: NDArray[np.uint8],
+        categories: Sequence[str],
+        *,
+        motion: Motion | None = None,
+        template: int | None = None,
+    ) -> Answer:
+        """Read a clip.
+
+        Args:
+            frames: `[T, 3, H, W]`, sides multiples of 32.
+            categories: K texts.
+            motion: `[T, 4, H/4, W/4]` (`video.motion.motion_field`); None: unknown.
+            template: Index into `lavida.model.prompt.TEMPLATES`; None: the paper's.
+        """
+
+    def answers(
+        self,
+        frames: NDArray[np.uint8],
+        categories: Sequence[str],
+        *,
+        motion: Motion | None = None,
+        template: int | None = None,
+    ) -> Iterator[Answer]:
+        """`answer` in parts, in the order of the frames, each as soon as it is there."""
+
+    def unfamiliar(self, categories: Sequence[str]) -> list[str]:
+        """Those of the categories whose words the text encoder hardly knows: their scores mean little."""
+
+    def surroundings(self) -> Surroundings:
+        """What answers."""
 
 
 def sigmoid(logits: Floats) -> Floats:

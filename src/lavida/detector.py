@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lavida.answer import Answer, Calibration
+from lavida.answer import Answer, Backend, Calibration
 from lavida.builder import DetectionBuilder, FrameLog, ScoredClip
 from lavida.detection import Detection, check_threshold
 from lavida.errors import InputError
 from lavida.model.wording import clean_category
-from lavida.runtime.contract import REMOVED
 from lavida.timing import StageClock
 from lavida.video.clips import Clip, analysis_size, clips
 from lavida.video.decode import Footage, Frame, ReadAhead, Source, decoded_ahead
@@ -27,8 +25,7 @@ if TYPE_CHECKING:
     import torch
 
     from lavida.checkpoints.pretrained import LavidaModel
-    from lavida.model.predictor import Predictor
-    from lavida.runtime.exported import ExportedModel
+    from lavida.torch_backend import TorchBackend
 
 DEFAULT_THRESHOLD = 0.5  # scores are calibrated: more likely than not
 MOST_CATEGORIES = 200
@@ -36,29 +33,38 @@ UNFAMILIAR = "{text}: the model hardly knows these words, its scores mean little
 
 
 class Detector:
-    """A loaded model and the device it runs on.
+    """Asks a model about videos.
 
     Attributes:
-        model: In evaluation mode, on `device`.
+        backend: What runs the network.
         name: What `run.json` calls it.
-        device: Where it runs.
-        autocast: A context for its forward pass: bf16 where that is fast.
         motion: False: a model that sees motion looks at each frame as at a single picture.
     """
 
-    def __init__(self, model: LavidaModel, *, name: str, device: torch.device):
-        from lavida.device import autocast  # PyTorch is not imported for exported models
+    def __init__(self, backend: Backend, *, name: str):
+        self.backend, self.name = backend, name
+        self.motion: bool = backend.config.motion
 
-        self.model = model.to(device).eval()
-        self.name, self.device, self.autocast = name, device, autocast(device)
-        self.motion: bool = model.config.motion
-        self._prepared: Predictor | None = None
+    @classmethod
+    def of(cls, model: LavidaModel, *, name: str, device: torch.device) -> Detector:
+        """The detector that asks `model` on a device, with PyTorch."""
+        from lavida.torch_backend import TorchBackend  # PyTorch is not imported for exported models
 
-    def prepare(self) -> None:
-        """Make answers faster (`Predictor`); later changes of the model's weights are then not seen."""
-        from lavida.model.predictor import Predictor
+        return cls(TorchBackend(model, device), name=name)
 
-        self._prepared = Predictor(self.model, device=self.device)
+    @property
+    def torch(self) -> TorchBackend:
+        """The backend where that is PyTorch. Raises InputError for an exported model."""
+        if not hasattr(self.backend, "model"):
+            raise InputError(
+                f"this needs the model itself, and {self.name} is an export of it: give the model with --model"
+            )
+        return cast("TorchBackend", self.backend)
+
+    @property
+    def model(self) -> LavidaModel:
+        """The model itself. Raises InputError for an exported one."""
+        return self.torch.model
 
     @property
     def clip_length(self) -> int:
@@ -68,12 +74,11 @@ class Detector:
     @property
     def config(self) -> Any:
         """The model's settings, or those of them that its export tells."""
-        return self.model.config
+        return self.backend.config
 
     def probabilities(self, frame_logits: NDArray[np.floating]) -> NDArray[np.float32]:
         """What frame logits before calibration mean: scores in [0, 1]."""
-        config = self.config
-        return Calibration(config.calibration_temperature, config.calibration_bias).probabilities(frame_logits)
+        return Calibration.of(self.config).probabilities(frame_logits)
 
     @property
     def knobs(self) -> dict[str, Any]:
@@ -155,7 +160,8 @@ class Detector:
         check_settings(stride=stride, threshold=threshold)
         with decoded_ahead(source, fps=fps) as opened:
             clock = StageClock()
-            self._expect(opened, anomalies)
+            if opened.info.frames_hint != 1:
+                self.backend.expect(*self._size(opened), anomalies)
             builder = DetectionBuilder(opened, anomalies, threshold=threshold, keep_maps=pixel_maps)
             log = FrameLog(self._read(opened, stride, clock=clock), progress)
             for clip in self._scored(log, opened, anomalies, clock=clock, whole=False):
@@ -164,11 +170,19 @@ class Detector:
                 if scored is not None:
                     scored(clip)
             stride = stride or steady_stride(builder.sampled)
-            settings, versions, peak_gpu = self._surroundings()
-            settings = {"stride": stride, "threshold": threshold, "analysed_size": list(self._size(opened))} | settings
-            notes = [UNFAMILIAR.format(text=text) for text in self._unfamiliar(anomalies)]
-            run = {"model": self.name, "settings": settings, "versions": versions, "peak_gpu_memory_mb": peak_gpu}
-            return builder.finish(log, run | {"notes": notes}, clock)
+            settings = {"stride": stride, "threshold": threshold, "analysed_size": list(self._size(opened))}
+            return builder.finish(log, self._record(settings, anomalies), clock)
+
+    def _record(self, settings: dict[str, Any], anomalies: Sequence[str]) -> dict[str, Any]:
+        """What `run.json` tells of the model and of how it was asked."""
+        told = self.backend.surroundings()
+        return {
+            "model": self.name,
+            "settings": settings | {"motion": self.motion} | told.settings,
+            "versions": told.versions,
+            "peak_gpu_memory_mb": told.peak_gpu_memory_mb,
+            "notes": [UNFAMILIAR.format(text=text) for text in self.backend.unfamiliar(anomalies)],
+        }
 
     def stream(
         self,
@@ -213,9 +227,7 @@ class Detector:
         size = (source.info.height, source.info.width)
         for clip in clips(frames, length=self.clip_length):
             chosen, start = None if template is None else next(template), 0
-            answers = (
-                Detector._answers(self, clip, anomalies, chosen) if whole else self._answers(clip, anomalies, chosen)
-            )
+            answers = self._answers(clip, anomalies, chosen, whole=whole)
             while start < len(clip.times):
                 with clock.stage("model"):
                     answer = next(answers)
@@ -223,6 +235,12 @@ class Detector:
                     scored = ScoredClip.of(part, answer, size=size)
                 yield scored
                 start += len(part.times)
+
+    def _answers(self, clip: Clip, anomalies: Sequence[str], template: int | None, *, whole: bool) -> Iterator[Answer]:
+        if whole:
+            yield self.backend.answer(clip.frames, anomalies, motion=clip.motion, template=template)
+        else:
+            yield from self.backend.answers(clip.frames, anomalies, motion=clip.motion, template=template)
 
     def score(
         self, frames: Iterable[Frame], anomalies: Sequence[str], *, size: tuple[int, int]
@@ -235,12 +253,8 @@ class Detector:
             size: height and width of the displayed frame, for masks.
         """
         for clip in clips(with_motion(frames), length=self.clip_length):
-            yield self._scored_clip(clip, anomalies, None, size)
-
-    def _scored_clip(
-        self, clip: Clip, anomalies: Sequence[str], template: int | None, size: tuple[int, int]
-    ) -> ScoredClip:
-        return ScoredClip.of(clip, self._answer(clip, anomalies, template), size=size)
+            answer = self.backend.answer(clip.frames, anomalies, motion=clip.motion)
+            yield ScoredClip.of(clip, answer, size=size)
 
     def analysed_size(self, width: int, height: int) -> tuple[int, int]:
         """Height and width at which a source of this size in displayed pixels is analysed."""
@@ -249,82 +263,6 @@ class Detector:
 
     def _size(self, source: Source) -> tuple[int, int]:
         return self.analysed_size(source.info.width, source.info.height)
-
-    def _expect(self, source: Source, anomalies: Sequence[str]) -> None:
-        """A source is about to be asked."""
-
-    def _answer(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> Answer:
-        from lavida.asking import ask
-
-        return ask(
-            self.model,
-            clip,
-            anomalies,
-            prepared=self._prepared,
-            template=template,
-            device=self.device,
-            autocast=self.autocast,
-        )
-
-    def _answers(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> Iterator[Answer]:
-        """`_answer` in parts, in the order of the frames, each as soon as it is there."""
-        yield self._answer(clip, anomalies, template)
-
-    def _unfamiliar(self, anomalies: Sequence[str]) -> list[str]:
-        return self.model.unfamiliar(anomalies)
-
-    def _surroundings(self) -> tuple[dict[str, Any], dict[str, str], float | None]:
-        """Settings and versions for the record of a run, and the peak of a GPU's memory."""
-        import torch
-
-        from lavida.device import peak_gpu_memory_mb
-        from lavida.model.kernels import has_fast_bf16
-
-        precision = "bf16" if has_fast_bf16(self.device) else "float32"
-        settings = {"motion": self.motion, "device": str(self.device), "runtime": "torch", "precision": precision}
-        return settings, {"torch": torch.__version__}, peak_gpu_memory_mb(self.device)
-
-
-class ExportedDetector(Detector):
-    """An exported model, asked without PyTorch; what needs the weights themselves is refused by an InputError."""
-
-    def __init__(self, exported: ExportedModel, *, name: str):
-        self.name, self.device = name, "cpu"
-        self.exported = exported
-        self.motion = exported.settings["motion"]
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if name not in ("model", "autocast"):
-            raise AttributeError(name)
-        raise InputError(
-            f"this needs the model itself, and {self.name} is an export of it: give the model with --model"
-        )
-
-    def prepare(self) -> None:
-        """It is."""
-
-    @property
-    def config(self) -> Any:
-        """See `Detector`."""
-        return SimpleNamespace(**{REMOVED: []} | self.exported.settings)
-
-    def _unfamiliar(self, anomalies: Sequence[str]) -> list[str]:
-        return self.exported.unfamiliar(anomalies)
-
-    def _expect(self, source: Source, anomalies: Sequence[str]) -> None:
-        if source.info.frames_hint != 1:
-            self.exported.expect(*self._size(source), anomalies)
-
-    def _answer(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> Answer:
-        return self.exported.answer(clip.frames, anomalies, motion=clip.motion, template=template or 0)
-
-    def _answers(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> Iterator[Answer]:
-        return self.exported.answers(clip.frames, anomalies, motion=clip.motion, template=template or 0)
-
-    def _surroundings(self) -> tuple[dict[str, Any], dict[str, str], float | None]:
-        graphs = self.exported.graphs
-        settings = {"motion": self.motion, "device": "cpu", "runtime": graphs.runtime, "precision": graphs.precision}
-        return settings, graphs.versions, None
 
 
 def check_categories(anomalies: Sequence[str]) -> tuple[str, ...]:

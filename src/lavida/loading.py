@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lavida.detector import Detector, ExportedDetector
+from lavida.detector import Detector
 from lavida.errors import InputError, need
 from lavida.files import EXPORTED, MANIFEST, fingerprint
 from lavida.runtime.manifest import Manifest
@@ -56,14 +56,14 @@ def load(
         found = ExportedModel(exported, runtime=runtime, precision="auto")
         if wait:
             found.graphs.ready()
-        return ExportedDetector(found, name=str(model))
+        return Detector(found, name=str(model))
     need("torch", "this model runs in PyTorch")
     from lavida.checkpoints.pretrained import LavidaModel
     from lavida.device import choose_device
 
     chosen = choose_device(device)  # before the long part
-    detector = Detector(LavidaModel.from_pretrained(folder), name=str(model), device=chosen)
-    detector.prepare()
+    detector = Detector.of(LavidaModel.from_pretrained(folder), name=str(model), device=chosen)
+    detector.backend.prepare()
     return detector
 
 

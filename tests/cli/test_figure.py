@@ -30,7 +30,7 @@ def draw(tmp_path, monkeypatch):
 
 @pytest.fixture
 def tiny(monkeypatch) -> None:
-    detector = Detector(tiny_lavida(), name="tiny", device=device("cpu"))
+    detector = Detector.of(tiny_lavida(), name="tiny", device=device("cpu"))
     monkeypatch.setattr("lavida.loading.load", lambda name, **_: detector)
 
 

@@ -30,7 +30,7 @@ TWO_SETS = (HeldOut("humans", "humans", "humans"), HeldOut("davis", "davis", "da
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return Detector(tiny_lavida(), name="tiny", device=torch.device("cpu"))
+    return Detector.of(tiny_lavida(), name="tiny", device=torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +85,8 @@ def sample(*, visible: tuple[bool, ...] = (True,)) -> SegmentationSample:
 
 @pytest.mark.slow
 def test_all_prompts_of_a_sample_share_one_look_and_get_the_answers_of_a_look_each(detector):
-    detector = Detector(detector.model, name="tiny", device=torch.device("cpu"))
-    detector.autocast = nullcontext  # bf16 rounds otherwise in a batch
+    detector = Detector.of(detector.model, name="tiny", device=torch.device("cpu"))
+    detector.torch.autocast = nullcontext  # bf16 rounds otherwise in a batch
     prompts = [Query(0, ("dog", "cat", "bus"), "dog"), Query(0, ("sky", "fork"), None)]
     clip = sample(visible=(True, False))
     looks = []
@@ -139,13 +139,13 @@ class HalfModel(nn.Module):
 
 
 def test_mask_iou_by_hand(detector):
-    half = Detector(HalfModel(detector.model, 2.5), name="half", device=torch.device("cpu"))
+    half = Detector.of(HalfModel(detector.model, 2.5), name="half", device=torch.device("cpu"))
     (said,) = ask(half, sample(), [Query(0, ("dog",), "dog")], calibrates=False)
     assert said.logit == 2.5 and said.iou == pytest.approx(2 / 3, abs=0.02)  # half of three quarters is true
 
 
 def test_scores_that_are_not_numbers_are_refused(detector):
-    broken = Detector(HalfModel(detector.model, float("nan")), name="broken", device=torch.device("cpu"))
+    broken = Detector.of(HalfModel(detector.model, float("nan")), name="broken", device=torch.device("cpu"))
     with pytest.raises(InputError, match="broken are not numbers"):
         ask(broken, sample(), [Query(0, ("dog",), "dog")], calibrates=False)
 

@@ -43,7 +43,7 @@ def answer(index: int, *, positive: bool, logit: float) -> QueryAnswer:
 
 
 def test_iou_counts_only_pixels_with_a_label_where_asked(tmp_path):
-    detector = Detector(tiny_lavida(), name="tiny", device=torch.device("cpu"))
+    detector = Detector.of(tiny_lavida(), name="tiny", device=torch.device("cpu"))
     sample, prompt = photo(fire=0.5), Query(7, ("fire", "oven"), "fire")
     region = SegmentationSample(sample.frames, sample.masks, sample.masks["fire"], "fire_smoke", "a")
     (found,) = ask(detector, region, [prompt], calibrates=False, valid=True)

@@ -62,8 +62,8 @@ def test_the_pairs_by_hand_are_many_and_of_every_kind():
 
 @pytest.mark.slow
 def test_a_text_is_asked_alone_and_a_clip_answers_with_the_mean_of_its_frames():
-    detector = Detector(tiny_lavida(), name="tiny", device=torch.device("cpu"))
-    detector.autocast = nullcontext  # in bf16, where that is fast, the number of texts changes the rounding
+    detector = Detector.of(tiny_lavida(), name="tiny", device=torch.device("cpu"))
+    detector.torch.autocast = nullcontext  # in bf16, where that is fast, the number of texts changes the rounding
     frames = np.random.default_rng(0).integers(0, 256, (2, 64, 96, 3)).astype(np.uint8)
 
     def sample(chosen: np.ndarray) -> SegmentationSample:
@@ -90,7 +90,7 @@ def test_made_pairs_name_one_thing_twice_and_each_text_by_hand_finds_its_picture
 
 
 def test_the_measures_of_a_model_that_always_hears_the_qualifier(monkeypatch: pytest.MonkeyPatch):
-    detector = Detector(tiny_lavida(), name="tiny", device=torch.device("cpu"))
+    detector = Detector.of(tiny_lavida(), name="tiny", device=torch.device("cpu"))
     sample = SegmentationSample(np.zeros((1, 8, 8, 3), np.uint8), {}, None, "x", "1")
     pairs = [Pair("colour", f"red thing {i}", f"blue thing {i}") for i in range(4)]
     said = {"red": 3.0, "blue": -3.0}
@@ -116,7 +116,7 @@ def test_the_measures_of_a_model_that_always_hears_the_qualifier(monkeypatch: py
 
 @pytest.mark.slow
 def test_the_measures_of_a_model_that_hears_the_noun_alone(kit: Path, monkeypatch: pytest.MonkeyPatch):
-    detector = Detector(tiny_lavida(), name="tiny", device=torch.device("cpu"))
+    detector = Detector.of(tiny_lavida(), name="tiny", device=torch.device("cpu"))
     asked: list[list[str]] = []
 
     def logits(detector, sample, texts):

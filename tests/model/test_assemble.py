@@ -65,7 +65,7 @@ def test_every_family_is_built_saved_loaded_and_detects_the_same(kind, encoders,
     video = make.video(tmp_path / "clip.mp4", frames=9, mark=True)
     found = [
         each.detect(video, ["light", "dog"], stride=2, pixel_maps=True)
-        for each in (Detector(built, name="built", device=torch.device("cpu")), detector)
+        for each in (Detector.of(built, name="built", device=torch.device("cpu")), detector)
     ]
     torch.testing.assert_close(*(torch.from_numpy(each.scores) for each in found), atol=1e-4, rtol=0)
     assert found[0].scores.std() > 0 and len(found[0].scores) == 9

@@ -138,7 +138,7 @@ def test_pytorch_says_the_same_to_rounding(pictures):
 
 def test_the_words_that_it_hardly_knows():
     strange, plain = ["schwarzer Rauch über dem Dach", "狗"], ["dog", "a person in a red jacket", "skateboarder"]
-    assert load("nano")._unfamiliar([*strange, *plain]) == strange
+    assert load("nano").backend.unfamiliar([*strange, *plain]) == strange
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from PIL import Image
 import lavida
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.cli import run
-from lavida.detector import Detector, ExportedDetector
+from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.evaluation.held_out.answers import ask
 from lavida.exposure.heldout import Query
@@ -50,8 +50,8 @@ def source(tmp_path: Path) -> Path:
 
 
 def in_float32(folder: Path) -> Detector:
-    detector = Detector(LavidaModel.from_pretrained(folder), name="plain", device=torch.device("cpu"))
-    detector.autocast = nullcontext  # bf16, where that is fast, would hide what is compared
+    detector = Detector.of(LavidaModel.from_pretrained(folder), name="plain", device=torch.device("cpu"))
+    detector.torch.autocast = nullcontext  # bf16, where that is fast, would hide what is compared
     return detector
 
 
@@ -60,9 +60,7 @@ def test_the_same_detection(pair, source, runtime):
     if runtime == "openvino":
         pytest.importorskip("openvino")
     _, folder = pair("whole")
-    exported = ExportedDetector(
-        ExportedModel(folder, runtime=runtime), name="whole"
-    )  # bf16 would hide what is compared
+    exported = Detector(ExportedModel(folder, runtime=runtime), name="whole")  # bf16 would hide what is compared
     plain = in_float32(folder.parent / "source")
     one, other = (
         detector.detect(source, CATEGORIES, stride=2, threshold=0.3, pixel_maps=True) for detector in (plain, exported)
@@ -221,10 +219,10 @@ def test_an_export_beside_its_model_is_taken_until_the_model_changes(pair, tmp_p
     model = tmp_path / "model"
     shutil.copytree(folder.parent / "source", model)
     shutil.copytree(folder, model / "exported")
-    assert isinstance(lavida.load(model, device="cpu"), ExportedDetector)
+    assert isinstance(lavida.load(model, device="cpu").backend, ExportedModel)
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps(config | {"calibration_bias": 3.0}))
-    assert not isinstance(lavida.load(model, device="cpu"), ExportedDetector)
+    assert not isinstance(lavida.load(model, device="cpu").backend, ExportedModel)
     with pytest.raises(
         InputError, match=r"is an export of other weights .* lavida models export .*model --out .*exported"
     ):
@@ -319,7 +317,7 @@ def test_a_damaged_or_foreign_folder_is_one_line(pair, tmp_path, damage, said):
 def test_the_held_out_test_asks_it_as_the_model(pair, kind):
     _, folder = pair(kind)
     plain = in_float32(folder.parent / "source")
-    exported = ExportedDetector(ExportedModel(folder), name="exported")
+    exported = Detector(ExportedModel(folder), name="exported")
     frames = np.stack(made_up_frames(3, size=(90, 120)))
     mask = np.zeros((3, 90, 120), bool)
     mask[:, 20:60, 30:90] = True

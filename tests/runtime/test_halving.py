@@ -7,7 +7,7 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from lavida.graphs.halving import LEAST_ROWS, halve  # noqa: E402
+from lavida.graphs.halving import LEAST_MATRIX, LEAST_ROWS, halve  # noqa: E402
 
 
 def graph(path, table, weight, bias):
@@ -57,6 +57,27 @@ def test_rows_of_a_table_keep_twelve_bits_or_half_precision(tmp_path, columns):
     # the largest step down of the four bits is -8, the largest one up 7
     assert (np.abs(read - table[rows]) < 1.001 * step).all()
     assert np.abs(read - table[rows]).mean() < 0.3 * step.mean()
+
+
+@pytest.mark.parametrize("shape", [(LEAST_MATRIX // 256, 256), (LEAST_MATRIX // 64, 16, 2, 2)])
+def test_large_matrices_keep_twelve_bits_of_their_rows(tmp_path, shape):
+    weight = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    rows, path = weight.reshape(len(weight), -1), tmp_path / "graph.onnx"
+    nodes = [
+        helper.make_node("Shape", ["weight"], ["shape"]),
+        helper.make_node("Reshape", ["given", "shape"], ["turned"]),
+        helper.make_node("Add", ["turned", "weight"], ["sum"]),
+    ]
+    inputs = [helper.make_tensor_value_info("given", TensorProto.FLOAT, ["n"])]
+    outputs = [helper.make_tensor_value_info("sum", TensorProto.FLOAT, shape)]
+    made = helper.make_graph(nodes, "g", inputs, outputs, [numpy_helper.from_array(weight, "weight")])
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)]), path)
+    halve(path)
+    assert path.stat().st_size < 0.41 * weight.nbytes  # 12 of 32 bits, the scales and the nodes
+    (read,) = onnxruntime.InferenceSession(path).run(None, {"given": np.zeros(weight.size, np.float32)})
+    step = np.abs(rows).max(-1, keepdims=True) / (127 * 16)
+    assert read.shape == shape
+    assert (np.abs(read.reshape(rows.shape) - rows) < 1.001 * step).all()
 
 
 def test_what_half_precision_cannot_hold_stays(tmp_path):

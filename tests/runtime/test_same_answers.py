@@ -8,11 +8,11 @@ import pytest
 import torch
 from tiny import CATEGORIES, clips
 
-from lavida.asking import ask
 from lavida.loading import EMBEDDED
 from lavida.runtime.compiled import compiled_folder
 from lavida.runtime.exported import ExportedModel
 from lavida.runtime.manifest import MANIFEST
+from lavida.torch_backend import TorchBackend
 from lavida.video.clips import Clip
 from lavida.video.decode import open_source
 
@@ -38,7 +38,9 @@ def clip_of(length: int, height: int, width: int, *, moves: bool) -> Clip:
 
 
 def answers(model, exported, clip, categories):
-    plain = ask(model, clip, categories, prepared=None, template=None, device=torch.device("cpu"), autocast=nullcontext)
+    backend = TorchBackend(model, torch.device("cpu"))
+    backend.autocast = nullcontext  # bf16 would hide what is compared
+    plain = backend.answer(clip.frames, categories, motion=clip.motion)
     return plain, exported.answer(clip.frames, categories, motion=clip.motion)
 
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
 import lavida.scan.worker
-from lavida.answer import Answer, sigmoid
-from lavida.detector import Detector, ExportedDetector
+from lavida.answer import Answer, Surroundings, sigmoid
+from lavida.detector import Detector
 from lavida.scan.worker import ScanWorker, StartScanWorker
 
 HOLD = "hold"
@@ -20,8 +21,11 @@ HOLD = "hold"
 class Bright:
     """In place of an `ExportedModel`: what is bright is abnormal. Without PyTorch, which takes seconds to import."""
 
-    settings = {"clip_length": 4, "frame_side": 64, "frame_multiple": 16, "motion": False}
-    graphs = SimpleNamespace(runtime="onnx", precision="float32", versions={"bright": "1"})
+    config = SimpleNamespace(clip_length=4, frame_side=64, frame_multiple=16, motion=False)
+    device = "cpu"
+
+    def prepare(self) -> None:
+        pass
 
     def expect(self, height: int, width: int, categories: list[str]) -> None:
         pass
@@ -29,7 +33,10 @@ class Bright:
     def unfamiliar(self, categories: list[str]) -> list[str]:
         return []
 
-    def answer(self, frames: np.ndarray, categories: list[str], **_: object) -> Answer:
+    def surroundings(self) -> Surroundings:
+        return Surroundings({"device": "cpu", "runtime": "onnx", "precision": "float32"}, {"bright": "1"}, None)
+
+    def answer(self, frames: np.ndarray, categories: list[str], **_: Any) -> Answer:
         light = np.clip((frames.mean(1, dtype=np.float32) - 225) / 10, -3, 3)  # [T, H, W]
         logits, small = light.max((1, 2)), light[:, ::4, ::4]
         scores = sigmoid(logits)
@@ -43,12 +50,12 @@ class Bright:
             clean_masks=False,
         )
 
-    def answers(self, frames: np.ndarray, categories: list[str], **_: object) -> Iterator[Answer]:
+    def answers(self, frames: np.ndarray, categories: list[str], **_: Any) -> Iterator[Answer]:
         yield self.answer(frames, categories)
 
 
 def load_bright(*_: object, **__: object) -> Detector:
-    return ExportedDetector(Bright(), name="bright")
+    return Detector(Bright(), name="bright")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -32,7 +32,7 @@ class ManyPictures(ToyPictures):
 
 @pytest.fixture
 def detector() -> Detector:
-    return Detector(tiny_lavida(), name="tiny", device=torch.device("cpu"))
+    return Detector.of(tiny_lavida(), name="tiny", device=torch.device("cpu"))
 
 
 class OtherPictures(ManyPictures):
@@ -64,7 +64,7 @@ def test_the_same_pictures_give_the_same_numbers(detector):
 def test_prompts_with_a_removed_category_are_left_out():
     model = tiny_lavida(removed_categories=["dog"])
     test = heldout_test(evaluate_pictures=8)
-    dogless = Detector(model, name="tiny", device=torch.device("cpu"))
+    dogless = Detector.of(model, name="tiny", device=torch.device("cpu"))
     assert test.aucs(dogless) == {}  # no prompt with a present class is left
     assert test.examples(dogless) == []
 

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lavida.answer import Answer, Floats
+from lavida.answer import Answer, Floats, Motion
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.model.phrase import split_phrase
 from lavida.runtime.exported import ExportedModel
-from lavida.video.clips import Clip
+from lavida.torch_backend import TorchBackend
 from lavida.video.decode import Footage
 
 CATEGORIES = ("bicycle", "person lying on the ground", "red car", "smoke")
@@ -49,10 +49,11 @@ def compare(
         InputError: The source cannot be read, or a score differs by more than `most`.
     """
     both = _Both(model, exported)
-    footage = made_up_frames(3 * both.clip_length + 1) if source is None else source
+    detector = Detector(both, name="both")
+    footage = made_up_frames(3 * detector.clip_length + 1) if source is None else source
     # things alone, too: where nothing qualifies them another graph may answer
     for asked in (categories, [split_phrase(category).noun for category in categories]):
-        for _ in islice(both.stream(footage, asked, stride=STRIDE), CLIPS):
+        for _ in islice(detector.stream(footage, asked, stride=STRIDE), CLIPS):
             pass
     worst = both.differences["category_scores"]
     if not worst <= most:
@@ -63,23 +64,30 @@ def compare(
     return both.differences
 
 
-class _Both(Detector):
+class _Both(TorchBackend):
     """Asks both about each clip; notes the largest differences."""
 
     def __init__(self, model: LavidaModel, exported: ExportedModel) -> None:
-        super().__init__(model, name="both", device=torch.device("cpu"))
+        super().__init__(model, torch.device("cpu"))
         self.autocast = nullcontext  # bf16 would hide what is compared
         self._exported = exported
         self.differences = dict.fromkeys(("f_sem", *FIELDS), 0.0)
 
-    def _answer(self, clip: Clip, anomalies: Sequence[str], template: int | None) -> Answer:
-        answer = super()._answer(clip, anomalies, template)
-        other = self._exported.answer(clip.frames, anomalies, motion=clip.motion)
+    def answer(
+        self,
+        frames: NDArray[np.uint8],
+        categories: Sequence[str],
+        *,
+        motion: Motion | None = None,
+        template: int | None = None,
+    ) -> Answer:
+        answer = super().answer(frames, categories, motion=motion, template=template)
+        other = self._exported.answer(frames, categories, motion=motion, template=template)
         for name in FIELDS:
             self._note(name, getattr(answer, name), getattr(other, name))
         with torch.inference_mode():
-            f_sem, _ = self.model.clip_semantics(torch.from_numpy(clip.frames)[None], [list(anomalies)])
-        self._note("f_sem", f_sem[0].numpy(), self._exported.f_sem(clip.frames, anomalies))
+            f_sem, _ = self.model.clip_semantics(torch.from_numpy(frames)[None], [list(categories)])
+        self._note("f_sem", f_sem[0].numpy(), self._exported.f_sem(frames, categories))
         return answer
 
     def _note(self, name: str, one: Floats, other: Floats) -> None:

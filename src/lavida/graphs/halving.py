@@ -11,13 +11,14 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 SMALLEST = 1024  # numbers: fewer would save nothing
 LEAST_ROWS = 10_000  # a table of words, of which a prompt reads a few rows
+LEAST_MATRIX = 65_536  # numbers: the nodes that turn it back take a millisecond when a graph is loaded
 
 
 def halve(path: Path) -> None:
-    """Rewrite a graph: float32 weights in half precision, and tables of words with twelve bits a number.
+    """Rewrite a graph: large weights with twelve bits a number, other float32 weights in half precision.
 
-    A table `[N, D]` is stored as integers with a scale for each row, and turned back only in the rows that are read.
-    Weights that half precision cannot hold stay as they are.
+    A table of words or a matrix `[N, D]` is stored as integers with a scale for each row; a table is turned back only
+    in the rows that are read. Weights that half precision cannot hold stay as they are.
     """
     model = onnx.load(path)
     uses = Counter(name for node in model.graph.node for name in node.input)
@@ -30,19 +31,24 @@ def halve(path: Path) -> None:
         if weight.data_type != TensorProto.FLOAT or values.size < SMALLEST:
             kept.append(weight)
             continue
-        reader = readers.get(weight.name)
-        read_alone = reader is not None and reader.op_type == "Gather" and uses[weight.name] == 1
-        if reader is not None and read_alone and len(values) >= LEAST_ROWS and values.shape[-1] % 2 == 0:
-            stored, tables[reader.output[0]] = _table(weight.name, values, reader)
-            kept += stored
-            continue
         with np.errstate(over="ignore"):
             half = values.astype(np.float16)
         if not np.isfinite(half).all():
             kept.append(weight)
             continue
-        kept.append(numpy_helper.from_array(half, f"{weight.name}.half"))
-        before.append(helper.make_node("Cast", [f"{weight.name}.half"], [weight.name], to=TensorProto.FLOAT))
+        reader = readers.get(weight.name)
+        read_alone = reader is not None and reader.op_type == "Gather" and uses[weight.name] == 1
+        rows = values.reshape(len(values), -1)
+        even = rows.shape[1] % 2 == 0
+        if reader is not None and read_alone and len(values) >= LEAST_ROWS and even and values.ndim == 2:
+            kept += _stored(weight.name, rows)
+            tables[reader.output[0]] = _read(weight.name, reader)
+        elif values.size >= LEAST_MATRIX and even:
+            kept += [*_stored(weight.name, rows), _number(weight.name, "shape", np.array(values.shape, np.int64))]
+            before += _whole(weight.name)
+        else:
+            kept.append(numpy_helper.from_array(half, f"{weight.name}.half"))
+            before.append(helper.make_node("Cast", [f"{weight.name}.half"], [weight.name], to=TensorProto.FLOAT))
     nodes = [
         new for node in model.graph.node for new in (tables.get(node.output[0], [node]) if node.output else [node])
     ]
@@ -52,35 +58,48 @@ def halve(path: Path) -> None:
     onnx.save(model, path)
 
 
-def _table(name: str, values: NDArray[np.float32], gather: NodeProto) -> tuple[list[TensorProto], list[NodeProto]]:
-    """The stored table, and what reads rows of it instead of `gather`.
+def _stored(name: str, values: NDArray[np.float32]) -> list[TensorProto]:
+    """Rows of numbers `scale * (byte + (four_bits - 8) / 16)`.
 
-    A number is `scale * (byte + (four_bits - 8) / 16)`; four bits of the left half of a row are the high ones of a
-    byte, those of the right half the low ones.
+    Four bits of the left half of a row are the high ones of a byte, those of the right half the low ones.
     """
     half = values.shape[1] // 2
     scale = np.maximum(np.abs(values).max(-1, keepdims=True), np.finfo(np.float32).tiny) / 127
     whole = np.rint(values / scale)
     rest = np.rint((values / scale - whole) * 16 + 8).clip(0, 15).astype(np.uint8)
     constants = {"sixteen": 16.0, "eight": 8.0, "sixteenth": 1 / 16}
-    stored = [
-        numpy_helper.from_array(whole.astype(np.int8), f"{name}.bytes"),
-        numpy_helper.from_array(rest[:, :half] << 4 | rest[:, half:], f"{name}.rest"),
-        numpy_helper.from_array(scale.astype(np.float32), f"{name}.scale"),
-        *(numpy_helper.from_array(np.array(value, np.float32), f"{name}.{each}") for each, value in constants.items()),
+    return [
+        _number(name, "bytes", whole.astype(np.int8)),
+        _number(name, "rest", rest[:, :half] << 4 | rest[:, half:]),
+        _number(name, "scale", scale.astype(np.float32)),
+        *(_number(name, each, np.array(value, np.float32)) for each, value in constants.items()),
     ]
 
+
+def _number(name: str, what: str, values: NDArray[Any]) -> TensorProto:
+    return numpy_helper.from_array(values, f"{name}.{what}")
+
+
+def _read(name: str, gather: NodeProto) -> list[NodeProto]:
+    """What reads rows of a stored table instead of `gather`."""
+    stored, rows = ("bytes", "rest", "scale"), gather.input[1]
+    gathers = [helper.make_node("Gather", [f"{name}.{each}", rows], [f"{name}.{each}_read"], axis=0) for each in stored]
+    return gathers + _turned_back(name, "bytes_read", "rest_read", "scale_read", gather.output[0])
+
+
+def _whole(name: str) -> list[NodeProto]:
+    """What a runtime computes once when it loads the graph."""
+    turned_back = _turned_back(name, "bytes", "rest", "scale", f"{name}.rows")
+    return [*turned_back, helper.make_node("Reshape", [f"{name}.rows", f"{name}.shape"], [name])]
+
+
+def _turned_back(name: str, stored_bytes: str, rest: str, scale: str, output: str) -> list[NodeProto]:
     def node(kind: str, inputs: str, output: str, **attributes: Any) -> NodeProto:
         return helper.make_node(kind, [f"{name}.{each}" for each in inputs.split()], [f"{name}.{output}"], **attributes)
 
-    rows, read = gather.input[1], gather.output[0]
-    nodes = [
-        *(
-            helper.make_node("Gather", [f"{name}.{each}", rows], [f"{name}.{each}_read"], axis=0)
-            for each in ("bytes", "rest", "scale")
-        ),
-        node("Cast", "bytes_read", "whole", to=TensorProto.FLOAT),
-        node("Cast", "rest_read", "both", to=TensorProto.FLOAT),
+    return [
+        node("Cast", stored_bytes, "whole", to=TensorProto.FLOAT),
+        node("Cast", rest, "both", to=TensorProto.FLOAT),
         node("Mul", "both sixteenth", "shifted"),
         node("Floor", "shifted", "left"),
         node("Mul", "left sixteen", "left_high"),
@@ -89,6 +108,5 @@ def _table(name: str, values: NDArray[np.float32], gather: NodeProto) -> tuple[l
         node("Sub", "four_bits eight", "centred"),
         node("Mul", "centred sixteenth", "fraction"),
         node("Add", "whole fraction", "steps"),
-        helper.make_node("Mul", [f"{name}.steps", f"{name}.scale_read"], [read]),
+        helper.make_node("Mul", [f"{name}.steps", f"{name}.{scale}"], [output]),
     ]
-    return stored, nodes

@@ -59,7 +59,7 @@ def export_model(model: LavidaModel, source: Path, out: Path, *, half: bool = Fa
         "torch": torch.__version__,
         "opset": OPSET,
         "precision": "float32",
-        "stored": "float16, tables of words in twelve bits" if half else "float32",
+        "stored": "float16, tables of words and large matrices in twelve bits" if half else "float32",
         "source_sha256": fingerprint(source),
         "tokenizers": [TOKENIZER, TEXT_TOKENIZER],
         "graphs": graphs,

@@ -8,17 +8,18 @@ its model at its end (`graphs/comparing.py`), and `tests/runtime` compares toy m
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lavida.answer import Answer, Calibration, Floats
+from lavida.answer import Answer, Calibration, Floats, Surroundings
 from lavida.errors import InputError
 from lavida.model.grid import fit_grid
 from lavida.model.phrase import split_phrase
 from lavida.model.wording import unfamiliar
-from lavida.runtime.contract import GRAPHS
+from lavida.runtime.contract import GRAPHS, REMOVED
 from lavida.runtime.manifest import KNOWN_WORDS, MEND, Manifest
 from lavida.runtime.opened import OpenedGraphs
 from lavida.runtime.preparation import cells, patches, positions, prompt, read_tokenizer, text_batch
@@ -39,6 +40,7 @@ class ExportedModel:
 
     Attributes:
         manifest: What the folder tells of itself.
+        config: The settings that it tells of its model.
         graphs: Are being opened; what cannot be read is told by `graphs.ready()`, or by what asks for it first.
 
     Raises:
@@ -49,6 +51,7 @@ class ExportedModel:
         self.manifest = Manifest.read(folder)
         self.graphs = OpenedGraphs(self.manifest, runtime=runtime, precision=precision)
         self.settings = self.manifest.model
+        self.config = SimpleNamespace(**{REMOVED: []} | self.settings)
         for name in (GRAPHS.text, GRAPHS.language, *(() if self.graphs.joins else (GRAPHS.vision,))):
             self.graphs.begin(name)
         self._tokenizer = read_tokenizer(folder / "tokenizer")
@@ -57,28 +60,26 @@ class ExportedModel:
         self._features: dict[str, Array] = {}
         self._texts_asked = 0  # times that the text encoder was
 
+    device = "cpu"
+
+    def prepare(self) -> None:
+        """See `Backend`: it is."""
+
     def expect(self, height: int, width: int, categories: Sequence[str]) -> None:
-        """Frames of a video of this size are about to be asked for these categories: open what answers them."""
+        """See `Backend`: opens what will answer."""
         if self.graphs.joins:
             self.graphs.begin_joined(self._decoder(categories), _sizes(height, width, categories))
 
     def answer(
-        self, frames: Array, categories: Sequence[str], *, motion: Array | None = None, template: int = 0
+        self, frames: Array, categories: Sequence[str], *, motion: Array | None = None, template: int | None = None
     ) -> Answer:
-        """Read a clip.
-
-        Args:
-            frames: uint8 `[T, 3, H, W]`, sides multiples of 32.
-            categories: K texts.
-            motion: `[T, 4, H/4, W/4]` (`video.motion.motion_field`); None: unknown.
-            template: Index into `TEMPLATES`.
-        """
+        """See `Backend`."""
         return self._answered(self.outputs(frames, categories, motion=motion, template=template), len(categories))
 
     def answers(
-        self, frames: Array, categories: Sequence[str], *, motion: Array | None = None, template: int = 0
+        self, frames: Array, categories: Sequence[str], *, motion: Array | None = None, template: int | None = None
     ) -> Iterator[Answer]:
-        """`answer` in parts, of a frame or a few, each as soon as it is there."""
+        """See `Backend`: a frame or a few at a time."""
         for (found,) in self._parts(frames, [categories], motion=motion, template=template):
             yield self._answered(found, len(categories))
 
@@ -87,7 +88,7 @@ class ExportedModel:
         return Answer.of(
             found["frame_logits"],
             found.get("category_logits"),
-            Calibration(self.settings["calibration_temperature"], self.settings["calibration_bias"]),
+            Calibration.of(self.config),
             count=count,
             pixel_logits=found["pixel_logits"],
             pixel_maps=lambda: found["pixel_maps"],
@@ -96,7 +97,7 @@ class ExportedModel:
         )
 
     def outputs(
-        self, frames: Array, categories: Sequence[str], *, motion: Array | None = None, template: int = 0
+        self, frames: Array, categories: Sequence[str], *, motion: Array | None = None, template: int | None = None
     ) -> dict[str, Floats]:
         """What the decoder says of the T frames of a clip, by the names of its outputs; logits, not calibrated.
 
@@ -107,14 +108,19 @@ class ExportedModel:
         return found
 
     def outputs_of_each(
-        self, frames: Array, queries: Sequence[Sequence[str]], *, motion: Array | None = None, template: int = 0
+        self,
+        frames: Array,
+        queries: Sequence[Sequence[str]],
+        *,
+        motion: Array | None = None,
+        template: int | None = None,
     ) -> list[dict[str, Floats]]:
         """`outputs` of several lists of categories; the frames are encoded once."""
         parts = zip(*self._parts(frames, queries, motion=motion, template=template), strict=True)
         return [{name: np.concatenate([part[name] for part in told]) for name in told[0]} for told in parts]
 
     def _parts(
-        self, frames: Array, queries: Sequence[Sequence[str]], *, motion: Array | None, template: int
+        self, frames: Array, queries: Sequence[Sequence[str]], *, motion: Array | None, template: int | None
     ) -> Iterator[list[dict[str, Floats]]]:
         """Of some frames after the others, of each query."""
         sizes = self._joined_sizes(frames, queries, motion)
@@ -159,7 +165,7 @@ class ExportedModel:
                 f"damaged export: {path} has no score for each of {frames} frames and {texts} texts; {MEND}"
             )
 
-    def _asked(self, frames: Array, categories: Sequence[str], template: int) -> _Asked:
+    def _asked(self, frames: Array, categories: Sequence[str], template: int | None) -> _Asked:
         texts = {**self._text_inputs(categories), "f_sem": self.f_sem(frames, categories, template=template)}
         return self._decoder(categories), texts
 
@@ -176,7 +182,7 @@ class ExportedModel:
             inputs["motion"] = unknown if motion is None else motion.astype(np.float32)
         return inputs
 
-    def f_sem(self, frames: Array, categories: Sequence[str], *, template: int = 0) -> Array:
+    def f_sem(self, frames: Array, categories: Sequence[str], *, template: int | None = None) -> Array:
         """`[D_llm]` (Eq. 3-5)."""
         family, ratio = self.settings["family"], self.settings["compression_ratio"]
         cell = family["patch"] * family["merge"]
@@ -184,7 +190,7 @@ class ExportedModel:
         pixels = patches(frames, grid, family)
         count = len(pixels) * grid[0] * grid[1]
         kept = count if ratio >= 1 else max(1, int(ratio * count))
-        before, after = prompt(self._tokenizer, categories, family, template=template)
+        before, after = prompt(self._tokenizer, categories, family, template=template or 0)
         inputs = {
             "patches": pixels,
             "cells": cells(grid, family["merge"]),
@@ -215,7 +221,7 @@ class ExportedModel:
         return inputs | {"f_qualifier": qualifiers, "f_named": named, "present": present}
 
     def unfamiliar(self, categories: Sequence[str]) -> list[str]:
-        """Those of the categories whose words the text encoder hardly knows: their scores mean little."""
+        """See `Backend`."""
         if self._known_words is None:
             return unfamiliar(categories, [False] * len(categories), None)
         features = self.features(categories)
@@ -229,6 +235,11 @@ class ExportedModel:
             for text in categories
         ]
         return unfamiliar(categories, split, nearest.tolist())
+
+    def surroundings(self) -> Surroundings:
+        """See `Backend`."""
+        settings = {"device": self.device, "runtime": self.graphs.runtime, "precision": self.graphs.precision}
+        return Surroundings(settings, self.graphs.versions, None)
 
     def features(self, texts: Sequence[str]) -> Array:
         """f_c `[K, D_t]`; each text is encoded once."""

@@ -96,7 +96,7 @@ class ScanWorker:
         return Scored(
             frames=len(detection.times),
             events=len(detection.events()),
-            device=str(self._detector.device),
+            device=str(self._detector.backend.device),
             versions=detection.run["versions"],
             warnings=tuple(detection.run["warnings"]),
             token=before.token,

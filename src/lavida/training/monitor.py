@@ -107,7 +107,7 @@ class Monitor:
     def _evaluate(self, step: int, test: HeldOutTest) -> None:
         """All processes measure the same, as a sharded model needs all of them to answer."""
         accelerator = self._accelerator
-        detector = Detector(accelerator.unwrap_model(self._model), name=f"step {step}", device=accelerator.device)
+        detector = Detector.of(accelerator.unwrap_model(self._model), name=f"step {step}", device=accelerator.device)
         with outside_forward(detector.model):
             aucs, examples = test.aucs(detector), test.examples(detector)
         self._model.train()

@@ -36,7 +36,7 @@ def save_model(accelerator: Accelerator, model: nn.Module, folder: Path) -> None
 
 def calibrate_saved(folder: Path, *, root: Path, device: torch.device) -> None:
     """Calibrate a saved model, after its rounding to half precision, on the held-out sets below `root`."""
-    detector = Detector(LavidaModel.from_pretrained(folder), name=str(folder), device=device)
+    detector = Detector.of(LavidaModel.from_pretrained(folder), name=str(folder), device=device)
     calibrate(detector, root)
     with atomic_file(folder / CONFIG) as partial:  # nothing else of the model changes
         detector.model.config.to_json_file(partial, use_diff=True)

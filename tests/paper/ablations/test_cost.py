@@ -34,7 +34,7 @@ def test_attention_counts_each_token_with_itself_and_those_before_it():
 
 @pytest.mark.slow
 def test_compression_shortens_the_sequence_and_all_that_depends_on_it():
-    detector = Detector(tiny_lavida(), name="tiny", device=torch.device("cpu"))
+    detector = Detector.of(tiny_lavida(), name="tiny", device=torch.device("cpu"))
     before = detector.model.semantics.ratio
     whole, half = compression_costs(detector, [1.0, 0.5])
     assert detector.model.semantics.ratio == before

@@ -19,6 +19,6 @@ def test_moving_scenes_have_a_column_of_their_own_and_no_part_in_the_mean():
 
 @pytest.mark.slow
 def test_moving_scenes_are_asked_for_both_motion_words(kit, known_bank):
-    detector = Detector(tiny_lavida(motion=True), name="tiny", device=device("cpu"))
+    detector = Detector.of(tiny_lavida(motion=True), name="tiny", device=device("cpu"))
     sets = held_out_sets(detector, kit, pictures=4, sets=())
     assert sets.keys() == {"moving"} and 2 < sets["moving"]["prompts"] <= 8

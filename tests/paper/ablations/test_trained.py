@@ -21,7 +21,7 @@ SWITCHES = {"model.compression_ratio", "model.keep_positions", "model.use_f_sem"
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return Detector(tiny_lavida(motion=True, tokens_per_pair=24), name="tiny", device=torch.device("cpu"))
+    return Detector.of(tiny_lavida(motion=True, tokens_per_pair=24), name="tiny", device=torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_rows_of_another_question_are_refused(detector, benchmark, compression):
         InputError, match="compression.json is of another ablation: other protocol; choose another --out"
     ):
         ablate_trained("compression", **options)
-    other = Detector(tiny_lavida(seed=1, motion=True), name="tiny", device=torch.device("cpu"))
+    other = Detector.of(tiny_lavida(seed=1, motion=True), name="tiny", device=torch.device("cpu"))
     with pytest.raises(InputError, match="other weights"):
         ablate_trained("compression", **options | {"detector": other}, protocol=SPARSE)
 

@@ -14,7 +14,7 @@ from lavida.video.excerpt import Excerpt
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    return Detector(tiny_lavida(), name="tiny", device=torch.device("cpu"))
+    return Detector.of(tiny_lavida(), name="tiny", device=torch.device("cpu"))
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_what_is_drawn_is_what_the_model_computes(detector, source):
     (seen,) = look(detector, source, [4], title="clip", stride=2)
     frames = [frame.image for frame in Excerpt(source, [4, 6]).read(stride=1, size=(64, 96)) if frame.image is not None]
     clip = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)[None]
-    with torch.inference_mode(), detector.autocast():
+    with torch.inference_mode(), detector.torch.autocast():
         (kept,) = detector.model.semantics(clip, [["dog"]]).kept
     assert seen.kept_of == (len(kept), 6) and seen.kept.shape == (2, 3)
     assert np.flatnonzero(seen.kept).tolist() == kept.tolist()  # one group of frames a clip here

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.nn.utils.rnn import pad_sequence
 
 from lavida.checkpoints.pretrained import LavidaModel
-from lavida.detector import Detector, ExportedDetector
+from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.evaluation.held_out.outlines import boundary_f, parts
 from lavida.evaluation.held_out.questions import WordsAlone
@@ -21,6 +21,7 @@ from lavida.exposure.moving import own_neighbours, with_own_motion
 from lavida.exposure.sample import SegmentationSample
 from lavida.masks import cleaned
 from lavida.model.alignment import ClassifierEvidence, presence
+from lavida.runtime.exported import ExportedModel
 from lavida.timing import Progress, untold
 from lavida.video.clips import analysis_size
 
@@ -143,13 +144,13 @@ def forward(
     height, width = sample.frames.shape[1:3]
     size = analysis_size(width, height, long_side=config.frame_side, multiple=config.frame_multiple)
     images = [np.array(Image.fromarray(frame).resize(size[::-1], Image.Resampling.BILINEAR)) for frame in sample.frames]
-    frames = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)[None].to(detector.device)  # [1, T, 3, h, w]
-    motion = _motion(sample, size, detector.device) if detector.motion else None
+    frames = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)[None].to(detector.backend.device)  # [1, T, 3, h, w]
+    motion = _motion(sample, size, detector.backend.device) if detector.motion else None
     categories = [list(query.categories) for query in queries]
-    if isinstance(detector, ExportedDetector):
-        return _of_export(detector, frames[0], categories, motion), [None] * len(queries)
+    if isinstance(detector.backend, ExportedModel):
+        return _of_export(detector.backend, frames[0], categories, motion), [None] * len(queries)
     model = detector.model
-    with detector.autocast():
+    with detector.torch.autocast():
         features = model.encode(frames, motion)  # more than half of the work, the same for all queries
         f_sem, _ = model.clip_semantics(frames, categories)
         output = model.decode(features, f_sem, categories)
@@ -157,11 +158,9 @@ def forward(
 
 
 def _of_export(
-    detector: ExportedDetector, frames: torch.Tensor, categories: list[list[str]], motion: torch.Tensor | None
+    exported: ExportedModel, frames: torch.Tensor, categories: list[list[str]], motion: torch.Tensor | None
 ) -> Output:
-    found = detector.exported.outputs_of_each(
-        frames.numpy(), categories, motion=None if motion is None else motion[0].numpy()
-    )
+    found = exported.outputs_of_each(frames.numpy(), categories, motion=None if motion is None else motion[0].numpy())
     frame_logits, pixel_logits = (
         torch.stack([torch.from_numpy(each[name]) for each in found]) for name in ("frame_logits", "pixel_logits")
     )

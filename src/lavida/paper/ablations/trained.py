@@ -195,7 +195,7 @@ def compression_costs(detector: Detector, ratios: Sequence[float]) -> list[dict[
     size = analysis_size(*SOURCE, long_side=config.frame_side, multiple=config.frame_multiple)
     noise = torch.Generator().manual_seed(0)
     frames = torch.randint(0, 256, (1, config.clip_length, 3, *size), generator=noise, dtype=torch.uint8)
-    frames = frames.to(detector.device)
+    frames = frames.to(detector.torch.device)
     seconds: dict[float, list[float]] = {ratio: [] for ratio in ratios}
     outputs, before = {}, semantics.ratio
     try:
@@ -203,7 +203,7 @@ def compression_costs(detector: Detector, ratios: Sequence[float]) -> list[dict[
             for ratio in ratios:
                 semantics.ratio = ratio
                 started = time.perf_counter()
-                with detector.autocast():
+                with detector.torch.autocast():
                     outputs[ratio] = semantics(frames, [list(CATEGORIES)])
                 outputs[ratio].f_sem.cpu()  # waits for the device
                 if repeat >= WARM_UP:

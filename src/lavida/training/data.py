@@ -51,7 +51,7 @@ class ExposureStream:
         self._drop_share = data.drop_share
         self._images = self._mixture(data, length=1)
         self._moving, self._recoloured = data.moving, data.recoloured
-        self._crowd = Crowd(running=data.crowd_running)
+        self._crowds, self._crowd = data.crowds, Crowd(running=data.crowd_running)
         self._bank = CutoutBank(self._images, removed=data.removed) if data.moving > 0 else None
         self._burning = data.burning
         self._flames = FlameBank(self._images) if data.burning > 0 else None
@@ -98,7 +98,8 @@ class ExposureStream:
         mixture = self._images if length == 1 or moving else self._clips
         view = reframe(mixture.draw(rng), size=self._size, scale=self._zoom, drop_share=self._drop_share, rng=rng)
         if self._bank is not None and moving:
-            view = mixture.removal.apply(set_in_motion(view, self._bank, length=length, rng=rng, crowd=self._crowd))
+            scene = set_in_motion(view, self._bank, length=length, rng=rng, crowd=self._crowd, crowded=self._crowds)
+            view = mixture.removal.apply(scene)
         elif self._bank is not None:
             view = neighbours(view, rng=rng)
         unburnt, view = view, self._maybe_on_fire(view, rng)

@@ -56,6 +56,8 @@ class DataRecipe:
     drop_share: float = setting(0.25, least=0, most=1)
     # share of the samples in which cut-out objects move through the picture
     moving: float = setting(0.0, least=0, most=1)
+    # part of those that are crowds of small people, seen as by a camera on a wall
+    crowds: float = setting(0.2, least=0, most=1)
     # part of the people in a crowd who run: with three in ten there is hardly one in which nobody does
     crowd_running: float = setting(0.3, least=0, most=1)
     # share of the samples in which a fire burns that was cut out of another picture

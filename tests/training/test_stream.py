@@ -1,6 +1,7 @@
 from collections import Counter
 from dataclasses import fields
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch.utils.data import DataLoader
 from toy_sets import Animals, Texts, Things
 
 from lavida.errors import InputError
+from lavida.exposure.moving import FAST
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.model.prompt import TEMPLATES
 from lavida.training.data import Batch, ExposureStream, StepBatches
@@ -155,3 +157,20 @@ def test_fires_burn_in_views_of_other_sets_in_the_share_that_is_asked_for(moving
     assert denied, "a word that is only ever true says nothing"
     with pytest.raises(InputError, match=r"data\.burning"):
         stream(part(MOVERS), burning=0.1)
+
+
+def test_crowds_are_as_many_as_asked_for_and_some_of_them_without_a_runner():
+    def scenes(**settings) -> list:
+        return exposures(stream(part(MOVERS), size=(96, 128), moving=1.0, **settings), 60, length=2)
+
+    def changed(scene) -> float:
+        """Parts of the picture that are others in the second frame."""
+        change = np.abs(np.diff(scene.frames.astype(int), axis=0)[0]).max(-1) > 40
+        return cv2.connectedComponents(change.astype(np.uint8))[0]
+
+    few, many = scenes(crowds=0.0), scenes(crowds=1.0, crowd_running=1.0)
+    assert np.median([changed(scene) for scene in many]) > 2 * np.median([changed(scene) for scene in few])
+    asked = [scene for scene in many if FAST in scene.categories]
+    assert len(asked) > 10 and all(FAST in true_names(scene) for scene in asked)
+    calm = [scene for scene in scenes(crowds=1.0, crowd_running=0.0) if FAST in scene.categories]
+    assert 0.1 < np.mean([FAST in true_names(scene) for scene in calm]) < 0.9

@@ -8,6 +8,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 from lavida.graphs.halving import LEAST_MATRIX, LEAST_ROWS, halve  # noqa: E402
+from lavida.runtime.session import OnnxSession  # noqa: E402
 
 
 def graph(path, table, weight, bias):
@@ -78,6 +79,24 @@ def test_large_matrices_keep_twelve_bits_of_their_rows(tmp_path, shape):
     step = np.abs(rows).max(-1, keepdims=True) / (127 * 16)
     assert read.shape == shape
     assert (np.abs(read.reshape(rows.shape) - rows) < 1.001 * step).all()
+
+
+def test_a_graph_that_is_seldom_run_turns_its_weights_back_at_each_run_to_the_same(tmp_path):
+    random = np.random.default_rng(0)
+    table, weight = (random.normal(size=shape).astype(np.float32) for shape in ((50, 256), (256, LEAST_MATRIX // 256)))
+    path, rows = tmp_path / "graph.onnx", np.arange(50)
+    graph(path, table, weight, np.zeros(weight.shape[1], np.float32))
+    halve(path)
+    often, seldom = (OnnxSession(path, 1, seldom=each).run({"rows": rows})[0] for each in (False, True))
+    np.testing.assert_allclose(seldom, often, atol=1e-5)
+    assert np.ptp(often) > 10
+
+
+def test_a_graph_whose_matrices_stay_has_them_in_half_precision(tmp_path):
+    path = tmp_path / "graph.onnx"
+    graph(path, np.ones((4, 256), np.float32), np.ones((256, 512), np.float32), np.ones(512, np.float32))
+    halve(path, matrices=False)
+    assert "weight.half" in {each.name for each in onnx.load(path).graph.initializer}
 
 
 def test_what_half_precision_cannot_hold_stays(tmp_path):

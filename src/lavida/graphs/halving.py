@@ -14,8 +14,11 @@ LEAST_ROWS = 10_000  # a table of words, of which a prompt reads a few rows
 LEAST_MATRIX = 65_536  # numbers: the nodes that turn it back take a millisecond when a graph is loaded
 
 
-def halve(path: Path) -> None:
+def halve(path: Path, *, matrices: bool = True) -> None:
     """Rewrite a graph: large weights with twelve bits a number, other float32 weights in half precision.
+
+    `matrices`: not only tables of words are large. A runtime that opens the graph for many runs takes ten times the
+    memory of its matrices for a moment.
 
     A table of words or a matrix `[N, D]` is stored as integers with a scale for each row; a table is turned back only
     in the rows that are read. Weights that half precision cannot hold stay as they are.
@@ -43,7 +46,7 @@ def halve(path: Path) -> None:
         if reader is not None and read_alone and len(values) >= LEAST_ROWS and even and values.ndim == 2:
             kept += _stored(weight.name, rows)
             tables[reader.output[0]] = _read(weight.name, reader)
-        elif values.size >= LEAST_MATRIX and even:
+        elif matrices and values.size >= LEAST_MATRIX and even:
             kept += [*_stored(weight.name, rows), _number(weight.name, "shape", np.array(values.shape, np.int64))]
             before += _whole(weight.name)
         else:

@@ -81,7 +81,7 @@ def _write_graphs(model: LavidaModel, family: Qwen2VL, out: Path, *, half: bool)
         _export(graph.eval(), inputs, outputs, path)
         fold_paddings(path)
         if half:
-            halve(path)
+            halve(path, matrices=name != GRAPHS.language)  # which is opened beside all others, and small
         graphs[name] = {
             "file": path.name,
             "inputs": {key: _shape(*inputs[key]) for key in _read(path)},

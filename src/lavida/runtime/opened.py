@@ -140,7 +140,12 @@ class OpenedGraphs:
 
     def _open(self, graph: str) -> OnnxSession:
         manifest = self._manifest
-        return open_graph(manifest.path(graph), inputs=manifest.inputs(graph), outputs=manifest.outputs(graph))
+        return open_graph(
+            manifest.path(graph),
+            inputs=manifest.inputs(graph),
+            outputs=manifest.outputs(graph),
+            seldom=graph == GRAPHS.text,  # once for all words
+        )
 
     def _open_joined(self, decoder: str, sizes: Mapping[str, int]) -> OpenVinoSession:
         manifest, graphs = self._manifest, (GRAPHS.vision, decoder)

@@ -40,9 +40,13 @@ class OpenGraph(Protocol):
 
 
 class OnnxSession:
-    """An `OpenGraph` in ONNX Runtime, on the CPU."""
+    """An `OpenGraph` in ONNX Runtime, on the CPU.
 
-    def __init__(self, path: Path, threads: int) -> None:
+    `seldom`: what depends on no input is computed at each run. Done once when the graph is opened, all that leads from
+    stored weights to those of float32 is held at a time, ten times what the weights take.
+    """
+
+    def __init__(self, path: Path, threads: int, *, seldom: bool = False) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
@@ -51,8 +55,16 @@ class OnnxSession:
         options.enable_mem_pattern = False  # a plan of memory for each size that was ever asked: 6 MB, and no faster
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # others need the cores, too
         _share_arena()
-        options.add_session_config_entry("session.use_env_allocators", "1")
-        self._session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        if seldom:  # the arena would keep what it takes
+            options.enable_cpu_mem_arena = False
+        else:
+            options.add_session_config_entry("session.use_env_allocators", "1")
+        self._session = onnxruntime.InferenceSession(
+            path,
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=["ConstantFolding"] if seldom else None,
+        )
         self.inputs = [{node.name} for node in self._session.get_inputs()]
         self.outputs = [{node.name} for node in self._session.get_outputs()]
 
@@ -167,19 +179,20 @@ def choose_precision(name: str, runtime: str) -> str:
     return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "float32"
 
 
-def open_graph(path: Path, *, inputs: Sequence[str], outputs: Sequence[str]) -> OnnxSession:
+def open_graph(path: Path, *, inputs: Sequence[str], outputs: Sequence[str], seldom: bool = False) -> OnnxSession:
     """A graph of any sizes, ready to run, in ONNX Runtime.
 
     Args:
         path: Its file.
         inputs: The names that it has to have.
         outputs: Likewise, in their order.
+        seldom: It is run a few times and should take little memory (`OnnxSession`).
 
     Raises:
         InputError: The graph cannot be read, or has other inputs or outputs.
     """
     with _damaged(str(path)):
-        session = OnnxSession(path, threads())
+        session = OnnxSession(path, threads(), seldom=seldom)
     _check_graph(session, str(path), inputs, outputs)
     return session
 

@@ -88,7 +88,7 @@ def test_a_graph_that_is_seldom_run_turns_its_weights_back_at_each_run_to_the_sa
     graph(path, table, weight, np.zeros(weight.shape[1], np.float32))
     halve(path)
     often, seldom = (OnnxSession(path, 1, seldom=each).run({"rows": rows})[0] for each in (False, True))
-    np.testing.assert_allclose(seldom, often, atol=1e-5)
+    np.testing.assert_allclose(seldom, often, rtol=1e-4, atol=1e-4)
     assert np.ptp(often) > 10
 
 

@@ -11,7 +11,7 @@ import pytest
 from lavida.errors import InputError
 from lavida.files import atomic_folder
 from lavida.graphs.comparing import made_up_frames
-from lavida.runtime import joining, opened
+from lavida.runtime import compiled, joining, opened
 from lavida.runtime.exported import ExportedModel
 
 pytest.importorskip("openvino")
@@ -153,6 +153,15 @@ def test_only_some_sizes_are_held(folder, monkeypatch):
     assert [width for _, _, _, width, *_ in model.graphs._joined] == [96, 128]
     model.answer(FRAMES, [*CATEGORIES, "tree"])  # another number of categories is another graph
     assert len(model.graphs._joined) == 2 and [key[-2] for key in model.graphs._joined] == [2, 3]
+
+
+def test_a_process_that_asks_for_many_sizes_keeps_no_more_than_the_bound(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda *_, **__: tmp_path)
+    monkeypatch.setattr(compiled, "MOST_OF_ONE", 1)
+    model = ExportedModel(folder, runtime="openvino")
+    for width in (64, 96, 128):
+        model.answer(FRAMES[:, :, :, :64].repeat(width // 32, 3)[:, :, :, :width], CATEGORIES)
+    assert len(list(tmp_path.rglob("graph.xml"))) == len(list(tmp_path.rglob("*.blob"))) == 1  # the latest
 
 
 def test_a_graph_that_does_not_fit_is_one_line(folder, kept, monkeypatch):

@@ -26,15 +26,15 @@ def compiled_folder(manifest: Path, *, caches: Path, size: int) -> Path | None:
     """
     if 2 * size > MOST_BYTES:
         return None
-    named = hashlib.sha256(os.fsencode(manifest.resolve()) + manifest.read_bytes()).hexdigest()[:16]
-    folder = caches / OF_ITS_OWN / named
     try:
+        named = hashlib.sha256(os.fsencode(manifest.resolve()) + manifest.read_bytes()).hexdigest()[:16]
+        folder = caches / OF_ITS_OWN / named
         folder.mkdir(parents=True, exist_ok=True)
         os.utime(folder)  # it is the latest one that was asked
         _keep_newest(list(folder.iterdir()), MOST_OF_ONE)
         others = [each for each in folder.parent.iterdir() if each.is_dir() and each != folder]
         _keep_newest(others, MOST_BYTES - max(2 * size, _bytes(folder)))
-    except OSError:  # a home that is read-only or full: it is compiled each time
+    except OSError:  # a home that is read-only or full: it is compiled each time; or the export has gone
         return None
     return folder if os.access(folder, os.W_OK) else None
 

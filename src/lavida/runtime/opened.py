@@ -55,7 +55,6 @@ class OpenedGraphs:
         self.precision = choose_precision(precision, self.runtime)
         self.versions = {package: version(package) for package in (PACKAGES[self.runtime], PACKAGES["onnx"])}
         self.joins = self.runtime == "openvino"
-        self._compiled = self._compiled_folder() if self.joins else None
         if self.joins:
             keep_little_memory()
         self._threads = ThreadPoolExecutor(3, thread_name_prefix="lavida-open")
@@ -159,7 +158,7 @@ class OpenedGraphs:
                 for name, shape in told.items()
             },
             outputs=manifest.outputs(decoder),
-            compiled=self._compiled,
+            compiled=self._compiled_folder(),  # each time: many sizes may be asked in one process
         )
         give_back_memory()
         return session

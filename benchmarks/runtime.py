@@ -6,7 +6,8 @@
 
 A clip is brought to 640x360 at 25 frames a second and looped. Whole processes are measured, one of each kind in turn,
 the first of them another one each turn; what is given are medians of wall clock, processor time and peak memory, and
-the median over the turns of how many times as fast a kind was as the older build. The older build is checked out of
+the median over the turns of how many times as fast a kind was as the older build, and beside other work of how many
+times as long as the run of its own just before. The older build is checked out of
 this repository's history and runs on the same packages.
 """
 
@@ -16,8 +17,8 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,9 +100,26 @@ def table(kinds: Sequence[Kind], folder: Path, options: argparse.Namespace) -> I
             yield from measure(job, seconds, turns=options.pairs)
             if seconds == min(options.seconds) and options.firsts:
                 yield from measure(job, seconds, turns=options.firsts, said=f"{job}, nothing compiled yet", first=True)
-    with busy_core():
-        yield from measure("", BESIDE_S, turns=options.beside, said=f"{BESIDE_S} s beside one busy core")
-    yield from measure("", BESIDE_S, turns=options.beside, at_once=2, said=f"{BESIDE_S} s, two at once")
+
+    def measure_beside(
+        said: str, work: Callable[[], AbstractContextManager], *, at_once: int = 1
+    ) -> Iterator[dict[str, Any]]:
+        """Each run directly after one of its own alone: what a machine gives changes from minute to minute."""
+        shares: dict[str, list[float]] = {kind.name: [] for kind in kinds}
+
+        def cost(kind: Kind) -> Cost:
+            alone = kind.cost("", videos[BESIDE_S], out, caches=caches)
+            with work():
+                beside = kind.cost("", videos[BESIDE_S], out, caches=caches, at_once=at_once)
+            shares[kind.name].append(beside.wall_s / alone.wall_s)
+            return beside
+
+        if options.beside:
+            for row in rows(said, in_turn(kinds, cost, turns=options.beside, what=said)):
+                yield row | {"times its own alone": round(statistics.median(shares[row["build"]]), 2)}
+
+    yield from measure_beside(f"{BESIDE_S} s beside one busy core", busy_core)
+    yield from measure_beside(f"{BESIDE_S} s, two at once", nullcontext, at_once=2)
 
 
 def sizes(older: Path, folder: Path) -> Iterator[dict[str, Any]]:

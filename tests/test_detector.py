@@ -333,6 +333,19 @@ def test_a_device_that_runs_out_of_memory_is_named():
         detector.detect(Synthetic(3), ["light"])
 
 
+def test_a_detector_is_made_and_asked_in_the_earlier_ways_for_one_version():
+    with pytest.warns(DeprecationWarning, match=r"Detector\.of"):
+        detector = Detector(BrightModel(), name="bright", device=torch.device("cpu"))
+    with pytest.warns(DeprecationWarning, match=r"torch\.autocast"), detector.autocast():
+        pass
+    assert detector.device == torch.device("cpu") and detector.model is detector.backend.model
+    prepared = []
+    detector.backend.prepare = lambda: prepared.append(True)  # a stand-in has no weights to cast
+    with pytest.warns(DeprecationWarning, match=r"backend\.prepare"):
+        detector.prepare()
+    assert prepared and len(detector.detect(Synthetic(3), ["light"]).times) == 3
+
+
 def test_what_moves_reaches_a_model_that_sees_motion(tmp_path):
     class Watching(BrightModel):
         seen: list[torch.Tensor | None] = []

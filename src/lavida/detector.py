@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -41,8 +42,12 @@ class Detector:
         motion: False: a model that sees motion looks at each frame as at a single picture.
     """
 
-    def __init__(self, backend: Backend, *, name: str):
-        self.backend, self.name = backend, name
+    def __init__(self, backend: Backend, *, name: str, device: torch.device | None = None):
+        if device is not None:
+            self._told_otherwise("Detector(model, name=, device=) is now called Detector.of(model, name=, device=)")
+            backend = Detector.of(cast("LavidaModel", backend), name=name, device=device).backend
+        self.backend: Backend = backend
+        self.name = name
         self.motion: bool = backend.config.motion
 
     @classmethod
@@ -65,6 +70,26 @@ class Detector:
     def model(self) -> LavidaModel:
         """The model itself. Raises InputError for an exported one."""
         return self.torch.model
+
+    @property
+    def device(self) -> Any:
+        """Where the model runs, as PyTorch takes it."""
+        return self.backend.device
+
+    @property
+    def autocast(self) -> Callable[[], AbstractContextManager]:
+        """The earlier place of `TorchBackend.autocast`."""
+        self._told_otherwise("Detector.autocast is now Detector.torch.autocast")
+        return self.torch.autocast
+
+    def prepare(self) -> None:
+        """The earlier place of `Backend.prepare`."""
+        self._told_otherwise("Detector.prepare() is now Detector.backend.prepare()")
+        self.backend.prepare()
+
+    @staticmethod
+    def _told_otherwise(what: str) -> None:
+        warnings.warn(what, DeprecationWarning, stacklevel=3)
 
     @property
     def clip_length(self) -> int:

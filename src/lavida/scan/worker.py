@@ -96,7 +96,7 @@ class ScanWorker:
         return Scored(
             frames=len(detection.times),
             events=len(detection.events()),
-            device=str(self._detector.backend.device),
+            device=str(self._detector.device),
             versions=detection.run["versions"],
             warnings=tuple(detection.run["warnings"]),
             token=before.token,

@@ -144,8 +144,8 @@ def forward(
     height, width = sample.frames.shape[1:3]
     size = analysis_size(width, height, long_side=config.frame_side, multiple=config.frame_multiple)
     images = [np.array(Image.fromarray(frame).resize(size[::-1], Image.Resampling.BILINEAR)) for frame in sample.frames]
-    frames = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)[None].to(detector.backend.device)  # [1, T, 3, h, w]
-    motion = _motion(sample, size, detector.backend.device) if detector.motion else None
+    frames = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)[None].to(detector.device)  # [1, T, 3, h, w]
+    motion = _motion(sample, size, detector.device) if detector.motion else None
     categories = [list(query.categories) for query in queries]
     if isinstance(detector.backend, ExportedModel):
         return _of_export(detector.backend, frames[0], categories, motion), [None] * len(queries)

@@ -4,9 +4,11 @@ import weakref
 
 import numpy as np
 import pytest
+import torch
 from bright import CLIP_LENGTH, BrightModel, bright_detector
 from PIL import Image
 
+from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.video.decode import open_source
 
@@ -64,8 +66,7 @@ def test_maps_do_not_pile_up():
 
     from test_detector import Synthetic
 
-    detector = bright_detector()
-    detector.model = Endless()
+    detector = Detector.of(Endless(), name="bright", device=torch.device("cpu"))
     most = 0
     for _ in detector.stream(Synthetic(200), ["light"], stride=1):
         most = max(most, len(Endless.outputs))
@@ -80,8 +81,7 @@ def test_each_clip_can_have_its_own_prompt(source):
             self.templates.append(template)
             return super().forward(frames, categories)
 
-    detector = bright_detector()
-    detector.model = Asked()
+    detector = Detector.of(Asked(), name="bright", device=torch.device("cpu"))
     list(detector.stream(source, ["light"], stride=1, templates=iter([3, 1, 2])))
     list(detector.stream(source, ["light"], stride=4))
     assert Asked.templates == [[3], [1], [2], None]

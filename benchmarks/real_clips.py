@@ -65,8 +65,10 @@ def main() -> None:
     parser.add_argument("--runtime", default="auto")
     options = parser.parse_args()
     detector = lavida.load(options.model, runtime=options.runtime)
-    head = ("clip", "category", "frame AUC", "events", "stretches found", "quiet frames over", "its own frames over")
-    head += ("restless",)
+    head = (
+        *("clip", "category", "frame AUC", "events", "stretches found", "quiet frames over", "its own frames over"),
+        "restless",
+    )
     print("| " + " | ".join(head) + " |\n" + "|---" * len(head) + "|")
     for asked in ASKED:
         clip = (
@@ -105,10 +107,10 @@ def measure(result: "lavida.Detection", asked: Asked) -> list[str]:
 def restlessness(result: "lavida.Detection", asked: Asked) -> float:
     """Of scores where nothing enters or leaves."""
     times = result.times[result.sampled]
-    entries = [result.times[at] for stretch in asked.stretches for at in stretch if at and at < len(result.times)]
-    steady = (
-        np.all([np.abs(times - entry) > ENTRY_S for entry in entries], axis=0) if entries else np.ones(len(times), bool)
-    )
+    steady = np.ones(len(times), dtype=bool)
+    for at in (frame for stretch in asked.stretches for frame in stretch):
+        if at and at < len(result.times):
+            steady &= np.abs(times - result.times[at]) > ENTRY_S
     changes = np.abs(np.diff(result.sampled_scores, 2))
     return float(np.median(changes[steady[:-2] & steady[1:-1] & steady[2:]]))
 

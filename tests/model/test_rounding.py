@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lavida.model.rounding import bf16_keeping_sums
+from lavida.model.rounding import bf16_keeping_sums, whole_keeping_sums
 
 
 def rounded_to_nearest(kernels: np.ndarray) -> np.ndarray:
@@ -38,3 +38,12 @@ def test_an_even_surface_comes_out_as_in_float32():
         return float((conv(surface).detach() - exact).abs().mean())
 
     assert error(bf16_keeping_sums(kernels)) < error(rounded_to_nearest(kernels)) / 5
+
+
+def test_whole_numbers_keep_the_sum_of_their_row():
+    rows = np.random.default_rng(0).normal(0, 300, (20, 501))
+    rows[0] = 0.4  # each to the nearest would be 0
+    whole = whole_keeping_sums(rows)
+    assert (np.abs(whole - rows) < 1).all()
+    assert (np.abs(whole.sum(1) - rows.sum(1)) <= 0.5 + 1e-6).all()
+    assert np.abs(whole - rows)[1:].mean() < 0.3  # hardly more than to the nearest

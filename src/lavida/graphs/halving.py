@@ -9,9 +9,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 
+from lavida.model.rounding import whole_keeping_sums
+
 SMALLEST = 1024  # numbers: fewer would save nothing
 LEAST_ROWS = 10_000  # a table of words, of which a prompt reads a few rows
-LEAST_MATRIX = 65_536  # numbers: the nodes that turn it back take a millisecond when a graph is loaded
+LEAST_MATRIX = 65_536  # numbers: eleven nodes that turn it back are not worth less
 
 
 def halve(path: Path, *, matrices: bool = True) -> None:
@@ -68,7 +70,7 @@ def _stored(name: str, values: NDArray[np.float32]) -> list[TensorProto]:
     """
     half = values.shape[1] // 2
     scale = np.maximum(np.abs(values).max(-1, keepdims=True), np.finfo(np.float32).tiny) / 127
-    steps = _rounded(values.astype(np.float64) / scale * 16) + 8
+    steps = whole_keeping_sums(values.astype(np.float64) / scale * 16) + 8
     whole, rest = steps >> 4, (steps & 15).astype(np.uint8)
     constants = {"sixteen": 16.0, "eight": 8.0, "sixteenth": 1 / 16}
     return [
@@ -77,19 +79,6 @@ def _stored(name: str, values: NDArray[np.float32]) -> list[TensorProto]:
         _number(name, "scale", scale.astype(np.float32)),
         *(_number(name, each, np.array(value, np.float32)) for each, value in constants.items()),
     ]
-
-
-def _rounded(values: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Whole numbers at most 1 off whose sum in each row is that of the row, to the nearest.
-
-    The sum is what a convolution makes of an even surface, and what comes out of a ReLU is even in part: rounded to
-    the nearest alone, weights leave twice the error in scores.
-    """
-    rounded = np.rint(values)
-    errors = rounded - values
-    off = np.rint(errors.sum(1)).astype(np.int64)
-    ranks = np.argsort(np.argsort(-np.sign(off)[:, None] * errors))  # 0: rounded farthest in the direction of the sum
-    return (rounded - np.sign(off)[:, None] * (ranks < np.abs(off)[:, None])).astype(np.int64)
 
 
 def _number(name: str, what: str, values: NDArray[Any]) -> TensorProto:
@@ -104,7 +93,7 @@ def _read(name: str, gather: NodeProto) -> list[NodeProto]:
 
 
 def _whole(name: str) -> list[NodeProto]:
-    """What a runtime computes once when it loads the graph."""
+    """What gives a stored matrix its shape and values back."""
     turned_back = _turned_back(name, "bytes", "rest", "scale", f"{name}.rows")
     return [*turned_back, helper.make_node("Reshape", [f"{name}.rows", f"{name}.shape"], [name])]
 

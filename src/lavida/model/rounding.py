@@ -1,7 +1,7 @@
 """Rounded weights whose errors cancel each other.
 
 In bf16, rounded to the nearest, each weight of a depthwise kernel is off by up to 0.4 % in whatever direction; their
-sum, which is what they make of an even surface, is then wrong wherever there is one, and 21 layers add to that. Some are
+sum, which is what they make of an even surface, is then wrong wherever there is one, and 21 layers add up. Some are
 rounded the other way instead, so that the sum stays: the logits of frames are a third nearer to those in float32, and
 what is left comes from activations. The idea is that of adaptive rounding (Nagel et al. 2020), with the sum as all that
 is known of the inputs.

@@ -129,6 +129,7 @@ class Detector:
             "keep_positions": (semantics, "keep_positions"),
             "use_f_sem": (config, "use_f_sem"),
             "use_f_a": (config, "use_f_a"),
+            "clean_masks": (config, "clean_masks"),
             "motion": (self, "motion"),
         }
 

@@ -41,6 +41,13 @@ def test_the_file_changes_what_it_names_and_keeps_the_rest(recipe):
     assert loaded.model == {"preset": "nano"}
 
 
+def test_sets_can_be_left_out(recipe):
+    data = load_recipe(recipe, ["data.leave_out=[camvid]"]).data
+    assert [each.name for each in data.used] == ["davis"] and len(data.sets) == 2
+    assert "unknown set in data.leave_out camvit: choose camvid, davis" in refusal(recipe, "data.leave_out=[camvit]")
+    assert "data.leave_out leaves no set" in refusal(recipe, "data.leave_out=[camvid,davis]")
+
+
 def test_overrides_win_over_the_file(recipe):
     loaded = load_recipe(recipe, ["train.steps=7", "data.size=[64,96]", "model.projector=mlp", "out=elsewhere"])
     assert loaded.train.steps == 7 and tuple(loaded.data.size) == (64, 96)

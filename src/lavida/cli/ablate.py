@@ -15,13 +15,19 @@ VideosOption = Annotated[str | None, typer.Option(help="Only the benchmark's vid
 
 
 def ablate(
-    name: Annotated[str, typer.Argument(help="max-categories, projector, queries, compression, components, or all.")],
+    name: Annotated[
+        str,
+        typer.Argument(help="max-categories, projector, queries, compression, components, all of them; ingredients."),
+    ],
     out: OutOption,
     root: Annotated[
         Path | None, typer.Option(help="The data sets, for training and for the held-out exposure test.")
     ] = None,
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value of the recipe, for every row.")] = None,
-    recipe: Annotated[Path, typer.Option(help="The default row, with the budget.")] = Path("configs/ablation.yaml"),
+    recipe: Annotated[
+        Path | None,
+        typer.Option(help="The default row, with the budget; by default configs/ablation.yaml or ingredients.yaml."),
+    ] = None,
     seeds: Annotated[int, typer.Option(help="Seeds of the default row, whose spread is the noise.")] = 2,
     row_seeds: Annotated[int, typer.Option(help="Seeds of every other row.")] = 1,
     rows: Annotated[str | None, typer.Option(help="Train only these rows: NAME,NAME.")] = None,

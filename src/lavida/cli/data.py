@@ -95,7 +95,7 @@ def pack(
     if not 0 < megabytes < math.inf:
         raise InputError(f"--megabytes is {megabytes:g}: choose more than 0")
     given = load_recipe(recipe, overrides or ()).data
-    sets = [PackedSet(each.name, each.folder, each.split, each.clips) for each in given.sets]
+    sets = [PackedSet(each.name, each.folder, each.split, each.clips) for each in given.used]
     if heldout:
         sets += [replace(each, split="heldout") for each in sets]
     with progress_bars() as progress:

@@ -55,7 +55,7 @@ class ExposureStream:
         self._bank = CutoutBank(self._images, removed=data.removed) if data.moving > 0 else None
         self._burning = data.burning
         self._flames = FlameBank(self._images) if data.burning > 0 else None
-        self.has_clips = data.clip_length > 1 and any(s.clips for s in data.sets)
+        self.has_clips = data.clip_length > 1 and any(s.clips for s in data.used)
         self._clips = self._mixture(data, length=data.clip_length) if self.has_clips else self._images
         removal = self._images.removal
         self._sampler = AnomalyExposureSampler(
@@ -68,7 +68,7 @@ class ExposureStream:
             absent=sampler.absent,
             class_share=sampler.class_share,
             max_categories=sampler.max_categories,
-            limits=_limits(zip(data.sets, self._images.datasets, strict=True)),
+            limits=_limits(zip(data.used, self._images.datasets, strict=True)),
             probability=sampler.probability,
             several=sampler.several,
             ask_out_of_view=sampler.ask_out_of_view,
@@ -119,7 +119,7 @@ class ExposureStream:
     def _mixture(data: DataRecipe, *, length: int) -> Mixture:
         if (packed := pack_of(Path(data.root))) is not None:
             check_pack(packed, max_side=data.max_side)
-        sets = [s for s in data.sets if length == 1 or s.clips]
+        sets = [s for s in data.used if length == 1 or s.clips]
         datasets = [
             load(s.name, Path(data.root) / s.folder, s.split, **({"clip_length": length} if s.clips else {}))
             for s in sets

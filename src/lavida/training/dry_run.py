@@ -144,10 +144,10 @@ def memory_needs(parts: list[Part], *, half: bool) -> dict[str, MemoryEstimate]:
 
 def mixture_rows(data: DataRecipe) -> Iterator[MixtureRow]:
     """What is there of each data set, from listings alone, and how often it is drawn."""
-    clip_share = data.clip_share if data.clip_length > 1 and any(each.clips for each in data.sets) else 0.0
-    pictures = sum(each.weight for each in data.sets)
-    clips = sum(each.weight for each in data.sets if each.clips)
-    for each in data.sets:
+    clip_share = data.clip_share if data.clip_length > 1 and any(each.clips for each in data.used) else 0.0
+    pictures = sum(each.weight for each in data.used)
+    clips = sum(each.weight for each in data.used if each.clips)
+    for each in data.used:
         share = (1 - clip_share) * each.weight / pictures
         if clip_share and each.clips:
             share += clip_share * each.weight / clips

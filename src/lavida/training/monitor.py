@@ -58,7 +58,7 @@ class HeldOutTest:
     """
 
     def __init__(self, data: DataRecipe, opt: TrainRecipe):
-        sets = dict.fromkeys((each.name, each.folder) for each in data.sets)
+        sets = dict.fromkeys((each.name, each.folder) for each in data.used)
         self._questions = {
             name: _questions(name, Path(data.root) / folder, pictures=opt.evaluate_pictures) for name, folder in sets
         }

@@ -10,7 +10,7 @@ from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from lavida.errors import InputError, one_line
+from lavida.errors import InputError, one_line, unknown
 from lavida.model.losses import LossWeights
 from lavida.settings import check_settings, renamed, setting
 
@@ -50,6 +50,7 @@ class DataRecipe:
 
     root: str = MISSING
     sets: list[SetRecipe] = MISSING
+    leave_out: list[str] = field(default_factory=list)  # names of those that are not used
     size: tuple[int, int] = setting((256, 320), rule=DIVISIBLE)  # height, width of a training frame
     zoom: tuple[float, float] = (0.5, 2.0)  # of a random view; 1 is the largest view of that shape
     # part of the views chosen to lose a class: the same scene without the object
@@ -69,6 +70,11 @@ class DataRecipe:
     clip_share: float = setting(0.2, least=0, most=1)
     max_side: int = 640  # longer images are stored at this size
     removed: list[str] = field(default_factory=list)  # categories that training never uses, to be asked at test
+
+    @property
+    def used(self) -> list[SetRecipe]:
+        """The sets without those that are left out."""
+        return [each for each in self.sets if each.name not in self.leave_out]
 
 
 @renamed(further="negatives_only_share", ask_left="ask_out_of_view")
@@ -193,9 +199,19 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise InputError(f"{path} is not valid YAML: {one_line(error)}") from error
     assert isinstance(recipe, Recipe)
     check_settings(recipe, where=f"{path}: ")
+    _check_left_out(recipe.data, where=f"{path}: ")
     if not recipe.train.steps and not recipe.qualifiers.samples:
         raise InputError(f"{path}: train.steps=0 trains nothing without qualifiers.samples; give 1 or more")
     return recipe
+
+
+def _check_left_out(data: DataRecipe, *, where: str) -> None:
+    names = list(dict.fromkeys(each.name for each in data.sets))
+    for name in data.leave_out:
+        if name not in names:
+            raise InputError(f"{where}{unknown('set in data.leave_out', name, names)}")
+    if not data.used:
+        raise InputError(f"{where}data.leave_out leaves no set to train on")
 
 
 def with_new_names(given: DictConfig | ListConfig, *, where: Path, quiet: bool = False) -> DictConfig | ListConfig:

@@ -115,7 +115,7 @@ def _check_qualifiers(recipe: Recipe) -> None:
 
 def check_data(data: DataRecipe) -> None:
     """Raise InputError unless all data sets are there. A training finds out by itself when it opens them."""
-    for each in data.sets:
+    for each in data.used:
         load(each.name, Path(data.root) / each.folder, each.split)
 
 

@@ -211,6 +211,18 @@ def test_finished_rows_are_shared_and_never_trained_again(projector, recipe, mon
     assert (projector / "compression-cost.json").read_text() == costs  # times are not measured again
 
 
+def test_a_row_that_changes_no_training_has_the_weights_of_the_default(recipe, tmp_path, monkeypatch):
+    [table] = go("ingredients", recipe, tmp_path, rows=["no-clean-masks"])
+    assert runs_in(tmp_path) == {"no-clean-masks-seed0"}
+    assert [path.parts[-2] for path in tmp_path.glob("runs/*/model")] == ["default-seed0"]
+    assert "| without clean masks | 1 |" in table.read_text(encoding="utf-8")
+    stop_after(monkeypatch, 0)  # the default has only to be measured
+    [table] = go("ingredients", recipe, tmp_path, rows=["default"], seeds=1)
+    rows = {row["label"]: row["metrics"] for row in json.loads(table.with_suffix(".json").read_text())["rows"]}
+    cleaned, as_found = rows["all parts"], rows["without clean masks"]
+    assert cleaned["auc"] == as_found["auc"] and cleaned["parts"]["mean"] < as_found["parts"]["mean"]
+
+
 def test_the_costs_of_a_recipe_that_names_no_ratio(tmp_path):
     path = tmp_path / "plain.yaml"
     path.write_text(RECIPE.replace(", projector: two_way, projector_queries: 4, compression_ratio: 0.5", ""))

@@ -44,7 +44,8 @@ def shipped(request) -> Recipe:
 
 def effective(recipe: Recipe) -> tuple:
     """All that studies vary, as a model of this recipe has it."""
-    return (*start.model_settings(recipe.model, VARIED).items(), recipe.sampler.max_categories)
+    others = sorted({key for study in STUDIES.values() for key in study.keys if not key.startswith("model.")})
+    return (*start.model_settings(recipe.model, VARIED).items(), *(str(setting(recipe, key)) for key in others))
 
 
 def labels(study: str, recipe: Recipe) -> list[str]:
@@ -92,6 +93,28 @@ def test_what_all_studies_share_is_trained_once(recipe):
     names = [row.name for row in rows]
     assert names[0] == DEFAULT and len(names) == len(set(names)) == 21
     assert [r.name for r in unique_rows(choose("all"), recipe, only=["queries-24", DEFAULT])] == [DEFAULT, "queries-24"]
+
+
+def test_the_ingredients_of_the_embedded_model_are_a_study_of_their_own():
+    [study] = choose("ingredients")
+    assert study not in choose("all")
+    recipe = load_recipe(CONFIGS / study.recipe.name, ["data.root=."])
+    rows = {row.name: row for row in study.rows(completed(recipe))}
+    assert list(rows) == [DEFAULT, "no-qualifiers", "no-crowds", "no-later-sets", "no-clean-masks"]
+    for name in ("no-qualifiers", "no-crowds", "no-later-sets", DEFAULT):
+        assert rows[name].trained_as == rows[name]  # weights of its own
+    assert rows["no-clean-masks"].trained_as.name == DEFAULT
+    without = changed(recipe, rows["no-later-sets"].changes).data
+    assert {each.name for each in without.used} == {"camvid", "idd_lite", "coco128", "humans", "davis"}
+    assert without.burning == 0 and len(without.sets) == 21
+
+
+def test_the_ingredients_are_those_of_the_embedded_models_recipe():
+    """In its last stage; sizes and lengths apart."""
+    study, nano = load_recipe(CONFIGS / "ingredients.yaml"), load_recipe(CONFIGS / "nano.yaml")
+    assert study.data.sets == nano.data.sets and study.data.removed == nano.data.removed
+    for name in ("moving", "zoom", "drop_share", "clip_length", "clip_share", "max_side"):
+        assert getattr(study.data, name) == getattr(nano.data, name)
 
 
 def test_the_paper_s_numbers_belong_to_rows(recipe):

@@ -18,6 +18,7 @@ from lavida.paper.ablations.studies import DEFAULT
 Content = Mapping[str, Any]  # of `<study>.json`: `series.summary`, or that of `trained.ablate_trained`
 
 HEADINGS = {"auc": "mean AUC", "mask_iou": "mask IoU", "category_accuracy": "right category"}
+MASK_HEADINGS = {"boundary_f": "boundary F", "parts": "parts of a mask"}
 PED2_HEADINGS = {"ped2.pixel_auc": "Ped2 pixel AUC", "ped2.frame_auc": "Ped2 frame AUC"}
 # of a trained model on a benchmark: the frame AUC is micro where nothing else is said
 HEADINGS_ON_BENCHMARK = {key: name.replace(", micro", "").replace(",", "") for key, name in METRICS.items()}
@@ -37,7 +38,8 @@ def markdown(content: Content) -> str:
     rows, paper = content["rows"], content["paper"] or {"columns": ()}
     present = dict.fromkeys(key for row in rows for key in row["metrics"])
     columns = {key: f"{key.removeprefix('auc.')} AUC" for key in present if key.startswith("auc.")} | HEADINGS
-    columns |= {key: heading for key, heading in PED2_HEADINGS.items() if key in present}
+    further = PED2_HEADINGS | (MASK_HEADINGS if content["further"] else {})
+    columns |= {key: heading for key, heading in further.items() if key in present}
     head = [f"`{content['key']}`" if content["key"] else "row", "seeds", *columns.values()]
     head.insert(head.index(HEADINGS["auc"]) + 1, "less the default")
     head += [f"paper: {column} (%)" for column in paper["columns"]]

@@ -8,7 +8,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -19,10 +19,15 @@ from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.evaluation import evaluate, open_benchmark
 from lavida.evaluation.held_out.answers import Questions, ask_all, mean_of_known, row_measures
+from lavida.evaluation.held_out.further import further_questions
+from lavida.evaluation.held_out.further import further_sets as small_sets
+from lavida.evaluation.held_out.qualifier_pairs import by_kind, made_pairs, pairs_by_hand
 from lavida.evaluation.held_out.questions import ACTORS, PICTURES, ROWS, WALKERS, HeldOut, MovingScenes
+from lavida.exposure.qualifier_proofs import KINDS
 from lavida.files import atomic_file, locked
 from lavida.loading import load
 from lavida.paper.ablations.studies import Row, changed, completed
+from lavida.paper.ablations.trained import changed_detector
 from lavida.timing import Progress, untold
 from lavida.training.loop import train
 from lavida.training.recipe import Recipe, load_recipe
@@ -32,7 +37,10 @@ RESULT, MODEL, PED2_FOLDER = "result.json", "model", "ped2"
 PED2 = "ucsd-ped2"
 PED2_METRICS = {"pixel_auc": "ped2.pixel_auc", "frame_auc_micro": "ped2.frame_auc"}
 MOVING = "moving"
+CROWD, QUALIFIED, BY_HAND = "crowd", "qualified", "by hand"
+NOT_PICTURES = {MOVING, CROWD, QUALIFIED, BY_HAND}  # have no part in the means
 MEANS = ("auc", "mask_iou", "category_accuracy")
+MASKS = ("boundary_f", "parts")
 
 
 def held_out_sets(
@@ -49,7 +57,7 @@ def held_out_sets(
 
     asked = {each.row: each.questions(root, most=pictures)[0] for each in sets}
     results = {row: measured(row, questions) for row, questions in asked.items()}
-    if all((root / each.folder).is_dir() for each in ACTORS):
+    if _has_actors(root):
         scenes = {row: MovingScenes(root, row, scenes=pictures) for row in ROWS if row not in WALKERS}
         rows = [measured(row, each) for row, each in scenes.items()]
         means = {key: mean_of_known(row[key] for row in rows) for key in MEANS}
@@ -57,9 +65,38 @@ def held_out_sets(
     return results
 
 
+def further_sets(detector: Detector, root: Path, *, pictures: int, progress: Progress = untold) -> dict[str, Any]:
+    """What `ingredients` is measured by beside `held_out_sets`, in the same form.
+
+    COCO as a whole, fire and smoke, a runner among small walkers, and the pairs of qualifiers, each where its pictures
+    are there; `pictures` as there, and made pairs of a kind.
+    """
+
+    def measured(row: str, questions: Questions) -> dict[str, Any]:
+        return row_measures(ask_all(detector, row, questions, progress=progress)[0], None)
+
+    results = {row: measured(row, questions) for row, questions in further_questions(root).items()}
+    if not _has_actors(root):
+        return results
+    for row in WALKERS:
+        results[CROWD] = measured(row, MovingScenes(root, row, scenes=2 * pictures))
+    sets = [*PICTURES, *small_sets(root)]
+    for name, asked in ((QUALIFIED, made_pairs(root, sets, most=pictures)), (BY_HAND, pairs_by_hand(root))):
+        kinds = by_kind(detector, asked, title=name, most=pictures * len(KINDS), progress=progress).values()
+        auc = mean_of_known(kind["auc"] for kind in kinds)
+        pairs = sum(kind["pairs"] for kind in kinds)
+        results[name] = {"prompts": pairs, "auc": auc, "mask_iou": None, "category_accuracy": None}
+    return results
+
+
+def _has_actors(root: Path) -> bool:
+    return all((root / each.folder).is_dir() for each in ACTORS)
+
+
 def overall(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, float | None]:
     """The columns of a table: `auc.<set>`, and the means over the sets of pictures."""
-    means = {key: mean_of_known(s[key] for name, s in sets.items() if name != MOVING) for key in MEANS}
+    of_pictures = [values for name, values in sets.items() if name not in NOT_PICTURES]
+    means = {key: mean_of_known(values.get(key) for values in of_pictures) for key in (*MEANS, *MASKS)}
     return {f"auc.{name}": values["auc"] for name, values in sets.items()} | means
 
 
@@ -87,12 +124,13 @@ class Runs:
         pictures: int,
         ped2: Path | None,
         sets: Sequence[HeldOut] = PICTURES,
+        further: bool = False,
         learn: Callable[[Recipe], object] = train,
         progress: Progress = untold,
     ) -> None:
         self.recipe = replace(recipe, data=replace(recipe.data, root=str(root)), calibrate=False)
         self._folder, self._root, self._pictures, self._ped2 = out / "runs", root, pictures, ped2
-        self._sets, self._learn, self._progress = sets, learn, progress
+        self._sets, self._further, self._learn, self._progress = sets, further, learn, progress
 
     def folder(self, run: Run) -> Path:
         return self._folder / run.name
@@ -104,9 +142,9 @@ class Runs:
             InputError: the folder holds a run of another recipe.
         """
         folder = self.folder(run)
-        self._check(folder, self._recipe(run))
-        result = _read(folder / RESULT)
-        if result is None or result["pictures"] != self._pictures:
+        self._check(self._trained(run))
+        result = self._measured(folder)
+        if result is None:
             return None
         if self._ped2 is not None:
             measured = _read(folder / PED2_FOLDER / "metrics.json")
@@ -117,47 +155,73 @@ class Runs:
 
     def finish(self, run: Run) -> None:
         """Train and measure what is not done yet."""
-        folder, recipe = self.folder(run), self._recipe(run)
-        self._check(folder, recipe)
+        weights = self._trained(run)
         started = time.perf_counter()
-        if not _has_model(folder):
-            self._learn(recipe)
-        for checkpoint in folder.glob("checkpoint-*"):  # ten times the size of the model
-            shutil.rmtree(checkpoint)
+        with nullcontext() if weights == run else self.claimed(weights, wait=True):
+            self._train(weights)
         trained = time.perf_counter()
-        detector = load(str(folder / MODEL), runtime="torch")
-        result = _read(folder / RESULT)
-        if result is None or result["pictures"] != self._pictures:
-            sets = held_out_sets(
-                detector, self._root, pictures=self._pictures, sets=self._sets, progress=self._progress
-            )
-            seconds = {"training": trained - started, "measuring": time.perf_counter() - trained}
+        detector = load(str(self.folder(weights) / MODEL), runtime="torch")
+        at_inference = {} if weights == run else run.row.changes
+        with changed_detector(detector, at_inference):
+            self._measure(run, detector, training_s=trained - started)
+        gc.collect()  # model and optimiser refer to each other in circles
+
+    def _train(self, run: Run) -> None:
+        """Unless that is done."""
+        self._check(run)
+        if not _has_model(self.folder(run)):
+            self._learn(self._recipe(run))
+        for checkpoint in self.folder(run).glob("checkpoint-*"):  # ten times the size of the model
+            shutil.rmtree(checkpoint)
+
+    def _measure(self, run: Run, detector: Detector, *, training_s: float) -> None:
+        """What is not measured yet."""
+        folder, started = self.folder(run), time.perf_counter()
+        if self._measured(folder) is None:
+            root, pictures, progress = self._root, self._pictures, self._progress
+            sets = held_out_sets(detector, root, pictures=pictures, sets=self._sets, progress=progress)
+            if self._further:
+                sets |= further_sets(detector, root, pictures=pictures, progress=progress)
+            seconds = {"training": training_s, "measuring": time.perf_counter() - started}
             record = {
                 "row": run.row.name,
                 "changes": dict(run.row.changes),
                 "seed": run.seed,
                 "pictures": self._pictures,
+                "further": self._further,
                 "sets": sets,
                 "metrics": overall(sets),
                 "seconds": {name: round(value, 1) for name, value in seconds.items()},
                 "lavida": __version__,
             }
+            folder.mkdir(parents=True, exist_ok=True)
             with atomic_file(folder / RESULT) as path:
                 path.write_text(json.dumps(record, indent=2) + "\n")
         if self._ped2 is not None and not (folder / PED2_FOLDER / "metrics.json").is_file():
             benchmark, out = open_benchmark(PED2, self._ped2), folder / PED2_FOLDER
             evaluate(benchmark, detector=detector, out=out, progress=self._progress)
-        gc.collect()  # model and optimiser refer to each other in circles
+
+    def _measured(self, folder: Path) -> dict[str, Any] | None:
+        """What lies there of the held-out test, if that is what is asked for."""
+        result = _read(folder / RESULT)
+        if result is None or result["pictures"] != self._pictures:
+            return None
+        return None if self._further and not result.get("further") else result
 
     def claimed(self, run: Run, *, wait: bool) -> AbstractContextManager[bool]:
         """Keep other processes from the run; gives False where one of them has it and `wait` is not wanted."""
         return locked(self._folder / f".{run.name}.lock", wait=wait)
 
+    def _trained(self, run: Run) -> Run:
+        """The run whose weights it has."""
+        return replace(run, row=run.row.trained_as)
+
     def _recipe(self, run: Run) -> Recipe:
         recipe = changed(self.recipe, run.row.changes)
         return replace(recipe, train=replace(recipe.train, seed=run.seed), out=str(self.folder(run)))
 
-    def _check(self, folder: Path, recipe: Recipe) -> None:
+    def _check(self, run: Run) -> None:
+        folder, recipe = self.folder(run), self._recipe(run)
         if not _has_model(folder) and not any(folder.glob("checkpoint-*")):
             return  # nothing of an earlier run would be used
         path = folder / RECIPE

@@ -34,7 +34,7 @@ def ablate(
     *,
     root: Path,
     out: Path,
-    recipe: Path,
+    recipe: Path | None = None,
     overrides: Sequence[str] = (),
     seeds: int = 2,
     row_seeds: int = 1,
@@ -54,7 +54,7 @@ def ablate(
         name: a study, or `all`.
         root: the data sets, for training and for the held-out test.
         out: for the runs and the tables.
-        recipe: of the default row; its `data.root` and `out` do not count.
+        recipe: of the default row; its `data.root` and `out` do not count. None: the study's own.
         overrides: `key=value` of the recipe, for every row.
         seeds: how often the default row is trained, so that its spread shows the noise.
         row_seeds: how often every other row is trained.
@@ -72,7 +72,7 @@ def ablate(
         if number < 1:
             raise InputError(f"{what} is {number}; give 1 or more")
     studies = choose(name)
-    base = completed(load_recipe(recipe, ["data.root=.", *overrides]))
+    base = completed(load_recipe(recipe or studies[0].recipe, ["data.root=.", *overrides]))
     chosen = unique_rows(studies, base, only=rows)
     _check_start(base, chosen)
     check_pictures(root, pictures=sets)
@@ -80,7 +80,17 @@ def ablate(
         open_benchmark(PED2, ped2)
     with writing_to(out):
         out.mkdir(parents=True, exist_ok=True)
-    runs = Runs(base, out=out, root=root, pictures=pictures, ped2=ped2, sets=sets, learn=learn, progress=progress)
+    runs = Runs(
+        base,
+        out=out,
+        root=root,
+        pictures=pictures,
+        ped2=ped2,
+        sets=sets,
+        further=any(study.further for study in studies),
+        learn=learn,
+        progress=progress,
+    )
     series = _Series(runs, studies, out=out, seeds=seeds, row_seeds=row_seeds)
     series.run(chosen)
     return series.write_tables()
@@ -193,6 +203,7 @@ def summary(
         "title": study.title,
         "key": study.key or None,
         "remark": study.remark,
+        "further": study.further,
         "lavida": __version__,
         "budget": {
             "steps": budget.steps,

@@ -9,13 +9,16 @@ import re
 import shutil
 import unicodedata
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from lavida.errors import InputError, writing_to
+
+# of an earlier result: a name that its folder holds and no other folder does, or what tells such a folder
+Replaces = str | Callable[[Path], bool]
 
 
 @contextmanager
@@ -44,7 +47,7 @@ def atomic_file(target: str | Path, *, hidden: str | Path | None = None) -> Iter
 
 
 @contextmanager
-def atomic_folder(target: str | Path, *, replaces: str, wait: bool = True) -> Iterator[Path]:
+def atomic_folder(target: str | Path, *, replaces: Replaces, wait: bool = True) -> Iterator[Path]:
     """Give a hidden folder beside `target` to write into; on success it becomes `target` in one rename.
 
     An error, Ctrl-C or kill leaves `target` as it was. What a killed run left hidden is removed by the next
@@ -52,8 +55,8 @@ def atomic_folder(target: str | Path, *, replaces: str, wait: bool = True) -> It
 
     Args:
         target: the folder to make; its parents are made as well.
-        replaces: an existing folder is replaced only if it is empty or holds a file of this name, so that a
-            slip in a path never deletes what is not a result.
+        replaces: an existing folder is replaced only if it is empty, or holds a file of this name or is of this kind,
+            so that a slip in a path never deletes what is not a result.
         wait: for another run to the same target; without it that is an error.
 
     Raises:
@@ -132,7 +135,7 @@ def _beside(path: Path) -> bool:
     return path.parts[0] == EXPORTED or any(part.startswith(".") for part in path.parts)
 
 
-def check_target(target: str | Path, *, replaces: str) -> None:
+def check_target(target: str | Path, *, replaces: Replaces) -> None:
     """Refuse before a long analysis what `atomic_folder` would refuse after it; nothing is made.
 
     Raises:
@@ -164,12 +167,13 @@ def _check_parents(target: Path) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def _check_replaceable(target: Path, replaces: str) -> None:
+def _check_replaceable(target: Path, replaces: Replaces) -> None:
     if not os.path.lexists(target):
         return
     if not target.is_dir():
         raise InputError(f"a file is in the way of the result folder: {target}; remove it or choose another folder")
-    if any(target.iterdir()) and not (target / replaces).exists():
+    is_result = (target / replaces).exists() if isinstance(replaces, str) else replaces(target)
+    if any(target.iterdir()) and not is_result:
         raise InputError(f"the folder holds no lavida result: {target}; empty it or choose another folder")
 
 

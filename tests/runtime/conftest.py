@@ -53,8 +53,8 @@ def write(kind: str, root: Path) -> None:
     if kind != "bare":
         export_model(LavidaModel.from_pretrained(source), source, folder)
         return
-    (folder / "manifest.json").write_text("{}")
-    (folder / "earlier.onnx").touch()
+    (folder / "manifest.json").write_text('{"format": 1, "graphs": {}}')
+    (folder / "noun_decoder.onnx").touch()
     with redirect_stdout(StringIO()) as out, redirect_stderr(StringIO()) as err:
         assert run(["models", "export", str(source), "--out", str(folder)]) == 0, err.getvalue()
     (root / "stdout").write_text(out.getvalue())

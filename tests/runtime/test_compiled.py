@@ -62,5 +62,9 @@ def test_where_nothing_can_be_written_nothing_is_kept(tmp_path, monkeypatch):
     assert compiled_folder(path, caches=tmp_path, size=1) is None
 
 
+def test_openvino_takes_no_path_that_is_no_text(tmp_path):
+    assert compiled_folder(manifest(tmp_path / "one"), caches=Path(f"{tmp_path}/\udcff"), size=1) is None
+
+
 def refuse(*args, **kwargs) -> None:
     raise PermissionError(13, "Permission denied")

@@ -13,6 +13,7 @@ from lavida.errors import InputError
 from lavida.files import EXPORTED
 from lavida.loading import EMBEDDED
 from lavida.runtime.contract import SETTINGS, check
+from lavida.runtime.manifest import sha256
 
 TOLD = json.loads((EMBEDDED / EXPORTED / "manifest.json").read_text())
 FAMILY = [f"family.{name}" for name in TOLD["model"]["family"] if name not in ("name", "chat")]
@@ -54,6 +55,12 @@ def test_no_setting_of_a_model_is_nonsense(key):
         ("model.qualifiers", False, "says that graphs.decoder has an input f_named, which nothing gives"),
         ("graphs.vision.outputs", ["fine"], "says that graphs.decoder has an input class_logits, which nothing gives"),
         ("graphs.text.inputs", {}, "tells no inputs of graphs.text"),
+        ("graphs.text.inputs.input_ids", {}, "cannot be read"),
+        ("graphs.text.inputs.input_ids.shape", None, "cannot be read"),
+        ("graphs.text.inputs.input_ids.shape", [[1], 2], "does not tell the shape of the input input_ids"),
+        ("model.family.chat.after_video", "\ud800", "choose a text"),
+        ("files", ["text.onnx"], "does not tell the SHA-256 of its files"),
+        ("files", {"text.onnx": 3}, "does not tell the SHA-256 of its files"),
         ("graphs.text.outputs", [], "tells no outputs of graphs.text"),
         ("graphs.text.outputs", [3], "tells no outputs of graphs.text"),
         ("graphs.text.outputs", ["other"], "says that graphs.text has no output features"),
@@ -109,6 +116,7 @@ def write(graph, path: Path) -> None:
     manifest = path.with_name("manifest.json")
     told = json.loads(manifest.read_text())
     told["graphs"][path.stem]["bytes"] = path.stat().st_size
+    told["files"][path.name] = sha256(path)
     manifest.write_text(json.dumps(told))
 
 
@@ -140,5 +148,8 @@ def test_a_foreign_graph_is_one_line(pair, tmp_path, runtime, change, name, said
 def test_known_words_of_another_model_are_named(pair, tmp_path):
     copied = shutil.copytree(pair("whole").folder, tmp_path / "copy")
     np.save(copied / "known_words.npy", np.ones((3, 7), np.float16))
+    manifest = json.loads((copied / "manifest.json").read_text())
+    manifest["files"]["known_words.npy"] = sha256(copied / "known_words.npy")
+    (copied / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(InputError, match="known_words.npy has features of another length than text.onnx"):
         lavida.load(copied).detect(np.zeros((1, 64, 96, 3), np.uint8), ["car"], fps=5)

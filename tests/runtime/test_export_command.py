@@ -3,7 +3,9 @@
 import json
 import shutil
 from importlib.util import find_spec
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tiny import tiny_lavida
@@ -12,8 +14,12 @@ from torch import nn
 from lavida.cli import run
 from lavida.errors import InputError
 from lavida.files import fingerprint
-from lavida.graphs.writing import _export, exportable_family
+from lavida.graphs import writing
+from lavida.graphs.comparing import compare
+from lavida.graphs.writing import _check_size, _export, exportable_family
 from lavida.runtime.contract import GRAPHS
+from lavida.runtime.exported import ExportedModel
+from lavida.runtime.manifest import is_export
 from lavida.runtime.session import PACKAGES, installed
 
 pytest.importorskip("onnx")
@@ -23,7 +29,7 @@ pytest.importorskip("onnxruntime")
 @pytest.mark.slow
 def test_a_model_is_exported_and_compared_and_replaces_an_earlier_one(pair):
     model, out = pair("bare")
-    assert not (out / "earlier.onnx").exists()
+    assert not (out / "noun_decoder.onnx").exists()
     told = (out.parent / "stdout").read_text()
     compared = [line for line in told.splitlines() if "against PyTorch on made-up frames, largest differences" in line]
     assert [line.split()[0] for line in compared] == [PACKAGES[runtime] for runtime in installed()]
@@ -37,6 +43,8 @@ def test_a_model_is_exported_and_compared_and_replaces_an_earlier_one(pair):
     assert manifest["model"]["clip_length"] == model.config.clip_length == 4
     for folder in manifest["tokenizers"]:
         assert (out / folder / "tokenizer.json").is_file()
+    files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert manifest["files"].keys() == files - {"manifest.json"}
     assert {path.name for path in out.parent.iterdir()} == {"exported", "source", "stdout", "stderr"}
 
 
@@ -53,10 +61,69 @@ def test_nothing_is_left_of_an_export_that_says_something_else(pair, tmp_path, c
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_foreign_folder_is_left_alone(tmp_path, capsys):
-    (tmp_path / "letter.txt").write_text("dear")
+def web_page(folder: Path) -> None:
+    (folder / "manifest.json").write_text('{"name": "a page that can be installed"}')
+
+
+def saved_model(folder: Path) -> None:
+    (folder / "manifest.json").write_text('{"format": 1, "graphs": {}}')
+    (folder / "config.json").write_text("{}")
+
+
+def model_within(folder: Path) -> None:
+    (folder / "manifest.json").write_text('{"format": 1, "graphs": {}}')
+    (folder / "source").mkdir()
+
+
+@pytest.mark.parametrize(
+    "made", [lambda folder: (folder / "letter.txt").write_text("dear"), web_page, saved_model, model_within]
+)
+def test_a_foreign_folder_is_left_alone(tmp_path, capsys, made):
+    made(tmp_path)
+    before = {path.name for path in tmp_path.iterdir()}
     assert run(["models", "export", "nano", "--out", str(tmp_path)]) == 2
     assert "empty it or choose another folder" in capsys.readouterr().err
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_an_export_that_was_damaged_can_be_exported_again(tmp_path):
+    (tmp_path / "text.onnx").touch()
+    assert not is_export(tmp_path)
+    (tmp_path / "manifest.json").write_text('{"format": 1, "gr')
+    assert is_export(tmp_path)
+    (tmp_path / "text.onnx").unlink()
+    assert not is_export(tmp_path)  # somebody's broken file of this name
+
+
+@pytest.mark.slow
+def test_an_export_that_answers_no_number_is_none(pair):
+    model, folder = pair("bare")
+    exported = ExportedModel(folder, keeps=False)
+    answer = exported._answered
+    exported._answered = lambda found, count: answer(
+        {name: np.full_like(values, np.nan) for name, values in found.items()}, count
+    )
+    with pytest.raises(InputError, match="scores differ by nan"):
+        compare(model, exported)
+
+
+def test_a_full_disk_is_not_the_models_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.onnx, "export", full)
+    with pytest.raises(OSError, match="No space left"):
+        _export(nn.Identity(), {"x": (torch.ones(1), {})}, ["y"], tmp_path / "vision.onnx")
+
+
+def full(*args, **options):
+    raise OSError(28, "No space left on device")
+
+
+def test_a_part_that_is_too_large_for_one_file_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "MOST_BYTES", 10)
+    (tmp_path / "language.onnx").write_bytes(bytes(6))
+    _check_size(tmp_path / "language.onnx")
+    (tmp_path / "weight.0").write_bytes(bytes(6))  # PyTorch puts what is larger beside it
+    with pytest.raises(InputError, match="its language has more than 2 GB"):
+        _check_size(tmp_path / "language.onnx")
 
 
 @pytest.mark.parametrize(

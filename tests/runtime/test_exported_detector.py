@@ -1,6 +1,7 @@
 """A detector without PyTorch: loaded, asked, and refused where it cannot answer."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -83,6 +84,15 @@ def test_nothing_heavy_is_imported(pair, source, tmp_path):
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout) == []
     assert (tmp_path / "out" / "events.json").is_file() and (tmp_path / "out" / "overlay.mp4").is_file()
+
+
+def test_onnx_runtime_keeps_nothing_to_be_sent(tmp_path):
+    """It writes an identity of the machine as soon as it is imported, where nobody has told it not to."""
+    environment = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}  # no build server's
+    environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)}
+    code = "from lavida.runtime.session import choose_runtime; choose_runtime('onnx')"
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_text_encoder_goes_when_it_was_asked_and_comes_back_for_new_words(pair):
@@ -258,6 +268,13 @@ def scramble(folder: Path) -> None:
     path.write_bytes(bytes(path.stat().st_size))
 
 
+def flip(path: Path) -> None:
+    """One bit in the middle: a weight, in a file of that size."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 64
+    path.write_bytes(content)
+
+
 def edit(folder: Path, **changes) -> None:
     path = folder / "manifest.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
@@ -282,7 +299,18 @@ def shorten(path: Path, size: int) -> None:
     ("damage", "said"),
     [
         (cut, "decoder.onnx is missing or cut short"),
-        (scramble, "decoder.onnx cannot be read"),
+        (scramble, "decoder.onnx is not what was exported"),
+        (
+            lambda folder: (scramble(folder), edit(folder, files={})),
+            "decoder.onnx cannot be read",
+        ),  # of earlier exports
+        (lambda folder: flip(folder / "shared_weights.bin"), "shared_weights.bin is not what was exported"),
+        (lambda folder: flip(folder / "text.onnx"), "text.onnx is not what was exported"),
+        (
+            lambda folder: shutil.copy(folder / "tokenizer/tokenizer.json", folder / "text_tokenizer"),
+            "text_tokenizer/tokenizer.json is not what was exported",
+        ),
+        (lambda folder: np.save(folder / "known_words.npy", np.full((2, 3), np.nan)), "known_words.npy cannot be"),
         (lambda folder: (folder / "shared_weights.bin").unlink(), "shared_weights.bin is missing or cut short"),
         (lambda folder: (folder / "vision.onnx").unlink(), "vision.onnx is missing or cut short"),
         (lambda folder: (folder / "tokenizer" / "tokenizer.json").write_text("{"), "no tokenizer in"),
@@ -311,6 +339,20 @@ def test_a_damaged_or_foreign_folder_is_one_line(pair, tmp_path, damage, said):
     with pytest.raises(InputError, match=said) as raised:
         lavida.load(copy).detect(np.zeros((1, 64, 96, 3), np.uint8), ["red car"], fps=5)
     assert "\n" not in str(raised.value) and "export" in str(raised.value)
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_an_export_that_is_replaced_under_a_process_is_noticed(pair, tmp_path, runtime):
+    """Graphs are opened when they are asked: words that came later would be answered by two models."""
+    pytest.importorskip("onnxruntime" if runtime == "onnx" else runtime)
+    _, folder = pair("whole")
+    live = shutil.copytree(folder, tmp_path / "live")
+    detector = lavida.load(live, runtime=runtime)
+    frames = np.zeros((2, 64, 96, 3), np.uint8)
+    detector.detect(frames, ["dog"], fps=5)
+    flip(live / "decoder.onnx")  # as another model's, of the same size
+    with pytest.raises(InputError, match=r"decoder.onnx is not what was exported; .* start again"):
+        detector.detect(frames, ["dog on the left"], fps=5)
 
 
 @pytest.mark.parametrize("kind", ["whole", "bare"])

@@ -99,6 +99,20 @@ def test_a_graph_whose_matrices_stay_has_them_in_half_precision(tmp_path):
     assert "weight.half" in {each.name for each in onnx.load(path).graph.initializer}
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_only_rows_are_read_as_rows(tmp_path, axis):
+    table = np.random.default_rng(0).normal(size=(LEAST_ROWS, 32)).astype(np.float32)
+    node = helper.make_node("Gather", ["table", "rows"], ["read"], axis=axis)
+    inputs = [helper.make_tensor_value_info("rows", TensorProto.INT64, ["n"])]
+    outputs = [helper.make_tensor_value_info("read", TensorProto.FLOAT, None)]
+    made = helper.make_graph([node], "g", inputs, outputs, [numpy_helper.from_array(table, "table")])
+    path, rows = tmp_path / "graph.onnx", np.array([3, 30])
+    onnx.save(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    halve(path)
+    (read,) = onnxruntime.InferenceSession(path).run(None, {"rows": rows})
+    np.testing.assert_allclose(read, table.take(rows, axis), atol=0.01)
+
+
 def test_what_half_precision_cannot_hold_stays(tmp_path):
     weight = np.full((64, 64), 1e6, np.float32)
     path = tmp_path / "graph.onnx"

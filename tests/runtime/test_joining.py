@@ -1,5 +1,6 @@
 """Vision and decoder as one OpenVINO graph for frames of a video."""
 
+import json
 import locale
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -177,9 +178,12 @@ def test_a_graph_that_does_not_fit_is_one_line(folder, kept, monkeypatch):
 
 
 def test_a_damaged_graph_is_one_line_and_nothing_else_is_printed(folder, kept, tmp_path, capfd):
+    """Of an export that does not tell what its files were, as earlier ones do not."""
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     (copy / "vision.onnx").write_bytes(b"x" * (copy / "vision.onnx").stat().st_size)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"files": {}}))
     with pytest.raises(InputError, match="damaged export: .*vision.onnx or .*cannot be read") as raised:
         answered(copy)
     assert len(str(raised.value)) < 600 and "\n" not in str(raised.value)

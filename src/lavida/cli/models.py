@@ -99,20 +99,20 @@ def export(
     half: Annotated[bool, typer.Option("--half", help="Weights with half of the bytes, computed in float32.")] = False,
 ) -> None:
     """Write a model as graphs that detect, scan and eval run without PyTorch, and compare both."""
-    from lavida.files import MANIFEST, atomic_folder, check_target
+    from lavida.files import atomic_folder, check_target
+    from lavida.runtime.manifest import Manifest, is_export
 
     need("torch", "an export needs it", extra="export")
     from lavida.graphs.writing import check_installed, export_model
-    from lavida.runtime.manifest import Manifest
 
-    check_target(out, replaces=MANIFEST)
+    check_target(out, replaces=is_export)
     check_installed()
     from lavida.checkpoints.pretrained import LavidaModel
     from lavida.loading import model_folder
 
     folder = model_folder(model)
     loaded = LavidaModel.from_pretrained(folder)
-    with atomic_folder(out, replaces=MANIFEST) as partial:
+    with atomic_folder(out, replaces=is_export) as partial:
         export_model(loaded, folder, partial, half=half)
         lines = _compared(loaded, partial, clip, half=half)
         size = Manifest.read(partial).size
@@ -129,7 +129,7 @@ def _compared(model: Any, folder: Path, clip: Path | None, *, half: bool) -> lis
     where = "made-up frames" if clip is None else clip.name
     lines = []
     for runtime in installed():
-        exported = ExportedModel(folder, runtime=runtime)
+        exported = ExportedModel(folder, runtime=runtime, keeps=False)  # the folder will have another name
         differences = compare(model, exported, source=clip, most=MOST_HALF if half else MOST)
         most = ", ".join(f"{name} {value:.1e}" for name, value in differences.items())
         lines.append(f"  {exported.graphs.name} against PyTorch on {where}, largest differences: {most}")

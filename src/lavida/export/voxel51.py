@@ -14,7 +14,7 @@ from lavida.events import Event
 from lavida.export.labels import EventLabel, frames_of
 from lavida.files import atomic_folder
 
-SAMPLES = "samples.json"
+SAMPLES, MEDIA = "samples.json", "data"  # of a data set in FiftyOne's own format
 
 
 def write_fiftyone(detection: Detection, labels: Sequence[EventLabel], out: Path) -> None:
@@ -35,10 +35,15 @@ def write_fiftyone(detection: Detection, labels: Sequence[EventLabel], out: Path
         raise InputError(f"FiftyOne does not start ({first_line(error)}); see its documentation") from error
     try:
         dataset.add_sample(_sample(fo, detection, labels))
-        with atomic_folder(out, replaces=SAMPLES) as folder:
+        with atomic_folder(out, replaces=_without_media) as folder:
             dataset.export(export_dir=str(folder), dataset_type=fo.types.FiftyOneDataset, export_media=False)
     finally:
         dataset.delete()
+
+
+def _without_media(folder: Path) -> bool:
+    """Whether it may be one of ours: another data set of FiftyOne's mostly holds its pictures and videos, too."""
+    return (folder / SAMPLES).is_file() and not (folder / MEDIA).exists()
 
 
 def _sample(fo: Any, detection: Detection, labels: Sequence[EventLabel]) -> Any:

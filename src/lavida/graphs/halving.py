@@ -1,13 +1,14 @@
 """Weights of a graph in fewer bytes on disk; a runtime that loads it computes in float32 as before."""
 
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import NodeProto, TensorProto, helper, numpy_helper
+from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 from lavida.model.rounding import whole_keeping_sums
 
@@ -23,10 +24,10 @@ def halve(path: Path, *, matrices: bool = True) -> None:
     memory of its matrices for a moment.
 
     A table of words or a matrix `[N, D]` is stored as integers with a scale for each row; a table is turned back only
-    in the rows that are read. Weights that half precision cannot hold stay as they are.
+    in the rows that are read. Weights that are too large for half precision stay as they are.
     """
     model = onnx.load(path)
-    uses = Counter(name for node in model.graph.node for name in node.input)
+    uses = Counter(_read_by(model.graph))
     readers = {name: node for node in model.graph.node for name in node.input}
     kept: list[TensorProto] = []
     before: list[NodeProto] = []
@@ -42,7 +43,7 @@ def halve(path: Path, *, matrices: bool = True) -> None:
             kept.append(weight)
             continue
         reader = readers.get(weight.name)
-        read_alone = reader is not None and reader.op_type == "Gather" and uses[weight.name] == 1
+        read_alone = reader is not None and _reads_rows(reader, weight.name) and uses[weight.name] == 1
         rows = values.reshape(len(values), -1)
         even = rows.shape[1] % 2 == 0
         if reader is not None and read_alone and len(values) >= LEAST_ROWS and even and values.ndim == 2:
@@ -61,6 +62,20 @@ def halve(path: Path, *, matrices: bool = True) -> None:
     model.graph.initializer.extend(kept)
     model.graph.node.extend(before + nodes)
     onnx.save(model, path)
+
+
+def _read_by(graph: GraphProto) -> Iterator[str]:
+    """The names that its nodes read, those of graphs within them among these; one for each reading."""
+    for node in graph.node:
+        yield from node.input
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _read_by(inner)
+
+
+def _reads_rows(node: NodeProto, name: str) -> bool:
+    axis = next((helper.get_attribute_value(each) for each in node.attribute if each.name == "axis"), 0)
+    return node.op_type == "Gather" and axis == 0 and node.input[0] == name
 
 
 def _stored(name: str, values: NDArray[np.float32]) -> list[TensorProto]:

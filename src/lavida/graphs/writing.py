@@ -25,9 +25,10 @@ from lavida.model.kernels import without_export_log
 from lavida.model.mllm.qwen import Qwen2VL
 from lavida.model.text import MAX_TOKENS
 from lavida.runtime.contract import GRAPHS, REMOVED, SETTINGS
-from lavida.runtime.manifest import FORMAT, KNOWN_WORDS, SHARED
+from lavida.runtime.manifest import FORMAT, KNOWN_WORDS, SHARED, TOKENIZER_FILE, sha256
 
 OPSET = 20
+MOST_BYTES = 2**31 - 2**20  # of a graph with its weights in one file, as ONNX's format has them
 OF_QUALIFIERS = ("f_qualifier", "f_named", "present")  # inputs of a decoder
 EXPORTABLE_VISION = (EfficientNetLiteConfig.model_type, Sam2HieraDetConfig.model_type)
 
@@ -52,7 +53,9 @@ def export_model(model: LavidaModel, source: Path, out: Path, *, half: bool = Fa
         np.save(out / KNOWN_WORDS, known.numpy().astype(np.float16))
     for folder, tokenizer in ((TOKENIZER, model.semantics.tokenizer), (TEXT_TOKENIZER, model.text.tokenizer)):
         (out / folder).mkdir()
-        tokenizer.backend_tokenizer.save(str(out / folder / "tokenizer.json"))
+        text = tokenizer.backend_tokenizer.to_str(pretty=True)
+        (out / folder / TOKENIZER_FILE).write_text(text, encoding="utf-8", newline="")
+    files = sorted(path for path in out.rglob("*") if path.is_file())
     manifest = {
         "format": FORMAT,
         "lavida": __version__,
@@ -64,6 +67,7 @@ def export_model(model: LavidaModel, source: Path, out: Path, *, half: bool = Fa
         "tokenizers": [TOKENIZER, TEXT_TOKENIZER],
         "graphs": graphs,
         "shared": {"file": SHARED, "bytes": (out / SHARED).stat().st_size} if (out / SHARED).is_file() else None,
+        "files": {path.relative_to(out).as_posix(): sha256(path) for path in files},
         "model": description(model, family),
     }
     (out / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
@@ -79,6 +83,7 @@ def _write_graphs(model: LavidaModel, family: Qwen2VL, out: Path, *, half: bool)
     for name, graph, inputs, outputs in parts(model, family):
         path = out / f"{name}.onnx"
         _export(graph.eval(), inputs, outputs, path)
+        _check_size(path)
         fold_paddings(path)
         if half:
             halve(path, matrices=name != GRAPHS.language)  # which is opened beside all others, and small
@@ -92,6 +97,14 @@ def _write_graphs(model: LavidaModel, family: Qwen2VL, out: Path, *, half: bool)
     for record in graphs.values():
         record["bytes"] = (out / record["file"]).stat().st_size
     return graphs
+
+
+def _check_size(path: Path) -> None:
+    beside = sum(other.stat().st_size for other in path.parent.iterdir() if other.suffix != ".onnx")
+    if path.stat().st_size + beside > MOST_BYTES:
+        raise InputError(
+            f"this model cannot be exported yet: its {path.stem} has more than 2 GB; PyTorch runs it as it is"
+        )
 
 
 def check_installed() -> None:
@@ -257,7 +270,7 @@ def _export(graph: nn.Module, inputs: Inputs, outputs: list[str], path: Path) ->
                 dynamic_axes=free,
                 opset_version=OPSET,
             )
-    except InputError:
+    except (InputError, OSError):
         raise
     except Exception as error:  # the exporter raises many types
         raise InputError(

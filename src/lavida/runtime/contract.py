@@ -51,14 +51,18 @@ def _all_of(values: Any, count: int, kinds: Any) -> bool:
     )
 
 
+def _text() -> Any:
+    return setting(..., rule=(lambda value: not any("\ud800" <= letter <= "\udfff" for letter in value), "a text"))
+
+
 @dataclass
 class Chat:
     """The texts around clip and question."""
 
-    before_video: str
-    after_video: str
-    before_answer: str
-    answer_start: str
+    before_video: str = _text()
+    after_video: str = _text()
+    before_answer: str = _text()
+    answer_start: str = _text()
 
 
 @dataclass
@@ -111,6 +115,9 @@ def check(content: Any) -> None:
                 _check_graph(name, graphs, model)
         if content.get("shared"):
             _check_file("shared", content["shared"])
+        files = content.get("files", {})
+        if not isinstance(files, dict) or not all(isinstance(told, str) for told in files.values()):
+            raise InputError("does not tell the SHA-256 of its files as texts")
         removed = model.get(REMOVED, [])
         if not _all_of(removed, len(removed), str):
             raise InputError(f"does not tell {REMOVED} as texts")
@@ -137,6 +144,10 @@ def _check_graph(name: str, graphs: Mapping[str, Any], model: Mapping[str, Any])
     inputs, outputs = graph["inputs"], graph["outputs"]
     if not isinstance(inputs, dict) or not inputs:
         raise InputError(f"tells no inputs of graphs.{name}")
+    for key, told in inputs.items():
+        shape = told["shape"]
+        if not _all_of(shape, len(shape), (int, str)):
+            raise InputError(f"does not tell the shape of the input {key} of graphs.{name}")
     if not _all_of(outputs, len(outputs), str) or not outputs:
         raise InputError(f"tells no outputs of graphs.{name}")
     if strange := set(inputs) - _fed(name, graphs, model):

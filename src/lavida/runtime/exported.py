@@ -20,7 +20,7 @@ from lavida.model.grid import fit_grid
 from lavida.model.phrase import split_phrase
 from lavida.model.wording import unfamiliar
 from lavida.runtime.contract import GRAPHS, REMOVED
-from lavida.runtime.manifest import KNOWN_WORDS, MEND, Manifest
+from lavida.runtime.manifest import KNOWN_WORDS, MEND, TOKENIZERS, Manifest
 from lavida.runtime.opened import OpenedGraphs
 from lavida.runtime.preparation import cells, patches, positions, prompt, read_tokenizer, text_batch
 
@@ -37,6 +37,7 @@ class ExportedModel:
         folder: Where it is.
         runtime: `onnx`, `openvino` or `auto`: the first of them that is installed.
         precision: `float32`, or for OpenVINO `bf16`; `auto` takes that where the processor multiplies it.
+        keeps: What OpenVINO compiles, for the next start.
 
     Attributes:
         manifest: What the folder tells of itself.
@@ -47,15 +48,14 @@ class ExportedModel:
         InputError: The folder is damaged, or the runtime is not installed.
     """
 
-    def __init__(self, folder: Path, *, runtime: str = "auto", precision: str = "float32") -> None:
+    def __init__(self, folder: Path, *, runtime: str = "auto", precision: str = "float32", keeps: bool = True) -> None:
         self.manifest = Manifest.read(folder)
-        self.graphs = OpenedGraphs(self.manifest, runtime=runtime, precision=precision)
+        self.graphs = OpenedGraphs(self.manifest, runtime=runtime, precision=precision, keeps=keeps)
         self.settings = self.manifest.model
         self.config = SimpleNamespace(**{REMOVED: []} | self.settings)
         for name in (GRAPHS.text, GRAPHS.language, *(() if self.graphs.joins else (GRAPHS.vision,))):
             self.graphs.begin(name)
-        self._tokenizer = read_tokenizer(folder / "tokenizer")
-        self._text_tokenizer = read_tokenizer(folder / "text_tokenizer")
+        self._tokenizer, self._text_tokenizer = (read_tokenizer(self.manifest, name) for name in TOKENIZERS)
         self._known_words = self.manifest.known_words()
         self._features: dict[str, Array] = {}
         self._texts_asked = 0  # times that the text encoder was

@@ -87,10 +87,11 @@ def _joined(paths: Sequence[Path], shapes: Shapes, *, half: bool) -> Any:
             else:
                 parameter.output(0).replace(source)
         graph = openvino.Model(following.get_results(), free, path.stem)
+    folding = Manager()
+    folding.register_pass(ConstantFolding())
+    folding.run_passes(graph)  # what turns weights back; without it the next step takes longer
     graph.reshape({name: openvino.PartialShape(list(shape)) for name, shape in shapes.items()})
-    manager = Manager()
-    manager.register_pass(ConstantFolding())  # half of all nodes only told sizes
-    manager.run_passes(graph)
+    folding.run_passes(graph)  # half of all nodes only told sizes
     if half:
         _round(graph)
     return graph

@@ -1,5 +1,6 @@
 """The manifest of an exported model: what is in the folder, and what the runtime must know of the model."""
 
+import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from lavida.runtime.contract import GRAPHS, check
 
 SHARED = "shared_weights.bin"  # what two graphs have in common; only where there are two decoders
 KNOWN_WORDS = "known_words.npy"  # features of the words that training asked; not there without alignment
+TOKENIZERS = ("tokenizer", "text_tokenizer")  # folders: of the language model, and of the text encoder
+TOKENIZER_FILE = "tokenizer.json"
 FORMAT = 1
 MEND = "export it again with: lavida models export MODEL --out DIR"
 
@@ -50,8 +53,11 @@ class Manifest:
             words = np.load(path)
             if not isinstance(words, np.ndarray) or words.ndim != 2 or words.dtype.kind != "f" or not words.size:
                 raise ValueError("no table of numbers")
+            if not np.isfinite(words).all():
+                raise ValueError("numbers that are not finite")
         except (*UNREADABLE, MemoryError) as error:  # a damaged head may tell of any size
             raise InputError(f"damaged export: {path} cannot be read ({first_line(error)}); {MEND}") from error
+        self.check_file(KNOWN_WORDS)
         return words.astype(np.float32)
 
     @property
@@ -79,6 +85,30 @@ class Manifest:
         """What it gives, in order."""
         return self.content["graphs"][graph]["outputs"]
 
+    def check_graph(self, graph: str) -> None:
+        """Raise InputError unless its file, and what it shares, are those that were exported."""
+        self.check_file(self.content["graphs"][graph]["file"])
+        if self.content.get("shared") and graph in (GRAPHS.decoder, GRAPHS.noun_decoder):
+            self.check_file(self.content["shared"]["file"])
+
+    def check_file(self, name: str) -> None:
+        """Raise InputError unless a file is the one that was exported, of exports that tell their SHA-256.
+
+        It may be damaged, or a process may have it that began before the folder was exported anew.
+        """
+        told = self.content.get("files", {}).get(name)
+        if told is None:
+            return
+        path = self.folder / name
+        try:
+            found = sha256(path)
+        except OSError as error:
+            raise InputError(f"damaged export: {path} cannot be read ({reason(error)}); {MEND}") from error
+        if found != told:
+            raise InputError(
+                f"damaged export: {path} is not what was exported; {MEND}, or if that was done meanwhile, start again"
+            )
+
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
         """Raises InputError for a folder that is none, is damaged or was written by a newer lavida."""
@@ -105,6 +135,25 @@ class Manifest:
             if not _whole(folder / file["file"], file["bytes"]):
                 raise InputError(f"damaged export: {folder / file['file']} is missing or cut short; {MEND}")
         return manifest
+
+
+def is_export(folder: Path) -> bool:
+    """Whether all that a folder holds was exported, though it may be damaged: another export may take its place."""
+    names = {path.name for path in folder.iterdir()}
+    graphs = {f"{graph}.onnx" for graph in GRAPHS}
+    if MANIFEST not in names or not names <= graphs | {SHARED, KNOWN_WORDS, MANIFEST, *TOKENIZERS}:
+        return False
+    try:
+        content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except UNREADABLE:
+        return bool(names & graphs)
+    return isinstance(content, dict) and {"format", "graphs"} <= content.keys()
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _whole(path: Path, size: int) -> bool:

@@ -39,6 +39,7 @@ class OpenedGraphs:
         manifest: Of the export.
         runtime: As `choose_runtime` takes it.
         precision: As `choose_precision` takes it.
+        keeps: Whether what OpenVINO compiles is kept for the next start.
 
     Attributes:
         versions: Of the packages that answer, by their names.
@@ -49,8 +50,8 @@ class OpenedGraphs:
         InputError: The runtime is not installed.
     """
 
-    def __init__(self, manifest: Manifest, *, runtime: str, precision: str) -> None:
-        self._manifest = manifest
+    def __init__(self, manifest: Manifest, *, runtime: str, precision: str, keeps: bool) -> None:
+        self._manifest, self._keeps = manifest, keeps
         self.runtime = choose_runtime(runtime)
         self.precision = choose_precision(precision, self.runtime)
         self.versions = {package: version(package) for package in (PACKAGES[self.runtime], PACKAGES["onnx"])}
@@ -139,6 +140,7 @@ class OpenedGraphs:
 
     def _open(self, graph: str) -> OnnxSession:
         manifest = self._manifest
+        manifest.check_graph(graph)
         return open_graph(
             manifest.path(graph),
             inputs=manifest.inputs(graph),
@@ -148,6 +150,8 @@ class OpenedGraphs:
 
     def _open_joined(self, decoder: str, sizes: Mapping[str, int]) -> OpenVinoSession:
         manifest, graphs = self._manifest, (GRAPHS.vision, decoder)
+        for graph in graphs:
+            manifest.check_graph(graph)
         of_decoder = manifest.shapes(decoder)
         told = manifest.shapes(GRAPHS.vision) | {name: of_decoder[name] for name in self._of_texts(decoder)}
         session = open_joined(
@@ -164,6 +168,8 @@ class OpenedGraphs:
         return session
 
     def _compiled_folder(self) -> Path | None:
+        if not self._keeps:
+            return None
         from platformdirs import user_cache_path  # 10 ms that ONNX Runtime has no need of
 
         caches = user_cache_path("lavida", appauthor=False)

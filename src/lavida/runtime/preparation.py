@@ -1,7 +1,6 @@
 """What the graphs are given: frames as patches, texts as token ids and positions. NumPy, Pillow and tokenizers."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,16 +10,21 @@ from tokenizers import Tokenizer
 
 from lavida.errors import InputError, first_line
 from lavida.model.wording import ANSWER, SEG_TOKEN, TEMPLATES, encode_categories
+from lavida.runtime.manifest import TOKENIZER_FILE, Manifest
 
 Array = NDArray[Any]
 
 
-def read_tokenizer(folder: Path) -> Tokenizer:
-    """Raises InputError for one that is missing or damaged."""
+def read_tokenizer(manifest: Manifest, name: str) -> Tokenizer:
+    """The one in this folder of an export. Raises InputError if it is missing or damaged."""
+    path = manifest.folder / name / TOKENIZER_FILE
     try:
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises nothing narrower
-        raise InputError(f"damaged export: no tokenizer in {folder} ({first_line(error)}); export it again") from error
+        raise InputError(
+            f"damaged export: no tokenizer in {path.parent} ({first_line(error)}); export it again"
+        ) from error
+    manifest.check_file(f"{name}/{TOKENIZER_FILE}")
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer

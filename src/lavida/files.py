@@ -125,10 +125,19 @@ def fingerprint(folder: Path) -> str:
     whole = hashlib.sha256()
     files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"]
     for path in sorted(path for path in files if not _beside(path.relative_to(folder))):
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        whole.update(f"{path.relative_to(folder).as_posix()} {digest}\n".encode())
+        whole.update(f"{path.relative_to(folder).as_posix()} {sha256(path)}\n".encode())
     return whole.hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def is_text(name: str) -> bool:
+    """False for a path whose bytes are no UTF-8: Python keeps them as halves of letters, and few libraries do."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _beside(path: Path) -> bool:

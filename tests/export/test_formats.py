@@ -12,7 +12,8 @@ from pycocotools.coco import COCO
 from lavida.cli.app import run
 from lavida.detection import Detection, Mask
 from lavida.errors import InputError
-from lavida.export.formats import write_export
+from lavida.export.formats import _holds_coco, write_export
+from lavida.export.voxel51 import _without_media
 
 SCORES = [0.1, 0.9, 0.8, 0.1, 0.1, 0.7, 0.1]
 CATEGORIES = ("fire", 'a <b> & "c", d')
@@ -174,3 +175,20 @@ def test_what_cannot_be_exported_is_one_line(found, tmp_path, capsys, arguments,
 def test_an_unknown_format_is_refused_in_python_too(found, tmp_path):
     with pytest.raises(InputError, match="unknown format"):
         write_export(found, "yolo", tmp_path / "out")
+
+
+def test_a_data_set_of_somebody_elses_is_not_replaced(tmp_path):
+    """A common file name tells nothing."""
+    (tmp_path / "coco").mkdir()
+    (tmp_path / "coco" / "images").mkdir()
+    for content in ('{"info": {"description": "my photos"}}', "{", "[]"):
+        (tmp_path / "coco" / "coco.json").write_text(content)
+        assert not _holds_coco(tmp_path / "coco")
+    (tmp_path / "coco" / "coco.json").write_text('{"info": {"description": "x.mp4", "labels": []}}')
+    assert _holds_coco(tmp_path / "coco")
+    (tmp_path / "coco" / "notes.txt").touch()
+    assert not _holds_coco(tmp_path / "coco")
+    (tmp_path / "samples.json").touch()
+    assert _without_media(tmp_path)
+    (tmp_path / "data").mkdir()
+    assert not _without_media(tmp_path)

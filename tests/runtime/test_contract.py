@@ -59,6 +59,7 @@ def test_no_setting_of_a_model_is_nonsense(key):
         ("graphs.text.inputs.input_ids.shape", None, "cannot be read"),
         ("graphs.text.inputs.input_ids.shape", [[1], 2], "does not tell the shape of the input input_ids"),
         ("model.family.chat.after_video", "\ud800", "choose a text"),
+        ("model.family.markup", ["\ud800", "b"], "choose two texts"),
         ("files", ["text.onnx"], "does not tell the SHA-256 of its files"),
         ("files", {"text.onnx": 3}, "does not tell the SHA-256 of its files"),
         ("graphs.text.outputs", [], "tells no outputs of graphs.text"),

@@ -19,7 +19,7 @@ from lavida.graphs.comparing import compare
 from lavida.graphs.writing import _check_size, _export, exportable_family
 from lavida.runtime.contract import GRAPHS
 from lavida.runtime.exported import ExportedModel
-from lavida.runtime.manifest import is_export
+from lavida.runtime.manifest import replaceable
 from lavida.runtime.session import PACKAGES, installed
 
 pytest.importorskip("onnx")
@@ -73,10 +73,18 @@ def saved_model(folder: Path) -> None:
 def model_within(folder: Path) -> None:
     (folder / "manifest.json").write_text('{"format": 1, "graphs": {}}')
     (folder / "source").mkdir()
+    (folder / "source" / "config.json").touch()
+
+
+def letter_within(folder: Path) -> None:
+    (folder / "manifest.json").write_text('{"format": 1, "graphs": {}}')
+    (folder / "tokenizer").mkdir()
+    (folder / "tokenizer" / "letter.txt").touch()
 
 
 @pytest.mark.parametrize(
-    "made", [lambda folder: (folder / "letter.txt").write_text("dear"), web_page, saved_model, model_within]
+    "made",
+    [lambda folder: (folder / "letter.txt").write_text("dear"), web_page, saved_model, model_within, letter_within],
 )
 def test_a_foreign_folder_is_left_alone(tmp_path, capsys, made):
     made(tmp_path)
@@ -87,12 +95,15 @@ def test_a_foreign_folder_is_left_alone(tmp_path, capsys, made):
 
 
 def test_an_export_that_was_damaged_can_be_exported_again(tmp_path):
-    (tmp_path / "text.onnx").touch()
-    assert not is_export(tmp_path)
+    for name in ("vision.onnx", "decoder.onnx", ".DS_Store"):
+        (tmp_path / name).touch()
+    assert not replaceable(tmp_path)
     (tmp_path / "manifest.json").write_text('{"format": 1, "gr')
-    assert is_export(tmp_path)
-    (tmp_path / "text.onnx").unlink()
-    assert not is_export(tmp_path)  # somebody's broken file of this name
+    assert replaceable(tmp_path)
+    (tmp_path / "manifest.json").write_text("{}")
+    assert replaceable(tmp_path)
+    (tmp_path / "vision.onnx").unlink()
+    assert not replaceable(tmp_path)  # somebody's own file of this name
 
 
 @pytest.mark.slow

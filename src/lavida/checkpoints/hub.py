@@ -1,6 +1,5 @@
 """Where weights are: in a folder, on the hub or in its cache here, in an installed package; whether they are whole."""
 
-import hashlib
 import json
 import logging
 import os
@@ -30,7 +29,7 @@ from transformers.utils import logging as transformers_logging
 
 from lavida.checkpoints.packages import packaged_file
 from lavida.errors import InputError
-from lavida.files import MANIFEST
+from lavida.files import MANIFEST, sha256
 from lavida.model.backbone import EfficientNetLiteBackbone
 
 _log = logging.getLogger(__name__)
@@ -241,5 +240,4 @@ def packaged_weights(module: str, package: str, file: str) -> dict[str, str]:
 
 @cache
 def _sha256(path: Path) -> str:
-    with path.open("rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest()
+    return sha256(path)

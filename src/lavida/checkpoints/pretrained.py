@@ -46,6 +46,11 @@ WHAT = {
 }
 
 
+def is_saved_model(folder: Path) -> bool:
+    """Whether a folder holds a saved model, which checkpoints of other kinds and exports do not."""
+    return (folder / CONFIG).is_file() and (folder / TEXT_TOKENIZER).is_dir()
+
+
 class LavidaModel(LavidaNetwork):
     """The network with saving, loading and sharing.
 

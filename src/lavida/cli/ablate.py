@@ -17,7 +17,9 @@ VideosOption = Annotated[str | None, typer.Option(help="Only the benchmark's vid
 def ablate(
     name: Annotated[
         str,
-        typer.Argument(help="max-categories, projector, queries, compression, components, all of them; ingredients."),
+        typer.Argument(
+            help="max-categories, projector, queries, compression, components, all (of these), ingredients."
+        ),
     ],
     out: OutOption,
     root: Annotated[

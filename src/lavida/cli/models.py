@@ -47,14 +47,14 @@ def build(
     import torch
 
     from lavida.checkpoints.assemble import assemble
-    from lavida.checkpoints.pretrained import TEXT_TOKENIZER
+    from lavida.checkpoints.pretrained import is_saved_model
     from lavida.files import atomic_folder, check_target
 
-    check_target(out, replaces=TEXT_TOKENIZER)  # which checkpoints of other kinds do not have
+    check_target(out, replaces=is_saved_model)
     sources, changes = _sources(preset, {"mllm": mllm, "vision": vision, "text": text})
     torch.manual_seed(0)  # of the new parts: the same command gives the same model
     model = assemble(sources, dtype=dtype, **(changes | _key_values(settings or [])))
-    with atomic_folder(out, replaces=TEXT_TOKENIZER) as partial:
+    with atomic_folder(out, replaces=is_saved_model) as partial:
         model.save_pretrained(partial, max_shard_size="5GB")
     count = sum(weight.numel() for weight in model.parameters())
     print_result(f"model saved in {out}: {count:,} parameters, the language model in {model.config.mllm_dtype}")
@@ -100,19 +100,19 @@ def export(
 ) -> None:
     """Write a model as graphs that detect, scan and eval run without PyTorch, and compare both."""
     from lavida.files import atomic_folder, check_target
-    from lavida.runtime.manifest import Manifest, is_export
+    from lavida.runtime.manifest import Manifest, replaceable
 
     need("torch", "an export needs it", extra="export")
     from lavida.graphs.writing import check_installed, export_model
 
-    check_target(out, replaces=is_export)
+    check_target(out, replaces=replaceable)
     check_installed()
     from lavida.checkpoints.pretrained import LavidaModel
     from lavida.loading import model_folder
 
     folder = model_folder(model)
     loaded = LavidaModel.from_pretrained(folder)
-    with atomic_folder(out, replaces=is_export) as partial:
+    with atomic_folder(out, replaces=replaceable) as partial:
         export_model(loaded, folder, partial, half=half)
         lines = _compared(loaded, partial, clip, half=half)
         size = Manifest.read(partial).size

@@ -17,7 +17,7 @@ import numpy as np
 from pycocotools import mask as coco_rle
 
 from lavida.detection import Detection, Event, Mask, shortest
-from lavida.errors import unknown
+from lavida.errors import UNREADABLE, unknown
 from lavida.export.brush import brush_tasks
 from lavida.export.labels import EventLabel, frames_of, label_of
 from lavida.export.voxel51 import write_fiftyone
@@ -56,13 +56,24 @@ def write_export(detection: Detection, kind: str, out: Path, *, labels: Labels =
         with atomic_file(out) as partial:
             partial.write_text(FORMATS[kind](detection, labels), encoding="utf-8", newline="")
         return
-    with atomic_folder(out, replaces=COCO_FILE) as folder:
+    with atomic_folder(out, replaces=_holds_coco) as folder:
         (folder / COCO_FILE).write_text(FORMATS[kind](detection, labels), encoding="utf-8")
         (folder / PICTURES).mkdir()
         for frame in Excerpt(detection.source or open_source(detection.info.path), detection.sampled).read():
             if frame.image is not None:
                 path = folder / PICTURES / _picture(detection, frame.index)
                 cv2.imwrite(str(path), frame.image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+
+
+def _holds_coco(folder: Path) -> bool:
+    """Whether a folder holds what `coco` wrote, and no data set of somebody else's."""
+    if not {path.name for path in folder.iterdir()} <= {COCO_FILE, PICTURES}:
+        return False
+    try:
+        about = json.loads((folder / COCO_FILE).read_text(encoding="utf-8"))["info"]
+        return about.keys() == {"description", "labels"}
+    except UNREADABLE:
+        return False
 
 
 def coco(detection: Detection, labels: Labels) -> str:

@@ -17,7 +17,7 @@ from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig
 from lavida import __version__
 from lavida.checkpoints.pretrained import TEXT_TOKENIZER, TOKENIZER, LavidaModel
 from lavida.errors import InputError, first_line, not_installed
-from lavida.files import MANIFEST, fingerprint
+from lavida.files import MANIFEST, fingerprint, sha256
 from lavida.graphs.parts import DecoderGraph, LanguageGraph, TextGraph, VisionGraph
 from lavida.model.backbone import EfficientNetLiteConfig
 from lavida.model.compression import reference_count
@@ -25,7 +25,7 @@ from lavida.model.kernels import without_export_log
 from lavida.model.mllm.qwen import Qwen2VL
 from lavida.model.text import MAX_TOKENS
 from lavida.runtime.contract import GRAPHS, REMOVED, SETTINGS
-from lavida.runtime.manifest import FORMAT, KNOWN_WORDS, SHARED, TOKENIZER_FILE, sha256
+from lavida.runtime.manifest import FORMAT, KNOWN_WORDS, SHARED, TOKENIZER_FILE
 
 OPSET = 20
 MOST_BYTES = 2**31 - 2**20  # of a graph with its weights in one file, as ONNX's format has them
@@ -44,6 +44,7 @@ def export_model(model: LavidaModel, source: Path, out: Path, *, half: bool = Fa
 
     Raises:
         InputError: A part of the model cannot be exported; it is named.
+        OSError: It cannot be written.
     """
     check_installed()
     family = exportable_family(model)

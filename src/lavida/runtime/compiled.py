@@ -6,6 +6,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
+from lavida.files import is_text
+
 MOST_BYTES = 1 << 30
 MOST_OF_ONE = MOST_BYTES // 2  # of one export, which has a graph for each size of video
 OF_ITS_OWN = "openvino"
@@ -24,7 +26,7 @@ def compiled_folder(manifest: Path, *, caches: Path, size: int) -> Path | None:
         caches: Where programs keep what they can make again.
         size: Bytes of the export's graphs. What is compiled takes up to twice as many.
     """
-    if 2 * size > MOST_BYTES or any("\ud800" <= letter <= "\udfff" for letter in str(caches)):  # OpenVINO takes texts
+    if 2 * size > MOST_BYTES or not is_text(str(caches)):  # OpenVINO takes texts
         return None
     try:
         named = hashlib.sha256(os.fsencode(manifest.resolve()) + manifest.read_bytes()).hexdigest()[:16]

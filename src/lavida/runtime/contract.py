@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from lavida.errors import InputError, reason
+from lavida.files import is_text
 from lavida.settings import check_settings, setting
 
 
@@ -52,7 +53,7 @@ def _all_of(values: Any, count: int, kinds: Any) -> bool:
 
 
 def _text() -> Any:
-    return setting(..., rule=(lambda value: not any("\ud800" <= letter <= "\udfff" for letter in value), "a text"))
+    return setting(..., rule=(is_text, "a text"))
 
 
 @dataclass
@@ -75,7 +76,9 @@ class Family:
     temporal: int = setting(..., least=1, most=64)
     mean: tuple[float, ...] = setting(..., rule=(_numbers, "three numbers"))
     std: tuple[float, ...] = setting(..., rule=(lambda values: _numbers(values, above=0), "three numbers above 0"))
-    markup: tuple[str, ...] = setting(..., rule=(lambda values: _all_of(values, 2, str), "two texts"))
+    markup: tuple[str, ...] = setting(
+        ..., rule=(lambda values: _all_of(values, 2, str) and all(map(is_text, values)), "two texts")
+    )
 
 
 @dataclass

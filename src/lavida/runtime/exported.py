@@ -37,7 +37,7 @@ class ExportedModel:
         folder: Where it is.
         runtime: `onnx`, `openvino` or `auto`: the first of them that is installed.
         precision: `float32`, or for OpenVINO `bf16`; `auto` takes that where the processor multiplies it.
-        keeps: What OpenVINO compiles, for the next start.
+        keeps: Whether what OpenVINO compiles is kept for the next start.
 
     Attributes:
         manifest: What the folder tells of itself.

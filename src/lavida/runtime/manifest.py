@@ -1,9 +1,8 @@
 """The manifest of an exported model: what is in the folder, and what the runtime must know of the model."""
 
-import hashlib
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lavida.errors import UNREADABLE, InputError, first_line, reason
-from lavida.files import MANIFEST
+from lavida.files import MANIFEST, is_text, sha256
 from lavida.runtime.contract import GRAPHS, check
 
 SHARED = "shared_weights.bin"  # what two graphs have in common; only where there are two decoders
@@ -19,6 +18,7 @@ KNOWN_WORDS = "known_words.npy"  # features of the words that training asked; no
 TOKENIZERS = ("tokenizer", "text_tokenizer")  # folders: of the language model, and of the text encoder
 TOKENIZER_FILE = "tokenizer.json"
 FORMAT = 1
+_OF_THE_SYSTEM = {".DS_Store", "Thumbs.db", "desktop.ini"}  # what looking into a folder may leave there
 MEND = "export it again with: lavida models export MODEL --out DIR"
 
 
@@ -33,6 +33,7 @@ class Manifest:
 
     folder: Path
     content: dict[str, Any]
+    _checked: dict[str, tuple[int, int]] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -48,6 +49,7 @@ class Manifest:
         """Features of the words that training asked, `[N, D_t]`; None without alignment. Raises InputError."""
         path = self.folder / KNOWN_WORDS
         if not path.is_file():
+            self.check_file(KNOWN_WORDS)
             return None
         try:
             words = np.load(path)
@@ -101,6 +103,9 @@ class Manifest:
             return
         path = self.folder / name
         try:
+            state = path.stat().st_size, path.stat().st_mtime_ns
+            if self._checked.get(name) == state:  # each size of video opens the same graphs
+                return
             found = sha256(path)
         except OSError as error:
             raise InputError(f"damaged export: {path} cannot be read ({reason(error)}); {MEND}") from error
@@ -108,12 +113,22 @@ class Manifest:
             raise InputError(
                 f"damaged export: {path} is not what was exported; {MEND}, or if that was done meanwhile, start again"
             )
+        self._checked[name] = state
+
+    def check_same(self) -> None:
+        """Raise InputError if the folder has been exported anew since it was read."""
+        try:
+            same = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8")) == self.content
+        except UNREADABLE:
+            same = False
+        if not same:
+            raise InputError(f"the export in {self.folder} has been replaced since it was opened; start again")
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
         """Raises InputError for a folder that is none, is damaged or was written by a newer lavida."""
         path = folder / MANIFEST
-        if any("\ud800" <= letter <= "\udfff" for letter in str(folder)):
+        if not is_text(str(folder)):
             raise InputError(f"no runtime opens a path that is no text: {folder}; give the folder another name")
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -137,23 +152,19 @@ class Manifest:
         return manifest
 
 
-def is_export(folder: Path) -> bool:
+def replaceable(folder: Path) -> bool:
     """Whether all that a folder holds was exported, though it may be damaged: another export may take its place."""
-    names = {path.name for path in folder.iterdir()}
+    names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
     graphs = {f"{graph}.onnx" for graph in GRAPHS}
-    if MANIFEST not in names or not names <= graphs | {SHARED, KNOWN_WORDS, MANIFEST, *TOKENIZERS}:
+    tokenizers = {f"{name}/{TOKENIZER_FILE}" for name in TOKENIZERS}
+    if MANIFEST not in names or not names <= graphs | tokenizers | {SHARED, KNOWN_WORDS, MANIFEST} | _OF_THE_SYSTEM:
         return False
     try:
         content = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except UNREADABLE:
-        return bool(names & graphs)
-    return isinstance(content, dict) and {"format", "graphs"} <= content.keys()
-
-
-def sha256(path: Path) -> str:
-    """Of a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        content = None
+    told = isinstance(content, dict) and {"format", "graphs"} <= content.keys()
+    return told or {f"{GRAPHS.vision}.onnx", f"{GRAPHS.decoder}.onnx"} <= names
 
 
 def _whole(path: Path, size: int) -> bool:

@@ -141,12 +141,14 @@ class OpenedGraphs:
     def _open(self, graph: str) -> OnnxSession:
         manifest = self._manifest
         manifest.check_graph(graph)
-        return open_graph(
+        session = open_graph(
             manifest.path(graph),
             inputs=manifest.inputs(graph),
             outputs=manifest.outputs(graph),
             seldom=graph == GRAPHS.text,  # once for all words
         )
+        manifest.check_same()  # it may have been replaced between the two
+        return session
 
     def _open_joined(self, decoder: str, sizes: Mapping[str, int]) -> OpenVinoSession:
         manifest, graphs = self._manifest, (GRAPHS.vision, decoder)
@@ -164,6 +166,7 @@ class OpenedGraphs:
             outputs=manifest.outputs(decoder),
             compiled=self._compiled_folder(),  # each time: many sizes may be asked in one process
         )
+        manifest.check_same()
         give_back_memory()
         return session
 

@@ -19,7 +19,7 @@ from lavida.runtime.joining import Shapes, compile_joined
 
 Array = NDArray[Any]
 # Else ONNX Runtime 1.32 writes an identity of the machine to the user's caches when it is imported, to be sent
-# (`onnxruntime_writes_when_imported.sh` in findings/).
+# (`onnxruntime_writes_when_imported.sh` in findings/). On Windows its events are switched off afterwards.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # While OpenVINO reads what it compiled before, the whole process has the locale "C"; of two threads at a time each may
 # give back what the other one has set, or read what is freed (`openvino_cache_changes_locale.sh` in findings/).
@@ -81,6 +81,7 @@ def _share_arena() -> None:
     """One arena for all graphs, which run one after another: with one each, a tenth more memory is held."""
     import onnxruntime
 
+    onnxruntime.disable_telemetry_events()
     kind, place = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
     onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", kind, 0, place), None)
 

@@ -14,11 +14,11 @@ from lavida.checkpoints.hub import HUB_ID, find
 from lavida.checkpoints.pretrained import (
     ADAPTER_CONFIG,
     CARD,
-    TEXT_TOKENIZER,
     LavidaModel,
     adapter_card,
     cast,
     disk_errors,
+    is_saved_model,
 )
 from lavida.errors import InputError, first_line
 from lavida.files import atomic_folder, check_target
@@ -99,7 +99,7 @@ def merge_adapter(adapter: str | Path, *, base: str | Path, out: Path) -> None:
     )
     if fault := _fault(folder):
         raise InputError(f"no adapter in {folder}: {fault}; give what `lavida models share` wrote")
-    check_target(out, replaces=TEXT_TOKENIZER)
+    check_target(out, replaces=is_saved_model)
     model = LavidaModel.from_pretrained(base)
     try:
         config = LavidaConfig.from_json_file(folder / CONFIG)
@@ -127,7 +127,7 @@ def merge_adapter(adapter: str | Path, *, base: str | Path, out: Path) -> None:
         raise _stranger(base, strange[0])
     state = plain_state(model, model.state_dict())
     model.config = config
-    with atomic_folder(out, replaces=TEXT_TOKENIZER) as partial:
+    with atomic_folder(out, replaces=is_saved_model) as partial:
         model.save_pretrained(partial, state_dict=state, weights=SHARED_PRECISION)
 
 

@@ -12,7 +12,7 @@ from accelerate import Accelerator
 from torch import nn
 
 from lavida.checkpoints.hub import CONFIG
-from lavida.checkpoints.pretrained import TEXT_TOKENIZER, LavidaModel
+from lavida.checkpoints.pretrained import LavidaModel, is_saved_model
 from lavida.detector import Detector
 from lavida.evaluation.held_out import QueryAnswer, exposure_answers
 from lavida.files import atomic_file, atomic_folder
@@ -28,7 +28,7 @@ def save_model(accelerator: Accelerator, model: nn.Module, folder: Path) -> None
     state = accelerator.get_state_dict(model)
     if accelerator.is_main_process:
         plain: LavidaModel = accelerator.unwrap_model(model)
-        with atomic_folder(folder, replaces=TEXT_TOKENIZER) as partial:
+        with atomic_folder(folder, replaces=is_saved_model) as partial:
             plain.config.untrained = False
             plain.save_pretrained(partial, state_dict=plain_state(plain, state), weights=SHARED_PRECISION)
             write_adapter(plain, state, partial)

@@ -18,7 +18,7 @@ from huggingface_hub.errors import StrictDataclassError
 from lavida.checkpoints.assemble import assemble, assembled_config, locate
 from lavida.checkpoints.hub import CONFIG, find, read_config
 from lavida.checkpoints.presets import NANO, PRESETS, PRETRAINED, build_nano, pretrained_config, shape_only
-from lavida.checkpoints.pretrained import GIVE, TEXT_TOKENIZER, LavidaModel
+from lavida.checkpoints.pretrained import GIVE, LavidaModel, is_saved_model
 from lavida.errors import InputError, one_line, unknown
 from lavida.evaluation.held_out.questions import check_pictures
 from lavida.exposure.datasets import load
@@ -88,7 +88,7 @@ def check_training(recipe: Recipe, *, resume: bool, model: bool = True) -> None:
             comes last, would lack its pictures.
     """
     out = Path(recipe.out)
-    check_target(out / MODEL, replaces=TEXT_TOKENIZER)
+    check_target(out / MODEL, replaces=is_saved_model)
     if resume:
         check_run(out, recipe)
     if model:

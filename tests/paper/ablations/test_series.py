@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, replace
@@ -221,6 +222,11 @@ def test_a_row_that_changes_no_training_has_the_weights_of_the_default(recipe, t
     rows = {row["label"]: row["metrics"] for row in json.loads(table.with_suffix(".json").read_text())["rows"]}
     cleaned, as_found = rows["all parts"], rows["without clean masks"]
     assert cleaned["auc"] == as_found["auc"] and cleaned["parts"]["mean"] < as_found["parts"]["mean"]
+    monkeypatch.setattr(ToyStream, "left", None)
+    shutil.rmtree(tmp_path / "runs" / "default-seed0")
+    go("ingredients", recipe, tmp_path, rows=["default"], seeds=1, overrides=["train.learning_rate=0.1"])
+    said = (tmp_path / "ingredients.md").read_text(encoding="utf-8")
+    assert "without clean masks |" not in said and "no-clean-masks" in said  # of other weights
 
 
 def test_the_costs_of_a_recipe_that_names_no_ratio(tmp_path):

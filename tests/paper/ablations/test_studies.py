@@ -21,6 +21,7 @@ from lavida.training.recipe import Recipe, load_recipe
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 CONFIG = CONFIGS / "ablation.yaml"
+FIRST = ("camvid", "idd_lite", "coco128", "humans", "davis")
 PARTS = {  # of the model that `components` takes out, by the switch that says whether it is there
     "f_sem": "use_f_sem",
     "f_a": "use_f_a",
@@ -105,12 +106,20 @@ def test_the_ingredients_of_the_embedded_model_are_a_study_of_their_own():
         assert rows[name].trained_as == rows[name]  # weights of its own
     assert rows["no-clean-masks"].trained_as.name == DEFAULT
     without = changed(recipe, rows["no-later-sets"].changes).data
-    assert {each.name for each in without.used} == {"camvid", "idd_lite", "coco128", "humans", "davis"}
+    assert {each.name for each in without.used} == set(FIRST)
     assert without.burning == 0 and len(without.sets) == 21
 
 
-def test_the_ingredients_are_those_of_the_embedded_models_recipe():
-    """In its last stage; sizes and lengths apart."""
+def test_later_sets_are_left_out_beside_those_that_a_recipe_leaves_out():
+    [study] = choose("ingredients")
+    recipe = load_recipe(CONFIGS / study.recipe.name, ["data.root=.", "data.leave_out=[davis,ppe]"])
+    without = {row.name: row for row in study.rows(completed(recipe))}["no-later-sets"]
+    assert {each.name for each in changed(recipe, without.changes).data.used} == set(FIRST) - {"davis"}
+    alone = load_recipe(CONFIGS / study.recipe.name, ["data.root=.", "data.burning=0", f"data.leave_out={[*FIRST]}"])
+    assert "no-later-sets" not in [row.name for row in study.rows(completed(alone))]  # nothing would be left
+
+
+def test_the_ingredients_have_the_embedded_models_sets():
     study, nano = load_recipe(CONFIGS / "ingredients.yaml"), load_recipe(CONFIGS / "nano.yaml")
     assert study.data.sets == nano.data.sets and study.data.removed == nano.data.removed
     for name in ("moving", "zoom", "drop_share", "clip_length", "clip_share", "max_side"):

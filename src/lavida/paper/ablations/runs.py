@@ -19,12 +19,11 @@ from lavida.detector import Detector
 from lavida.errors import InputError
 from lavida.evaluation import evaluate, open_benchmark
 from lavida.evaluation.held_out.answers import Questions, ask_all, mean_of_known, row_measures
-from lavida.evaluation.held_out.further import further_questions
-from lavida.evaluation.held_out.further import further_sets as small_sets
-from lavida.evaluation.held_out.qualifier_pairs import by_kind, made_pairs, pairs_by_hand
+from lavida.evaluation.held_out.further import further_questions, further_sets
+from lavida.evaluation.held_out.qualifier_pairs import by_hand, by_kind, made_pairs, pairs_by_hand
 from lavida.evaluation.held_out.questions import ACTORS, PICTURES, ROWS, WALKERS, HeldOut, MovingScenes
 from lavida.exposure.qualifier_proofs import KINDS
-from lavida.files import atomic_file, locked
+from lavida.files import atomic_file, fingerprint, locked
 from lavida.loading import load
 from lavida.paper.ablations.studies import Row, changed, completed
 from lavida.paper.ablations.trained import changed_detector
@@ -65,7 +64,7 @@ def held_out_sets(
     return results
 
 
-def further_sets(detector: Detector, root: Path, *, pictures: int, progress: Progress = untold) -> dict[str, Any]:
+def further_measures(detector: Detector, root: Path, *, pictures: int, progress: Progress = untold) -> dict[str, Any]:
     """What `ingredients` is measured by beside `held_out_sets`, in the same form.
 
     COCO as a whole, fire and smoke, a runner among small walkers, and the pairs of qualifiers, each where its pictures
@@ -80,9 +79,12 @@ def further_sets(detector: Detector, root: Path, *, pictures: int, progress: Pro
         return results
     for row in WALKERS:
         results[CROWD] = measured(row, MovingScenes(root, row, scenes=2 * pictures))
-    sets = [*PICTURES, *small_sets(root)]
-    for name, asked in ((QUALIFIED, made_pairs(root, sets, most=pictures)), (BY_HAND, pairs_by_hand(root))):
-        kinds = by_kind(detector, asked, title=name, most=pictures * len(KINDS), progress=progress).values()
+    made = made_pairs(root, [*PICTURES, *further_sets(root)], most=pictures)
+    for name, asked, most in (
+        (QUALIFIED, made, pictures * len(KINDS)),
+        (BY_HAND, pairs_by_hand(root), len(by_hand())),
+    ):
+        kinds = by_kind(detector, asked, title=name, most=most, progress=progress).values()
         auc = mean_of_known(kind["auc"] for kind in kinds)
         pairs = sum(kind["pairs"] for kind in kinds)
         results[name] = {"prompts": pairs, "auc": auc, "mask_iou": None, "category_accuracy": None}
@@ -143,7 +145,7 @@ class Runs:
         """
         folder = self.folder(run)
         self._check(self._trained(run))
-        result = self._measured(folder)
+        result = self._measured(run)
         if result is None:
             return None
         if self._ped2 is not None:
@@ -177,11 +179,11 @@ class Runs:
     def _measure(self, run: Run, detector: Detector, *, training_s: float) -> None:
         """What is not measured yet."""
         folder, started = self.folder(run), time.perf_counter()
-        if self._measured(folder) is None:
+        if self._measured(run) is None:
             root, pictures, progress = self._root, self._pictures, self._progress
             sets = held_out_sets(detector, root, pictures=pictures, sets=self._sets, progress=progress)
             if self._further:
-                sets |= further_sets(detector, root, pictures=pictures, progress=progress)
+                sets |= further_measures(detector, root, pictures=pictures, progress=progress)
             seconds = {"training": training_s, "measuring": time.perf_counter() - started}
             record = {
                 "row": run.row.name,
@@ -189,6 +191,7 @@ class Runs:
                 "seed": run.seed,
                 "pictures": self._pictures,
                 "further": self._further,
+                "weights": self._weights(run),
                 "sets": sets,
                 "metrics": overall(sets),
                 "seconds": {name: round(value, 1) for name, value in seconds.items()},
@@ -201,12 +204,19 @@ class Runs:
             benchmark, out = open_benchmark(PED2, self._ped2), folder / PED2_FOLDER
             evaluate(benchmark, detector=detector, out=out, progress=self._progress)
 
-    def _measured(self, folder: Path) -> dict[str, Any] | None:
-        """What lies there of the held-out test, if that is what is asked for."""
-        result = _read(folder / RESULT)
+    def _measured(self, run: Run) -> dict[str, Any] | None:
+        """What its folder has of the held-out test, if that is what is asked for."""
+        result = _read(self.folder(run) / RESULT)
         if result is None or result["pictures"] != self._pictures:
             return None
+        if self._trained(run) != run and result.get("weights") != self._weights(run):
+            return None  # the default has been trained anew since
         return None if self._further and not result.get("further") else result
+
+    def _weights(self, run: Run) -> str | None:
+        """SHA-256 of its model; None while there is none."""
+        folder = self.folder(self._trained(run))
+        return fingerprint(folder / MODEL) if _has_model(folder) else None
 
     def claimed(self, run: Run, *, wait: bool) -> AbstractContextManager[bool]:
         """Keep other processes from the run; gives False where one of them has it and `wait` is not wanted."""

@@ -101,7 +101,7 @@ def _check_start(recipe: Recipe, rows: Sequence[Row]) -> None:
     if START not in recipe.model:
         return
     for row in rows:
-        if any(key.startswith("model.") for key in row.changes):
+        if any(key.startswith("model.") for key in row.trained_as.changes):
             raise InputError(
                 f"row {row.name} changes the model, and the recipe's model.start takes a saved one as it is: leave it "
                 "out, choose max-categories, or change a trained model with --benchmark"

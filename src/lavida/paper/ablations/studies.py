@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lavida.errors import unknown
+from lavida.evaluation.held_out.further import SMALL
 from lavida.paper import ABLATIONS, PublishedAblation
 from lavida.training.recipe import Recipe
 from lavida.training.start import model_settings
@@ -16,15 +17,14 @@ from lavida.training.start import model_settings
 DEFAULT = "default"
 RECIPE = Path("configs/ablation.yaml")
 AT_INFERENCE = frozenset({"model.clean_masks"})  # keys that no training reads
-# what the embedded model learns from beside the sets that it began with
-LATER_SETS = frozenset({
-    "coco_mini", "voc_animals", "clothing_ccp", "fire_smoke", "animals", "football", "streets_peru", "facade_night",
-    "weapon_boxes", "cdnet_highway", "car_parts", "ppe", "potholes", "car_damage", "pallets", "vehicles_small",
-})  # fmt: skip
+LATER_SETS = {"coco_mini", *(each.dataset for each in SMALL)}  # beside those that the embedded model began with
 
 
 def _later_sets(recipe: Recipe) -> list[str]:
-    return [name for name in dict.fromkeys(each.name for each in recipe.data.sets) if name in LATER_SETS]
+    """What the recipe leaves out, and those of its sets; only the first where nothing else would be left."""
+    own, used = recipe.data.leave_out, [each.name for each in recipe.data.used]
+    later = [name for name in dict.fromkeys(used) if name in LATER_SETS]
+    return [*own, *later] if len(later) < len(used) else own
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Study:
     parts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     remark: str = ""  # what a reader of the table must know
     recipe: Path = RECIPE  # of the default row, where none is given
-    further: bool = False  # whether its tables have the columns of `runs.further_sets`, too
+    further: bool = False  # whether its tables have the columns of `runs.further_measures`, too
 
     @property
     def published(self) -> PublishedAblation | None:
@@ -130,13 +130,14 @@ STUDIES: dict[str, Study] = {
         ),
         Study(
             "ingredients",
-            "What the embedded model is trained with beyond the paper, taken out one at a time",
+            "Ingredients of the embedded model's training beyond the paper, taken out one at a time",
             parts={
                 "qualifiers": {
                     "model.qualifiers": False,
                     "sampler.qualified": 0.0,
                     "sampler.denied": 0.0,
                     "sampler.probes": 0,
+                    "qualifiers.samples": 0,
                 },
                 "crowds": {"data.crowds": 0.0},
                 # one of them has the fires that burn in other pictures
@@ -146,7 +147,8 @@ STUDIES: dict[str, Study] = {
             remark=(
                 "Columns crowd, qualified and by hand: a runner among small walkers, and true against false "
                 "qualifiers, made and written by hand (mean AUC of the kinds). They, and the moving scenes, have no "
-                "part in the means. Masks are cleaned at inference: that row has the default's weights."
+                "part in the means; coco, with the pictures of coco128 once more, fire and smoke have. Masks are "
+                "cleaned at inference: that row has the default's weights."
             ),
             recipe=Path("configs/ingredients.yaml"),
             further=True,

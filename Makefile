@@ -18,7 +18,7 @@ PIP := -m pip install --quiet --disable-pip-version-check
 CODE := src tests benchmarks docs
 # Some environments forbid it; each test process would then compile and rewrite all of it again, for ten seconds or more.
 unexport PYTHONDONTWRITEBYTECODE
-# Two test processes a core (`check`: one), each with one thread, where there is memory for them (tests/conftest.py).
+# Two test processes a core (`check`: fewer), each with one thread, where there is memory for them (tests/conftest.py).
 WORKERS ?= auto
 TESTS := -m pytest -n $(WORKERS) --maxprocesses 8 --dist worksteal
 

@@ -21,13 +21,13 @@ PROCESS_BYTES = 3 << 30  # a test process takes half of it, and what it begins
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """For `-n auto`: two processes a core where there is room, as a third of the tests wait for servers and cameras.
 
-    One a core where those are left out: each spends as long on its imports as on a fifth of the tests.
+    One more than cores where those are left out: each spends as long on its imports as on a fifth of the tests.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not hasattr(os, "sysconf"):
         return cores
     room = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // PROCESS_BYTES
-    return max(1, min(cores if config.option.markexpr == "not slow" else 2 * cores, room))
+    return max(1, min(cores + 1 if config.option.markexpr == "not slow" else 2 * cores, room))
 
 
 def pytest_collection_finish() -> None:

@@ -145,6 +145,7 @@ def test_a_seed_fixes_every_field_for_any_number_of_workers(settings):
     assert lengths == {1, 3} and runs[0][0] != runs[0][1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moving", [0.0, 0.5])
 def test_fires_burn_in_views_of_other_sets_in_the_share_that_is_asked_for(moving):
     sets = part(FIRES, weight=0.1), part(MOVERS, weight=0.9, clips=True)
@@ -159,6 +160,7 @@ def test_fires_burn_in_views_of_other_sets_in_the_share_that_is_asked_for(moving
         stream(part(MOVERS), burning=0.1)
 
 
+@pytest.mark.slow
 def test_crowds_are_as_many_as_asked_for_and_some_of_them_without_a_runner():
     def scenes(**settings) -> list:
         return exposures(stream(part(MOVERS), size=(96, 128), moving=1.0, **settings), 60, length=2)

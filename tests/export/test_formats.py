@@ -3,6 +3,9 @@
 import csv
 import json
 import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -192,3 +195,49 @@ def test_a_data_set_of_somebody_elses_is_not_replaced(tmp_path):
     assert _without_media(tmp_path)
     (tmp_path / "data").mkdir()
     assert not _without_media(tmp_path)
+
+
+class DataSet:
+    """As much of FiftyOne's data set as is asked of it."""
+
+    def __init__(self):
+        self.samples, self.deleted = [], False
+        DataSet.last = self
+
+    def add_sample(self, sample):
+        self.samples.append(sample)
+
+    def export(self, export_dir, dataset_type, export_media):
+        assert dataset_type == "FiftyOneDataset" and not export_media
+        (Path(export_dir) / "samples.json").write_text("{}")
+
+    def delete(self):
+        self.deleted = True
+
+
+class Sample(dict):
+    def __init__(self, filepath):
+        self.filepath, self.frames = filepath, {}
+
+
+def test_fiftyone_is_told_frames_from_one_masks_in_their_boxes_and_events(found, tmp_path, monkeypatch):
+    """With a stand-in for the package, which brings a database of its own."""
+    kinds = ("VideoMetadata", "Frame", "Detections", "Detection", "TemporalDetections", "TemporalDetection")
+    package = SimpleNamespace(
+        Dataset=DataSet, Sample=Sample, types=SimpleNamespace(FiftyOneDataset="FiftyOneDataset"),
+        **dict.fromkeys(kinds, SimpleNamespace),
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "fiftyone", package)
+    write_export(found, "fiftyone", tmp_path / "out", labels=())
+    assert (tmp_path / "out" / "samples.json").is_file() and DataSet.last.deleted
+    [sample] = DataSet.last.samples
+    assert set(sample.frames) == {frame + 1 for frame in found.sampled.tolist()}
+    first, second = sample.frames[51].masks.detections
+    assert (first.label, second.label) == CATEGORIES
+    mask = next(mask for mask in found.masks if mask.frame == 50)
+    left, top, width, height = np.array(first.bounding_box) * [64, 48, 64, 48]
+    assert (round(left), round(top), round(width), round(height)) == tuple(map(int, mask.box))
+    np.testing.assert_array_equal(first.mask, mask.pixels[round(top) :, round(left) :][: round(height), : round(width)])
+    events = found.events()
+    assert [event.label for event in sample["events"].detections] == [event.category for event in events] != []
+    assert "labels" not in sample

@@ -238,6 +238,4 @@ def packaged_weights(module: str, package: str, file: str) -> dict[str, str]:
     return {"module": module, "package": package, "file": file, "sha256": _sha256(packaged_file(package, file))}
 
 
-@cache
-def _sha256(path: Path) -> str:
-    return sha256(path)
+_sha256 = cache(sha256)

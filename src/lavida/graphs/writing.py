@@ -15,7 +15,7 @@ from torch import nn
 from transformers.models.sam2.configuration_sam2 import Sam2HieraDetConfig
 
 from lavida import __version__
-from lavida.checkpoints.pretrained import TEXT_TOKENIZER, TOKENIZER, LavidaModel
+from lavida.checkpoints.pretrained import LavidaModel
 from lavida.errors import InputError, first_line, not_installed
 from lavida.files import MANIFEST, fingerprint, sha256
 from lavida.graphs.parts import DecoderGraph, LanguageGraph, TextGraph, VisionGraph
@@ -25,7 +25,7 @@ from lavida.model.kernels import without_export_log
 from lavida.model.mllm.qwen import Qwen2VL
 from lavida.model.text import MAX_TOKENS
 from lavida.runtime.contract import GRAPHS, REMOVED, SETTINGS
-from lavida.runtime.manifest import FORMAT, KNOWN_WORDS, SHARED, TOKENIZER_FILE
+from lavida.runtime.manifest import FORMAT, KNOWN_WORDS, SHARED, TOKENIZER_FILE, TOKENIZERS
 
 OPSET = 20
 MOST_BYTES = 2**31 - 2**20  # of a graph with its weights in one file, as ONNX's format has them
@@ -52,7 +52,7 @@ def export_model(model: LavidaModel, source: Path, out: Path, *, half: bool = Fa
     graphs = _write_graphs(model, family, out, half=half)
     if (known := model.known_words) is not None:
         np.save(out / KNOWN_WORDS, known.numpy().astype(np.float16))
-    for folder, tokenizer in ((TOKENIZER, model.semantics.tokenizer), (TEXT_TOKENIZER, model.text.tokenizer)):
+    for folder, tokenizer in zip(TOKENIZERS, (model.semantics.tokenizer, model.text.tokenizer), strict=True):
         (out / folder).mkdir()
         text = tokenizer.backend_tokenizer.to_str(pretty=True)
         (out / folder / TOKENIZER_FILE).write_text(text, encoding="utf-8", newline="")
@@ -65,7 +65,7 @@ def export_model(model: LavidaModel, source: Path, out: Path, *, half: bool = Fa
         "precision": "float32",
         "stored": "float16, tables of words and large matrices in twelve bits" if half else "float32",
         "source_sha256": fingerprint(source),
-        "tokenizers": [TOKENIZER, TEXT_TOKENIZER],
+        "tokenizers": list(TOKENIZERS),
         "graphs": graphs,
         "shared": {"file": SHARED, "bytes": (out / SHARED).stat().st_size} if (out / SHARED).is_file() else None,
         "files": {path.relative_to(out).as_posix(): sha256(path) for path in files},

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -50,10 +50,7 @@ def held_out_sets(
     These are the picture sets and, where its pictures are there, `MOVING`: scenes that ask for motion words. At most
     `pictures` of a set are asked, spread evenly, and so many scenes.
     """
-
-    def measured(row: str, questions: Questions) -> dict[str, Any]:
-        return row_measures(ask_all(detector, row, questions, progress=progress)[0], None)
-
+    measured = partial(_measured, detector, progress)
     asked = {each.row: each.questions(root, most=pictures)[0] for each in sets}
     results = {row: measured(row, questions) for row, questions in asked.items()}
     if _has_actors(root):
@@ -70,15 +67,12 @@ def further_measures(detector: Detector, root: Path, *, pictures: int, progress:
     COCO as a whole, fire and smoke, a runner among small walkers, and the pairs of qualifiers, each where its pictures
     are there; `pictures` as there, and made pairs of a kind.
     """
-
-    def measured(row: str, questions: Questions) -> dict[str, Any]:
-        return row_measures(ask_all(detector, row, questions, progress=progress)[0], None)
-
+    measured = partial(_measured, detector, progress)
     results = {row: measured(row, questions) for row, questions in further_questions(root).items()}
     if not _has_actors(root):
         return results
-    for row in WALKERS:
-        results[CROWD] = measured(row, MovingScenes(root, row, scenes=2 * pictures))
+    [crowds] = WALKERS
+    results[CROWD] = measured(crowds, MovingScenes(root, crowds, scenes=2 * pictures))
     made = made_pairs(root, [*PICTURES, *further_sets(root)], most=pictures)
     for name, asked, most in (
         (QUALIFIED, made, pictures * len(KINDS)),
@@ -89,6 +83,10 @@ def further_measures(detector: Detector, root: Path, *, pictures: int, progress:
         pairs = sum(kind["pairs"] for kind in kinds)
         results[name] = {"prompts": pairs, "auc": auc, "mask_iou": None, "category_accuracy": None}
     return results
+
+
+def _measured(detector: Detector, progress: Progress, row: str, questions: Questions) -> dict[str, Any]:
+    return row_measures(ask_all(detector, row, questions, progress=progress)[0], None)
 
 
 def _has_actors(root: Path) -> bool:

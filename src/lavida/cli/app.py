@@ -114,7 +114,7 @@ def run(arguments: list[str]) -> int:
 
 
 def _leave(code: int) -> NoReturn:
-    """End the process as `sys.exit` does, but for taking apart the graphs and modules that it holds: a tenth of a second.
+    """End the process as `sys.exit` does, but for taking apart what it holds: graphs and modules, a tenth of a second.
 
     Threads are waited for, and what is to be done at the end of a program is done.
     """

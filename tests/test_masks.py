@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 
@@ -73,3 +74,17 @@ def test_the_masks_of_a_detection_are_clean_where_the_model_says_so(clean: bool)
 
 def test_the_embedded_model_says_so():
     assert json.loads((EMBEDDED / "config.json").read_text())["clean_masks"] is True
+
+
+def test_where_a_mask_lies_in_the_picture_changes_nothing():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        height, width = rng.integers(1, 40, 2)
+        logits = cv2.GaussianBlur(rng.normal(size=(height, width)), (0, 0), float(rng.uniform(0.3, 4)))
+        logits = np.asarray(logits - rng.uniform(-1, 1.5) * logits.std())
+        wide = np.pad(logits, 9, constant_values=-1.0)  # an inlet at the border is a hole in a larger picture
+        found, whole = cleaned(logits > 0, logits), cleaned(wide > 0, wide)[9 : 9 + height, 9 : 9 + width]
+        assert not (found & ~whole).any()
+        edge = np.zeros_like(found)
+        edge[[0, -1]] = edge[:, [0, -1]] = True
+        assert (found == whole).all() or ((logits <= 0) & edge).any()

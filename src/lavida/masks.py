@@ -17,9 +17,17 @@ def cleaned(mask: NDArray[np.bool_], logits: NDArray[np.floating]) -> NDArray[np
         mask: `[H,W]`.
         logits: `[H,W]`, how sure each pixel is; above 0 in the mask.
     """
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
-    if count == 1:
+    x, y, width, height = cv2.boundingRect(mask.view(np.uint8))
+    if not width:
         return mask
+    around = np.s_[max(0, y - 1) : y + height + 1, max(0, x - 1) : x + width + 1]  # what is outside stays outside
+    clean = np.zeros_like(mask)
+    clean[around] = _filled(_without_specks(mask[around], logits[around]))
+    return clean
+
+
+def _without_specks(mask: NDArray[np.bool_], logits: NDArray[np.floating]) -> NDArray[np.bool_]:
+    count, labels, boxes, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8), connectivity=8)
     areas = boxes[1:, cv2.CC_STAT_AREA]
     largest, highest = areas.max(), logits[mask].max()
     keep = np.zeros(count, bool)
@@ -28,12 +36,12 @@ def cleaned(mask: NDArray[np.bool_], logits: NDArray[np.floating]) -> NDArray[np
         x, y, width, height, _ = boxes[part]
         box = np.s_[y : y + height, x : x + width]
         keep[part] = logits[box][labels[box] == part].max() >= SURE * highest
-    return _filled(keep[labels])
+    return keep[labels]
 
 
 def _filled(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The mask with its holes, but not with what reaches the border of the picture or is large."""
-    _, labels, boxes, _ = cv2.connectedComponentsWithStats((~mask).astype(np.uint8), connectivity=4)
+    _, labels, boxes, _ = cv2.connectedComponentsWithStats((~mask).view(np.uint8), connectivity=4)
     height, width = mask.shape
     x, y, wide, high, area = boxes.T
     inside = (x > 0) & (y > 0) & (x + wide < width) & (y + high < height)

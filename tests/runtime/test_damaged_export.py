@@ -1,5 +1,6 @@
 """Exports that are damaged, foreign, or replaced under a process that has them open: one line each."""
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 import lavida
 from lavida.errors import InputError
+from lavida.runtime.manifest import unreadable
 
 
 def cut(folder: Path) -> None:
@@ -67,7 +69,14 @@ def shorten(path: Path, size: int) -> None:
         (lambda folder: (folder / "known_words.npy").unlink(), "known_words.npy cannot be read"),
         (lambda folder: (folder / "shared_weights.bin").unlink(), "shared_weights.bin is missing or cut short"),
         (lambda folder: (folder / "vision.onnx").unlink(), "vision.onnx is missing or cut short"),
-        (lambda folder: (folder / "tokenizer" / "tokenizer.json").write_text("{"), "no tokenizer in"),
+        (
+            lambda folder: (folder / "tokenizer/tokenizer.json").write_text("{"),
+            "tokenizer.json is not what was exported",
+        ),
+        (
+            lambda folder: ((folder / "tokenizer/tokenizer.json").write_text("{"), edit(folder, files={})),
+            "no tokenizer in",
+        ),
         (lambda folder: (folder / "manifest.json").write_text("{"), "manifest.json cannot be read"),
         (lambda folder: edit(folder, format=99), "has format 99, not 1; install the lavida that wrote it, or export"),
         (lambda folder: edit(folder, format="1"), "has format 1, not 1; export it again"),
@@ -93,6 +102,13 @@ def test_a_damaged_or_foreign_folder_is_one_line(pair, tmp_path, damage, said):
     with pytest.raises(InputError, match=said) as raised:
         lavida.load(copy).detect(np.zeros((1, 64, 96, 3), np.uint8), ["red car"], fps=5)
     assert "\n" not in str(raised.value) and "export" in str(raised.value)
+
+
+def test_what_only_others_may_read_is_not_called_damaged():
+    error = PermissionError(errno.EACCES, "Permission denied")
+    assert str(unreadable(Path("vision.onnx"), error)) == (
+        "vision.onnx cannot be read (Permission denied); whoever exported it can allow that"
+    )
 
 
 def test_an_export_that_is_replaced_while_it_is_opened_is_noticed(pair, tmp_path):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lavida.video.motion import gaussian_blur, motion_field
+from lavida.video.motion import _half, gaussian_blur, motion_field
 
 HEIGHT, WIDTH = 64, 96  # of the gray pair: half of the analysed frame
 
@@ -43,3 +43,14 @@ def test_without_a_neighbour_or_a_time_nothing_is_known(before, seconds):
 
 def test_the_field_of_a_stutter_is_finite():
     assert np.isfinite(motion_field(scene(40), scene(10), seconds=1e-9)).all()
+
+
+def test_a_field_of_nearly_nothing_is_what_float16_holds():
+    values = np.array(
+        [[0, -0.0, 2.0**-14, -(2.0**-14), 2.0**-25, 3e-8, -1e-6, 99.9, 6.1e-5, -6.0e-5, 1e-30]], np.float32
+    )
+    assert (_half(values).view(np.uint16) == values.astype(np.float16).view(np.uint16)).all()
+    every = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32)
+    near = every[np.abs(every) < 2.0**-13][None]
+    for each in (near, np.nextafter(near, np.float32(1)), (near[:, 1:] + near[:, :-1]) / 2):
+        assert (_half(each).view(np.uint16) == each.astype(np.float16).view(np.uint16)).all()

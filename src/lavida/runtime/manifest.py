@@ -58,7 +58,7 @@ class Manifest:
             if not np.isfinite(words).all():
                 raise ValueError("numbers that are not finite")
         except (*UNREADABLE, MemoryError) as error:  # a damaged head may tell of any size
-            raise InputError(f"damaged export: {path} cannot be read ({first_line(error)}); {MEND}") from error
+            raise unreadable(path, error) from error
         self.check_file(KNOWN_WORDS)
         return words.astype(np.float32)
 
@@ -108,7 +108,7 @@ class Manifest:
                 return
             found = sha256(path)
         except OSError as error:
-            raise InputError(f"damaged export: {path} cannot be read ({reason(error)}); {MEND}") from error
+            raise unreadable(path, error) from error
         if found != told:
             raise InputError(
                 f"damaged export: {path} is not what was exported; {MEND}, or if that was done meanwhile, start again"
@@ -136,7 +136,7 @@ class Manifest:
         except FileNotFoundError as error:
             raise InputError(f"no exported model: {folder} has no {MANIFEST}; {MEND}") from error
         except UNREADABLE as error:
-            raise InputError(f"damaged export: {path} cannot be read ({reason(error)}); {MEND}") from error
+            raise unreadable(path, error) from error
         if version != FORMAT:
             newer = isinstance(version, int) and version > FORMAT
             mend = f"install the lavida that wrote it, or {MEND}" if newer else MEND
@@ -150,6 +150,14 @@ class Manifest:
             if not _whole(folder / file["file"], file["bytes"]):
                 raise InputError(f"damaged export: {folder / file['file']} is missing or cut short; {MEND}")
         return manifest
+
+
+def unreadable(path: Path, error: BaseException) -> InputError:
+    """The line for a file of an export that cannot be read: it is damaged, or only others may read it."""
+    said = reason(error) if isinstance(error, OSError) else first_line(error)
+    if isinstance(error, PermissionError):
+        return InputError(f"{path} cannot be read ({said}); whoever exported it can allow that")
+    return InputError(f"damaged export: {path} cannot be read ({said}); {MEND}")
 
 
 def replaceable(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -18,13 +19,13 @@ Array = NDArray[Any]
 def read_tokenizer(manifest: Manifest, name: str) -> Tokenizer:
     """The one in this folder of an export. Raises InputError if it is missing or damaged."""
     path = manifest.folder / name / TOKENIZER_FILE
+    manifest.check_file(f"{name}/{TOKENIZER_FILE}")
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # tokenizers raises nothing narrower
         raise InputError(
             f"damaged export: no tokenizer in {path.parent} ({first_line(error)}); export it again"
         ) from error
-    manifest.check_file(f"{name}/{TOKENIZER_FILE}")
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
@@ -47,19 +48,16 @@ def patches(frames: Array, grid: tuple[int, int], family: dict[str, Any]) -> Arr
     rows, cols = grid
     size = cols * patch * merge, rows * patch * merge
     # Pillow's resampling of bytes is the one that PyTorch's antialiased resize of bytes is written after
-    planes = [
-        np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BILINEAR))
-        for frame in frames
-        for plane in frame
-    ]
-    small = np.stack(planes).reshape(len(frames), 3, *size[::-1]).transpose(0, 2, 3, 1)  # [T, h, w, 3]
-    values = (small.astype(np.float32) / 255 - np.float32(family["mean"])) / np.float32(family["std"])
-    if short := -len(values) % temporal:
-        values = np.concatenate([values, np.repeat(values[-1:], short, 0)])
-    groups = len(values) // temporal
-    x = values.reshape(groups, temporal, rows, merge, patch, cols, merge, patch, 3)
+    pictures = (Image.fromarray(cv2.merge(list(frame))) for frame in frames)
+    small = np.stack([np.asarray(picture.resize(size, Image.Resampling.BILINEAR)) for picture in pictures])
+    if short := -len(small) % temporal:
+        small = np.concatenate([small, np.repeat(small[-1:], short, 0)])
+    groups = len(small) // temporal
+    x = small.reshape(groups, temporal, rows, merge, patch, cols, merge, patch, 3)
     x = x.transpose(0, 2, 5, 3, 6, 8, 1, 4, 7)  # [group, row, col, merge, merge, C, time, patch, patch]
-    return np.ascontiguousarray(x).reshape(groups, rows * cols * merge**2, -1)
+    x = np.ascontiguousarray(x).reshape(groups, rows * cols * merge**2, 3, -1)
+    mean, std = (np.float32(family[name])[:, None] for name in ("mean", "std"))
+    return ((x.astype(np.float32) / 255 - mean) / std).reshape(*x.shape[:2], -1)
 
 
 def cells(grid: tuple[int, int], merge: int) -> Array:

@@ -118,7 +118,7 @@ class OpenVinoSession:
 
     def run_each(self, inputs: Iterable[Mapping[str, Array]]) -> Iterator[Sequence[Array]]:
         """The outputs for each of the inputs, in their order; the next ones are answered meanwhile."""
-        running: deque[Any] = deque()
+        running: deque[tuple[Any, Mapping[str, Array]]] = deque()
         try:
             for given in inputs:
                 if len(running) == self._at_once:
@@ -127,20 +127,20 @@ class OpenVinoSession:
             while running:
                 yield self._finished(running)
         finally:  # nobody asks any more, or one has failed
-            for request in running:
+            for request, _ in running:
                 with suppress(RuntimeError):
                     request.wait()
 
-    def _begun(self, inputs: Mapping[str, Array]) -> Any:
+    def _begun(self, inputs: Mapping[str, Array]) -> tuple[Any, Mapping[str, Array]]:
         try:
             request = self._requests.pop()
         except IndexError:  # other threads, or an answer that nobody waited for, have them all
             request = self._compiled.create_infer_request()
-        request.start_async(dict(inputs))
-        return request
+        request.start_async(dict(inputs), share_inputs=True)
+        return request, inputs  # which it reads where they are
 
-    def _finished(self, running: "deque[Any]") -> Sequence[Array]:
-        request = running[0]
+    def _finished(self, running: "deque[tuple[Any, Mapping[str, Array]]]") -> Sequence[Array]:
+        request, _ = running[0]
         request.wait()
         running.popleft()
         found = [np.array(request.get_output_tensor(i).data) for i in range(len(self.outputs))]  # its own are reused

@@ -17,6 +17,7 @@ CHANNELS = 4  # velocity x and y, difference, known
 PAIR_SHRINK = 2  # pairs are at half the size of the analysed frame
 STRIDE = 4  # analysed pixels a cell of the field
 FASTEST = 100.0  # heights a second; time stamps that are nearly the same must not make it infinite
+SMALLEST_NORMAL = 2.0**-14  # of float16
 SMALLEST_SIDE = 16  # pixels; a pyramid stops here
 
 _Plane = NDArray[np.float32]  # `[H, W]`
@@ -66,8 +67,17 @@ def motion_field(now: NDArray[np.uint8], before: NDArray[np.uint8] | None, *, se
     difference = cv2.absdiff(now, before).astype(np.float32) / 255
     field = np.ones((CHANNELS, *size[::-1]), np.float16)  # the last channel stays: all is known
     for plane, values in zip(field, (*velocity.clip(-FASTEST, FASTEST), difference), strict=False):
-        plane[:] = cv2.resize(values, size, interpolation=cv2.INTER_AREA)  # the mean of each cell
+        plane[:] = _half(np.asarray(cv2.resize(values, size, interpolation=cv2.INTER_AREA)))  # the mean of each cell
     return field
+
+
+def _half(values: _Plane) -> NDArray[np.float16]:
+    """As `astype`, which takes forty times as long for what is nearly 0, as most of a still scene is."""
+    small = np.abs(values) < SMALLEST_NORMAL
+    halves = np.where(small, 0, values).astype(np.float16)
+    steps = np.rint(np.where(small, values, 0) * (1 << 24)).astype(np.int32)  # numbers so small are these steps apart
+    bits = np.abs(steps) | (np.signbit(values) * 0x8000)
+    return np.where(small, bits, halves.view(np.uint16)).astype(np.uint16).view(np.float16)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Motion = NDArray[np.floating]
+AskedClip = tuple[NDArray[np.uint8], Motion | None]  # frames and motion, as `Backend.answer` takes them
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,15 +150,11 @@ class Backend(Protocol):
             template: Index into `lavida.model.prompt.TEMPLATES`; None: the paper's.
         """
 
-    def answers(
-        self,
-        frames: NDArray[np.uint8],
-        categories: Sequence[str],
-        *,
-        motion: Motion | None = None,
-        template: int | None = None,
-    ) -> Iterator[Answer]:
-        """`answer` in parts, in the order of the frames, each as soon as it is there."""
+    def answers(self, clips: Iterable[AskedClip], categories: Sequence[str]) -> Iterator[Answer]:
+        """`answer` of clips of one video, in parts that hold no frames of two clips, in the order of the frames.
+
+        A clip may be read before the last parts of the one before are told: what it says is made ready meanwhile.
+        """
 
     def unfamiliar(self, categories: Sequence[str]) -> list[str]:
         """Those of the categories whose words the text encoder hardly knows: their scores mean little."""

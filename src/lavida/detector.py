@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lavida.answer import Answer, Backend, Calibration
+from lavida.answer import Answer, AskedClip, Backend, Calibration
 from lavida.builder import DetectionBuilder, FrameLog, ScoredClip
 from lavida.detection import Detection, check_threshold
 from lavida.errors import InputError
@@ -249,24 +251,34 @@ class Detector:
         templates: Iterable[int] | None = None,
         whole: bool = True,
     ) -> Iterator[ScoredClip]:
-        template = None if templates is None else iter(templates)
         size = (source.info.height, source.info.width)
-        for clip in clips(frames, length=self.clip_length):
-            chosen, start = None if template is None else next(template), 0
-            answers = self._answers(clip, anomalies, chosen, whole=whole)
-            while start < len(clip.times):
-                with clock.stage("model"):
-                    answer = next(answers)
-                    part = clip.part(slice(start, start + len(answer.scores)))
-                    scored = ScoredClip.of(part, answer, size=size)
-                yield scored
-                start += len(part.times)
+        read: deque[Clip] = deque()  # and not told of to the end
 
-    def _answers(self, clip: Clip, anomalies: Sequence[str], template: int | None, *, whole: bool) -> Iterator[Answer]:
-        if whole:
-            yield self.backend.answer(clip.frames, anomalies, motion=clip.motion, template=template)
-        else:
-            yield from self.backend.answers(clip.frames, anomalies, motion=clip.motion, template=template)
+        def asked() -> Iterator[AskedClip]:
+            for clip in clips(frames, length=self.clip_length):
+                read.append(clip)
+                yield clip.frames, clip.motion
+
+        answers = self._whole(asked(), anomalies, templates) if whole else self.backend.answers(asked(), anomalies)
+        start = 0
+        while True:
+            with clock.stage("model"):
+                if (answer := next(answers, None)) is None:
+                    return
+                part = read[0].part(slice(start, start + len(answer.scores)))
+                scored = ScoredClip.of(part, answer, size=size)
+            yield scored
+            start += len(part.times)
+            if start == len(read[0].times):
+                read.popleft()
+                start = 0
+
+    def _whole(
+        self, asked: Iterable[AskedClip], anomalies: Sequence[str], templates: Iterable[int] | None
+    ) -> Iterator[Answer]:
+        template = repeat(None) if templates is None else iter(templates)
+        for frames, motion in asked:
+            yield self.backend.answer(frames, anomalies, motion=motion, template=next(template))
 
     def score(
         self, frames: Iterable[Frame], anomalies: Sequence[str], *, size: tuple[int, int]

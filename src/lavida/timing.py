@@ -25,20 +25,23 @@ def untold(title: str, done: int, total: int | None, note: str = "") -> None:
 
 
 class StageClock:
-    """Adds up the seconds that each named stage takes."""
+    """Adds up the seconds that each named stage takes; of a stage within another one, only as its own."""
 
     def __init__(self) -> None:
         self._start = time.perf_counter()
         self._seconds: dict[str, float] = {}
+        self._within = 0.0  # seconds of the stages within the present one
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Count the seconds of the block, however it ends."""
-        start = time.perf_counter()
+        start, before, self._within = time.perf_counter(), self._within, 0.0
         try:
             yield
         finally:
-            self._seconds[name] = self._seconds.get(name, 0.0) + time.perf_counter() - start
+            spent = time.perf_counter() - start
+            self._seconds[name] = self._seconds.get(name, 0.0) + spent - self._within
+            self._within = before + spent
 
     def iterate(self, name: str, items: Iterable[T]) -> Iterator[T]:
         """Pass items on and count the time that producing them takes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lavida.answer import Answer, Calibration, Floats, Motion, Surroundings
+from lavida.answer import Answer, AskedClip, Calibration, Floats, Motion, Surroundings
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.device import autocast, peak_gpu_memory_mb
 from lavida.errors import InputError
@@ -79,16 +79,9 @@ class TorchBackend:
             clean_masks=self.config.clean_masks,
         )
 
-    def answers(
-        self,
-        frames: NDArray[np.uint8],
-        categories: Sequence[str],
-        *,
-        motion: Motion | None = None,
-        template: int | None = None,
-    ) -> Iterator[Answer]:
-        """See `Backend`: the clip as a whole."""
-        yield self.answer(frames, categories, motion=motion, template=template)
+    def answers(self, clips: Iterable[AskedClip], categories: Sequence[str]) -> Iterator[Answer]:
+        """See `Backend`: clips as a whole, one after another."""
+        return (self.answer(frames, categories, motion=motion) for frames, motion in clips)
 
     def unfamiliar(self, categories: Sequence[str]) -> list[str]:
         """See `Backend`."""

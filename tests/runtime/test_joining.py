@@ -75,11 +75,11 @@ def test_frames_stay_in_order_whoever_else_asks_or_stops_asking(folder):
     model = ExportedModel(folder, runtime="openvino")
     frames = FRAMES.repeat(4, 0)[[0, 5, 9, 1, 6, 10]]
     expected = model.answer(frames, CATEGORIES).category_scores
-    left = model.answers(frames, CATEGORIES)
+    left = model.answers([(frames, None)], CATEGORIES)
     next(left)  # and nobody asks for more
-    turned = model.answers(frames[::-1], CATEGORIES)
+    turned = model.answers([(frames[::-1], None)], CATEGORIES)
     found, other = [], []
-    for answer in model.answers(frames, CATEGORIES):  # in turn
+    for answer in model.answers([(frames, None)], CATEGORIES):  # in turn
         found.append(answer.category_scores)
         other.append(next(turned).category_scores)
     np.testing.assert_allclose(np.concatenate(found), expected, atol=1e-6)
@@ -89,6 +89,37 @@ def test_frames_stay_in_order_whoever_else_asks_or_stops_asking(folder):
             np.testing.assert_allclose(found.category_scores, expected, atol=1e-6)
     del left
     np.testing.assert_allclose(model.answer(frames, CATEGORIES).category_scores, expected, atol=1e-6)
+
+
+def test_clips_say_what_each_says_alone_and_the_next_is_read_meanwhile(folder):
+    model = ExportedModel(folder, runtime="openvino")
+    moving = np.ones((3, 4, 16, 24), np.float16)
+    clips = [(FRAMES, moving), (FRAMES[::-1], moving), (FRAMES[:1], None), (FRAMES[:2], None)]  # one by one, and joined
+    expected = [model.answer(frames, CATEGORIES, motion=motion).category_scores for frames, motion in clips]
+    read = []
+
+    def reading():
+        for clip in clips:
+            read.append(len(found))
+            yield clip
+
+    found: list[np.ndarray] = []
+    for answer in model.answers(reading(), CATEGORIES):
+        found += [*answer.category_scores]
+    np.testing.assert_allclose(found, np.concatenate(expected), atol=1e-5)
+    assert read[0] == 0 and read[1] < 3
+
+
+@pytest.mark.parametrize("error", [InputError("no more of it"), OSError("the disk has gone"), KeyError("ours")])
+def test_what_goes_wrong_while_a_clip_is_read_is_not_the_runtimes_fault(folder, error):
+    def broken():
+        yield FRAMES, None
+        raise error
+
+    told = ExportedModel(folder, runtime="openvino").answers(broken(), CATEGORIES)
+    with pytest.raises(type(error)) as raised:
+        list(told)
+    assert raised.value is error
 
 
 def test_a_full_disk_keeps_nothing_and_answers(folder, kept, monkeypatch):

@@ -46,9 +46,7 @@ def test_the_field_of_a_stutter_is_finite():
 
 
 def test_a_field_of_nearly_nothing_is_what_float16_holds():
-    values = np.array(
-        [[0, -0.0, 2.0**-14, -(2.0**-14), 2.0**-25, 3e-8, -1e-6, 99.9, 6.1e-5, -6.0e-5, 1e-30]], np.float32
-    )
+    values = np.array([[0, -0.0, 2.0**-14, -(2.0**-14), 2.0**-25, 3e-8, -1e-6, 99.9, 6.1e-5, -6e-5, 1e-30]], np.float32)
     assert (_half(values).view(np.uint16) == values.astype(np.float16).view(np.uint16)).all()
     every = np.arange(65536, dtype=np.uint16).view(np.float16).astype(np.float32)
     near = every[np.abs(every) < 2.0**-13][None]

@@ -5,8 +5,9 @@ of the language model holds Eq. 3 to 5, written again for graphs (`graphs/compre
 its model at its end (`graphs/comparing.py`), and `tests/runtime` compares toy models of every kind.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lavida.answer import Answer, Calibration, Floats, Surroundings
+from lavida.answer import Answer, AskedClip, Calibration, Floats, Surroundings
 from lavida.errors import InputError
 from lavida.model.grid import fit_grid
 from lavida.model.phrase import split_phrase
@@ -23,9 +24,9 @@ from lavida.runtime.contract import GRAPHS, REMOVED
 from lavida.runtime.manifest import KNOWN_WORDS, MEND, TOKENIZERS, Manifest
 from lavida.runtime.opened import OpenedGraphs
 from lavida.runtime.preparation import cells, patches, positions, prompt, read_tokenizer, text_batch
+from lavida.runtime.session import give_back_memory
 
 Array = NDArray[Any]
-_Asked = tuple[str, dict[str, Array]]  # a decoder, and what it is told of the categories
 PIXELS_AT_ONCE = 704 * 384  # a frame as nano analyses it: more at once are hardly faster and take more memory
 MOST_REMEMBERED = 20_000
 
@@ -76,12 +77,11 @@ class ExportedModel:
         """See `Backend`."""
         return self._answered(self.outputs(frames, categories, motion=motion, template=template), len(categories))
 
-    def answers(
-        self, frames: Array, categories: Sequence[str], *, motion: Array | None = None, template: int | None = None
-    ) -> Iterator[Answer]:
+    def answers(self, clips: Iterable[AskedClip], categories: Sequence[str]) -> Iterator[Answer]:
         """See `Backend`: a frame or a few at a time."""
-        for (found,) in self._parts(frames, [categories], motion=motion, template=template):
+        for (found,) in self._parts(clips, [categories], template=None):
             yield self._answered(found, len(categories))
+        give_back_memory()  # the result is about to be written
 
     def _answered(self, found: dict[str, Floats], count: int) -> Answer:
         evidence = found.get("evidence")
@@ -116,36 +116,51 @@ class ExportedModel:
         template: int | None = None,
     ) -> list[dict[str, Floats]]:
         """`outputs` of several lists of categories; the frames are encoded once."""
-        parts = zip(*self._parts(frames, queries, motion=motion, template=template), strict=True)
+        parts = zip(*self._parts([(frames, motion)], queries, template=template), strict=True)
         return [{name: np.concatenate([part[name] for part in told]) for name in told[0]} for told in parts]
 
     def _parts(
-        self, frames: Array, queries: Sequence[Sequence[str]], *, motion: Array | None, template: int | None
+        self, clips: Iterable[AskedClip], queries: Sequence[Sequence[str]], *, template: int | None
     ) -> Iterator[list[dict[str, Floats]]]:
         """Of some frames after the others, of each query."""
-        sizes = self._joined_sizes(frames, queries, motion)
-        step = max(1, PIXELS_AT_ONCE // (frames.shape[2] * frames.shape[3])) if sizes is None else 1
-        asked = [self._asked(frames, categories, template) for categories in queries]
-        parts = [slice(start, start + step) for start in range(0, len(frames), step)]
-        shown = (self._shown(frames[some], None if motion is None else motion[some]) for some in parts)
-        if sizes is None:
-            found = (self._of_each(asked, inputs) for inputs in shown)
-        else:
-            ((decoder, texts),) = asked
-            found = ([outputs] for outputs in self.graphs.run_joined(decoder, sizes, shown, texts))
-        for some, each in zip(parts, found, strict=True):
-            for (decoder, texts), outputs in zip(asked, each, strict=True):
-                self._check_sizes(decoder, outputs, frames=len(frames[some]), texts=len(texts["f_c"]))
+        for sizes, alike in groupby(clips, key=lambda clip: self._joined_sizes(clip[0], clip[1], queries)):
+            if sizes is not None:
+                yield from self._joined(alike, queries[0], sizes, template)
+                continue
+            for frames, motion in alike:
+                yield from self._in_turn(frames, motion, queries, template)
+
+    def _joined(
+        self, clips: Iterable[AskedClip], categories: Sequence[str], sizes: dict[str, int], template: int | None
+    ) -> Iterator[list[dict[str, Floats]]]:
+        """A frame at a time, in one graph."""
+        decoder = self._decoder(categories)
+
+        def inputs() -> Iterator[dict[str, Array]]:
+            for frames, motion in clips:
+                texts = self._texts(frames, categories, template)
+                for one in (slice(t, t + 1) for t in range(len(frames))):
+                    yield self._shown(frames[one], None if motion is None else motion[one]) | texts
+
+        for found in self.graphs.run_joined(decoder, sizes, inputs()):
+            self._check_sizes(decoder, found, frames=1, texts=len(categories))
+            yield [found]
+
+    def _in_turn(
+        self, frames: Array, motion: Array | None, queries: Sequence[Sequence[str]], template: int | None
+    ) -> Iterator[list[dict[str, Floats]]]:
+        """Vision, and then a decoder for each query."""
+        step = max(1, PIXELS_AT_ONCE // (frames.shape[2] * frames.shape[3]))
+        asked = [(self._decoder(query), self._texts(frames, query, template)) for query in queries]
+        for some in (slice(start, start + step) for start in range(0, len(frames), step)):
+            seen = self.graphs.run(GRAPHS.vision, self._shown(frames[some], None if motion is None else motion[some]))
+            each = [self.graphs.run(decoder, seen | texts) for decoder, texts in asked]
+            for (decoder, texts), found in zip(asked, each, strict=True):
+                self._check_sizes(decoder, found, frames=len(frames[some]), texts=len(texts["f_c"]))
             yield each
 
-    def _of_each(
-        self, asked: Sequence[tuple[str, dict[str, Array]]], shown: dict[str, Array]
-    ) -> list[dict[str, Array]]:
-        seen = self.graphs.run(GRAPHS.vision, shown)
-        return [self.graphs.run(decoder, seen | texts) for decoder, texts in asked]
-
     def _joined_sizes(
-        self, frames: Array, queries: Sequence[Sequence[str]], motion: Array | None
+        self, frames: Array, motion: Array | None, queries: Sequence[Sequence[str]]
     ) -> dict[str, int] | None:
         """Of the graph for frames of a video, whose other clips have their size, too; None: there is none."""
         moves = motion is not None and bool(motion[:, 3].any())  # known of all frames of a video but the first
@@ -165,9 +180,9 @@ class ExportedModel:
                 f"damaged export: {path} has no score for each of {frames} frames and {texts} texts; {MEND}"
             )
 
-    def _asked(self, frames: Array, categories: Sequence[str], template: int | None) -> _Asked:
-        texts = {**self._text_inputs(categories), "f_sem": self.f_sem(frames, categories, template=template)}
-        return self._decoder(categories), texts
+    def _texts(self, frames: Array, categories: Sequence[str], template: int | None) -> dict[str, Array]:
+        """What a decoder is told beside what vision gives."""
+        return {**self._text_inputs(categories), "f_sem": self.f_sem(frames, categories, template=template)}
 
     def _decoder(self, categories: Sequence[str]) -> str:
         alone = self.manifest.has(GRAPHS.noun_decoder) and not any(split_phrase(text).qualifiers for text in categories)

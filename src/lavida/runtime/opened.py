@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
+from itertools import chain, islice
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -110,18 +112,15 @@ class OpenedGraphs:
             return self._named(graph, session.run(wanted))
 
     def run_joined(
-        self,
-        decoder: str,
-        sizes: Mapping[str, int],
-        frames: Iterable[Mapping[str, Array]],
-        texts: Mapping[str, Array],
+        self, decoder: str, sizes: Mapping[str, int], inputs: Iterable[Mapping[str, Array]]
     ) -> Iterator[dict[str, Array]]:
-        """What the decoder gives for each of the frames (the inputs of vision) and texts (the decoder's others)."""
-        told = {name: texts[name] for name in self._of_texts(decoder)}
+        """What the decoder gives for each of the inputs: those of vision, and the decoder's others."""
+        wanted = [*self._manifest.inputs(GRAPHS.vision), *self._of_texts(decoder)]
+        told = ({name: given[name] for name in wanted} for given in inputs)
+        first = list(islice(told, 1))  # is made while the graph is being opened
         session = self.begin_joined(decoder, sizes).result()
-        with self._runs(PACKAGES["openvino"], decoder):
-            for found in session.run_each({**shown, **told} for shown in frames):
-                yield self._named(decoder, found)
+        for found in session.run_each(chain(first, told), runs=partial(self._runs, PACKAGES["openvino"], decoder)):
+            yield self._named(decoder, found)
 
     @contextmanager
     def _runs(self, package: str, graph: str) -> Iterator[None]:

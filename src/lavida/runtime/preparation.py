@@ -56,7 +56,7 @@ def patches(frames: Array, grid: tuple[int, int], family: dict[str, Any]) -> Arr
     x = small.reshape(groups, temporal, rows, merge, patch, cols, merge, patch, 3)
     x = x.transpose(0, 2, 5, 3, 6, 8, 1, 4, 7)  # [group, row, col, merge, merge, C, time, patch, patch]
     x = np.ascontiguousarray(x).reshape(groups, rows * cols * merge**2, 3, -1)
-    mean, std = (np.float32(family[name])[:, None] for name in ("mean", "std"))
+    mean, std = (np.array(family[name], np.float32)[:, None] for name in ("mean", "std"))
     return ((x.astype(np.float32) / 255 - mean) / std).reshape(*x.shape[:2], -1)
 
 

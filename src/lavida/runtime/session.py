@@ -3,8 +3,8 @@
 import os
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
@@ -116,16 +116,27 @@ class OpenVinoSession:
         self.inputs = [node.names for node in self._compiled.inputs]
         self.outputs = [node.names for node in self._compiled.outputs]
 
-    def run_each(self, inputs: Iterable[Mapping[str, Array]]) -> Iterator[Sequence[Array]]:
-        """The outputs for each of the inputs, in their order; the next ones are answered meanwhile."""
+    def run_each(
+        self, inputs: Iterable[Mapping[str, Array]], *, runs: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> Iterator[Sequence[Array]]:
+        """The outputs for each of the inputs, in their order; the next ones are read and answered meanwhile.
+
+        `runs` is entered for what OpenVINO does, and not while inputs are read.
+        """
         running: deque[tuple[Any, Mapping[str, Array]]] = deque()
         try:
             for given in inputs:
-                if len(running) == self._at_once:
-                    yield self._finished(running)
-                running.append(self._begun(given))
+                found = None
+                with runs():
+                    if len(running) == self._at_once:
+                        found = self._finished(running)
+                    running.append(self._begun(given))
+                if found is not None:
+                    yield found
             while running:
-                yield self._finished(running)
+                with runs():
+                    found = self._finished(running)
+                yield found
         finally:  # nobody asks any more, or one has failed
             for request, _ in running:
                 with suppress(RuntimeError):

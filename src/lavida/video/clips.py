@@ -1,5 +1,6 @@
 """Clips: what the model sees at once. They cover every selected frame, the tail and short videos included."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -52,21 +53,16 @@ def clips(frames: Iterable[Frame], *, length: int) -> Iterator[Clip]:
 
 
 def _clip(selected: list[Frame]) -> Clip:
-    """Empties the list, so that no picture is held twice while the clip is looked at."""
-    images = [frame.image for frame in selected if frame.image is not None]
-    height, width = images[0].shape[:2]
-    frames = np.empty((len(images), 3, height, width), np.uint8)
-    for planes, image in zip(frames, images, strict=True):
-        cv2.split(image, list(planes))
+    """Empties the list, so that no picture is held twice: each goes as soon as it is part of the clip."""
+    images = deque(frame.image for frame in selected if frame.image is not None)
     fields = [frame.motion for frame in selected if frame.motion is not None]
-    clip = Clip(
-        motion=np.stack(fields) if len(fields) == len(selected) else None,
-        frames=frames,
-        indices=np.array([frame.index for frame in selected], dtype=np.int64),
-        times=np.array([frame.time_s for frame in selected], dtype=np.float64),
-    )
+    indices, times = zip(*((frame.index, frame.time_s) for frame in selected), strict=True)
+    motion = np.stack(fields) if len(fields) == len(selected) else None
     selected.clear()
-    return clip
+    frames = np.empty((len(images), 3, *images[0].shape[:2]), np.uint8)
+    for planes in frames:
+        cv2.split(images.popleft(), list(planes))
+    return Clip(frames, np.array(indices, np.int64), np.array(times, np.float64), motion)
 
 
 def analysis_size(width: int, height: int, *, long_side: int, multiple: int) -> tuple[int, int]:

@@ -103,7 +103,7 @@ def decoded_ahead(source: Footage, *, fps: float | None = None) -> Iterator[Sour
 
 
 class ReadAhead(SourceAround):
-    """A source (see `Source`) that is decoded up to 16 pictures ahead of whoever reads it; FFmpeg frees the GIL.
+    """A source (see `Source`) that is decoded a few pictures ahead of whoever reads it; FFmpeg frees the GIL.
 
     Frames come with their motion, if pairs are asked for. `clock` has the time that the thread took for "decode" and
     "motion" in the last reading.

@@ -2,7 +2,6 @@
 
 import sys
 import threading
-import time
 import weakref
 from pathlib import Path
 
@@ -19,7 +18,6 @@ from lavida.detector import Detector
 from lavida.device import choose_device
 from lavida.errors import InputError
 from lavida.loading import load
-from lavida.timing import StageClock
 from lavida.video.decode import Frame, SourceInfo, open_source
 from lavida.video.sampling import FrameSampling
 
@@ -220,17 +218,6 @@ def test_a_path_is_decoded_beside_the_model_and_what_that_took_is_told(tmp_path)
     assert set(ahead.run["stage_ms"]) == {"waiting", "decode", "model", "masks"}
     assert set(inline.run["stage_ms"]) == {"decode", "model", "masks"}
     assert not any(thread.name == "lavida-decode" for thread in threading.enumerate())
-
-
-def test_a_stage_within_another_is_counted_once():
-    clock = StageClock()
-    with clock.stage("model"):
-        for _ in clock.iterate("waiting", (time.sleep(0.02) for _ in range(3))):
-            time.sleep(0.01)
-        with clock.stage("model"):
-            time.sleep(0.01)
-    spent, passed = clock.milliseconds(), 1000 * clock.elapsed()
-    assert spent["waiting"] >= 60 and spent["model"] >= 40 and sum(spent.values()) <= passed + 1
 
 
 def test_progress_counts_the_frames_read():

@@ -6,7 +6,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from itertools import repeat
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -259,7 +259,12 @@ class Detector:
                 read.append(clip)
                 yield clip.frames, clip.motion
 
-        answers = self._whole(asked(), anomalies, templates) if whole else self.backend.answers(asked(), anomalies)
+        if whole:
+            answers = self._whole(asked(), anomalies, templates)
+        elif isinstance(source, ReadAhead):
+            answers = self.backend.answers(asked(), anomalies)
+        else:  # a live source would keep the last frames of a clip waiting for the next one
+            answers = chain.from_iterable(self.backend.answers([clip], anomalies) for clip in asked())
         start = 0
         while True:
             with clock.stage("model"):

@@ -182,3 +182,13 @@ def test_pictures_hours_apart_are_shown_at_their_own_times(tmp_path, pause_s, ra
     with av.open(str(path)) as container:
         shown = [frame.time for frame in container.decode(video=0)]
     assert shown == pytest.approx(times, abs=0.51 / rate)
+
+
+def test_colours_survive_the_film(tmp_path):
+    colours = [(213, 94, 0), (86, 180, 233), (0, 158, 115), (255, 255, 255), (0, 0, 0)]
+    times = np.arange(5) / 5
+    with encoder(tmp_path / "film.mp4", size=(64, 96), fps=5, times=times, end_s=1.0) as encode:
+        for colour in colours:
+            encode(np.full((64, 96, 3), colour, np.uint8))
+    shown = [picture[20:40, 20:60].mean((0, 1)) for picture in decode(tmp_path / "film.mp4")[1]]
+    assert np.abs(np.array(shown) - colours).max() <= 4

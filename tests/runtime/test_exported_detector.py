@@ -293,3 +293,20 @@ def test_scores_are_told_frame_by_frame_and_are_those_of_whole_clips(pair, sourc
         one, other = (np.concatenate([getattr(each, name) for each in some]) for some in (parts, whole))
         np.testing.assert_array_equal(one, other)
     np.testing.assert_array_equal(found.sampled_scores, np.concatenate([clip.scores for clip in whole]))
+
+
+def test_a_source_that_is_not_read_ahead_is_told_of_before_its_next_clip_is_read(pair):
+    detector = lavida.load(pair("whole").folder, device="cpu")
+    read, told = [], []
+
+    def live():
+        for i, frame in enumerate(np.stack(made_up_frames(4, size=(64, 96))).repeat(4, 0)):
+            read.append(i)
+            yield frame, 0.2 * i
+
+    def scored(part):
+        told.append((int(part.indices[-1]), read[-1]))
+
+    detector.detect(live(), CATEGORIES, stride=1, scored=scored)
+    assert told[-1][0] == 15
+    assert all(seen <= last // 4 * 4 + 5 for last, seen in told)  # a frame more is read, as the last one is analysed

@@ -118,9 +118,11 @@ def _leave(code: int) -> NoReturn:
 
     Threads are waited for, and what is to be done at the end of a program is done.
     """
-    with suppress(AttributeError):  # neither has a public name
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
+    try:
+        for place, name in ((threading, "_shutdown"), (atexit, "_run_exitfuncs")):  # neither has a public name
+            getattr(place, name, lambda: None)()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             with suppress(OSError, ValueError):  # nobody reads it any more, or it was closed

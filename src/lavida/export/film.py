@@ -8,8 +8,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 _BT601 = 6  # H.264's number for the matrix
@@ -77,8 +78,10 @@ def encoder(
                 starts.append(packet.dts or 0)
 
         def encode(image: np.ndarray) -> None:
-            frame = av.VideoFrame.from_ndarray(image, format="rgb24")
-            frame = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU601, dst_color_range=ColorRange.MPEG)
+            planes = cv2.cvtColor(
+                image, cv2.COLOR_RGB2YUV_I420
+            )  # of BT.601; FFmpeg's conversion takes ten times as long
+            frame = av.VideoFrame.from_ndarray(np.asarray(planes, np.uint8), format="yuv420p")
             frame.pts, frame.time_base = next(waiting), clock
             mux(stream.encode(frame))
 

@@ -184,6 +184,17 @@ def test_pictures_hours_apart_are_shown_at_their_own_times(tmp_path, pause_s, ra
     assert shown == pytest.approx(times, abs=0.51 / rate)
 
 
+@pytest.mark.parametrize("column", [40, 41])
+def test_a_thin_line_keeps_its_colour_wherever_it_is(tmp_path, column):
+    picture = np.full((64, 96, 3), 128, np.uint8)
+    picture[:, column] = (255, 40, 40)
+    with encoder(tmp_path / "film.mp4", size=(64, 96), fps=5, times=np.zeros(1), end_s=0.2) as encode:
+        encode(picture)
+    _, (shown,) = decode(tmp_path / "film.mp4")
+    red, green, _ = shown[20:40, column].mean(0)
+    assert red > green + 60
+
+
 def test_colours_survive_the_film(tmp_path):
     colours = [(213, 94, 0), (86, 180, 233), (0, 158, 115), (255, 255, 255), (0, 0, 0)]
     times = np.arange(5) / 5

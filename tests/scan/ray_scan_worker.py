@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import lavida.scan.worker
-from lavida.answer import Answer, Surroundings, sigmoid
+from lavida.answer import Answer, AskedClip, Surroundings, sigmoid
 from lavida.detector import Detector
 from lavida.scan.worker import ScanWorker, StartScanWorker
 
@@ -50,8 +50,8 @@ class Bright:
             clean_masks=False,
         )
 
-    def answers(self, frames: np.ndarray, categories: list[str], **_: Any) -> Iterator[Answer]:
-        yield self.answer(frames, categories)
+    def answers(self, clips: Iterable[AskedClip], categories: list[str]) -> Iterator[Answer]:
+        return (self.answer(frames, categories) for frames, _ in clips)
 
 
 def load_bright(*_: object, **__: object) -> Detector:

@@ -139,8 +139,8 @@ class ExportedModel:
         def inputs() -> Iterator[dict[str, Array]]:
             for frames, motion in clips:
                 texts = self._texts(frames, categories, template)
-                for one in (slice(t, t + 1) for t in range(len(frames))):
-                    yield self._shown(frames[one], None if motion is None else motion[one]) | texts
+                for t in range(len(frames)):
+                    yield self._shown(frames, motion, slice(t, t + 1)) | texts
 
         for found in self.graphs.run_joined(decoder, sizes, inputs()):
             self._check_sizes(decoder, found, frames=1, texts=len(categories))
@@ -153,7 +153,7 @@ class ExportedModel:
         step = max(1, PIXELS_AT_ONCE // (frames.shape[2] * frames.shape[3]))
         asked = [(self._decoder(query), self._texts(frames, query, template)) for query in queries]
         for some in (slice(start, start + step) for start in range(0, len(frames), step)):
-            seen = self.graphs.run(GRAPHS.vision, self._shown(frames[some], None if motion is None else motion[some]))
+            seen = self.graphs.run(GRAPHS.vision, self._shown(frames, motion, some))
             each = [self.graphs.run(decoder, seen | texts) for decoder, texts in asked]
             for (decoder, texts), found in zip(asked, each, strict=True):
                 self._check_sizes(decoder, found, frames=len(frames[some]), texts=len(texts["f_c"]))
@@ -188,13 +188,14 @@ class ExportedModel:
         alone = self.manifest.has(GRAPHS.noun_decoder) and not any(split_phrase(text).qualifiers for text in categories)
         return GRAPHS.noun_decoder if alone else GRAPHS.decoder
 
-    def _shown(self, frames: Array, motion: Array | None) -> dict[str, Array]:
-        """What the graph of vision is given; motion None: unknown."""
-        inputs = {"frames": frames}
-        if self.settings["motion"]:
-            height, width = (side // 4 for side in frames.shape[2:])
-            unknown = np.zeros((len(frames), 4, height, width), np.float32)
-            inputs["motion"] = unknown if motion is None else motion.astype(np.float32)
+    def _shown(self, frames: Array, motion: Array | None, some: slice) -> dict[str, Array]:
+        """What the graph of vision is given of some of the frames; motion None: unknown."""
+        inputs = {"frames": frames[some]}
+        if self.settings["motion"] and motion is not None:
+            inputs["motion"] = motion[some].astype(np.float32)
+        elif self.settings["motion"]:
+            count, _, height, width = inputs["frames"].shape
+            inputs["motion"] = np.zeros((count, 4, height // 4, width // 4), np.float32)
         return inputs
 
     def f_sem(self, frames: Array, categories: Sequence[str], *, template: int | None = None) -> Array:

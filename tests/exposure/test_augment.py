@@ -121,6 +121,17 @@ def test_some_views_have_the_same_specks_in_every_frame():
     assert 0.05 < specked / 200 < 0.25
 
 
+def test_light_goes_as_far_as_it_is_told_to():
+    rng = np.random.default_rng(3)
+    plain = replace(scene({}), frames=rng.integers(60, 200, (1, 60, 80, 3)).astype(np.uint8))
+
+    def spread(light: float) -> float:
+        views = [degrade(plain, rng=np.random.default_rng(s), gray=0.0, light=light) for s in range(60)]
+        return float(np.std([view.frames.mean() for view in views]))
+
+    assert 3 * spread(0.0) < spread(1.0) and 1.3 * spread(1.0) < spread(1.6)
+
+
 def test_a_thing_in_another_colour_is_clearly_of_one_and_all_else_stays():
     rng = np.random.default_rng(5)
     frames = rng.integers(90, 150, (1, 60, 80, 3)).astype(np.uint8)

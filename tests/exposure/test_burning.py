@@ -7,7 +7,7 @@ import pytest
 from scenes import Scenes
 
 from lavida.errors import InputError
-from lavida.exposure.burning import FIRE, FlameBank, cut_flames, set_on_fire
+from lavida.exposure.burning import FIRE, FlameBank, cut_flames, likely_to_burn, set_on_fire
 from lavida.exposure.looks import degrade
 from lavida.exposure.mixture import Mixture
 from lavida.exposure.sample import SegmentationSample, Thing
@@ -42,6 +42,15 @@ def street(*, length: int = 1, neighbours: bool = False) -> SegmentationSample:
         counts={"car": 1, FIRE: 2},
         out_of_view=frozenset({FIRE, "dog"}),
     )
+
+
+def house() -> SegmentationSample:
+    """A dark wall with two windows, one of which is too small to see a flame in."""
+    windows = np.zeros((1, HEIGHT, WIDTH), bool)
+    windows[:, 20:60, 30:70] = windows[:, 4:10, 100:106] = True
+    frames = np.where(windows[..., None], 15, 90).repeat(3, -1).astype(np.uint8)
+    masks = {"window": windows, "building": np.ones_like(windows)}
+    return SegmentationSample(frames, masks, ignore=None, dataset="facade_night", key="1")
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +114,19 @@ def test_it_flickers_and_is_small_or_large(bank):
         sizes.append(np.count_nonzero(one))
     sizes = [size for size in sizes if size]
     assert min(sizes) < 150 and max(sizes) > 1500
+
+
+def test_a_view_with_windows_burns_more_often_and_then_mostly_behind_one(bank):
+    assert likely_to_burn(house()) > likely_to_burn(street()) == 1
+    window = np.zeros((HEIGHT, WIDTH), bool)
+    window[20:60, 30:70] = True
+    behind = 0
+    for fire in burning(bank, house(), 60):
+        mask = fire.masks[FIRE][0]
+        changed = np.abs(fire.frames[0].astype(int) - house().frames[0]).max(-1)
+        assert not mask.any() or (changed[mask] > 15).mean() > 0.8
+        behind += mask.any() and not (mask & ~window).any()
+    assert behind > 10  # with the rest something burns elsewhere, or comes out of the window
 
 
 def test_without_a_fire_in_the_mixture_the_setting_is_named():

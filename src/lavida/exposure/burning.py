@@ -28,6 +28,9 @@ GLOW = (0.0, 0.35)  # light that falls on what is near
 GLOW_COLOUR = np.array([90.0, 45.0, 10.0], np.float32)
 FLICKER, SWAY = 0.12, 0.06  # of its size and light from one moment to the next; of its width, how far it bends
 DRAWS = 600
+WINDOW = "window"
+WINDOWS_BURN, BEHIND_WINDOW = 4.0, 0.6  # how much likelier a view with windows burns; and then behind one of them
+LEAST_WINDOW = 12  # pixels of its height
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,7 @@ class _Flame:
     height: float  # in the view
     foot: tuple[float, float]  # x, y of the middle of its lower edge
     flipped: bool
+    within: np.ndarray | None = None  # float32 [H, W], 0..1: the opening it is seen through; None: nothing is before it
 
     def at(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """float32 `[H, W, 4]`: how it looks at some moment; no two are the same."""
@@ -52,6 +56,8 @@ class _Flame:
             self.pixels, matrix, size[::-1], flags=cv2.INTER_AREA if small else cv2.INTER_LINEAR
         ).astype(np.float32)
         layer[..., :3] *= float(np.exp(rng.normal(0, FLICKER)))
+        if self.within is not None:
+            layer[..., 3] *= self.within
         return layer
 
 
@@ -108,13 +114,25 @@ def cut_flames(sample: SegmentationSample) -> list[np.ndarray]:
     return flames
 
 
+def likely_to_burn(view: SegmentationSample) -> float:
+    """How much likelier than others this view is to be set on fire.
+
+    Lit windows teach what no fire is; as often something must burn behind one.
+    """
+    return WINDOWS_BURN if _window_boxes(view) else 1.0
+
+
 def set_on_fire(view: SegmentationSample, bank: FlameBank, *, rng: np.random.Generator) -> SegmentationSample:
     """The view with a fire in it, in all frames and their neighbours; each shows it at another moment.
 
     `FIRE` is a class of the result, and what stands behind a flame loses those pixels.
     """
     size = view.frames.shape[1:3]
-    flames = _fire(bank.flames, size, rng)
+    windows = _window_boxes(view)
+    if windows and rng.random() < BEHIND_WINDOW:
+        flames = _fire_behind(windows[int(rng.integers(len(windows)))], view.masks[WINDOW][0], bank.flames, rng)
+    else:
+        flames = _fire(bank.flames, size, rng)
     haze, glow = float(rng.uniform(*HAZE)), float(rng.uniform(*GLOW))
     pale = float(rng.uniform(150, 235))
 
@@ -158,4 +176,32 @@ def _fire(flames: Sequence[np.ndarray], size: tuple[int, int], rng: np.random.Ge
         own = height * float(np.exp(rng.normal(0, 0.3)))
         foot = place + rng.normal(0, 1, 2) * (1.5 * height, 0.15 * height)
         fire.append(_Flame(pixels, own, (float(foot[0]), float(foot[1])), bool(rng.random() < 0.5)))
+    return fire
+
+
+def _window_boxes(view: SegmentationSample) -> list[tuple[int, int, int, int]]:
+    """x, y, width, height of each window of the first frame that a flame can be seen through."""
+    if WINDOW not in view.masks:
+        return []
+    count, _, boxes, _ = cv2.connectedComponentsWithStats(view.masks[WINDOW][0].astype(np.uint8), connectivity=4)
+    return [(int(x), int(y), int(w), int(h)) for x, y, w, h, _ in boxes[1:count] if min(w, h) >= LEAST_WINDOW]
+
+
+def _fire_behind(
+    box: tuple[int, int, int, int], windows: np.ndarray, flames: Sequence[np.ndarray], rng: np.random.Generator
+) -> list[_Flame]:
+    """Flames behind the window in `box`; in half of them one also comes out of it."""
+    x, y, width, height = box
+    hole = np.zeros(windows.shape, np.float32)
+    hole[y : y + height, x : x + width] = windows[y : y + height, x : x + width]
+    opening = cv2.GaussianBlur(hole, (0, 0), 0.7)
+    fire = []
+    for _ in range(int(rng.integers(1, MOST_FLAMES + 1))):
+        pixels = flames[int(rng.integers(len(flames)))].astype(np.float32)
+        foot = x + width * float(rng.uniform(0.1, 0.9)), y + height * float(rng.uniform(0.7, 1.2))
+        fire.append(_Flame(pixels, height * float(rng.uniform(0.5, 1.3)), foot, bool(rng.random() < 0.5), opening))
+    if rng.random() < 0.5:
+        pixels = flames[int(rng.integers(len(flames)))].astype(np.float32)
+        foot = x + width * float(rng.uniform(0.2, 0.8)), y + height * float(rng.uniform(0.1, 0.6))
+        fire.append(_Flame(pixels, height * float(rng.uniform(0.6, 1.6)), foot, bool(rng.random() < 0.5)))
     return fire

@@ -19,12 +19,14 @@ NOISE = np.random.default_rng(0).normal(size=256).astype(np.float32)
 Filter = Callable[[Image.Image], Image.Image]
 
 
-def degrade(segmented: SegmentationSample, *, rng: np.random.Generator, gray: float = GRAY) -> SegmentationSample:
+def degrade(
+    segmented: SegmentationSample, *, rng: np.random.Generator, gray: float = GRAY, light: float = 1.0
+) -> SegmentationSample:
     """Other light, colour and camera quality, one draw for all frames and their neighbours of a moment earlier.
 
-    `gray`: how often there is no colour.
+    `gray`: how often there is no colour; `light`: how far light and colour may be from those of the picture.
     """
-    look = _draw_look(segmented.frames.shape[1:3], rng, gray=gray)
+    look = _draw_look(segmented.frames.shape[1:3], rng, gray=gray, light=light)
 
     def each(frames: np.ndarray) -> np.ndarray:
         return np.stack([np.asarray(look(Image.fromarray(frame))) for frame in frames])
@@ -76,9 +78,9 @@ def _painted(frame: np.ndarray, mask: np.ndarray, paint: tuple[float, float, flo
     return np.rint(edge * painted + (1 - edge) * frame).astype(np.uint8)
 
 
-def _draw_look(size: tuple[int, int], rng: np.random.Generator, *, gray: float) -> Filter:
+def _draw_look(size: tuple[int, int], rng: np.random.Generator, *, gray: float, light: float) -> Filter:
     """Light, colour and camera quality; drawn once, applied to every frame."""
-    filters: list[Filter] = [_draw_light(rng)]
+    filters: list[Filter] = [_draw_light(rng, light)]
     if rng.random() < gray:
         filters.append(lambda image: image.convert("L").convert("RGB"))
     if rng.random() < 0.15:
@@ -101,12 +103,12 @@ def _draw_look(size: tuple[int, int], rng: np.random.Generator, *, gray: float) 
     return apply
 
 
-def _draw_light(rng: np.random.Generator) -> Filter:
+def _draw_light(rng: np.random.Generator, far: float) -> Filter:
     """Saturation, then one curve a channel of gamma, contrast, brightness and tint."""
-    saturation = float(rng.uniform(0.5, 1.5))
-    gamma = float(np.exp(rng.uniform(-0.4, 0.4)))
-    contrast, brightness = float(rng.uniform(0.6, 1.3)), float(rng.uniform(-0.1, 0.1))
-    tint = rng.uniform(0.92, 1.08, size=(3, 1))
+    saturation = float(1 + far * rng.uniform(-0.5, 0.5))
+    gamma = float(np.exp(far * rng.uniform(-0.4, 0.4)))
+    contrast, brightness = float(1 + far * rng.uniform(-0.4, 0.3)), float(far * rng.uniform(-0.1, 0.1))
+    tint = 1 + far * rng.uniform(-0.08, 0.08, size=(3, 1))
     ramp = np.linspace(0, 1, 256) ** gamma
     curves = ((ramp - 0.5) * contrast + 0.5 + brightness) * tint  # [3, 256]
     table = (curves * 255).clip(0, 255).astype(np.uint8).ravel().tolist()

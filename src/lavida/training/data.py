@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
 from lavida.errors import InputError
-from lavida.exposure.burning import FIRE, FlameBank, set_on_fire
+from lavida.exposure.burning import FIRE, FlameBank, likely_to_burn, set_on_fire
 from lavida.exposure.cutouts import CutoutBank
 from lavida.exposure.datasets import load, vocabulary_of
 from lavida.exposure.datasets.packed import check_pack, pack_of
@@ -53,7 +53,7 @@ class ExposureStream:
         self._moving, self._recoloured = data.moving, data.recoloured
         self._crowds, self._crowd = data.crowds, Crowd(running=data.crowd_running)
         self._bank = CutoutBank(self._images, removed=data.removed) if data.moving > 0 else None
-        self._burning = data.burning
+        self._burning, self._light = data.burning, data.light
         self._flames = FlameBank(self._images) if data.burning > 0 else None
         self.has_clips = data.clip_length > 1 and any(s.clips for s in data.used)
         self._clips = self._mixture(data, length=data.clip_length) if self.has_clips else self._images
@@ -108,10 +108,11 @@ class ExposureStream:
             view = recolour(view, names=COLOURED - PEOPLE | set(GARMENTS), rng=rng)
         # of a moving scene, ask mostly for what moves
         own = self._moving_names if moving else self._own[mixture][view.dataset]
-        return self._sampler.sample(with_own_motion(degrade(view, rng=rng, gray=gray)), own, rng)
+        view = degrade(view, rng=rng, gray=gray, light=self._light)
+        return self._sampler.sample(with_own_motion(view), own, rng)
 
     def _maybe_on_fire(self, view: SegmentationSample, rng: np.random.Generator) -> SegmentationSample:
-        if self._flames is None or rng.random() >= self._burning:
+        if self._flames is None or rng.random() >= self._burning * likely_to_burn(view):
             return view
         return set_on_fire(view, self._flames, rng=rng)
 

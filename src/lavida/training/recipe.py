@@ -63,6 +63,8 @@ class DataRecipe:
     crowd_running: float = setting(0.3, least=0, most=1)
     # share of the samples in which a fire burns that was cut out of another picture
     burning: float = setting(0.0, least=0, most=1)
+    # how far light, contrast and colour may be from those of the picture: at 1 saturation +-.5, contrast -.4 to +.3
+    light: float = setting(1.0, least=0, most=2)
     # share of the samples in which one thing, or what somebody wears, has another colour
     recoloured: float = setting(0.0, least=0, most=1)
     clip_length: int = setting(4, least=1)

@@ -108,6 +108,19 @@ def test_how_maps_are_resized():
     assert len(bilinear.bins) > len(nearest.bins)  # values between those of the map
 
 
+def test_maps_of_frames_without_an_object_are_floored_where_the_protocol_says_so(tmp_path):
+    """A detector's alone: the scores of a baseline are no logits."""
+
+    def saved(scorer, how: str) -> list[float]:
+        toy, protocol = Toy({"v": [1, 1, 0]}), Protocol(name="p", quiet_maps=how)
+        measure_video(toy, toy.videos[0], scorer({"v": [-1, 0, 2]}), protocol, maps_to=tmp_path)
+        return np.load(tmp_path / "v.npy").max((1, 2)).tolist()
+
+    assert saved(Guesser, "kept") == [-1, 0, 2]
+    assert saved(Guesser, "floored") == [-1024, -1024, 2]
+    assert saved(Given, "floored") == saved(Given, "kept") == [0, 0, 2]
+
+
 @pytest.mark.parametrize(("iou", "overlap", "rbdc", "tbdc"), [(0.1, 0.1, 1, 1), (0.6, 0.1, 0, 0)])
 def test_what_a_detected_region_is(iou, overlap, rbdc, tbdc):
     class Wide(Given):

@@ -43,6 +43,7 @@ def test_upstream_is_what_the_published_code_does(benchmark, stride, videos):
     assert (protocol.stride, protocol.videos, protocol.pixel_size) == (stride, videos, (158, 238))
     assert (protocol.short_videos, protocol.tails, protocol.fill) == ("skipped", "dropped", "hold")
     assert (protocol.scale, protocol.auc_padding, protocol.prompt_template) == ("logit", "zero-one", "random")
+    assert protocol.quiet_maps == "floored"
     assert protocol.headline != "frame_ap"  # AUC where XD-Violence needs AP
 
 
@@ -70,7 +71,7 @@ def test_what_is_stored_says_everything_and_can_be_set_again(name):
     stored = protocol.settings()
     said = [f"{key}={shown(value)}" for key, value in stored.items()]
     fresh = Protocol(name="fresh").changed(said)
-    assert fresh.settings() == stored and len(stored) == 22
+    assert fresh.settings() == stored and len(stored) == 23
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from scenes import box, scene
 from lavida.exposure.looks import degrade, recolour
 from lavida.exposure.qualifier_proofs import colour_shares
 from lavida.exposure.sample import SegmentationSample
-from lavida.exposure.views import augment
+from lavida.exposure.views import augment, stretched
 
 SIZE = (48, 64)
 
@@ -21,6 +21,15 @@ def test_size_and_types():
         assert view.frames.shape == (2, *SIZE, 3) and view.frames.dtype == np.uint8
         assert all(mask.shape == (2, *SIZE) and mask.dtype == bool for mask in view.masks.values())
     assert augment(scene({}), size=40, rng=np.random.default_rng(0)).frames.shape == (1, 40, 40, 3)
+
+
+def test_a_stretched_sample_shows_all_of_it():
+    sample = scene({"speck": box(3, 4, 5, 6, frames=2), "left": box(0, 24, 0, 16, frames=2)})
+    view = stretched(sample, size=(48, 32))  # of 24 x 32: twice as tall
+    assert view.frames.shape == (2, 48, 32, 3) and view.ignore is sample.ignore
+    for name, mask in sample.masks.items():
+        assert (view.masks[name] == mask.repeat(2, axis=1)).all()
+    assert np.abs(view.frames.mean((1, 2)) - sample.frames.mean((1, 2))).max() < 1
 
 
 def test_masks_move_with_the_picture():

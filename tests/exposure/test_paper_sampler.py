@@ -75,5 +75,17 @@ def test_an_anomalous_sample_has_one_true_category_and_all_its_frames_are_positi
         assert len(clip.frame_labels) == 8 and set(clip.frame_labels) == {len(clip.category_masks)}
 
 
+def test_pictures_are_shown_as_they_are(drawn):
+    """Whole and unchanged but for their size, as the published code trains: the object is always in the same place."""
+    seen = np.zeros((32, 32), bool)
+    seen[8:24, 8:24] = True
+    picture = np.where(seen[..., None], 200, 60).repeat(3, -1)
+    assert all((e.frames[0] == picture).all() for e in drawn)
+    anomalous = [e.pixel_labels[0] for e in drawn if e.pixel_labels.any()]
+    assert len(anomalous) > 0.4 * len(drawn) and all((labels == seen).all() for labels in anomalous)
+    varied = exposures("data.views=varied", count=20)
+    assert not any((e.frames[0] == picture).all() for e in varied)
+
+
 def test_the_number_of_categories_is_uniform(drawn):
     assert is_uniform(Counter(str(len(e.categories)) for e in drawn), set("1234"))

@@ -39,10 +39,6 @@ def best_mask(logits: np.ndarray, target: np.ndarray) -> int:
     return int(np.argmin([20 * literal.focal(mask, target) + 2 * literal.dice(mask, target) for mask in logits]))
 
 
-def test_weights_are_sam2s_and_the_papers() -> None:
-    assert LossWeights(20, 2, 1, 2, 1, 1) == WEIGHTS
-
-
 def test_focal_dice_and_iou_follow_their_formulas() -> None:
     logits, targets = 2 * noise(2, 3, 5, 7), binary(2, 1, 5, 7)
     valid = torch.ones_like(targets)
@@ -150,6 +146,19 @@ def test_absent_objects_do_not_dilute_the_present_one() -> None:
     among = segmentation_loss(**crowd, weights=WEIGHTS)
     for name in ("mask", "dice", "iou"):
         torch.testing.assert_close(among[name], alone[name])
+
+
+def test_as_sam2_trains_they_do() -> None:
+    """Its losses are summed over the frames that show the object and divided by the number of all frames."""
+    given = example(n=1)
+    alone = segmentation_loss(**given, weights=LossWeights(over_shown=False))
+    torch.testing.assert_close(alone, segmentation_loss(**given, weights=WEIGHTS))
+    crowd = {name: value.repeat(4, *[1] * (value.ndim - 1)) for name, value in given.items()}
+    crowd["target_present"] = torch.tensor([True, False, False, False])
+    among = segmentation_loss(**crowd, weights=LossWeights(over_shown=False))
+    for name in ("mask", "dice", "iou"):
+        torch.testing.assert_close(4 * among[name], alone[name])
+    torch.testing.assert_close(among["object"], segmentation_loss(**crowd, weights=WEIGHTS)["object"])
 
 
 def test_nothing_present_is_no_division_by_zero() -> None:

@@ -84,6 +84,14 @@ def test_only_the_two_way_projector_updates_its_tokens(kind, updated):
     assert torch.equal(other, new_tokens) != updated  # the update comes from the queries
 
 
+def test_every_part_of_the_two_way_projector_learns():
+    """What the last block tells the tokens is only read by the last look (Eq. 8's two-way transformer, as in SAM)."""
+    part = build("two_way").projector
+    tokens, mask = torch.randn(2, 4, 16), torch.ones(2, 4, dtype=torch.bool)
+    part(tokens, mask).square().sum().backward()
+    assert [name for name, weight in part.named_parameters() if weight.grad is None or not weight.grad.any()] == []
+
+
 def test_an_unknown_kind_names_the_known_ones():
     with pytest.raises(ValueError, match="three_way.*two_way, q_former or mlp"):
         build_projector("three_way", **SIZES)

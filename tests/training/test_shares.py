@@ -71,8 +71,8 @@ def gradients(loss: Tensor, said: dict[str, Tensor]) -> dict[str, Tensor]:
     return dict(zip(said, torch.autograd.grad(loss, list(said.values())), strict=True))
 
 
-def whole(samples: list, said: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-    return training_loss(output(said), collate(samples, [0] * len(samples)), **WEIGHTS)
+def whole(samples: list, said: dict[str, Tensor], settings: dict = WEIGHTS) -> tuple[Tensor, dict[str, Tensor]]:
+    return training_loss(output(said), collate(samples, [0] * len(samples)), **settings)
 
 
 def test_a_frame_without_the_object_moves_the_frame_score_alone():
@@ -96,16 +96,18 @@ def test_masks_learn_the_same_from_either_kind_of_frame_labels():
     assert different == {"object"}
 
 
+@pytest.mark.parametrize("over_shown", [True, False])
 @pytest.mark.parametrize("labels", ["literal", "observed"])
-def test_the_mean_over_the_parts_is_the_whole_step(fresh_accelerator, labels):
+def test_the_mean_over_the_parts_is_the_whole_step(fresh_accelerator, labels, over_shown):
+    settings = WEIGHTS | {"weights": LossWeights(over_shown=over_shown)}
     samples = [clip(1, labels=labels), clip(2, leaves=True, labels=labels), clip(3, labels=labels)]
     said = answers(samples)
-    loss, terms = whole(samples, said)
+    loss, terms = whole(samples, said, settings)
     cuts = [slice(0, 1), slice(1, 3)]
     parts: list[Batch] = [collate(samples[cut], [0] * len(samples[cut])) for cut in cuts]
     shares = step_shares(parts, Accelerator(cpu=True))
     each = [
-        training_loss(output(said, cut), part, shares=share, **WEIGHTS)
+        training_loss(output(said, cut), part, shares=share, **settings)
         for cut, part, share in zip(cuts, parts, shares, strict=True)
     ]
     together = sum(part for part, _ in each) / len(each)

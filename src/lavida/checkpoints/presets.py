@@ -90,7 +90,7 @@ PRETRAINED = {
             "tie_word_embeddings": False,
         },
         hiera={"blocks_per_stage": [1, 2, 11, 2], "global_attention_blocks": [7, 10, 13]},
-        settings={},
+        settings={"tokens_per_pair": 1536},  # 192 of 28 x 28 pixels, times the 8 frames of a clip
     ),
 }
 PRESETS = ("nano", *PRETRAINED)

@@ -16,6 +16,7 @@ from lavida.errors import InputError
 from lavida.settings import check_settings, setting
 
 OFFICIAL = "official"
+NO_OBJECT = -1024.0  # SAM 2's mask logit where its object score says that nothing is there
 NO_VALUE = {"smoothing": "off", "normalisation": "off", "pixel_size": "native"}  # the word for None
 
 
@@ -65,6 +66,8 @@ class Protocol:
     # (height, width) to which maps, masks and tracks are brought; None is the masks' own size
     pixel_size: tuple[int, int] | None = setting((240, 428), rule=_SIZE)
     pixel_resize: str = _words("nearest", "bilinear")  # of maps; masks and tracks always by nearest
+    # a detector's maps of frames whose logit is not above 0; floored: `NO_OBJECT` everywhere, as SAM 2 has it
+    quiet_maps: str = _words("kept", "floored")
     region_iou: float = setting(0.1, rule=_SHARE)  # least IoU of a detected region with an annotated one (RBDC, TBDC)
     track_overlap: float = setting(0.1, rule=_SHARE)  # least share of a track's regions that must be detected (TBDC)
     region_steps: int = setting(4, least=1)  # thresholds an octave at which regions are cut out of the maps
@@ -152,6 +155,12 @@ class Protocol:
             filled = (filled - low) / (high - low) if high > low else np.zeros_like(filled)
         return filled.astype(np.float32)
 
+    def gated(self, pixel_map: NDArray[np.floating], *, logit: float) -> NDArray[np.floating]:
+        """A detector's map `[H, W]` of a frame with this logit, by `quiet_maps`."""
+        if self.quiet_maps == "kept" or logit > 0:
+            return pixel_map
+        return np.full_like(pixel_map, NO_OBJECT)
+
     def resize_map(self, image: NDArray[np.floating], *, native: tuple[int, int]) -> NDArray[np.floating]:
         """Brings a score map `[H, W]` to `pixel_size`, or to the masks' `native` size."""
         height, width = self.pixel_size or native
@@ -219,6 +228,7 @@ LAVIDA_UPSTREAM = Protocol(
     auc_padding="zero-one",
     macro_padding="zero-one",
     pixel_size=_UCSD_SIZE,
+    quiet_maps="floored",
     prompt_template="random",
     per_benchmark={
         "ubnormal": {"stride": 4, "videos": "abnormal"},
@@ -233,8 +243,9 @@ LAVIDA_UPSTREAM = Protocol(
 Each deviates from the literature: UBnormal without its normal videos; sparse frames, each score held until the next;
 videos shorter than a clip skipped (71 of 290 in UCF-Crime, 162 of 800 in XD-Violence) and tails dropped; AUC where
 XD-Violence is compared by AP (a comparison in that code is never true); a normal frame of score 0 and an abnormal one
-of score 1 added to scores that are logits, in every list; a random prompt for each clip; intervals counted from 0 with
-their last frame, which is off by one in UCF-Crime and XD-Violence.
+of score 1 added to scores that are logits, in every list; no pixel of a frame counts whose logit is not above 0; a
+random prompt for each clip; intervals counted from 0 with their last frame, which is off by one in UCF-Crime and
+XD-Violence.
 """
 
 PROTOCOLS = {protocol.name: protocol for protocol in (STANDARD, LAVIDA_UPSTREAM)}

@@ -17,7 +17,7 @@ from lavida.video.decode import open_source
 from lavida.video.motion import FlowSettings, gaussian_blur, optical_flow
 from lavida.video.sampling import with_next
 
-_FLOW = FlowSettings(window=3.0, smoothing=2.0, rest=20.0)  # the strongest of the variants in docs/decisions.md
+_FLOW = FlowSettings(window=3.0, smoothing=2.0, rest=20.0)  # the strongest of a few that were tried
 _MAX_HEIGHT = 240  # pixels; larger frames are shrunk, which bounds the cost of a frame
 _BLUR = 3.0  # pixels, sigma
 _BACKGROUND_FRAMES = 64
@@ -122,7 +122,8 @@ def _detector_frames(
         seconds = (time.perf_counter() - started) / len(clip.indices)
         for t, index in enumerate(clip.indices.tolist()):
             yield from repeat(between, index - done)
-            yield ScoredFrame(float(clip.frame_logits[t]), clip.pixel_map(t) if maps else None, seconds=seconds)
+            logit = float(clip.frame_logits[t])
+            yield ScoredFrame(logit, protocol.gated(clip.pixel_map(t), logit=logit) if maps else None, seconds=seconds)
             done = index + 1
         started = time.perf_counter()
     yield from repeat(between, read - done)

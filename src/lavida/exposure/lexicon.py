@@ -1,8 +1,8 @@
 """Reads the words that come with the package: three JSON files become the arguments of `Vocabulary`.
 
-`vocabulary.json` holds the classes of the five data sets of the embedded model, from which the exposure test takes its
-names, and their rules. `vocabulary_more.json` holds the classes of the other data sets, `mentions` (texts that speak of
-a class but do not mean just the same, as its phrases do) and `kinds`, which hold every class once.
+`vocabulary.json` holds the classes of the first five data sets of the embedded model, from which the exposure test
+takes its names, and their rules. `vocabulary_more.json` holds the classes of the other data sets, `mentions` (texts
+that speak of a class but do not mean just the same, as its phrases do) and `kinds`, which hold every class once.
 `vocabulary_sets.json` holds the rules of the other data sets, and how the first five take the further classes: what a
 data set neither labels (`exhaustive`), nor hides in a label (`within`), nor never shows (`never`), is unsafe there.
 A set that is the `same_as` another may add to what is never shown.

@@ -14,7 +14,7 @@ from lavida.exposure.names import NamePool, NameTable, OwnNames, mixed
 from lavida.exposure.qualified_draws import Shares, draw_probes, is_bare, is_thing, qualify
 from lavida.exposure.qualifier_proofs import Qualifier
 from lavida.exposure.sample import CategoryPrompt, ExposedSample, SegmentationSample
-from lavida.exposure.views import augment
+from lavida.exposure.views import augment, stretched
 from lavida.exposure.vocabulary import Picture, Vocabulary
 from lavida.settings import check_settings, renamed, setting
 
@@ -327,7 +327,7 @@ def even_weights(
     sampler: AnomalyExposureSampler,
     mixture: Mixture,
     *,
-    scale: tuple[float, float] = (0.35, 2.0),
+    scale: tuple[float, float] | None = (0.35, 2.0),
     change: Callable[[SegmentationSample, np.random.Generator], SegmentationSample] | None = None,
     draws: int = 2000,
     seed: int = 0,
@@ -341,7 +341,7 @@ def even_weights(
     Args:
         sampler: as in training, but without weights.
         mixture: the training data.
-        scale: zoom of the augmentation in training.
+        scale: zoom of the views in training; None: pictures are shown whole.
         change: what else training does to views that changes what they show.
         draws: samples to look at.
         seed: fixes the draws.
@@ -353,7 +353,8 @@ def even_weights(
     irrelevant: Counter[str] = Counter()
     own = {dataset.name: sampler.own_names(mixture.own_names(dataset.name)) for dataset in mixture.datasets}
     for _ in range(draws):
-        view = augment(mixture.draw(rng), size=VIEW, rng=rng, scale=scale)
+        sample = mixture.draw(rng)
+        view = stretched(sample, size=VIEW) if scale is None else augment(sample, size=VIEW, rng=rng, scale=scale)
         view = view if change is None else change(view, rng)
         choice = sampler.choose(view, own[view.dataset], rng)
         # of the texts of an object, each that can be irrelevant elsewhere is true in its part of the draws

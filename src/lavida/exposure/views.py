@@ -52,12 +52,23 @@ def reframe(
             the views are at most 1.
         drop_share: part of the views that zoom in until a class of the sample is out of sight, where that is possible.
     """
-    height, width = (size, size) if isinstance(size, int) else size
-    view = _View.draw(segmented.frames.shape[1:3], (height, width), scale, rng)
+    shape = (size, size) if isinstance(size, int) else size
+    view = _View.draw(segmented.frames.shape[1:3], shape, scale, rng)
     if rng.random() < drop_share:
-        view = _view_without(segmented, (height, width), rng) or view
+        view = _view_without(segmented, shape, rng) or view
     if _tells_left_from_right(segmented):
         view = view.unmirrored()
+    return _seen(segmented, view, least=SLIVER)
+
+
+def stretched(segmented: SegmentationSample, *, size: tuple[int, int]) -> SegmentationSample:
+    """The whole of a sample, stretched to `size` (H, W); what has a pixel there is shown."""
+    return _seen(segmented, _View.whole(segmented.frames.shape[1:3], size), least=0.0)
+
+
+def _seen(segmented: SegmentationSample, view: _View, *, least: float) -> SegmentationSample:
+    """A sample through a view; a class that covers less than the part `least` of it has an empty mask."""
+    height, width = view.rows.length, view.columns.length
     frames = np.stack([np.asarray(view.picture(frame)) for frame in segmented.frames])  # [T, H, W, 3]
     masks = {
         name: view.mask(mask) if mask.any() else np.zeros((len(mask), height, width), bool)
@@ -65,7 +76,7 @@ def reframe(
         if not mask.any() or view.shows(mask) or name in segmented.partial
     }
     for name, mask in masks.items():
-        if np.count_nonzero(mask, axis=(1, 2)).max() < SLIVER * height * width:
+        if np.count_nonzero(mask, axis=(1, 2)).max() < least * height * width:
             masks[name] = np.zeros_like(mask)
     ignore = None if segmented.ignore is None else view.mask(segmented.ignore)
     outside = view.outside()
@@ -156,6 +167,12 @@ class _View:
             free = source[i] - one_step * size[i]
             axes.append(_Axis(float(rng.uniform(0, 1)) * free, one_step, size[i], source[i], flipped[i]))
         return cls(axes[0], axes[1], int(rng.integers(0, 256)), bool(rng.random() < 0.5))
+
+    @classmethod
+    def whole(cls, source: tuple[int, int], size: tuple[int, int]) -> _View:
+        """All of the picture and nothing else."""
+        rows, columns = (_Axis(0.0, source[i] / size[i], size[i], source[i], flipped=False) for i in range(2))
+        return cls(rows, columns, gray=0, mirrored=False)
 
     def unmirrored(self) -> _View:
         """The same view the right way round, with nothing mirrored at its sides."""

@@ -69,7 +69,7 @@ class Vocabulary:
     @classmethod
     @lru_cache(maxsize=1)
     def builtin(cls) -> Vocabulary:
-        """The vocabulary of all data sets; `names` are those of the five that the embedded model learns from."""
+        """The vocabulary of all data sets; `names` are those of the first five that the embedded model learnt from."""
         return cls(**read_builtin())
 
     def __contains__(self, name: str) -> bool:

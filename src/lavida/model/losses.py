@@ -15,7 +15,11 @@ _TINY_AREA = 1e-6
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of Eq. 10 (`text`, `seg`) and of the four parts of its segmentation loss."""
+    """Weights of Eq. 10 (`text`, `seg`) and of the four parts of its segmentation loss.
+
+    `over_shown`: mask, dice and IoU are means over the frames that show the object; False: over all frames, as in SAM
+    2's training, so that they weigh the less the fewer show it.
+    """
 
     mask: float = 20.0
     dice: float = 2.0
@@ -23,6 +27,7 @@ class LossWeights:
     object: float = 2.0
     text: float = 1.0
     seg: float = 1.0
+    over_shown: bool = True
 
 
 def objective(text_loss: Tensor, seg_losses: dict[str, Tensor], weights: LossWeights) -> Tensor:
@@ -67,10 +72,11 @@ def segmentation_loss(
         target_masks: float in [0, 1], `[N, h, w]`.
         target_present: what the object score learns, `[N]`; it may be 1 where the object is out of sight.
         valid: false or 0 where a pixel is to be ignored, `[N, h, w]`; None: all count.
-        weights: `mask` and `dice` choose the best mask.
+        weights: `mask` and `dice` choose the best mask; `over_shown`.
 
     Returns:
-        Float32 scalars: `mask`, `dice` and `iou` averaged over the objects that show, `object` over all N.
+        Float32 scalars: `mask`, `dice` and `iou` averaged over the objects that show, or over
+        all N; `object` over all N.
     """
     masks = masks.float()
     targets = target_masks.float()[:, None]  # [N, 1, h, w]
@@ -82,17 +88,18 @@ def segmentation_loss(
     best = (weights.mask * focal + weights.dice * dice).argmin(1, keepdim=True)  # [N, 1]
 
     supervised = shows_object(targets[:, 0], target_present, valid[:, 0])  # [N]
-    shown = supervised.sum().clamp(min=1)
+    frames = max(len(object_logits), 1)
+    count = supervised.sum().clamp(min=1) if weights.over_shown else frames
 
-    def over_shown(loss: Tensor) -> Tensor:
-        return (loss * supervised).sum() / shown
+    def mean(loss: Tensor) -> Tensor:
+        return (loss * supervised).sum() / count
 
     object_loss = F.binary_cross_entropy_with_logits(object_logits.float(), target_present.float(), reduction="sum")
     return {
-        "mask": over_shown(focal.gather(1, best).squeeze(1)),
-        "dice": over_shown(dice.gather(1, best).squeeze(1)),
-        "iou": over_shown(iou.mean(1)),
-        "object": object_loss / max(len(object_logits), 1),
+        "mask": mean(focal.gather(1, best).squeeze(1)),
+        "dice": mean(dice.gather(1, best).squeeze(1)),
+        "iou": mean(iou.mean(1)),
+        "object": object_loss / frames,
     }
 
 

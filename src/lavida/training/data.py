@@ -24,7 +24,7 @@ from lavida.exposure.moving import MOTION_NAMES, MOTION_WEIGHT, Crowd, neighbour
 from lavida.exposure.qualifier_words import COLOURED, GARMENTS, PEOPLE
 from lavida.exposure.sample import ExposedSample, SegmentationDataset, SegmentationSample
 from lavida.exposure.sampler import AnomalyExposureSampler, even_weights
-from lavida.exposure.views import reframe
+from lavida.exposure.views import reframe, stretched
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.model.prompt import TEMPLATES
 from lavida.training.recipe import DataRecipe, SamplerRecipe, SetRecipe, TrainRecipe
@@ -48,7 +48,7 @@ class ExposureStream:
 
     def __init__(self, data: DataRecipe, sampler: SamplerRecipe):
         self._size, self._zoom = (*data.size,), (*data.zoom,)  # a recipe may hold lists
-        self._drop_share = data.drop_share
+        self._drop_share, self._whole = data.drop_share, data.views == "whole"
         self._images = self._mixture(data, length=1)
         self._moving, self._recoloured = data.moving, data.recoloured
         self._crowds, self._crowd = data.crowds, Crowd(running=data.crowd_running)
@@ -81,7 +81,8 @@ class ExposureStream:
             probes=sampler.probes,
         )
         if sampler.even_words:
-            even_weights(self._sampler, self._images, scale=self._zoom, change=self._maybe_on_fire)
+            zoom = None if self._whole else self._zoom
+            even_weights(self._sampler, self._images, scale=zoom, change=self._maybe_on_fire)
         self._own = {
             mixture: {each.name: self._sampler.own_names(mixture.own_names(each.name)) for each in mixture.datasets}
             for mixture in (self._images, self._clips)
@@ -96,7 +97,7 @@ class ExposureStream:
         """One exposure of `length` frames: 1 or `data.clip_length`."""
         moving = self._bank is not None and rng.random() < self._moving
         mixture = self._images if length == 1 or moving else self._clips
-        view = reframe(mixture.draw(rng), size=self._size, scale=self._zoom, drop_share=self._drop_share, rng=rng)
+        view = self._view(mixture.draw(rng), rng)
         if self._bank is not None and moving:
             scene = set_in_motion(view, self._bank, length=length, rng=rng, crowd=self._crowd, crowded=self._crowds)
             view = mixture.removal.apply(scene)
@@ -108,8 +109,14 @@ class ExposureStream:
             view = recolour(view, names=COLOURED - PEOPLE | set(GARMENTS), rng=rng)
         # of a moving scene, ask mostly for what moves
         own = self._moving_names if moving else self._own[mixture][view.dataset]
-        view = degrade(view, rng=rng, gray=gray, light=self._light)
+        if not self._whole:
+            view = degrade(view, rng=rng, gray=gray, light=self._light)
         return self._sampler.sample(with_own_motion(view), own, rng)
+
+    def _view(self, sample: SegmentationSample, rng: np.random.Generator) -> SegmentationSample:
+        if self._whole:
+            return stretched(sample, size=self._size)
+        return reframe(sample, size=self._size, scale=self._zoom, drop_share=self._drop_share, rng=rng)
 
     def _maybe_on_fire(self, view: SegmentationSample, rng: np.random.Generator) -> SegmentationSample:
         if self._flames is None or rng.random() >= self._burning * likely_to_burn(view):

@@ -90,7 +90,7 @@ def training_loss(
         terms["probes"] = alignment_loss(
             output.probe_evidence, batch.probe_masks, category_valid=batch.probe_valid, valid=batch.evidence_valid
         )
-    terms = {name: term * shares[MEAN_OVER[name]] for name, term in terms.items()}
+    terms = {name: term * shares[_over(name, weights)] for name, term in terms.items()}
     loss = objective(terms["text"], terms, weights)  # Eq. 10
     if output.evidence is not None:
         shown = shown_and_not(batch.category_masks, batch.category_valid)
@@ -107,6 +107,11 @@ def training_loss(
         )
         loss = loss + alignment.evidence * terms["probes"] + alignment.presence * terms["probe_presence"]
     return loss, {name: term.detach() for name, term in terms.items()}
+
+
+def _over(term: str, weights: LossWeights) -> Over:
+    over = MEAN_OVER[term]
+    return Over.FRAMES if over is Over.MASKS and not weights.over_shown else over
 
 
 def presence_loss(

@@ -52,6 +52,9 @@ class DataRecipe:
     sets: list[SetRecipe] = MISSING
     leave_out: list[str] = field(default_factory=list)  # names of those that are not used
     size: tuple[int, int] = setting((256, 320), rule=DIVISIBLE)  # height, width of a training frame
+    # random views, also mirrored, in other light, colour and camera quality; or "whole": each picture as it is,
+    # stretched to `size` (then zoom, drop_share and light do not count)
+    views: str = setting("varied", choices=("varied", "whole"))
     zoom: tuple[float, float] = (0.5, 2.0)  # of a random view; 1 is the largest view of that shape
     # part of the views chosen to lose a class: the same scene without the object
     drop_share: float = setting(0.25, least=0, most=1)

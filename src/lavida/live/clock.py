@@ -61,6 +61,10 @@ class DueClock:
     def __init__(self) -> None:
         self._begun, self._first, self._before = 0.0, 0.0, math.inf
 
+    def begin(self) -> None:
+        """The next frame is due when it comes."""
+        self._before = math.inf
+
     def due_at(self, stamp: float, *, now: float) -> float:
         """By the steady clock that `now` is of; `stamp` in seconds."""
         if not -MOST_BACK_S <= stamp - self._before <= MOST_DRIFT_S:

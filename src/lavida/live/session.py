@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import av
+from av.stream import Discard
 from av.video.reformatter import VideoReformatter
 
 from lavida.errors import reason
@@ -24,16 +26,13 @@ from lavida.video.stream import TELEVISION, UNLIKELY_RATE, Reading, assumes_a_ra
 OPEN_S, READ_S = 8.0, 5.0  # without an answer, without a packet
 NO_PICTURE_S = 8.0  # packets, but nothing that can be decoded
 BEHIND_S, CAUGHT_UP_S = 2.0, 0.5  # decoding is so late that pictures are skipped; that they no longer are
+HELPS_S = 3.0  # after skipping for so long it is less late, or decoding is not the cause
 
 Size = tuple[int, int]  # height, width
 
 
 class StreamBroken(Exception):
     """A stream ended, stopped, refused or changed; its text is for people and holds no password."""
-
-
-class StreamChanged(StreamBroken):
-    """It goes on in another size, and can be opened again at once."""
 
 
 class Tape(Protocol):
@@ -71,7 +70,7 @@ class Wanted:
 
 
 class Opened(Protocol):
-    """Called once with the displayed height and width, and with what is read, as soon as a session has a picture."""
+    """Called with the displayed height and width, and with what is read, with the first picture of this size."""
 
     def __call__(self, size: Size, shown: str) -> None: ...
 
@@ -121,7 +120,11 @@ def network_frames(address: Address, wanted: Wanted, clock: LiveClock, opened: O
         streams = container.streams.video
         if not streams or streams[0].codec_context is None:
             raise StreamBroken("sends no pictures" if not streams else "sends an unknown codec")
-        reading = Reading(container, streams[0], len(streams))
+        chosen = max(streams, key=_pixels)  # of an adaptive stream the largest picture, and only that one is fetched
+        for other in container.streams:
+            if other is not chosen:
+                other.discard = Discard.all
+        reading = Reading(container, chosen, len(streams))
         reading.stream.thread_type = "SLICE"  # threads by frames would hold some of them back
         yield from _Pictures(reading, address, wanted, clock, opened).frames()
 
@@ -135,27 +138,25 @@ class _Pictures:
         self._paced = reading.kind in ("hls", "applehttp")  # comes in pieces, each faster than it plays
         self._look: Look | None = None
         rate = float(reading.stream.average_rate or reading.stream.guessed_rate or 0)
-        self._sampling = LiveSampling(fps=rate if 0 < rate <= UNLIKELY_RATE else TELEVISION)
+        self._rate = rate if 0 < rate <= UNLIKELY_RATE else TELEVISION
+        self._sampling = LiveSampling(fps=self._rate)
 
     def frames(self) -> Iterator[Frame]:
-        scaler, pair_scaler = VideoReformatter(), VideoReformatter()
-        timed = self._timed()
-        first = next(timed, None)
-        if first is None or self._look is None:
-            if self._wanted.stopped():
-                return
+        """Of each size that it sends: some begin with a waiting picture, or change with the network."""
+        for look, timed in itertools.groupby(self._timed(), key=lambda _: self._look):
+            if look is not None:
+                yield from self._frames_of_a_size(look, timed)
+        if self._look is None and not self._wanted.stopped():
             raise StreamBroken("closed before the first picture")
-        look = self._look
+
+    def _frames_of_a_size(self, look: Look, timed: Iterator[Timed[av.VideoFrame]]) -> Iterator[Frame]:
+        scaler, pair_scaler = VideoReformatter(), VideoReformatter()
         size = self._wanted.size(look.width, look.height)
         pair_size = self._wanted.pair_size(size)
         self._opened((look.height, look.width), f"{self._codec}, {look.width}x{look.height}")
-
-        def all_timed() -> Iterator[Timed[av.VideoFrame]]:
-            yield first
-            yield from timed
-
+        self._sampling = LiveSampling(fps=self._rate)
         yield from frames_of(
-            all_timed(),
+            timed,
             self._sampling,
             rgb=lambda picture: look.shown(picture, size, scaler),
             gray=None if pair_size is None else lambda picture: look.shown(picture, pair_size, pair_scaler, gray=True),
@@ -166,20 +167,19 @@ class _Pictures:
         return self._reading.stream.codec_context.name
 
     def _timed(self) -> Iterator[Timed[av.VideoFrame]]:
-        clock, due, seen = self._clock, DueClock(), time.monotonic()
+        clock, catching_up, seen = self._clock, CatchingUp(self._reading.stream.codec_context), time.monotonic()
         clock.begin()
         for packet in self._packets():
             for frame in self._reading.decoded(packet):
                 now = seen = time.monotonic()
-                if self._look is None:
+                if self._look is None or (frame.width, frame.height) != self._look.stored:
+                    if self._look is not None and self._wanted.tape is not None:
+                        self._wanted.tape.pause()  # a file of the ring has one size
                     self._look = look_of(self._reading.stream, frame, packet, crop=None, contrast=None)
-                elif (frame.width, frame.height) != self._look.stored:
-                    raise StreamChanged(f"changed its size to {frame.width}x{frame.height}")
                 stamp = self._reading.stamp_of(frame) if self._stamped else None
                 self._sampling.by_arrival = stamp is None
                 if stamp is not None:
-                    due_at = due.due_at(stamp, now=now)
-                    self._keep_up(late_s=now - due_at)
+                    due_at = catching_up.due_at(stamp, now=now)
                     if self._paced and not _wait_until(due_at, self._wanted):
                         return
                 yield Timed(frame, clock.time_s(stamp, now=now))
@@ -209,13 +209,41 @@ class _Pictures:
         if not self._wanted.stopped():
             raise StreamBroken("closed by the other side")
 
-    def _keep_up(self, *, late_s: float) -> None:
-        """Where decoding falls behind, decode only pictures that stand alone until it has caught up."""
-        context = self._reading.stream.codec_context
-        if late_s > BEHIND_S and context.skip_frame != "NONKEY":
-            context.skip_frame = "NONKEY"
-        elif late_s < CAUGHT_UP_S and context.skip_frame == "NONKEY":
-            context.skip_frame = "DEFAULT"
+
+class CatchingUp:
+    """Where decoding falls behind, only pictures that stand alone are decoded until it has caught up.
+
+    The camera's clock may also be slower than ours, or its stamps count frames that it left out: then skipping does not
+    help, and what is in time begins anew.
+
+    Args:
+        context: decodes; its `skip_frame` is set.
+    """
+
+    def __init__(self, context: av.VideoCodecContext) -> None:
+        self._context, self._due = context, DueClock()
+        self._skips: tuple[float, float] | None = None  # since when, and how late it was then
+
+    def due_at(self, stamp: float, *, now: float) -> float:
+        """When the frame that has been decoded was due, by the steady clock that `now` is of."""
+        due_at = self._due.due_at(stamp, now=now)
+        late_s = now - due_at
+        if self._skips is None:
+            if late_s > BEHIND_S:
+                self._skips, self._context.skip_frame = (now, late_s), "NONKEY"
+            return due_at
+        since, late_then = self._skips
+        helped = late_s < CAUGHT_UP_S
+        if helped or (now - since > HELPS_S and late_s > late_then / 2):
+            self._skips, self._context.skip_frame = None, "DEFAULT"
+            if not helped:
+                self._due.begin()
+        return due_at
+
+
+def _pixels(stream: av.VideoStream) -> int:
+    context = stream.codec_context
+    return 0 if context is None else context.width * context.height
 
 
 def _wait_until(moment: float, wanted: Wanted) -> bool:

@@ -15,7 +15,7 @@ from lavida.errors import InputError, reason
 from lavida.live.address import Address, masked
 from lavida.live.clock import LiveClock
 from lavida.live.pace import Pace
-from lavida.live.session import Session, Size, StreamBroken, StreamChanged, Tape, Wanted, session_of
+from lavida.live.session import Session, Size, StreamBroken, Tape, Wanted, session_of
 from lavida.video.motion import add_motion
 from lavida.video.source import Frame
 
@@ -156,10 +156,6 @@ class Stream:
                 for frame in self._session(self.address, self._wanted, self._clock, self._opened):
                     self._came(frame)
                 return self._set("ended", "stopped" if self._stop.is_set() else "played to its end")
-            except StreamChanged as error:
-                self._break_off()
-                self._set("retrying", str(error))
-                continue
             except StreamBroken as error:
                 message = str(error)
             except InputError as error:
@@ -180,6 +176,8 @@ class Stream:
             self._bell.notify_all()
 
     def _opened(self, size: Size, shown: str) -> None:
+        if self.counts.frames != self._base:  # it goes on in another size
+            self._break_off()
         self._size = size
         self.counts.sessions += 1
         self._set("running", shown)

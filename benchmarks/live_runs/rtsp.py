@@ -9,6 +9,7 @@ from live.watching import Watching, is_phase, is_score, is_state
 
 PERIOD_S, FIRE_S = 10, 3
 BACK_S = 10.0
+SMALL, LARGE = (128, 96), (256, 192)
 
 
 def rtsp(folder: Path, *, seconds: float) -> dict:
@@ -18,7 +19,7 @@ def rtsp(folder: Path, *, seconds: float) -> dict:
         return {"run": "rtsp", "kept": False, "missing": missing()}
     part_s = seconds / 4
     levels = ([20] * (PERIOD_S - FIRE_S) * FPS + [250] * FIRE_S * FPS) * max(1, round(part_s / PERIOD_S))
-    path = film(folder / "film.ts", levels, (128, 96), (256, 192))
+    path = film(folder / "film.ts", levels, SMALL, LARGE)
     with RtspServer(cam=path) as server, Watching(server.url("cam")) as seen:
         seen.until(is_score, within=20)
         time.sleep(part_s * 0.8)
@@ -33,9 +34,10 @@ def rtsp(folder: Path, *, seconds: float) -> dict:
         noticed.append(_until(seen, is_state("retrying")))
         server.thaw()
         back.append(_until(seen, is_score))
-        sized = seen.until(  # every connection begins the film anew, so the pictures are small again afterwards
-            lambda record: is_state("retrying")(record) and "changed its size" in record["message"],
+        sized = seen.until(  # every connection begins the film anew, with small pictures
+            lambda record: is_state("running")(record) and "x".join(map(str, LARGE)) in record["message"],
             within=part_s * 1.5 + 30,
+            after=len(seen.records),
         )
         known = len(seen.records)
         back.append(_until(seen, is_score))

@@ -1,5 +1,6 @@
 """The ring on the disk, and clips cut out of it."""
 
+import errno
 import subprocess
 import sys
 import time
@@ -12,7 +13,7 @@ import pytest
 
 from lavida.live.config import Clips, Keep
 from lavida.live.records import clock_time
-from lavida.live.ring import Ring
+from lavida.live.ring import Recorder, Ring
 from live.sending import Camera
 from live.streams import clip
 from live.watching import Watching, is_phase, is_score, planned
@@ -44,7 +45,7 @@ def film(path: Path, seconds: float, *, size: tuple[int, int] = (64, 48), codec:
     return path
 
 
-def fed(ring: Ring, path: Path, clock: list[float]) -> None:
+def fed(ring: Ring | Recorder, path: Path, clock: list[float]) -> None:
     """Add a film's packets as if they had come at real speed, from `clock` on."""
     begun = clock[0]
     with av.open(str(path)) as container:
@@ -161,6 +162,62 @@ def test_a_disk_that_cannot_be_written_costs_the_ring_only(tmp_path, clock, capl
     assert "nothing is held for 30 s" in caplog.text
     assert len(caplog.records) == 1
     assert ring.pieces(0, clock[0]) == []
+
+
+def test_a_full_disk_keeps_no_old_pieces(tmp_path, clock):
+    """They would be what fills it."""
+
+    class Full(Ring):
+        full = False
+
+        def _open(self, packet, stream, now):
+            if self.full:
+                raise OSError(errno.ENOSPC, "no space left on device")
+            super()._open(packet, stream, now)
+
+    path, ring = film(tmp_path / "film.mp4", 14), Full(tmp_path / "ring", seconds=20, most_bytes=10**7)
+    fed(ring, path, clock)
+    assert ring.pieces(0, clock[0])
+    ring.full = True
+    clock[0] += 60
+    fed(ring, path, clock)
+    assert ring.pieces(0, clock[0]) == [] and list((tmp_path / "ring").iterdir()) == []
+    ring.full = False
+    clock[0] += 60
+    fed(ring, path, clock)
+    assert ring.pieces(0, clock[0])
+
+
+@pytest.mark.parametrize("jump_s", [3600.0, -4.0])
+def test_stamps_that_jump_within_a_piece_go_on_by_arrival(tmp_path, clock, jump_s):
+    path, ring = film(tmp_path / "film.mp4", 8), Ring(tmp_path / "ring", seconds=60, most_bytes=10**7)
+    begun = clock[0]
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        for packet in container.demux(stream):
+            if packet.dts is not None:
+                clock[0] = begun + float(packet.dts * stream.time_base)
+                if clock[0] - begun >= 2:
+                    packet.dts, packet.pts = (
+                        each + round(jump_s / stream.time_base) for each in (packet.dts, packet.pts)
+                    )
+                ring.add(packet, stream)
+    ring.pause()
+    times = [decoded(piece.path)[0] for piece in ring.pieces(0, clock[0])]
+    assert sum(map(len, times)) == 160
+    steps = [after - before for piece in times for before, after in pairwise(piece)]
+    assert min(steps) > 0.01 and max(steps) < 0.3
+
+
+def test_a_camera_that_was_left_adds_nothing_to_the_ring_any_more(tmp_path, clock):
+    ring = Ring(tmp_path / "ring", seconds=60, most_bytes=10**7)
+    left = ring.recorder()
+    new = ring.recorder()
+    fed(left, film(tmp_path / "left.mp4", 2), clock)
+    assert ring.pieces(0, clock[0]) == []
+    fed(new, film(tmp_path / "new.mp4", 2, size=(128, 96)), clock)
+    (piece,) = ring.pieces(0, clock[0])
+    assert decoded(piece.path)[1] == {(128, 96)}
 
 
 KILLED = """

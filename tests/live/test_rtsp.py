@@ -55,13 +55,12 @@ def test_a_cut_and_a_freeze_are_noticed_and_the_stream_goes_on(tmp_path):
     assert times == sorted(times)
 
 
-def test_a_camera_that_changes_its_size_is_opened_again_at_once(tmp_path):
+def test_a_camera_that_changes_its_size_goes_on_in_the_same_session(tmp_path):
     path = film(tmp_path / "film.ts", DARK * 3, (128, 96), (256, 192))
     with RtspServer(cam=path) as server, Watching(server.url("cam")) as seen:
-        assert "changed its size to 256x192" in seen.until(is_state("retrying"), within=15)["message"]
-        known = len(seen.records)
-        seen.until(is_state("running"), within=5, after=known)
-        seen.until(is_score, within=5, after=known)
+        changed = seen.until(lambda each: is_state("running")(each) and "256x192" in each["message"], within=15)
+        seen.until(is_score, within=5, after=seen.records.index(changed))
+        assert not any(is_state("retrying")(record) for record in seen.records[: seen.records.index(changed)])
 
 
 def test_a_password_lets_in_and_a_wrong_one_is_a_state_of_health(tmp_path):

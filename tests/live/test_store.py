@@ -18,7 +18,9 @@ from lavida.video.source import Frame
 from live.hook import Inbox
 
 pytest.importorskip("sqlalchemy")
+from lavida.live.config import Keep
 from lavida.live.courier import Courier
+from lavida.live.retention import sweep
 from lavida.live.store import Store
 from lavida.live.webhook import Webhook, signature
 
@@ -207,6 +209,37 @@ def test_what_is_sent_is_signed_and_tried_again_under_the_same_key(tmp_path, inb
 
 def _signed(inbox) -> tuple[str, bytes]:
     return inbox.got[0]["headers"]["X-Lavida-Timestamp"], inbox.got[0]["body"]
+
+
+def test_a_clock_that_is_set_back_puts_off_no_letter(tmp_path):
+    store = Store(tmp_path, receivers={"hook": ("start",)})
+    store.keep(record("start"), None)
+    now = time.time()
+    letter = store.outbox.due("hook", now=now, longest_wait_s=60)
+    store.outbox.failed(letter, "no network", again_at=now + 30)
+    assert store.outbox.due("hook", now=now, longest_wait_s=60) is None
+    store.outbox.failed(letter, "no network", again_at=now + 7200)  # noted while the clock was two hours ahead
+    assert store.outbox.due("hook", now=now, longest_wait_s=60) is not None
+    store.close()
+
+
+def test_on_a_full_disk_the_oldest_files_go_although_the_database_cannot_be_written(tmp_path):
+    store = Store(tmp_path, receivers={"hook": ("end",)})
+    store.keep(record("start"), moment())
+    store.keep(record("end", end_s=5.0), None)
+    picture = tmp_path / "snapshots" / "a1.jpg"
+    assert picture.is_file()
+    with sqlite3.connect(tmp_path / "lavida.sqlite") as database:
+        full = "BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+        for table in ("outbox", "events"):
+            database.execute(f"CREATE TRIGGER full_{table} BEFORE DELETE ON {table} {full}")
+    with pytest.raises(Exception, match="disk is full"):
+        sweep(store, Keep(days=1), now=time.time())
+    assert not picture.exists()
+    with sqlite3.connect(tmp_path / "lavida.sqlite") as database:
+        database.executescript("DROP TRIGGER full_outbox; DROP TRIGGER full_events")
+    assert sweep(store, Keep(days=1), now=time.time()) == 1 and store.events() == []
+    store.close()
 
 
 def test_what_could_not_be_sent_is_sent_after_the_next_start(tmp_path):

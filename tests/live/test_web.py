@@ -28,6 +28,16 @@ def test_an_mjpeg_camera_is_watched_as_it_sends(web):
 
 
 @pytest.mark.slow
+def test_of_an_adaptive_stream_the_largest_picture_is_watched_and_it_alone_is_fetched(web):
+    with Watching(web.url("adaptive.m3u8")) as seen:
+        assert f"{SIZE[0]}x{SIZE[1]}" in seen.until(is_state("running"), within=25)["message"]
+        fetched = web.small_pieces  # to see what it is
+        first = seen.until(is_score, within=10)
+        seen.until(lambda record: is_score(record) and record["time_s"] > first["time_s"] + 6, within=20)
+    assert web.small_pieces == fetched <= 3
+
+
+@pytest.mark.slow
 def test_a_live_hls_list_is_played_at_real_speed_and_goes_on(web):
     with Watching(web.url("live.m3u8")) as seen:
         first = seen.until(is_score, within=20)

@@ -1,8 +1,9 @@
-"""What cameras and servers send over HTTP beside MPEG-TS: MJPEG in parts, and HLS as a growing list of pieces."""
+"""What cameras and servers send over HTTP beside MPEG-TS: MJPEG in parts, and HLS as growing lists of pieces."""
 
 import io
 import threading
 import time
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -14,12 +15,31 @@ FPS, PIECE_S = 25, 2
 SIZE = (128, 96)
 
 
+def piece(pictures: Iterable[np.ndarray], *, first: int) -> bytes:
+    """A piece of MPEG-TS whose stamps begin with those of frame `first`."""
+    sink, stream = io.BytesIO(), None
+    with av.open(sink, "w", format="mpegts") as container:
+        for frame, pixels in enumerate(pictures, start=first):
+            if stream is None:
+                stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
+                stream.width, stream.height, stream.pix_fmt = pixels.shape[1], pixels.shape[0], "yuv420p"
+            picture = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            picture.pts, picture.time_base = frame, Fraction(1, FPS)
+            container.mux(stream.encode(picture))
+        container.mux(stream.encode())
+    return sink.getvalue()
+
+
 class Web:
-    """Serves `/cam.mjpeg` and `/live.m3u8`; both show gray pictures of `level`, from the start of the server on."""
+    """Serves `/cam.mjpeg` and `/live.m3u8`; both show gray pictures of `level`, from the start of the server on.
+
+    `/adaptive.m3u8` offers a smaller picture, black, before that of the latter; `small_pieces` of it were fetched.
+    """
 
     def __init__(self) -> None:
-        self.level, self.open = 20, True
+        self.level, self.open, self.small_pieces = 20, True, 0
         self._pieces: list[bytes] = []
+        self._small = b""
         web = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -46,6 +66,15 @@ class Web:
             self._send_pictures(request)
         elif path == "live.m3u8":
             self._send(request, "application/vnd.apple.mpegurl", self._list().encode())
+        elif path == "adaptive.m3u8":
+            kinds = {"small": "64x48", "live": f"{SIZE[0]}x{SIZE[1]}"}
+            offers = (f"#EXT-X-STREAM-INF:BANDWIDTH=90000,RESOLUTION={s}\n{name}.m3u8\n" for name, s in kinds.items())
+            self._send(request, "application/vnd.apple.mpegurl", ("#EXTM3U\n" + "".join(offers)).encode())
+        elif path == "small.m3u8":
+            self._send(request, "application/vnd.apple.mpegurl", self._list(prefix="small-").encode())
+        elif path.startswith("small-"):
+            self.small_pieces += 1
+            self._send(request, "video/mp2t", self._small)
         elif path.endswith(".ts") and int(path[:-3]) < len(self._pieces):
             self._send(request, "video/mp2t", self._pieces[int(path[:-3])])
         else:
@@ -71,28 +100,24 @@ class Web:
     def _picture(self) -> np.ndarray:
         return np.full((SIZE[1], SIZE[0], 3), self.level, np.uint8)
 
-    def _list(self) -> str:
+    def _list(self, *, prefix: str = "") -> str:
         """The last three pieces, as a live server lists them."""
         count = len(self._pieces)
         first = max(0, count - 3)
         head = f"#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{PIECE_S}\n#EXT-X-MEDIA-SEQUENCE:{first}\n"
-        return head + "".join(f"#EXTINF:{PIECE_S}.0,\n{number}.ts\n" for number in range(first, count))
+        return head + "".join(f"#EXTINF:{PIECE_S}.0,\n{prefix}{number}.ts\n" for number in range(first, count))
 
     def _record(self) -> None:
+        self._small = piece([np.zeros((48, 64, 3), np.uint8)] * FPS, first=0)
         begun, frame = time.monotonic(), 0
         while self.open:
-            sink = io.BytesIO()
-            with av.open(sink, "w", format="mpegts") as container:
-                stream = container.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
-                stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
-                for _ in range(FPS * PIECE_S):
-                    time.sleep(max(0.0, begun + frame / FPS - time.monotonic()))
-                    picture = av.VideoFrame.from_ndarray(self._picture(), format="rgb24")
-                    picture.pts, picture.time_base = frame, Fraction(1, FPS)
-                    container.mux(stream.encode(picture))
-                    frame += 1
-                container.mux(stream.encode())
-            self._pieces.append(sink.getvalue())
+            self._pieces.append(piece(self._paced(begun, frame), first=frame))
+            frame += FPS * PIECE_S
+
+    def _paced(self, begun: float, first: int) -> Iterator[np.ndarray]:
+        for frame in range(first, first + FPS * PIECE_S):
+            time.sleep(max(0.0, begun + frame / FPS - time.monotonic()))
+            yield self._picture()
 
     def close(self) -> None:
         self.open = False

@@ -95,13 +95,17 @@ class Courier:
         while True:
             stopping = self._stop.is_set()
             try:
-                while (letter := self._outbox.due(self._receiver.name, now=time.time())) is not None:
+                while (letter := self._due()) is not None:
                     self._deliver(letter)
             except Exception as error:  # of the database, such as a full disk: the next look may find it mended
                 _log.warning("outbox: %s", masked(reason(error)))
             if stopping:
                 return
             self._stop.wait(min(LOOK_S, self._first_wait_s))
+
+    def _due(self) -> Letter | None:
+        receiver = self._receiver
+        return self._outbox.due(receiver.name, now=time.time(), longest_wait_s=receiver.longest_wait_s)
 
     def _deliver(self, letter: Letter) -> None:
         try:

@@ -6,7 +6,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
 from lavida.errors import InputError, reason, writing_to
@@ -95,7 +96,7 @@ class Keeping:
 
     def tape(self, stream: str) -> Tape | None:
         """What keeps the packets of a stream for clips."""
-        return None if self.cutter is None else self.cutter.ring(stream)
+        return None if self.cutter is None else self.cutter.ring(stream).recorder()
 
     def tell(self, record: Record) -> None:
         """Take a record that is printed."""
@@ -117,25 +118,26 @@ class Keeping:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(LEAVE_S)
-        with suppress(Exception):  # what has no clip now has one after the next start, if the ring still holds it
-            self._work(last=True)
+        self._work(last=True)  # what has no clip now has one after the next start, if the ring still holds it
         self._stack.close()
 
     def _run(self) -> None:
         while not self._stop.wait(EVERY_S):
-            try:
-                self._work()
-            except Exception as error:  # of the database or the disk: the next round may find it mended
-                _log.warning("keeping: %s", masked(reason(error)))
+            self._work()
 
     def _work(self, *, last: bool = False) -> None:
-        now = time.time()
-        self.store.digest(now=now)
-        if self.cutter is not None:
-            self.cutter.work(now=now, last=last)
-        if now - self._swept >= SWEEP_S:
+        now, work = time.time(), list[Callable[[], object]]()
+        if abs(now - self._swept) >= SWEEP_S:
             self._swept = now
-            sweep(self.store, self._keep, now=now)
+            work.append(partial(sweep, self.store, self._keep, now=now))  # first: it may make room for the others
+        work.append(partial(self.store.digest, now=now))
+        if self.cutter is not None:
+            work.append(partial(self.cutter.work, now=now, last=last))
+        for each in work:
+            try:
+                each()
+            except Exception as error:  # of the database or the disk: the next round may find it mended
+                _log.warning("keeping: %s", masked(reason(error)))
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -56,13 +57,16 @@ class Outbox:
                 )
                 connection.execute(letter.on_conflict_do_nothing())
 
-    def due(self, receiver: str, *, now: float) -> Letter | None:
-        """The oldest letter to a receiver that should be sent now; a later one never overtakes it."""
+    def due(self, receiver: str, *, now: float, longest_wait_s: float = math.inf) -> Letter | None:
+        """The oldest letter to a receiver that should be sent now; a later one never overtakes it.
+
+        One that would wait for longer than `longest_wait_s` was put off by a clock that has been set back since.
+        """
         box = self._tables.outbox.c
         query = self._sa.select(self._tables.outbox).where(box.receiver == receiver, box.delivered.is_(None))
         with self._tables.engine.begin() as connection:
             row = connection.execute(query.order_by(box.number).limit(1)).first()
-        if row is None or row.due > now:
+        if row is None or now < row.due <= now + longest_wait_s:
             return None
         return Letter(row.number, row.key, row.body, row.tries)
 

@@ -20,6 +20,8 @@ FILES = ("snapshot", "snapshot_mask", "clip")
 def sweep(store: Store, keep: Keep, *, now: float) -> int:
     """Remove events that are over, with their pictures and clips, until the limits hold.
 
+    Files go first: on a full disk the database can forget nothing before there is room again.
+
     Args:
         store: what is kept.
         keep: the limits.
@@ -29,7 +31,6 @@ def sweep(store: Store, keep: Keep, *, now: float) -> int:
         How many events were removed.
     """
     _clear_partial(store.folder, now)
-    store.outbox.forget(now=now)
     sa, events, gone = store.tables.sa, store.tables.events, list[str]()
     query = sa.select(events).where(events.c.phase == "end", events.c.kept.is_(sa.false()))
     with store.tables.engine.begin() as connection:
@@ -45,6 +46,7 @@ def sweep(store: Store, keep: Keep, *, now: float) -> int:
     if gone:
         with store.tables.engine.begin() as connection:
             connection.execute(events.delete().where(events.c.id.in_(gone)))
+    store.outbox.forget(now=now)
     return len(gone)
 
 

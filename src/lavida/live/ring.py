@@ -16,6 +16,7 @@ import av
 
 from lavida.errors import reason
 from lavida.live.address import masked
+from lavida.live.clock import MOST_DRIFT_S
 
 PIECE_S = 4.0  # a file ends at the first key frame after so many seconds
 IN_TS = ("h264", "hevc", "mpeg2video")  # a kill leaves MPEG-TS whole, but it does not hold everything
@@ -36,7 +37,7 @@ class Piece:
 
 
 class Ring:
-    """Holds what a stream sent last. One thread adds, others may look.
+    """Holds what a stream sent last. One thread adds, others may look; where several may come to add, see `recorder`.
 
     Args:
         folder: for its files alone; made with the first one. What an earlier process left in it belongs to the ring.
@@ -46,14 +47,28 @@ class Ring:
 
     def __init__(self, folder: Path, *, seconds: float, most_bytes: int) -> None:
         self._folder, self._seconds, self._most = folder, seconds, most_bytes
-        self._lock = threading.Lock()
+        self._lock, self.writing = threading.Lock(), threading.RLock()  # the second one is the recorder's
         self._pieces = list(_left(folder))
         self._container: Any = None  # of the file that is being written
         self._stream: Any = None
         self._path, self._begin, self._first, self._written = folder, 0.0, 0, 0
         self._latest_dts: int | None = None
+        self._stamp: tuple[int, float] | None = None  # of the latest packet, as it was sent, and when it came
+        self._shift = 0  # from stamps to those in the file
         self._waits_until, self._holds = 0.0, True
+        self._recorder: Recorder | None = None
         self._drop_old()
+
+    def recorder(self) -> Recorder:
+        """What the next reader of the stream adds through; readers before it add nothing any more."""
+        with self.writing:
+            self.pause()
+            self._recorder = Recorder(self)
+            return self._recorder
+
+    def is_of(self, recorder: Recorder) -> bool:
+        """Whether this is the latest recorder."""
+        return self._recorder is recorder
 
     def hold(self, wanted: bool) -> None:
         """Whether anything is to be held from now on; if not, what was held is removed."""
@@ -76,6 +91,7 @@ class Ring:
             self._waits_until = now + PAUSE_S
             _log.warning("ring %s: %s; nothing is held for %g s", self._folder, masked(reason(error)), PAUSE_S)
             self._abandon()
+            self._drop_old()  # what fills the disk may be here
 
     def _add(self, packet: av.Packet, stream: av.VideoStream, now: float) -> None:
         lasted = now - self._begin
@@ -90,11 +106,17 @@ class Ring:
         step = packet.dts if packet.dts is not None else packet.pts
         if step is None:  # MJPEG has none, nor has the first picture over RTSP
             step = self._first + round((now - self._begin) / base)
+        elif self._stamp is not None:
+            before, came = self._stamp
+            if not 0 <= (step - before) * base <= MOST_DRIFT_S:  # they jump: by arrival, as for scores
+                self._shift += before + max(1, round((now - came) / base)) - step
+        self._stamp = step, now
+        step += self._shift
         if self._latest_dts is not None and step <= self._latest_dts:
             step = self._latest_dts + 1
-        shift = 0 if packet.pts is None or packet.dts is None else packet.pts - packet.dts
+        shown_after = 0 if packet.pts is None or packet.dts is None else packet.pts - packet.dts
         self._latest_dts = step
-        packet.dts, packet.pts, packet.time_base = step, step + max(0, shift), base
+        packet.dts, packet.pts, packet.time_base = step, step + max(0, shown_after), base
         packet.stream = self._stream
         self._written += packet.size
         self._container.mux(packet)
@@ -108,6 +130,7 @@ class Ring:
         self._container = av.open(str(self._path), "w", format=kind, options={"flush_packets": "1"})
         self._stream = self._container.add_stream_from_template(stream)
         self._begin, self._written, self._latest_dts = now, 0, None
+        self._stamp, self._shift = None, 0
         self._first = next((each for each in (packet.dts, packet.pts) if each is not None), 0)
 
     def pause(self) -> None:
@@ -152,6 +175,25 @@ class Ring:
         """Whether a finished file reaches to a moment, or beyond it."""
         with self._lock:
             return bool(self._pieces) and self._pieces[-1].end >= moment
+
+
+class Recorder:
+    """What one reader of a stream adds to its ring: a camera that is left may still send while the next one is read."""
+
+    def __init__(self, ring: Ring) -> None:
+        self._ring = ring
+
+    def add(self, packet: av.Packet, stream: av.VideoStream) -> None:
+        """See `Ring.add`."""
+        with self._ring.writing:
+            if self._ring.is_of(self):
+                self._ring.add(packet, stream)
+
+    def pause(self) -> None:
+        """See `Ring.pause`."""
+        with self._ring.writing:
+            if self._ring.is_of(self):
+                self._ring.pause()
 
 
 def _remove(path: Path) -> None:

@@ -60,10 +60,11 @@ class Earlier:
         until_s: it goes on with an event that begins no later than this, by the clock of the stream; None: no frame
             has come yet.
         goes_on: it has gone on.
+        waits_since: by the steady clock, when it became known.
     """
 
     def __init__(self, record: Record) -> None:
-        self.record, self.goes_on = record, False
+        self.record, self.goes_on, self.waits_since = record, False, time.monotonic()
         self.until_s: float | None = None
         self.offset = seconds_of(record["start_wall"]) - record["start_s"]
 
@@ -112,6 +113,7 @@ class Watched:
         self._before: ScoredFrame | None = None
         self._last_s, self._step_s = 0.0, USUAL_STEP_S
         self._wall_offset = 0.0  # from stream time to seconds since 1970, by the latest frame
+        self._steady_offset = 0.0  # the same to the steady clock, which nobody sets
         self._event_offset = 0.0  # the same for all records of the latest event
         self._id, self._told_at, self._told = "", 0.0, Record()
         self._health_told: tuple[str, str] | None = None
@@ -125,7 +127,7 @@ class Watched:
                 self._break_off(live.frame.time_s)
             time_s, row = live.frame.time_s, scores.category_scores[t]
             frame = ScoredFrame(time_s, float(scores.scores[t]), row, True, scores.masks[t])
-            self._wall_offset = live.wall - time_s
+            self._wall_offset, self._steady_offset = live.wall - time_s, live.arrived - time_s
             moment = Moment(live, scores.masks[t])
             self._tell(self._score_record(live, frame))
             self._analysed += 1
@@ -146,7 +148,12 @@ class Watched:
     def look(self, *, now: float) -> None:
         """Close what is over when no frame comes, and tell how the stream is, if that is due."""
         if self.stream.state != "running" and not self.stream.pending():
-            self._break_off(time.time() - self._wall_offset)
+            away_s = now - self._steady_offset
+            self._break_off(away_s)
+            self._give_up_earlier(away_s)
+            earlier = self._earlier
+            if earlier is not None and not earlier.goes_on and now - earlier.waits_since > LONGEST_ABSENCE_S:
+                self._close_earlier()  # nobody knows whether it is still there
         self.health(now=now)
 
     def settle(self, settings: WatchSettings) -> None:

@@ -225,6 +225,14 @@ def test_evidence_switches_without_the_alignment_are_refused():
             tiny_lavida(**(PAPER | {switch: True}))
 
 
+@pytest.mark.parametrize("heads", ["projector_heads", "cross_attention_heads"])
+def test_a_width_that_its_heads_cannot_share_is_refused(heads):
+    with pytest.raises(InputError, match=f"projector_dim .* is no multiple of {heads} 5"):
+        tiny_lavida(**{heads: 5})
+    with pytest.raises(InputError, match=f"{heads} 0"):
+        tiny_lavida(**{heads: 0})
+
+
 @pytest.mark.slow
 def test_a_saved_model_holds_both_tokenizers(lavida, saved):
     loaded = LavidaModel.from_pretrained(saved)

@@ -24,7 +24,8 @@ def degrade(
 ) -> SegmentationSample:
     """Other light, colour and camera quality, one draw for all frames and their neighbours of a moment earlier.
 
-    `gray`: how often there is no colour; `light`: how far light and colour may be from those of the picture.
+    `gray`: how often there is no colour, 0 to 1; `light`: how far light and colour may be from those of the picture, from
+    0, not at all, over 1 (saturation +-.5, contrast -.4 to +.3, gamma e^+-.4) to 2, twice as far.
     """
     look = _draw_look(segmented.frames.shape[1:3], rng, gray=gray, light=light)
 
@@ -38,7 +39,8 @@ def degrade(
 def recolour(segmented: SegmentationSample, *, names: Collection[str], rng: np.random.Generator) -> SegmentationSample:
     """Another colour for one of the classes `names` that can be seen: its light and shade stay, its hue does not.
 
-    Few things of a picture are clearly red or yellow; a model that is to hear colours must see each of them often.
+    Few things of a picture are clearly red or yellow; a model that is to hear colours must see each of them often. The
+    sample itself where none of them can be seen.
     """
     seen = sorted(name for name, mask in segmented.masks.items() if name in names and mask.any())
     if not seen:

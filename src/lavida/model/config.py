@@ -98,9 +98,14 @@ class LavidaConfig(PreTrainedConfig):
             raise InputError(f"compression_mode {self.compression_mode!r} in the model's config: choose {modes}")
         if not self.compression_ratio > 0:
             raise InputError(f"compression_ratio {self.compression_ratio} in the model's config: choose one above 0")
-        for count in ("clip_length", "frame_side", "frame_multiple", "tokens_per_pair", "compression_k"):
+        heads = ("projector_heads", "cross_attention_heads")
+        for count in ("clip_length", "frame_side", "frame_multiple", "tokens_per_pair", "compression_k", *heads):
             if getattr(self, count) < 1:
                 raise InputError(f"{count} {getattr(self, count)} in the model's config: choose 1 or more")
+        for count in heads:
+            if self.projector_dim % getattr(self, count):
+                width = f"projector_dim {self.projector_dim} in the model's config is no multiple of {count}"
+                raise InputError(f"{width} {getattr(self, count)}; choose one that is")
         for switch in ("classifier_evidence", "residual_evidence", "qualifiers"):
             if getattr(self, switch) and not self.alignment:
                 raise InputError(f"{switch} needs alignment: in the model's config; set {switch} to false too")

@@ -24,8 +24,8 @@ def degrade(
 ) -> SegmentationSample:
     """Other light, colour and camera quality, one draw for all frames and their neighbours of a moment earlier.
 
-    `gray`: how often there is no colour, 0 to 1; `light`: how far light and colour may be from those of the picture, from
-    0, not at all, over 1 (saturation +-.5, contrast -.4 to +.3, gamma e^+-.4) to 2, twice as far.
+    `gray`: how often there is no colour, 0 to 1; `light`: how far light and colour may be from those of the picture,
+    from 0, not at all, over 1 (saturation +-.5, contrast -.4 to +.3, gamma e^+-.4) to 2, twice as far.
     """
     look = _draw_look(segmented.frames.shape[1:3], rng, gray=gray, light=light)
 

@@ -11,6 +11,8 @@ from listed import names, touch
 from video import make
 
 from lavida.errors import InputError
+from lavida.scan.entries import Entry, _local_entry
+from lavida.scan.state import state_of
 from lavida.scan.videos import list_videos
 
 
@@ -46,6 +48,27 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     (tmp_path / "disk" / "back").symlink_to(tmp_path / "root")
     (tmp_path / "root" / "file.mp4").symlink_to(tmp_path / "disk" / "a.mp4")
     assert names(tmp_path / "root") == ["b.mp4", "file.mp4", "linked/a.mp4"]
+
+
+def test_a_link_to_itself_fails_alone(tmp_path):
+    touch(tmp_path, "cam/a.mp4", "cam/b.mp4", "frames/1.png", "frames/2.png")
+    (tmp_path / "cam" / "loop").symlink_to("loop")
+    (tmp_path / "cam" / "loop.mp4").symlink_to("loop.mp4")
+    assert names(tmp_path / "cam") == ["a.mp4", "b.mp4", "loop.mp4"]  # which fails, and says why
+    assert list_videos([str(tmp_path / "cam")]).left_out == {"unreadable": 1}
+    before = state_of(str(tmp_path / "frames"))
+    (tmp_path / "frames" / "3.png").symlink_to("3.png")
+    assert state_of(str(tmp_path / "frames")) == before and before.pictures == 2
+
+
+def test_an_entry_that_cannot_be_looked_at_is_a_file():
+    class Guarded:  # root may look everywhere
+        path = "/cam/c.mp4"
+
+        def is_dir(self):
+            raise PermissionError(13, "Permission denied", self.path)
+
+    assert _local_entry(Guarded()) == Entry("/cam/c.mp4")
 
 
 def test_a_folder_that_cannot_be_read_is_not_passed_over_in_silence(tmp_path, monkeypatch):

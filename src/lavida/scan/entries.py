@@ -117,9 +117,12 @@ def _is_run_of_a_scan(address: str) -> bool:
 
 
 def _local_entry(entry: os.DirEntry) -> Entry:
-    if entry.is_dir():
-        return Entry(entry.path, is_folder=True)
-    return Entry(entry.path, special=None if entry.is_file() else special_kind(entry.path))
+    try:
+        if entry.is_dir():
+            return Entry(entry.path, is_folder=True)
+        return Entry(entry.path, special=None if entry.is_file() else special_kind(entry.path))
+    except OSError:  # a link to itself, or to where one may not look: as a file it fails alone, with its reason
+        return Entry(entry.path)
 
 
 def _remote_entries(folder: str) -> list[Entry]:

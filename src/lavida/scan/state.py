@@ -110,11 +110,18 @@ def _local_state(path: str) -> State:
     try:
         if os.path.isdir(path):
             with os.scandir(path) as entries:
-                frames = [entry for entry in entries if is_frame(entry.name) and entry.is_file()]
+                frames = [entry for entry in entries if is_frame(entry.name) and _is_file(entry)]
             return folder_state((entry.name, _known(entry.stat())) for entry in frames)
         return _known(os.stat(path))
     except (OSError, ValueError):  # a name may hold what no path can
         return UNKNOWN
+
+
+def _is_file(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself, or to where one may not look, is no frame of the others
+        return False
 
 
 def _remote_state(address: str) -> State:

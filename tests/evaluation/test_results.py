@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from evaluation.toy_benchmark import Given, Toy
+from lavida.errors import InputError
 from lavida.evaluation import STANDARD, evaluate
 from lavida.evaluation.benchmarks import Video
 from lavida.evaluation.measure import measure_video
@@ -122,3 +123,83 @@ def test_a_video_name_may_hold_dots(tmp_path):
     assert {path.name for path in (tmp_path / "scores").iterdir()} == {f"{name}.npz" for name in toy.labels}
     assert json.loads((tmp_path / "metrics.json").read_text())["videos"] == len(toy.videos)
     assert isinstance(toy.videos[0], Video)
+
+
+def _written(out) -> dict[str, bytes]:
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("metrics.json", '{"accuracy": 0.9}'),
+        ("metrics.json", "no JSON"),
+        ("metrics.json", '{"benchmark": "mine", "model": "m", "sets": [], "settings": {}}'),
+        ("scores/run1.npz", "mine"),
+        ("maps/depth.npy", "mine"),
+    ],
+)
+def test_files_of_somebody_else_are_refused_before_anything_is_measured(tmp_path, file, content):
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(content)
+    before, asked = _written(tmp_path), []
+    with pytest.raises(InputError, match="no result of lavida eval: .*; choose another folder"):
+        evaluate(Toy(LABELS), start_scorer=partial(Stopping, None, asked), out=tmp_path, save_maps=True)
+    assert _written(tmp_path) == before and asked == []
+
+
+def test_files_that_an_earlier_result_does_not_list_stay(tmp_path):
+    _evaluate(tmp_path, save_maps=True)
+    for mine in ("scores/mine.npz", "maps/mine.npy"):
+        (tmp_path / mine).write_text("mine")
+    _evaluate(tmp_path, videos="a")
+    assert sorted(_written(tmp_path)) == ["maps/mine.npy", "metrics.json", "scores/a.npz", "scores/mine.npz"]
+
+
+def test_an_evaluation_that_was_killed_while_it_published_can_be_given_again(tmp_path):
+    _interrupt(tmp_path)
+    (tmp_path / "scores").mkdir()
+    (tmp_path / "scores" / "a.npz").write_bytes(b"half")
+    _evaluate(tmp_path)
+    assert np.load(tmp_path / "scores" / "a.npz")["label"].tolist() == LABELS["a"]
+
+
+def test_a_result_of_the_held_out_test_is_replaced(tmp_path):
+    told = {"benchmark": "exposure", "model": "nano", "sets": {"moving scenes": {}}, "settings": {"scorer": "detector"}}
+    for label in (0, 1):
+        with ResultFolder(tmp_path) as folder:
+            folder.write_scores("moving-scenes", scores=np.zeros(1), labels=np.full(1, label))
+            folder.publish(told)
+    assert np.load(tmp_path / "scores" / "moving-scenes.npz")["label"].tolist() == [1]
+    _evaluate(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "scores").iterdir()) == ["a.npz", "b.npz", "c.npz"]
+
+
+def test_two_evaluations_to_one_folder_leave_each_other_what_they_measured(tmp_path):
+    class Another(Given):
+        """Another evaluation publishes while this one is at its last video."""
+
+        def score(self, source):
+            if str(source) == "c":
+                _evaluate(tmp_path, key="weights 2")
+            return super().score(source)
+
+    evaluate(Toy(LABELS), start_scorer=lambda: Another(SCORES), out=tmp_path, save_maps=True, resume_key="weights 1")
+    assert sorted(path.name for path in (tmp_path / "maps").glob("?.npy")) == ["a.npy", "b.npy", "c.npy"]
+    assert not (tmp_path / UNFINISHED).exists()
+
+
+def test_the_same_evaluation_twice_at_once_is_refused(tmp_path):
+    with ResultFolder(tmp_path, key="k"):
+        with pytest.raises(InputError, match="is measuring the same into .*; wait"), ResultFolder(tmp_path, key="k"):
+            pytest.fail("both would write the same files")
+        with ResultFolder(tmp_path, key="other"):
+            pass
+
+
+def test_what_interrupted_evaluations_left_goes_with_the_next_result(tmp_path):
+    _interrupt(tmp_path, key="weights 2")
+    assert (tmp_path / UNFINISHED).exists()
+    _evaluate(tmp_path)
+    assert not (tmp_path / UNFINISHED).exists()

@@ -5,7 +5,8 @@ import os
 import shutil
 import uuid
 import zipfile
-from contextlib import suppress
+from collections.abc import Collection
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -15,13 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lavida.errors import InputError, writing_to
-from lavida.evaluation.measure import VideoMeasure
+from lavida.evaluation.measure import MASK_SUFFIX, VideoMeasure
 from lavida.evaluation.metrics import PixelCounts
 from lavida.evaluation.regions import RegionCounts
 from lavida.evaluation.scorers import ScorerRecord
-from lavida.files import atomic_file
+from lavida.files import atomic_file, locked
 
 RESULT, UNFINISHED = "metrics.json", ".unfinished"
+SCORES, MAPS = "scores", "maps"
 MEASURE_FORMAT = 2  # raised when measures change, so that those of an older version are not gone on with
 _METRICS, _SETTINGS = {"benchmark", "protocol", "model", "videos", "frames"}, {"scorer", "official_videos", "notes"}
 _WORDS = ("video", "scorer", "skipped", "read", "analysed", "pixel_frames")  # fields of a measure beside its arrays
@@ -33,27 +35,35 @@ class ResultFolder:
 
     A context manager. Until `publish`, an earlier result in the folder stays as it is. `metrics.json` is then
     removed first and written last: where it exists, the scores beside it are its own. Other files stay, since
-    this folder, unlike that of a detection, may hold the folders of other results.
+    this folder, unlike that of a detection, may hold the folders of other results: of what lies in `scores/` and
+    `maps/` only the files of videos that the earlier result lists are removed.
 
     What was measured before an interruption lies in `.unfinished/<hash of key>/` and is given back by `finished` to an
     evaluation of the same key, which is everything that the measures depend on; without one (None) an interrupted
-    evaluation leaves nothing. InputError is raised where the folder cannot be written, or the disk is full.
+    evaluation leaves nothing. InputError is raised where the folder cannot be written, the disk is full, another
+    evaluation of the same key is at work, or files of these names are there that are no result.
     """
 
     def __init__(self, out: Path, *, key: str | None = None, measure_format: int = MEASURE_FORMAT) -> None:
         self._out, self._resumable = out, key is not None
         name = uuid.uuid4().hex if key is None else sha256(f"{measure_format} {key}".encode()).hexdigest()
         self._staging = out / UNFINISHED / name[:16]
-        self._scores, self.maps = self._staging / "scores", self._staging / "maps"
+        self._scores, self.maps = self._staging / SCORES, self._staging / MAPS
+        self._held = ExitStack()
 
     def __enter__(self) -> "ResultFolder":
-        with writing_to(self._out):
-            self._staging.mkdir(parents=True, exist_ok=True)
+        _earlier_names(self._out)
+        with writing_to(self._out), ExitStack() as held:
+            if not held.enter_context(locked(_lock(self._staging), wait=False)):
+                raise InputError(f"another process is measuring the same into {self._out}; wait until it has ended")
+            self._staging.mkdir(exist_ok=True)
+            self._held = held.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
         if not self._resumable:
             shutil.rmtree(self._staging, ignore_errors=True)
+        self._held.close()
         for folder in (self._staging, self._staging.parent):  # those that hold nothing
             with suppress(OSError):
                 folder.rmdir()
@@ -84,19 +94,75 @@ class ResultFolder:
         """Puts the staged scores, maps and `metrics.json` in place of an earlier result."""
         with atomic_file(self._out / RESULT) as path:
             path.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
+            earlier = _earlier_names(self._out)
             (self._out / RESULT).unlink(missing_ok=True)
-            _replace_files(self._scores, self._out / self._scores.name, "*.npz")
-            _replace_files(self.maps, self._out / self.maps.name, "*.npy")
-        shutil.rmtree(self._out / UNFINISHED, ignore_errors=True)
+            _replace_files(self._scores, self._out / SCORES, {f"{name}.npz" for name in earlier})
+            maps = {f"{name}{suffix}" for name in earlier for suffix in (".npy", MASK_SUFFIX)}
+            _replace_files(self.maps, self._out / MAPS, maps)
+        shutil.rmtree(self._staging, ignore_errors=True)
+        with suppress(OSError):
+            _remove_abandoned(self._out / UNFINISHED)
 
 
-def _replace_files(new: Path, shown: Path, pattern: str) -> None:
-    """Puts the files of `new` into `shown` in place of those that match; leaves no empty folder."""
+def _remove_abandoned(unfinished: Path) -> None:
+    """What interrupted evaluations have left; not what others are measuring now."""
+    for staging in [path for path in unfinished.iterdir() if path.is_dir()]:
+        with locked(_lock(staging), wait=False) as abandoned:
+            if abandoned:
+                shutil.rmtree(staging, ignore_errors=True)
+
+
+def _lock(staging: Path) -> Path:
+    return staging.with_name(f"{staging.name}.lock")
+
+
+def _earlier_names(out: Path) -> set[str]:
+    """The files, without their suffixes, that the result in a folder has for its videos; none where there is none.
+
+    Raises:
+        InputError: something of a result's names is there that is none.
+    """
+    if os.path.lexists(out / RESULT):
+        if (names := _listed(_read_json(out / RESULT))) is None:
+            raise InputError(f"no result of lavida eval: {out / RESULT}; choose another folder for --out")
+        return names
+    # an evaluation that was killed while it published has left its staging
+    if not (out / UNFINISHED).is_dir() and (other := next((n for n in (SCORES, MAPS) if (out / n).exists()), None)):
+        raise InputError(f"{other} is there, but no result of lavida eval: {out}; choose another folder for --out")
+    return set()
+
+
+def _listed(metrics: Any) -> set[str] | None:
+    """The names that a result of a benchmark or of the held-out test lists; None where it is no result."""
+    if _of_benchmark(metrics):
+        settings = metrics["settings"]
+        return {*settings.get("video_names", ()), *settings.get("skipped_videos", ())}
+    match metrics:
+        case {"benchmark": _, "model": _, "sets": dict(rows), "settings": {"scorer": _}}:
+            return {file_name(row) for row in rows}
+    return None
+
+
+def _of_benchmark(metrics: Any) -> bool:
+    match metrics:
+        case {"settings": dict(settings)}:
+            return metrics.keys() >= _METRICS and settings.keys() >= _SETTINGS
+    return False
+
+
+def file_name(row: str) -> str:
+    """The name of the scores of a row of the held-out test."""
+    return row.replace(" ", "-")
+
+
+def _replace_files(new: Path, shown: Path, stale: Collection[str]) -> None:
+    """Puts the files of `new` into `shown`, from which the `stale` ones go; leaves no empty folder."""
     if new.is_dir():
         shown.mkdir(exist_ok=True)
-    for stale in shown.glob(pattern):
-        stale.unlink()
-    for path in new.glob(pattern):
+    for path in shown.iterdir() if shown.is_dir() else ():
+        if path.name in stale:
+            path.unlink()
+    for path in new.iterdir() if new.is_dir() else ():
         os.replace(path, shown / path.name)
     with suppress(OSError):  # it is not empty, or not there
         shown.rmdir()
@@ -189,10 +255,15 @@ def read_result(folder: Path) -> Result:
 
 def read_metrics(path: Path) -> dict[str, Any] | None:
     """What a `metrics.json` holds; None where it is not that of a benchmark."""
+    metrics = _read_json(Path(path))
+    return metrics if _of_benchmark(metrics) else None
+
+
+def _read_json(path: Path) -> Any:
+    """What a JSON file holds; None where it holds none."""
     try:
-        metrics = json.loads(Path(path).read_text(encoding="utf-8"))
-        return metrics if metrics.keys() >= _METRICS and metrics["settings"].keys() >= _SETTINGS else None
-    except (OSError, ValueError, KeyError, AttributeError):
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
 
 

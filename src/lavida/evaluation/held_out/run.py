@@ -32,7 +32,7 @@ from lavida.evaluation.held_out.questions import (
     WordsAlone,
     clip_sets,
 )
-from lavida.evaluation.results import ResultFolder
+from lavida.evaluation.results import ResultFolder, file_name
 from lavida.exposure.heldout import Query
 from lavida.timing import Progress, untold
 
@@ -101,7 +101,7 @@ def evaluate_exposure(
             rows[REMOVED] = of_removed
         for name, answers in rows.items():
             labels = np.array([a.positive for a in answers], dtype=np.uint8)
-            folder.write_scores(name.replace(" ", "-"), scores=_probabilities(detector, answers), labels=labels)
+            folder.write_scores(file_name(name), scores=_probabilities(detector, answers), labels=labels)
         unseen = [a for a in about_pictures if not a.calibrates]
         reliability = reliability_curve(_probabilities(detector, unseen), np.array([a.positive for a in unseen]))
         result = {

@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -34,6 +37,23 @@ def test_all_videos_may_lie_in_one_folder(tmp_path):
     text(tmp_path / "Temporal_Anomaly_Annotation.txt", UCF_ANNOTATION)
     clip(tmp_path / "Explosion039_x264.mp4", 3)
     assert [video.name for video in open_benchmark("ucf-crime", tmp_path).videos] == ["Explosion039_x264"]
+
+
+def test_folders_that_are_shut_and_links_to_themselves_are_passed_over(root, monkeypatch):
+    (root / "lost+found").mkdir()
+    for link in ("loop", "ucf-crime"):
+        (root / link).symlink_to(link)
+    scandir = os.scandir
+
+    def guarded(folder):  # root may read every folder
+        if Path(folder).name == "lost+found":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr("os.scandir", guarded)
+    assert len(open_benchmark("ucf-crime", root).videos) == 3
+    with pytest.raises(InputError, match=r"cannot read .*lost\+found: Permission denied; check your access to it"):
+        open_benchmark("ucf-crime", root / "lost+found")
 
 
 def test_the_annotation_may_lie_in_a_folder_of_annotations(root):

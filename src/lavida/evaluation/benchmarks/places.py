@@ -20,21 +20,39 @@ def homes(root: Path, names: Collection[str]) -> list[Path]:
 
     They are `root`; folders in it, or in its folder `annotations`, that bear one of the `names` of the data set (and so
     again within these); and such folders in an `annotations` that lies beside `root`. Names are given in small letters
-    and digits only: `ucfcrime` stands for `UCF_Crime`, too. Raises InputError if `root` is no folder.
+    and digits only: `ucfcrime` stands for `UCF_Crime`, too. Raises InputError if `root` is no folder or shut.
     """
-    if not root.is_dir():
+    if not os.path.isdir(root):
         raise InputError(f"no such folder: {root}; give the data set's own folder or the one it lies in")
+    try:
+        os.scandir(root).close()
+    except OSError as error:
+        raise InputError(f"cannot read {root}: {reason(error)}; check your access to it") from error
     inside, beside = root / ANNOTATIONS, root.resolve().parent / ANNOTATIONS
     return list(dict.fromkeys([root, *_named(root, names), inside, *_named(inside, names), *_named(beside, names)]))
 
 
 def _named(folder: Path, names: Collection[str]) -> Iterator[Path]:
-    if not folder.is_dir():
-        return
-    for child in sorted(folder.iterdir()):
-        if re.sub(r"[^a-z0-9]", "", child.name.casefold()) in names and child.is_dir():
-            yield child
-            yield from _named(child, names)
+    for entry in _listed(folder):
+        if re.sub(r"[^a-z0-9]", "", entry.name.casefold()) in names and _is_folder(entry):
+            yield Path(entry.path)
+            yield from _named(Path(entry.path), names)
+
+
+def _listed(folder: Path) -> list[os.DirEntry]:
+    """What lies in a folder, by name; nothing where there is none, or one may not look: a disk's `lost+found`."""
+    try:
+        with os.scandir(folder) as entries:  # knows folders without asking for each of many frames
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself, or to where one may not look
+        return False
 
 
 def first_file(folders: Iterable[Path], places: Sequence[str]) -> Path | None:
@@ -57,12 +75,10 @@ def images(folder: Path, suffixes: Collection[str] = FRAME_SUFFIXES) -> list[Pat
 
 def _files(folder: Path, suffixes: Collection[str], *, depth: int = DEEPEST) -> Iterator[Path]:
     """The files with one of the suffixes, in order, `depth` folders deep; hidden ones are left out."""
-    if not folder.is_dir():
-        return
-    with os.scandir(folder) as entries:  # knows folders without asking for each of many frames
-        shown = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
-    for entry in shown:
-        if entry.is_dir():
+    for entry in _listed(folder):
+        if entry.name.startswith("."):
+            continue
+        if _is_folder(entry):
             if depth:
                 yield from _files(Path(entry.path), suffixes, depth=depth - 1)
         elif Path(entry.name).suffix.lower() in suffixes:

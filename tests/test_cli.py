@@ -1,5 +1,6 @@
 """The command line: what it writes, what it prints where, and how it ends."""
 
+import errno
 import json
 import logging
 import os
@@ -276,6 +277,22 @@ def test_only_ctrl_c_ends_as_ctrl_c(tmp_path, monkeypatch, capsys, raised, code)
     else:
         assert run(["events", str(tmp_path)]) == code
         assert capsys.readouterr().err == {130: "lavida: stopped\n", 2: "lavida: x\n"}[code]
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (errno.EACCES, "cannot read or write: scores.parquet (Permission denied); check your access to it"),
+        (errno.EROFS, "cannot write: scores.parquet (Read-only file system)"),
+    ],
+)
+def test_a_forbidden_file_is_not_called_unwritable(tmp_path, monkeypatch, capsys, code, message):
+    def load(folder):
+        raise OSError(code, os.strerror(code), "scores.parquet")
+
+    monkeypatch.setattr("lavida.detection.Detection.load", load)
+    assert run(["events", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.startswith(f"lavida: {message}")
 
 
 def test_what_the_library_logs_is_one_line_each_on_stderr(capsys, monkeypatch):

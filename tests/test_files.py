@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lavida.errors import InputError
-from lavida.files import atomic_file, atomic_folder, check_target, locked, natural_order, unique_stems
+from lavida.files import atomic_file, atomic_folder, check_target, fingerprint, locked, natural_order, unique_stems
 
 
 def write(target: Path, text: str) -> None:
@@ -277,3 +277,13 @@ def test_a_disk_without_locks_keeps_nobody_out(tmp_path, monkeypatch):
 def test_numbers_in_names_count_as_numbers():
     given = ["10.png", "2.png", "A1.png", "a01.png", "1.png"]
     assert sorted(given, key=natural_order) == ["1.png", "2.png", "10.png", "A1.png", "a01.png"]
+
+
+def test_weights_that_cannot_be_read_are_named_and_not_called_unwritable(tmp_path, monkeypatch):
+    def refuse(path, *_, **__):  # root may read everything
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    (tmp_path / "model.safetensors").touch()
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(InputError, match=r"^cannot read: .*model.safetensors \(Permission denied\); check your access"):
+        fingerprint(tmp_path)

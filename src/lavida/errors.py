@@ -134,3 +134,13 @@ def writing_to(place: str | Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise disk_error(error, place) from error
+
+
+@contextmanager
+def reading_from(place: str | Path) -> Iterator[None]:
+    """Within it, an `OSError` becomes an `InputError` that names what cannot be read: its file, else `place`."""
+    try:
+        yield
+    except OSError as error:
+        mend = "check your access to it, or give another one"
+        raise InputError(f"cannot read: {error.filename or place} ({reason(error)}); {mend}") from error

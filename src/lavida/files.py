@@ -15,7 +15,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from lavida.errors import InputError, writing_to
+from lavida.errors import InputError, reading_from, writing_to
 
 # of an earlier result: a name that its folder holds and no other folder does, or what tells such a folder
 Replaces = str | Callable[[Path], bool]
@@ -121,11 +121,16 @@ EXPORTED = "exported"  # the folder in a model's own where its export lies
 
 
 def fingerprint(folder: Path) -> str:
-    """SHA-256 over the files of a saved model: its card, its export and what is hidden are no part of it."""
+    """SHA-256 over the files of a saved model: its card, its export and what is hidden are no part of it.
+
+    Raises:
+        InputError: one cannot be read.
+    """
     whole = hashlib.sha256()
-    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"]
-    for path in sorted(path for path in files if not _beside(path.relative_to(folder))):
-        whole.update(f"{path.relative_to(folder).as_posix()} {sha256(path)}\n".encode())
+    with reading_from(folder):
+        files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".md"]
+        for path in sorted(path for path in files if not _beside(path.relative_to(folder))):
+            whole.update(f"{path.relative_to(folder).as_posix()} {sha256(path)}\n".encode())
     return whole.hexdigest()
 
 

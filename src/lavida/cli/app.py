@@ -22,11 +22,12 @@ from lavida.cli.scan import scan
 from lavida.cli.serve import serve
 from lavida.cli.train import train
 from lavida.cli.watch import calibrate, watch
-from lavida.errors import InputError, disk_error, missing_package
+from lavida.errors import InputError, disk_error, missing_package, reason
 from lavida.terminal import print_message, print_result, said_deprecations, said_log, settle_stdout
 
 DONE, USER_ERROR, INTERRUPTED = 0, 2, 130
-_MENDABLE = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS}
+_FORBIDDEN = {errno.EACCES, errno.EPERM}
+_MENDABLE = _FORBIDDEN | {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 # click's UsageError, reached through typer because newer typers carry a click of their own
 _UsageError: Any = typer.BadParameter.__base__
 
@@ -99,7 +100,7 @@ def run(arguments: list[str]) -> int:
         if error.errno not in _MENDABLE:
             raise
         code = USER_ERROR
-        print_message(str(disk_error(error, error.filename or "stdout")))
+        print_message(str(_refused(error)))
         with suppress(InputError):
             settle_stdout()
     except SystemExit:  # how rich and typer take it that the reader of stdout has gone
@@ -128,6 +129,14 @@ def _leave(code: int) -> NoReturn:
             with suppress(OSError, ValueError):  # nobody reads it any more, or it was closed
                 stream.flush()
     os._exit(code)
+
+
+def _refused(error: OSError) -> InputError:
+    """What a disk says where nobody nearer to it has: of a file that is forbidden it does not tell for what."""
+    if error.errno in _FORBIDDEN and error.filename:
+        mend = "check your access to it, or choose another place"
+        return InputError(f"cannot read or write: {error.filename} ({reason(error)}); {mend}")
+    return disk_error(error, error.filename or "stdout")
 
 
 def _ended_by(error: BaseException) -> int:

@@ -71,6 +71,15 @@ def test_a_moment_that_was_marked_finds_the_event_around_it(result):
     assert measure_own([result]).now.recall == 1.0
 
 
+def test_the_time_around_neighbours_counts_once(result):
+    # of the alarm from 10 to 20 s: two of these reach from 10 to 14.4 s, three from 10 to 15.4 s
+    marked = [EventLabel(start_s=s, end_s=s + 0.4, category="fire", verdict="missed") for s in (11.0, 12.0, 13.0)]
+    write_labels(marked[:2], result)
+    assert measure_own([result]).now.true == 0
+    write_labels(marked, result)
+    assert measure_own([result]).now.true == 1
+
+
 def test_judged_twice_is_one_event_and_other_words_are_another(result):
     twice = EventLabel(start_s=12.0, end_s=30.0, category="fire", verdict="true")
     write_labels([said(0.9, "true"), twice, said(0.6, "true", "smoke")], result)

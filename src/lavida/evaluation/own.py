@@ -139,9 +139,12 @@ def _row(videos: Sequence[tuple[Sequence[Event], Sequence[EventLabel]]], thresho
 
 
 def _lies_on(event: Event, labels: Sequence[EventLabel]) -> bool:
-    met = [label for label in labels if _meet(event, label)]
-    ends = [(label.start_s - AROUND_S, label.end_s + AROUND_S) for label in met]
-    shared_s = sum(max(min(stop, event.end_s) - max(start, event.start_s), 0.0) for start, stop in ends)
+    met = sorted((label.start_s, label.end_s) for label in labels if _meet(event, label))
+    shared_s, upto_s = 0.0, event.start_s  # what lies around two neighbours counts once
+    for start_s, end_s in met:
+        stop_s = min(end_s + AROUND_S, event.end_s)
+        shared_s += max(stop_s - max(start_s - AROUND_S, upto_s), 0.0)
+        upto_s = max(upto_s, stop_s)
     return bool(met) and shared_s >= ENOUGH * (event.end_s - event.start_s)
 
 

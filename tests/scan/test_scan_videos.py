@@ -150,6 +150,15 @@ def test_a_manifest_may_hold_any_bytes_and_a_byte_order_mark(tmp_path):
     assert [os.fsencode(name) for name in names(tmp_path / "list.txt")] == [b"a.mp4", b"caf\xe9.mp4"]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(("file", "head"), [("list.txt", ""), ("list.csv", "video,label\r\n")])
+def test_a_manifest_of_power_shell_is_read(tmp_path, encoding, file, head):
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    lines = f"{mark}{head}a.mp4\r\n\u010a \u4e2d.mp4\r\n"  # their bytes hold those of a line break
+    (tmp_path / file).write_bytes(lines.encode(encoding))
+    assert names(tmp_path / file) == ["a.mp4", "\u010a \u4e2d.mp4"]
+
+
 @pytest.mark.parametrize("kind", [pa.string(), pa.large_string(), pa.string_view()])
 @pytest.mark.parametrize("encoded", [False, True])
 def test_text_of_every_kind_and_nulls_in_parquet(tmp_path, kind, encoded):
@@ -188,6 +197,8 @@ def test_a_list_in_parquet_needs_an_extra(tmp_path, monkeypatch):
         ("list.csv", b"", "no column video in .*, only none"),
         ("list.parquet", b"junk", "cannot read the manifest .*list.parquet"),
         ("list.txt", b"\n# nothing\n", "no videos in .*list.txt"),
+        ("list.txt", "a.mp4".encode("utf-16-le"), "cannot read the manifest .*list.txt: it is no text in UTF-8"),
+        ("list.csv", b"\xff\xfev\0i", "cannot read the manifest .*list.csv|no column video"),
     ],
 )
 def test_a_manifest_without_videos_is_one_line(tmp_path, file, content, message):

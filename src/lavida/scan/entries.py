@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import json
 import os
 import posixpath
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from io import StringIO
+from itertools import chain
 from pathlib import PurePath
 from typing import IO, Any
 
@@ -170,9 +173,14 @@ def _lines(file: IO[bytes], address: str) -> Iterator[str]:
 
 
 def _text(file: IO[bytes]) -> Iterator[str]:
-    for number, line in enumerate(file):
-        # a file name may hold bytes that are no UTF-8; editors on Windows begin with a byte-order mark
-        yield os.fsdecode(line.removeprefix(b"\xef\xbb\xbf") if number == 0 else line)
+    first = file.readline()
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # what `>` of PowerShell writes
+        yield from StringIO((first + file.read()).decode("utf-16"))
+        return
+    for line in chain([first.removeprefix(codecs.BOM_UTF8)], file):  # which editors on Windows begin with
+        if b"\0" in line:
+            raise ValueError("it is no text in UTF-8")
+        yield os.fsdecode(line)  # a file name may hold bytes that are no UTF-8
 
 
 def _csv_column(file: IO[bytes], address: str) -> Iterator[str]:

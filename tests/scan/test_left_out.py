@@ -10,7 +10,12 @@ from listed import names, touch
 from video import make
 
 from lavida.errors import InputError
+from lavida.live import tables
+from lavida.live.clips import CLIPS, RINGS
+from lavida.scan.entries import COPIES
 from lavida.scan.videos import left_out_in_words, list_videos
+from lavida.serve import store
+from lavida.serve.places import JOBS, PARTIAL, UPLOADS
 
 
 def left_out(*sources: object) -> dict[str, int]:
@@ -95,6 +100,20 @@ def test_what_is_passed_over_is_counted_by_reason(tmp_path):
         "made by lavida": 2,
         "with other suffixes": 2,
     }
+
+
+def test_copies_that_a_server_and_a_watch_keep_are_no_footage(tmp_path):
+    touch(tmp_path, "cam.avi", "serve/lavida-serve.sqlite", "serve/uploads/0a.mp4", "serve/jobs/0a/copy.mp4")
+    touch(tmp_path, "serve/jobs/0a/overlay-0.5.mp4", "serve/partial/0b.mp4", "live/clips/1.mp4", "live/ring/door/2.ts")
+    touch(tmp_path, "live/lavida.sqlite", "live/snapshots/1.jpg", "live/mine.mp4", "clips/3.mp4", "uploads/4.mp4")
+    assert names(tmp_path) == ["cam.avi", "clips/3.mp4", "live/mine.mp4", "uploads/4.mp4"]
+    assert left_out(tmp_path) == {".sqlite": 2, "made by lavida": 6}
+    assert names(tmp_path / "*", tmp_path / "live" / "*") == names(tmp_path)
+    assert names(tmp_path / "serve" / "uploads") == ["0a.mp4"]  # whoever names it means it
+
+
+def test_the_names_of_what_they_keep_are_their_own():
+    assert COPIES == {store.DATABASE: (UPLOADS, JOBS, PARTIAL), tables.DATABASE: (CLIPS, RINGS, tables.SNAPSHOTS)}
 
 
 def test_a_file_is_counted_once_however_often_it_is_met(tmp_path):

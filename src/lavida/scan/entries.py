@@ -7,7 +7,7 @@ import csv
 import json
 import os
 import posixpath
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from itertools import chain
@@ -24,6 +24,12 @@ HIDDEN_FOLDERS = frozenset({"$recycle.bin", "#recycle", "system volume informati
 # what marks a folder of `lavida detect`: its overlay.mp4 is not footage
 RESULT_FILES = frozenset({"run.json", "frames.parquet"})
 DATA_SET_FILES = frozenset({"run.json", "frames"})  # and, if the former says so, a data set of `lavida scan`
+# where `lavida serve` and `lavida watch` keep copies of footage, beside the database of each; other files beside it are
+# somebody's
+COPIES = {
+    "lavida-serve.sqlite": ("uploads", "jobs", "partial"),
+    "lavida.sqlite": ("clips", "ring", "snapshots"),
+}
 
 
 TEXT_SUFFIXES = frozenset({".txt", ".lst", ".list"})
@@ -76,6 +82,11 @@ def is_result(folder: str, inside: Sequence[Entry]) -> bool:
     """Whether a folder with these entries is a result of `lavida detect` or a data set of `lavida scan`."""
     names = {entry.name for entry in inside}
     return names >= RESULT_FILES or (names >= DATA_SET_FILES and _is_run_of_a_scan(f"{folder.rstrip('/')}/run.json"))
+
+
+def folders_of_copies(inside: Iterable[Entry]) -> set[str]:
+    """The addresses that folders with copies of `lavida serve` or `lavida watch` have, by their databases' entries."""
+    return {posixpath.join(parent(each.address), name) for each in inside for name in COPIES.get(each.name, ())}
 
 
 def is_frame_folder(files: Sequence[Entry], videos: Sequence[Entry], folders: Sequence[Entry]) -> bool:

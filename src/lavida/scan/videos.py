@@ -18,6 +18,7 @@ from lavida.scan.entries import (
     MANIFEST_SUFFIXES,
     Entry,
     entries,
+    folders_of_copies,
     is_frame_folder,
     is_hidden,
     is_litter,
@@ -167,11 +168,13 @@ class _Search:
         for inner in sorted(folders, key=_natural):
             self._walk(inner.address, above=above | {here})
 
-    def _visible(self, inside: Iterable[Entry]) -> list[Entry]:
-        visible = []
+    def _visible(self, inside: Sequence[Entry]) -> list[Entry]:
+        visible, copies = [], folders_of_copies(inside)
         for entry in inside:
             if is_hidden(entry.name):
                 self._left[entry.address] = HIDDEN
+            elif entry.is_folder and entry.address in copies:
+                self._left[entry.address] = RESULTS
             elif entry.special:
                 self._left[entry.address] = entry.special
             else:
@@ -199,9 +202,9 @@ class _Search:
         any_file = bool(ending) and not WILDCARDS.search(ending)
         found = sorted(_matches(pattern), key=_natural)
         files = [entry for entry in self._visible(found) if not entry.is_folder]
-        videos = set(files if any_file else self._videos(files))
+        videos, copies = set(files if any_file else self._videos(files)), folders_of_copies(found)
         for entry in found:
-            if entry.is_folder:
+            if entry.is_folder and entry.address not in copies:
                 self._walk(entry.address.rstrip("/"))
             elif entry in videos:
                 self._take(entry.address, entry.state)

@@ -295,6 +295,16 @@ def test_a_forbidden_file_is_not_called_unwritable(tmp_path, monkeypatch, capsys
     assert capsys.readouterr().err.startswith(f"lavida: {message}")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a current folder cannot be removed there")
+@pytest.mark.parametrize("arguments", [["scan", "a.mp4", "-a", "x", "--out", "scores"], ["detect", "a.mp4", "-a", "x"]])
+def test_a_current_folder_that_has_been_removed_is_one_line(tmp_path, monkeypatch, capsys, arguments):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "here").rmdir()
+    assert run(arguments) == 2
+    assert capsys.readouterr().err == "lavida: the current folder has been removed; go to another one\n"
+
+
 def test_what_the_library_logs_is_one_line_each_on_stderr(capsys, monkeypatch):
     def logging_load(*_, **__):
         logging.getLogger("lavida.checkpoints.hub").info("nothing\nspecial")

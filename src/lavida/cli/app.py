@@ -26,8 +26,7 @@ from lavida.errors import InputError, disk_error, missing_package, reason
 from lavida.terminal import print_message, print_result, said_deprecations, said_log, settle_stdout
 
 DONE, USER_ERROR, INTERRUPTED = 0, 2, 130
-_FORBIDDEN = {errno.EACCES, errno.EPERM}
-_MENDABLE = _FORBIDDEN | {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+_FORBIDDEN, _UNWRITABLE = {errno.EACCES, errno.EPERM}, {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 # click's UsageError, reached through typer because newer typers carry a click of their own
 _UsageError: Any = typer.BadParameter.__base__
 
@@ -97,10 +96,10 @@ def run(arguments: list[str]) -> int:
         code = USER_ERROR
         print_message(str(message))
     except OSError as error:
-        if error.errno not in _MENDABLE:
+        if (refused := _refused(error)) is None:
             raise
         code = USER_ERROR
-        print_message(str(_refused(error)))
+        print_message(str(refused))
         with suppress(InputError):
             settle_stdout()
     except SystemExit:  # how rich and typer take it that the reader of stdout has gone
@@ -131,12 +130,22 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def _refused(error: OSError) -> InputError:
-    """What a disk says where nobody nearer to it has: of a file that is forbidden it does not tell for what."""
-    if error.errno in _FORBIDDEN and error.filename:
+def _refused(error: OSError) -> InputError | None:
+    """What a disk says where nobody nearer to it has; None: it is a defect of the program."""
+    if error.errno == errno.ENOENT and not error.filename and _is_nowhere():
+        return InputError("the current folder has been removed; go to another one")
+    if error.errno in _FORBIDDEN and error.filename:  # it does not tell what for
         mend = "check your access to it, or choose another place"
         return InputError(f"cannot read or write: {error.filename} ({reason(error)}); {mend}")
-    return disk_error(error, error.filename or "stdout")
+    return disk_error(error, error.filename or "stdout") if error.errno in _FORBIDDEN | _UNWRITABLE else None
+
+
+def _is_nowhere() -> bool:
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _ended_by(error: BaseException) -> int:

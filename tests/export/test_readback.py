@@ -122,6 +122,20 @@ def test_pictures_of_cvat_for_images_are_the_truth(found, tmp_path, shape, name)
     assert said == [("false", 1.0), ("false", 8.0)]
 
 
+@pytest.mark.parametrize("verdict", [None, "false"])
+def test_what_leaves_the_picture_of_cvat_and_comes_back_is_two_labels(found, tmp_path, verdict):
+    root = ElementTree.fromstring("<annotations><meta/></annotations>")
+    track = ElementTree.SubElement(root, "track", label="smoke")
+    for frame, outside in ((10, "0"), (30, "0"), (31, "1"), (40, "1"), (200, "0"), (210, "0")):
+        shape = ElementTree.SubElement(track, "box", frame=str(frame), outside=outside)
+        if verdict and frame == 10:
+            ElementTree.SubElement(shape, "attribute", name="verdict").text = verdict
+    (tmp_path / "in").write_text(ElementTree.tostring(root, encoding="unicode"))
+    got = read_export(tmp_path / "in", "cvat", found)
+    said = [(each.start_s, each.end_s, each.verdict) for each in got if each.category == "smoke"]
+    assert said == [(0.4, 1.24, verdict or "missed"), (8.0, found.end_s, verdict or "missed")]
+
+
 def test_a_video_of_cvat_in_which_all_was_removed_says_that_nothing_is_true(found, tmp_path):
     write_export(found, "cvat", tmp_path / "in")
     root = ElementTree.parse(tmp_path / "in").getroot()
@@ -249,6 +263,9 @@ def test_without_fiftyone_it_says_so(found, tmp_path, capsys, monkeypatch):
     [
         ("yolo", "", "unknown format yolo: choose coco, cvat, label-studio, fiftyone, csv, vtt"),
         ("csv", "a,b\n1,2\n", "no column category in"),
+        ("csv", "start_s,end_s,category\n", "no row in"),
+        ("csv", "start_s,end_s,category,verdict\n0,1,fire\n", "no verdict in"),
+        ("vtt", "WEBVTT\n\nNOTE nothing\n", "no cue in"),
         ("csv", "start_s,end_s,category\n2,1,fire\n", "the end comes after the start"),
         ("csv", "start_s,end_s,category\nx,1,fire\n", "cannot be read as csv"),
         ("vtt", "1\n00:01.000 --> 00:02.000\nfire\n", "cannot be read as vtt"),

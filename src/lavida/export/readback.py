@@ -10,7 +10,7 @@ import csv
 import html
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -152,16 +152,33 @@ def _cvat(path: Path, detection: Detection) -> list[Said]:
         return _cvat_images(root, detection)
     said = []
     for track in root.iter("track"):
-        shapes = sorted(((int(shape.attrib["frame"]), shape) for shape in track), key=lambda each: each[0])
-        shown = [(frame, shape) for frame, shape in shapes if shape.get("outside") == "0"]
-        if not shown:
-            continue
-        first, last = shown[0][0], shown[-1][0]
-        stop = next((frame for frame, shape in shapes if frame > last and shape.get("outside") == "1"), None)
-        verdict = next((each.text for each in shown[0][1].findall("attribute[@name='verdict']")), None)
-        stretch = _stretch(first, len(detection.times) if stop is None else stop, detection)
-        said.append(Said(**stretch, category=track.attrib["label"], verdict=verdict or None))
+        verdict = None
+        for first, stop, own in _shown(track, frames=len(detection.times)):
+            verdict = own or verdict
+            said.append(Said(**_stretch(first, stop, detection), category=track.attrib["label"], verdict=verdict))
     return [each for each in said if each.verdict] or said
+
+
+def _shown(track: ElementTree.Element, *, frames: int) -> Iterator[tuple[int, int, str | None]]:
+    """Each time that a track is in the picture: its first frame, the one after its last, and its verdict.
+
+    What leaves and comes back stays one track.
+    """
+    begun: tuple[int, str | None] | None = None
+    for frame, shape in sorted(((int(shape.attrib["frame"]), shape) for shape in track), key=lambda each: each[0]):
+        outside = shape.get("outside")
+        if begun is None and outside == "0":
+            begun = frame, _verdict(shape)
+        elif begun is not None and outside == "1":
+            yield begun[0], frame, begun[1]
+            begun = None
+    if begun is not None:
+        yield begun[0], frames, begun[1]
+
+
+def _verdict(shape: ElementTree.Element) -> str | None:
+    """What a shape of CVAT has as its attribute."""
+    return next((each.text for each in shape.findall("attribute[@name='verdict']")), None) or None
 
 
 def _cvat_images(root: ElementTree.Element, detection: Detection) -> list[Said]:
@@ -174,8 +191,7 @@ def _cvat_images(root: ElementTree.Element, detection: Detection) -> list[Said]:
         numbered = own.fullmatch(name)
         frame = pictures.index(name) if name in pictures else int(numbered[1] if numbered else image.attrib["id"])
         for shape in image.iterfind("*[@label]"):
-            verdict = next((each.text for each in shape.findall("attribute[@name='verdict']")), None)
-            marked.setdefault(verdict or None, []).append((shape.attrib["label"], frame))
+            marked.setdefault(_verdict(shape), []).append((shape.attrib["label"], frame))
     said = [replace(run, verdict=verdict) for verdict, each in marked.items() for run in _runs(each, detection)]
     return [each for each in said if each.verdict] or said
 
@@ -245,6 +261,8 @@ def _csv(path: Path, detection: Detection) -> list[Said]:
         rows, columns = list(reader), set(reader.fieldnames or ())
     if missing := {"start_s", "end_s", "category"} - columns:
         raise InputError(f"no column {min(missing)} in {path}: start_s, end_s and category are needed")
+    if not rows:  # a table of events that was exported before there was one, not a word that all are false
+        raise InputError(f"no row in {path}: say something in it first")
     said = []
     for row in rows:
         threshold, peak = (float(row[name]) if row.get(name) else None for name in ("threshold", "peak_score"))
@@ -253,7 +271,7 @@ def _csv(path: Path, detection: Detection) -> list[Said]:
                 start_s=float(row["start_s"]),
                 end_s=float(row["end_s"]),
                 category=row["category"],
-                verdict=row["verdict"].strip().lower() if "verdict" in columns else None,
+                verdict=(row["verdict"] or "").strip().lower() if "verdict" in columns else None,
                 threshold=threshold,
                 peak_score=peak,
             )
@@ -279,6 +297,8 @@ def _vtt(path: Path, detection: Detection) -> list[Said]:
         said.append(
             Said(start_s=start_s, end_s=end_s, category=cue["words"], verdict=cue["verdict"], peak_score=score or None)
         )
+    if not said:
+        raise InputError(f"no cue in {path}: say something in it first")
     return said
 
 

@@ -50,6 +50,38 @@ def test_others_may_read_it_as_the_umask_says(tmp_path):
     assert (tmp_path / "clip").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
+def test_all_of_it_is_on_the_disk_before_the_older_one_goes(tmp_path, monkeypatch):
+    write(tmp_path / "clip", "1")
+    synced: dict[int, bool] = {}  # inode -> whether the older one was still there in full
+    fsync = os.fsync
+
+    def watched(descriptor: int) -> None:
+        older = [path.read_text() for path in tmp_path.rglob("run.json")]
+        synced[os.fstat(descriptor).st_ino] = "1" in older
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", watched)
+    with atomic_folder(tmp_path / "clip", replaces="run.json") as folder:
+        (folder / "run.json").write_text("2")
+        (folder / "deep").mkdir()
+        (folder / "deep" / "a.npz").write_text("3")
+    files = [path for path in (tmp_path / "clip").rglob("*") if path.is_file()]
+    folders = [] if sys.platform == "win32" else [tmp_path, tmp_path / "clip", tmp_path / "clip" / "deep"]
+    assert synced == {path.stat().st_ino: True for path in (*files, *folders)}
+
+
+def test_a_disk_that_is_full_at_the_last_moment_leaves_the_older_one(tmp_path, monkeypatch):
+    write(tmp_path / "clip", "1")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(InputError, match="the disk is full: .*clip"):
+        write(tmp_path / "clip", "2")
+    assert (tmp_path / "clip" / "run.json").read_text() == "1" and names(tmp_path) == ["clip"]
+
+
 def test_an_older_result_is_replaced_with_all_its_files(tmp_path):
     write(tmp_path / "clip", "1")
     (tmp_path / "clip" / "overlay.mp4").touch()

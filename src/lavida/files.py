@@ -10,6 +10,7 @@ import shutil
 import unicodedata
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from lavida.errors import InputError, reading_from, writing_to
 
 # of an earlier result: a name that its folder holds and no other folder does, or what tells such a folder
 Replaces = str | Callable[[Path], bool]
+SYNCED_AT_ONCE = 8  # files: a disk takes as long for them as for one
 
 
 @contextmanager
@@ -39,8 +41,7 @@ def atomic_file(target: str | Path, *, hidden: str | Path | None = None) -> Iter
         partial = folder / f".lavida-{uuid.uuid4().hex[:12]}{target.suffix}"
         try:
             yield partial
-            with partial.open("rb") as written:
-                os.fsync(written.fileno())  # a rename that survives a power cut must not outlive its content
+            _sync(partial)  # a rename that survives a power cut must not outlive its content
             os.replace(partial, target)
         finally:
             partial.unlink(missing_ok=True)
@@ -50,7 +51,7 @@ def atomic_file(target: str | Path, *, hidden: str | Path | None = None) -> Iter
 def atomic_folder(target: str | Path, *, replaces: Replaces, wait: bool = True) -> Iterator[Path]:
     """Give a hidden folder beside `target` to write into; on success it becomes `target` in one rename.
 
-    An error, Ctrl-C or kill leaves `target` as it was. What a killed run left hidden is removed by the next
+    An error, Ctrl-C, kill or power cut leaves `target` as it was. What a killed run left hidden is removed by the next
     run to the same target. Two runs to the same target wait for each other.
 
     Args:
@@ -79,6 +80,7 @@ def atomic_folder(target: str | Path, *, replaces: Replaces, wait: bool = True) 
                 _recover(target, aside)
                 yield partial
                 _check_replaceable(target, replaces)
+                _sync_all(partial)
                 _swap(partial, target, aside)
             except BaseException:
                 shutil.rmtree(partial, ignore_errors=True)
@@ -208,7 +210,32 @@ def _swap(partial: Path, target: Path, aside: Path) -> None:
         if aside.exists():
             aside.rename(target)
         raise
+    _sync_folder(target.parent)  # before the older one goes
     shutil.rmtree(aside, ignore_errors=True)
+
+
+def _sync_all(folder: Path) -> None:
+    """Have all of a folder on its disk, not only on the way there: a power cut leaves empty files otherwise."""
+    found = [(Path(place), names) for place, _, names in os.walk(folder)]
+    files = [path for place, names in found for name in names if not (path := place / name).is_symlink()]
+    with ThreadPoolExecutor(SYNCED_AT_ONCE) as pool:
+        list(pool.map(_sync, files))
+    for place, _ in found:
+        _sync_folder(place)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Its names; Windows and some network disks cannot do that."""
+    with suppress(OSError):
+        _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)  # Windows asks for what may write
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def unique_stems(paths: Sequence[str | Path]) -> list[str]:

@@ -1,14 +1,19 @@
 """Videos as they are met: odd rates, turned phones, all pixel formats, 8K, and files that are damaged."""
 
 import itertools
+import time
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
 
+from lavida.errors import InputError
 from lavida.video.decode import open_source
+from lavida.video.stream import Stamps
+from lavida.video.video_file import _Beginning
 
 from . import make
 from .looking import bright_corner, levels, read, selected
@@ -188,6 +193,36 @@ def test_when_reads_fail_all_that_could_be_read_comes_out(tmp_path, monkeypatch,
     assert len(frames) == decoded
     assert frames[-1].image is not None
     assert len(source.warnings) == 1 and warning in source.warnings[0]
+
+
+def test_a_long_video_without_a_key_frame_is_refused_in_a_moment():
+    packets = [SimpleNamespace(pts=2 * i, dts=2 * i, size=1) for i in range(40_000)]
+    reading = SimpleNamespace(
+        packets_in_order=lambda: iter(packets),
+        decoded=lambda packet: [],
+        container=SimpleNamespace(format=SimpleNamespace(name="mpegts")),
+        stream=SimpleNamespace(codec_context=SimpleNamespace(has_b_frames=True)),
+    )
+    started = time.process_time()
+    with pytest.raises(InputError, match="no frame can be decoded"):
+        _Beginning(Path("a.ts"), reading)
+    assert time.process_time() - started < 5  # half a minute where each packet goes through all before it
+
+
+@pytest.mark.parametrize(
+    ("packets", "shown", "in_order"),
+    [
+        ([(0, 0), (2, 1), (1, 2)], [0, 2, 1], False),
+        ([(0, None), (None, 1), (2, None)], [0, 2], True),
+        ([(0, 0), (1, 1), (0, 0), (5, 5)], [0, 1], True),  # another recording
+        ([(None, 3), (4, 2)], [], True),
+    ],
+)
+def test_stamps_end_where_another_recording_begins(packets, shown, in_order):
+    stamps = Stamps()
+    for packet in packets:
+        stamps.add(*packet)
+    assert (stamps.shown, stamps.in_order, stamps.packets) == (shown, in_order, len(packets))
 
 
 @pytest.mark.parametrize("name", ["cut.mp4", "cut.mkv", "cut.avi"])

@@ -282,31 +282,40 @@ def _measured(stream: VideoStream, stamps: Sequence[int], *, ended: bool) -> flo
     return float(1 / (mean * stream.time_base)) if mean and stream.time_base else None
 
 
-def one_recording(stamps: Sequence[tuple[int | None, int | None]]) -> list[int]:
-    """The stamps of presentation up to where those of decoding go back: there another recording begins.
+class Stamps:
+    """Those of packets, taken in their order up to where those of decoding go back: there another recording begins.
 
-    Args:
-        stamps: of presentation and of decoding, for each packet.
+    Attributes:
+        shown: those of presentation.
+        in_order: whether they never go back.
+        packets: how many there were, of other recordings too.
     """
-    kept: list[int] = []
-    latest: int | None = None
-    for shown, decoded in stamps:
+
+    def __init__(self) -> None:
+        self.shown: list[int] = []
+        self.in_order, self.packets = True, 0
+        self._latest: int | None = None
+        self._ended = False
+
+    def add(self, shown: int | None, decoded: int | None) -> None:
+        """Take those of one packet, of presentation and of decoding."""
+        self.packets += 1
         if decoded is not None:
-            if latest is not None and decoded < latest:
-                break
-            latest = decoded
-        if shown is not None:
-            kept.append(shown)
-    return kept
+            self._ended = self._ended or (self._latest is not None and decoded < self._latest)
+            self._latest = decoded
+        if self._ended or shown is None:
+            return
+        self.in_order = self.in_order and not (self.shown and shown < self.shown[-1])
+        self.shown.append(shown)
 
 
-def may_be_mixed_up(reading: Reading, stamps: Sequence[int]) -> bool:
+def may_be_mixed_up(reading: Reading, stamps: Stamps) -> bool:
     """Whether frames are shown in another order than they are stored, and the container's stamps may not know.
 
     Args:
         reading: its first frame has been decoded.
-        stamps: of its first packets, in their order.
+        stamps: of its first packets.
     """
     # AVI knows no other order than that of decoding
-    unordered = reading.container.format.name == "avi" or list(stamps) == sorted(stamps)
+    unordered = reading.container.format.name == "avi" or stamps.in_order
     return bool(reading.stream.codec_context.has_b_frames) and unordered

@@ -21,10 +21,10 @@ from lavida.video.stream import (
     COUNTED,
     UNANNOUNCED,
     Reading,
+    Stamps,
     assumes_a_rate,
     frame_rate,
     may_be_mixed_up,
-    one_recording,
     opened,
     packets_wanted,
 )
@@ -144,24 +144,23 @@ class _Beginning:
         self.frames: list[av.VideoFrame] = []
         self.packet: av.Packet | None = None
         self.ended = True
-        stamps: list[tuple[int | None, int | None]] = []
+        stamps = Stamps()  # one by one: where nothing can be decoded, all packets pass here
         for packet in self._packets:
             if packet is not None and packet.size:
-                stamps.append((packet.pts, packet.dts))
-            self.stamps = one_recording(stamps)
-            more = len(self.frames) < MIXED_FRAMES and may_be_mixed_up(reading, self.stamps)
+                stamps.add(packet.pts, packet.dts)
+            more = len(self.frames) < MIXED_FRAMES and may_be_mixed_up(reading, stamps)
             if not self.frames or more:
                 self.packet = self.packet if self.frames else packet
                 self.frames += reading.decoded(packet)
                 continue
             self._undecoded.append(packet)
-            if len(stamps) >= packets_wanted(reading.stream):
+            if stamps.packets >= packets_wanted(reading.stream):
                 self.ended = False
                 break
         if not self.frames:
             raise _undecodable(path)
-        shown = one_recording([(frame.pts, None) for frame in self.frames])
-        self.mixed_up = shown != sorted(shown) and len(self.stamps) == len(stamps)
+        shown, self.stamps = [frame.pts for frame in self.frames if frame.pts is not None], stamps.shown
+        self.mixed_up = shown != sorted(shown) and len(self.stamps) == stamps.packets
 
     def goes_on(self) -> Iterator[av.VideoFrame]:
         """All frames from the first one on; once."""

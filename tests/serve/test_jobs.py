@@ -1,6 +1,9 @@
 """Jobs: made, worked on, listed, cancelled, removed."""
 
+import os
 import re
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -171,6 +174,22 @@ def test_videos_below_the_folder_can_be_chosen_and_nothing_else(serving, tmp_pat
         refused = served.client.post("/api/jobs", json=ask | {"source": source})
         assert (refused.status_code, refused.json()["message"][:27]) == (422, "no such video in the folder"), source
     assert serving().client.post("/api/jobs", json=ask | {"source": "x.mp4"}).json()["message"].startswith("no folder")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are bytes there alone")
+def test_names_that_are_no_utf8_are_left_out_and_stop_nothing(serving, tmp_path, clip):
+    folder = tmp_path / "videos"
+    for name in (b"ok.mp4", b"caf\xe9.mp4", b"\xe9t\xe9/a.mp4"):
+        path = Path(os.fsdecode(os.fsencode(folder) + b"/" + name))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(clip.read_bytes())
+    served = serving(folder=folder)
+    assert [video["path"] for video in served.get("/api/folder")["videos"]] == ["ok.mp4"]
+    served = serving(folder=path.parent)
+    assert served.get("/api/folder")["videos"] == [{"path": "a.mp4", "bytes": clip.stat().st_size}]
+    refused = served.client.post("/api/jobs", json={"source": "a.mp4", "anomalies": ["fire"]})
+    said = "its path is no UTF-8: a.mp4; rename the file or its folder"
+    assert (refused.status_code, refused.json()["message"]) == (422, said)
 
 
 @pytest.mark.parametrize(

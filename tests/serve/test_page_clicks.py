@@ -182,6 +182,21 @@ def test_a_job_that_is_refused_before_the_page_knows_all_is_told(tmp_path, page)
         expect(page.locator("#new-fault")).to_contain_text("not a video: no.mp4")
 
 
+def test_a_folder_that_takes_long_keeps_nothing_waiting(tmp_path, page):
+    with site(tmp_path / "data", folder=tmp_path) as where:
+        waiting: list = []
+        page.route("**/api/folder", lambda route: waiting.append(route))
+        begin(page, where, video(tmp_path / "a.mp4"), "fire")
+        expect(page.locator("#events li")).to_have_count(2)
+        page.reload()
+        expect(page.locator("#events li")).to_have_count(2)
+        page.locator("#jobs button").first.click()
+        assert page.faults == []
+        came(page, waiting, 2)
+        waiting[1].continue_()
+        expect(page.locator("#folder")).to_be_visible()
+
+
 def test_nothing_is_drawn_twice_where_answers_cross(tmp_path, page):
     with site(tmp_path / "data") as where:
         begin(page, where, video(tmp_path / "a.mp4"), "fire")

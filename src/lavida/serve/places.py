@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lavida.errors import InputError
-from lavida.files import natural_order
+from lavida.files import is_text, natural_order
 from lavida.video.suffixes import VIDEO_SUFFIXES
 
 UPLOADS, JOBS, PARTIAL = "uploads", "jobs", "partial"
@@ -48,7 +48,7 @@ def within(folder: Path | None, given: str) -> Path:
     """The video at a path below the allowed folder.
 
     Raises:
-        InputError: there is no such folder or file, or it lies elsewhere, be it by a link.
+        InputError: there is no such folder or file, it lies elsewhere, be it by a link, or its path is no text.
     """
     if folder is None:
         raise InputError("no folder of videos is open: start the server with --folder, or upload the video")
@@ -60,11 +60,16 @@ def within(folder: Path | None, given: str) -> Path:
         found = False
     if not found:
         raise InputError(f"no such video in the folder: {shown_name(given)}; choose one of the list")
+    if not is_text(str(path)):  # neither the database nor JSON takes it
+        raise InputError(f"its path is no UTF-8: {shown_name(given)}; rename the file or its folder")
     return path
 
 
 def listed(folder: Path) -> list[tuple[str, int]]:
-    """Videos below a folder by their names, in natural order: relative path, bytes; links are not followed."""
+    """Videos below a folder by their names, in natural order: relative path, bytes.
+
+    Links are not followed, and what is not called in UTF-8 is left out: JSON cannot say it.
+    """
     found = sorted(_videos(folder.resolve()), key=lambda entry: natural_order(entry[0]))
     return found[:MOST_LISTED]
 
@@ -73,13 +78,15 @@ def _videos(root: Path) -> Iterator[tuple[str, int]]:
     visited = 0
     for place, folders, files in os.walk(root):
         inside = Path(place).relative_to(root)
-        folders[:] = [] if len(inside.parts) >= DEEPEST else sorted(f for f in folders if not f.startswith("."))
+        below = [] if len(inside.parts) >= DEEPEST else folders
+        folders[:] = sorted(name for name in below if not name.startswith(".") and is_text(name))
         for name in sorted(files, key=natural_order):
             visited += 1
             if visited > MOST_VISITED:
                 return
             path = Path(place, name)
-            if name.startswith(".") or path.suffix.lower() not in VIDEO_SUFFIXES or path.is_symlink():
+            is_video = path.suffix.lower() in VIDEO_SUFFIXES and is_text(name)
+            if name.startswith(".") or not is_video or path.is_symlink():
                 continue
             try:
                 yield (inside / name).as_posix(), path.stat().st_size

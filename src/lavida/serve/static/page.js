@@ -11,7 +11,7 @@ const LOOK_MS = 400, FIRST_MS = 100, LIST_MS = 1500, FOUND_MS = 2000;
 const $ = (id) => document.getElementById(id);
 const STATES = { queued: "waiting", running: "running", done: "done", failed: "failed", cancelled: "cancelled" };
 
-let streams = null, jobs = [], shown = null, chosenFile = null, next = 0, frames = [], askedVideo = false, told = null, asked = -Infinity, refreshed = 0, listed = 0, news = false;
+let jobs = [], shown = null, chosenFile = null, next = 0, frames = [], askedVideo = false, told = null, asked = -Infinity, refreshed = 0, listed = 0, news = false;
 
 const curve = new Curve($("curve"), {
   chosen: (place) => stage.jump(frames[place], curve.times[place]),
@@ -37,6 +37,7 @@ const found = new Found({
     curve.draw();
   },
 });
+const streams = new Streams({ opened: () => { leave(); if (isNarrow()) $("job").scrollIntoView(); } });
 
 // signing in, where the server asks for a token
 
@@ -353,28 +354,32 @@ function linked() {
   if (job && isNarrow()) $("job").scrollIntoView();
 }
 
-// what the page needs of the server before anything else, however long that takes
-async function first() {
+// asks until there is an answer, however long that takes
+async function answered(question) {
   let told = "";
   for (;;) {
     try {
-      await list();
-      const folder = await ask("/api/folder");
+      const answer = await question();
       if ($("new-fault").textContent === told) $("new-fault").textContent = "";  // else a job was refused meanwhile
-      return folder;
+      return answer;
     } catch (error) {
-      told = $("new-fault").textContent = error.message;
+      if (["", told].includes($("new-fault").textContent)) told = $("new-fault").textContent = error.message;
       await new Promise((resolve) => setTimeout(resolve, LIST_MS));
     }
   }
 }
 
-async function begin() {
-  health();
-  const folder = await first();
-  streams = new Streams({ opened: () => { leave(); if (isNarrow()) $("job").scrollIntoView(); } });
+// a large folder takes long: nothing else waits for it
+async function offer() {
+  const folder = await answered(() => ask("/api/folder"));
   $("folder").hidden = !folder.open;
   $("source").append(...folder.videos.map((video) => make("option", { value: video.path, textContent: video.path })));
+}
+
+async function begin() {
+  health();
+  offer();
+  await answered(list);
   linked();
   addEventListener("hashchange", linked);
   const again = () => list().catch(() => {}).finally(() => setTimeout(again, LIST_MS));

@@ -3,11 +3,16 @@
 import os
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from lavida.serve.keeper import Patience
 from lavida.serve.settings import Limits
+from lavida.serve.store import Store
+from lavida.serve.worker import Worker
 from serve.conftest import Served
 from serve.quick import QuickAnalyst, QuickClip, video
 
@@ -266,6 +271,36 @@ def test_limits_say_when_to_come_again(serving, clip):
     (served.settings.data / "filler").write_bytes(b"\0" * 49_999_000)
     full = served.client.post("/api/jobs", data={"anomalies": "a"}, files={"file": clip.read_bytes()})
     assert (full.status_code, full.headers["Retry-After"]) == (507, "60")
+
+
+def test_a_job_is_out_of_time_by_what_has_passed_whatever_the_clock_of_the_day_says(served: Served):
+    served.asked("a")
+    job, patience = served.store.claim(), Patience(Limits(silent_s=300, job_s=1000))
+    assert job is not None
+    yesterday = replace(job, started=job.started - 86400, reported=job.reported - 86400)  # before the clock was set
+    assert patience.over(yesterday, 50.0) is None
+    assert patience.over(yesterday, 349.0) is None
+    assert patience.over(yesterday, 351.0) == "no news from the analysis for 300 s; it was ended"
+    assert patience.over(job, 352.0) is None  # it has reported
+    assert patience.over(replace(job, reported=1.0), 651.0) is None  # the clock was set back
+    assert patience.over(replace(job, reported=2.0), 1051.0).startswith("it took longer than 0.277778 h and was ended")
+    assert patience.over(replace(job, run="another"), 9999.0) is None
+
+
+def test_a_database_that_does_not_answer_leaves_the_job_to_be_started_again(served: Served):
+    class Away(Store):
+        def finish(self, *arguments, **named):
+            raise OperationalError("UPDATE jobs", {}, Exception("the database is locked"))
+
+    jobs = [served.asked(word)["id"] for word in ("nothing", "fire")]
+    worker = Worker(Away(served.settings.data), served.settings.data, QuickAnalyst())
+    for _ in jobs:
+        with pytest.raises(OperationalError):
+            worker.step()
+    assert served.store.running().id == jobs[1]  # the latest one
+    served.store.start_again(tries=3)
+    assert served.worker.step() and served.worker.step()
+    assert [served.get(f"/api/jobs/{id}")["state"] for id in jobs] == ["failed", "done"]
 
 
 def test_what_ran_when_the_server_ended_starts_again_and_not_for_ever(served: Served, serving):

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from serve.postgres import postgres_server
-from serve.quick import no_model, quick, unhurried, video, waited
+from serve.quick import no_model, quick, silent, unhurried, video, waited
 
 pytest.importorskip("sqlalchemy")
 from lavida.cli import run
@@ -75,10 +75,28 @@ def test_a_job_that_ends_the_process_fails_and_the_next_one_is_worked_on(tmp_pat
 
 
 def test_a_job_that_says_nothing_is_ended(tmp_path, keeping):
-    _, store = keeping(unhurried, Limits(silent_s=0.01))
-    queued(store, video(tmp_path / "a.mp4"), "slow")
+    _, store = keeping(silent, Limits(silent_s=0.01))
+    queued(store, video(tmp_path / "a.mp4"), "fire")
     waited(lambda: state(store) == "failed", within=60)
     assert store.get("a").message == "no news from the analysis for 0.01 s; it was ended"
+
+
+def test_what_is_left_running_is_started_again_and_ends_no_other_job(tmp_path, keeping):
+    clip, left = video(tmp_path / "a.mp4"), Store(tmp_path / "data")
+    queued(left, clip, "fire")
+    assert left.claim() is not None  # by a worker whose end nobody could tell
+    left.close()
+    _, store = keeping(unhurried, Limits(silent_s=5.0))
+    queued(store, clip, "smoke", id="b")
+    waited(lambda: state(store) == state(store, "b") == "done", within=90)
+    assert [store.get(id).starts for id in "ab"] == [2, 1]
+
+
+def test_a_database_that_is_away_for_a_moment_fails_no_job(tmp_path, keeping):
+    _, store = keeping()
+    queued(store, video(tmp_path / "a.mp4"), "away")
+    waited(lambda: state(store) == "done", within=90)
+    assert store.get("a").starts == 2
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,9 @@ def create_app(
 
     @asynccontextmanager
     async def lifetime(app: FastAPI) -> AsyncIterator[None]:
-        store.start_again(tries=settings.limits.tries)
-        if keeper is not None:
+        if keeper is None:
+            store.start_again(tries=settings.limits.tries)
+        else:  # it does so by itself
             keeper.start()
             service.looks.warm_up()
         try:

@@ -13,10 +13,11 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Literal
 
+from lavida.errors import reason
 from lavida.serve.processes import processes, uninterrupted
-from lavida.serve.settings import GIGABYTE, ServeSettings
-from lavida.serve.store import Store
-from lavida.serve.worker import Load, work
+from lavida.serve.settings import GIGABYTE, Limits, ServeSettings
+from lavida.serve.store import Job, Store
+from lavida.serve.worker import AWAY, Load, work
 
 LOOKS_EVERY_S = 0.25
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 60.0
@@ -43,6 +44,7 @@ class Keeper:
         self._thread = threading.Thread(target=self._keep, name="lavida-keeper", daemon=True)
         self._process: BaseProcess | None = None
         self._with_model: int | None = None  # bytes of the worker once it has loaded the model
+        self._patience = Patience(settings.limits)
         self.state: Literal["starting", "ready", "down"] = "starting"
         self.fault: str | None = None
 
@@ -68,9 +70,12 @@ class Keeper:
         wait_s = FIRST_WAIT_S
         while not self._stop.is_set():
             try:
+                self._store.start_again(tries=self._settings.limits.tries)  # what a fault of the database left behind
                 was_ready = self._one_life()
                 wait_s = FIRST_WAIT_S if was_ready else min(2 * wait_s, LONGEST_WAIT_S)
-            except Exception:  # a database that is away for a moment
+            except self._store.faults as error:  # it is away for a moment
+                self._log_fault(error)
+            except Exception:
                 log.exception("the worker's keeper")
             self._stop.wait(0 if self._stop.is_set() else wait_s)
 
@@ -91,7 +96,11 @@ class Keeper:
                     news.append(told)
                 connection.wait(news, LOOKS_EVERY_S)
                 self._listen(told)
-                self._end_if_over(process)
+                try:
+                    self._end_if_over(process)
+                except self._store.faults as error:  # what is worked on may come to its end meanwhile
+                    self._log_fault(error)
+                    self._stop.wait(FIRST_WAIT_S)
             self._listen(told)
         finally:
             was_ready, self.state = self.state == "ready", "down"
@@ -117,13 +126,10 @@ class Keeper:
         job = self._store.running() if self.state == "ready" else None
         if job is None:
             return
-        limits, now, taken = self._settings.limits, time.time(), resident(process.pid)
-        fault = None
-        if now - (job.reported or 0) > limits.silent_s:
-            fault = f"no news from the analysis for {limits.silent_s:g} s; it was ended"
-        elif now - (job.started or now) > limits.job_s:
-            fault = f"it took longer than {limits.job_s / 3600:g} h and was ended; try a shorter video, or a stride"
-        elif taken is not None and self._with_model is not None and taken - self._with_model > limits.job_memory:
+        limits, taken = self._settings.limits, resident(process.pid)
+        fault = self._patience.over(job, time.monotonic())
+        much = taken is not None and self._with_model is not None and taken - self._with_model > limits.job_memory
+        if fault is None and much:
             size = limits.job_memory / GIGABYTE
             fault = f"it took more than {size:g} GB of memory and was ended; try a smaller or shorter video"
         if fault is not None:
@@ -140,7 +146,7 @@ class Keeper:
 
     def _tell_of_death(self, code: int | None) -> None:
         how = f"by signal {-code}" if code is not None and code < 0 else f"with exit code {code}"
-        job = self._store.running()
+        job = None if code == AWAY else self._store.running()  # nothing against the job, which is started again
         if job is not None:
             self._store.finish(
                 job,
@@ -149,6 +155,44 @@ class Keeper:
                 "decoder; try a shorter or smaller one",
             )
         log.warning("the worker ended %s and is started again", how)
+
+    @staticmethod
+    def _log_fault(error: Exception) -> None:
+        log.error("the database: %s", reason(getattr(error, "orig", None) or error))
+
+
+class Patience:
+    """How long a job is worked on, and how long it has said nothing.
+
+    Both by a clock that nobody sets: that of the day leaps when a machine has slept.
+
+    Args:
+        limits: of the server.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._run: str | None = None
+        self._reported: float | None = None
+        self._began = self._heard = 0.0
+
+    def over(self, job: Job, now: float) -> str | None:
+        """Why a running job is to be ended, if it is.
+
+        Args:
+            job: as it stands in the database.
+            now: seconds, by a monotonic clock.
+        """
+        if job.run != self._run:
+            self._run, self._began, self._reported = job.run, now, None
+        if job.reported != self._reported:
+            self._reported, self._heard = job.reported, now
+        silent_s, job_s = self._limits.silent_s, self._limits.job_s
+        if now - self._heard > silent_s:
+            return f"no news from the analysis for {silent_s:g} s; it was ended"
+        if now - self._began > job_s:
+            return f"it took longer than {job_s / 3600:g} h and was ended; try a shorter video, or a stride"
+        return None
 
 
 def resident(pid: int | None) -> int | None:

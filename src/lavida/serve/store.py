@@ -70,6 +70,9 @@ class Store:
         data: the folder of the server, where SQLite lies unless another database is named.
         database: SQLAlchemy's URL.
 
+    Attributes:
+        faults: what every method raises while the database does not answer.
+
     Raises:
         InputError: SQLAlchemy is not installed, or the database cannot be opened.
     """
@@ -79,6 +82,7 @@ class Store:
         with writing_to(data):
             data.mkdir(parents=True, exist_ok=True)
         self._sa, metadata = sa, sa.MetaData()
+        self.faults: tuple[type[Exception], ...] = (sa.exc.DBAPIError, sa.exc.TimeoutError)
         kinds: dict[str, Any] = {"plays": sa.Boolean, "uploaded": sa.Boolean, "anomalies": sa.Text, "message": sa.Text}
         kinds |= dict.fromkeys(("width", "height", "expected", "stride", "priority", "frames", "starts"), sa.Integer)
         kinds |= dict.fromkeys(("fps", "threshold", "created", "started", "reported", "finished"), sa.Double)
@@ -216,9 +220,10 @@ class Store:
             connection.execute(self._jobs.delete().where(self._jobs.c.id == id))
 
     def running(self) -> Job | None:
-        """The job that is worked on."""
+        """The job that is worked on; the latest one, as others can only have been left behind."""
+        c = self._jobs.c
+        query = self._sa.select(self._jobs).where(c.state == "running").order_by(c.started.desc()).limit(1)
         with self._engine.begin() as connection:
-            query = self._sa.select(self._jobs).where(self._jobs.c.state == "running")
             row = connection.execute(query).mappings().first()
         return None if row is None else _job(row)
 
@@ -229,7 +234,7 @@ class Store:
             connection.execute(change.values(state="failed", message=message, finished=time.time()))
 
     def start_again(self, *, tries: int) -> None:
-        """Queue what was running when the server ended; what has been started so often and never ended has failed."""
+        """Queue what is running while nobody works; what has been started so often and never ended has failed."""
         c, running = self._jobs.c, self._jobs.update().where(self._jobs.c.state == "running")
         given_up = {"state": "failed", "message": NEVER_ENDED.format(tries), "finished": time.time()}
         with self._engine.begin() as connection:

@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from lavida.errors import InputError, first_line, one_line
+from lavida.errors import InputError, first_line, one_line, reason
 from lavida.serve.places import named, result_folder
 from lavida.serve.processes import end_with_the_server
 from lavida.serve.store import Job, Scores, Store
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 AT_ONCE = 4  # frames
 POLL_S = 0.15  # of the queue, when it is empty
 NICE = 5  # the page answers while all cores are at work
+AWAY = 75  # exit code of a worker whose database does not answer
 log = logging.getLogger(__name__)
 
 
@@ -107,7 +109,11 @@ class Worker:
         self._store, self._data, self._analyst, self._longest_s = store, data, analyst, longest_s
 
     def step(self) -> bool:
-        """Work on one job until it has ended. False: nothing is queued."""
+        """Work on one job until it has ended. False: nothing is queued.
+
+        Raises:
+            DBAPIError: the database does not answer, see `Store.faults`; the job is left running.
+        """
         job = self._store.claim()
         if job is None:
             return False
@@ -126,7 +132,10 @@ class Worker:
             if self._store.get(job.id) is None:  # nobody else removes what has been written meanwhile
                 shutil.rmtree(folder.parent, ignore_errors=True)
         except InputError as error:
-            self._store.finish(job, "failed", message=str(named(error, job.path, job.name)))
+            said = str(named(error, job.path, job.name)).replace(f"{self._data}{os.sep}", "")
+            self._store.finish(job, "failed", message=said)
+        except self._store.faults:  # not the job's
+            raise
         except Exception as error:  # a defect: it ends this job, not the server
             log.exception("job %s", job.id)
             what = one_line(f"{type(error).__name__}: {first_line(error)}")
@@ -198,11 +207,15 @@ def work(
     store = Store(data, database=database)
     worker = Worker(store, data, analyst, longest_s=longest_s)
     told.send(None)
-    for _ in warm_ups(analyst):
-        if worker.step():  # who waits already is not to wait longer
-            break
-    if hasattr(os, "nice"):
-        os.nice(NICE)
-    while True:
-        if not worker.step():
-            time.sleep(POLL_S)
+    try:
+        for _ in warm_ups(analyst):
+            if worker.step():  # who waits already is not to wait longer
+                break
+        if hasattr(os, "nice"):
+            os.nice(NICE)
+        while True:
+            if not worker.step():
+                time.sleep(POLL_S)
+    except store.faults as error:
+        log.error("the database: %s", reason(getattr(error, "orig", None) or error))
+        sys.exit(AWAY)

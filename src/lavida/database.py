@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lavida.errors import needed
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import URL, Engine
 
 
 def import_sqlalchemy(*, extra: str) -> Any:
     """The module. Raises InputError, with the extra of lavida that brings it, where it is not installed."""
     return needed("sqlalchemy", extra=extra)
+
+
+def sqlite_at(path: Path) -> URL:
+    """The address of a file of SQLite, whatever its path holds: a `?` would end it in one that is written out."""
+    from sqlalchemy import URL
+
+    return URL.create("sqlite", database=str(path))
 
 
 def settle_sqlite(engine: Engine, *, synchronous: str, busy_ms: int) -> None:

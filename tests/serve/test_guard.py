@@ -1,6 +1,7 @@
 """Who may ask, from which page, and what no answer says."""
 
 import json
+import os
 import sqlite3
 from contextlib import closing
 
@@ -11,6 +12,8 @@ from sqlalchemy.exc import DatabaseError, InterfaceError
 
 from lavida.cli.app import run
 from lavida.errors import InputError
+from lavida.live.store import Store as Watched
+from lavida.serve.guard import MOST_CLIENTS, Door, Refused
 from lavida.serve.settings import Limits
 from lavida.serve.store import Store
 from lavida.serve.tokens import hashed, is_known, make_token, read_tokens
@@ -89,6 +92,20 @@ def test_who_tries_many_tokens_has_to_wait(serving):
     assert tries[-1].headers["Retry-After"] == "60"
 
 
+def test_however_many_addresses_try_a_new_one_has_to_wait_too():
+    door = Door(("0" * 64,), tries=3)
+
+    def tried(address: str) -> int:
+        with pytest.raises(Refused) as refused:
+            door.check("x", {"client": (address, 1)})
+        return refused.value.status
+
+    for number in range(MOST_CLIENTS):
+        tried(f"a{number}")
+    assert [tried("new") for _ in range(4)] == [401, 401, 401, 429]
+    assert len(door._wrong) == MOST_CLIENTS
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -157,6 +174,15 @@ def test_a_token_is_made_once_and_only_its_hash_is_kept(tmp_path, capsys):
     assert not is_known(f"{token}x", known)
 
 
+def test_a_token_file_that_an_editor_has_written_takes_another_token(tmp_path):
+    file = tmp_path / "tokens.txt"
+    first = make_token(file, name="my phone")
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().rstrip(b"\n"))  # a byte-order mark, and an open last line
+    second = make_token(file, name="tablet")
+    assert [line.split()[1:] for line in file.read_text().splitlines()] == [["my", "phone"], ["tablet"]]
+    assert read_tokens(file) == (hashed(first), hashed(second))
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [("", "no token in"), ("# none\n", "no token in"), ("secret\n", "line 1 of .* is no SHA-256"), (None, "read")],
@@ -196,6 +222,15 @@ def test_what_no_start_mends_is_one_line(tmp_path, capsys, arguments, said):
     assert said in captured.err
     assert captured.err.count("\n") == 1
     assert "geheim" not in captured.err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+def test_the_folder_may_be_called_anything(tmp_path):
+    data = tmp_path / "who?x=1#2 50%40"
+    Store(data).close()
+    Watched(data).close()
+    assert [path.name for path in tmp_path.iterdir()] == [data.name]
+    assert {path.name for path in data.iterdir()} >= {"lavida-serve.sqlite", "lavida.sqlite"}
 
 
 @pytest.mark.parametrize("change", ["ALTER TABLE jobs ADD COLUMN newer TEXT", "ALTER TABLE jobs DROP COLUMN state"])

@@ -119,8 +119,9 @@ def test_scores_come_bit_by_bit(served: Served, latest: Latest, begun: float):
     assert served.get("/api/streams/scores", after=more["next"])["streams"]["a-one"]["times"] == []
 
 
-def test_a_watch_that_is_silent_or_has_ended_is_not_said_to_run(served: Served, latest: Latest):
-    latest.write(now=time.time() - 60)
+@pytest.mark.parametrize("ago_s", [60, -3600], ids=["silent", "killed before the clock was set back"])
+def test_a_watch_that_is_silent_or_has_ended_is_not_said_to_run(served: Served, latest: Latest, ago_s):
+    latest.write(now=time.time() - ago_s)
     (one, _) = served.get("/api/streams")["now"]
     assert (one["state"], one["rate"]) == ("not watched", None)
     assert served.get("/api/streams")["watch"]["state"] == "none"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lavida.database import import_sqlalchemy, settle_sqlite
+from lavida.database import import_sqlalchemy, settle_sqlite, sqlite_at
 from lavida.errors import InputError, reason
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Tables:
             sa.UniqueConstraint("receiver", "key"),
             sa.Index("outbox_waiting", "receiver", "delivered", "number"),
         )
-        self.engine: Engine = sa.create_engine(f"sqlite:///{folder / DATABASE}")
+        self.engine: Engine = sa.create_engine(sqlite_at(folder / DATABASE))
         settle_sqlite(self.engine, synchronous="FULL", busy_ms=BUSY_MS)
         try:
             self._check_own(folder / DATABASE)

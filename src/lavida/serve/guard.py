@@ -78,8 +78,10 @@ class Door:
             self._wrong.pop(client, None)
             return
         wrong.append(now)
-        if len(self._wrong) < MOST_CLIENTS:
-            self._wrong[client] = wrong
+        self._wrong.pop(client, None)
+        self._wrong[client] = wrong  # behind the others: the first one is the one that has been quiet for longest
+        if len(self._wrong) > MOST_CLIENTS:
+            del self._wrong[next(iter(self._wrong))]
         raise Refused(401, "the token is not known here")
 
 

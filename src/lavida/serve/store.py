@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from lavida.database import import_sqlalchemy, settle_sqlite
+from lavida.database import import_sqlalchemy, settle_sqlite, sqlite_at
 from lavida.errors import InputError, reason, writing_to
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import URL, Connection, Engine
 
 DATABASE = "lavida-serve.sqlite"
 BUSY_MS = 10_000  # to wait for another writer
@@ -95,9 +95,9 @@ class Store:
             sa.Column("number", sa.Integer, primary_key=True),
             sa.Column("scores", sa.Text, nullable=False),
         )
-        self._engine = self._opened(database or f"sqlite:///{data / DATABASE}", metadata)
+        self._engine = self._opened(database or sqlite_at(data / DATABASE), metadata)
 
-    def _opened(self, url: str, metadata: Any) -> Engine:
+    def _opened(self, url: str | URL, metadata: Any) -> Engine:
         shown = "the database"  # its address may hold a password
         try:
             engine: Engine = self._sa.create_engine(url, pool_pre_ping=True)

@@ -148,7 +148,11 @@ def _read(what: str) -> Iterator[None]:
 def _beats(service: Service) -> bool:
     with _read("streams"):
         beat, _ = read_streams(service.settings.data)
-    return beat is not None and time.time() - beat < SILENT_S
+    return _is_new(beat)
+
+
+def _is_new(beat: float | None) -> bool:
+    return beat is not None and abs(time.time() - beat) < SILENT_S  # later than now: the clock was ahead then
 
 
 def told(service: Service) -> StreamsAnswer:
@@ -157,7 +161,7 @@ def told(service: Service) -> StreamsAnswer:
     counts, events = _events(data)
     with _read("streams"):
         beat, watched = read_streams(data)
-    runs = beat is not None and time.time() - beat < SILENT_S
+    runs = _is_new(beat)
     watch, entries = _watch(service, runs)
     hide = masked if service.config is None else service.config.hide
     now = [_now(each, runs, hide) for each in watched if not each["gone"]]

@@ -26,13 +26,15 @@ def make_token(path: Path, *, name: str) -> str:
     Raises:
         InputError: the file cannot be written, or is none of tokens.
     """
+    is_open = False  # the last line has no end
     if path.is_file() and path.stat().st_size:
         _lines(path)
+        is_open = not path.read_bytes().endswith(b"\n")
     token = secrets.token_urlsafe(TOKEN_BYTES)
     with writing_to(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "w", encoding="utf-8") as file:
-            file.write(f"{hashed(token)} {' '.join(name.split())}".rstrip() + "\n")
+            file.write("\n" * is_open + f"{hashed(token)} {' '.join(name.split())}".rstrip() + "\n")
     return token
 
 
@@ -50,7 +52,7 @@ def read_tokens(path: Path) -> tuple[str, ...]:
 
 def _lines(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"the token file cannot be read: {path}; {reason(error)}; see lavida serve token") from error
     hashes: list[str] = []

@@ -15,8 +15,12 @@ from lavida.detection import Detection, Mask
 from lavida.export.formats import FORMATS
 from lavida.export.names import EVENTS, FRAMES, LABELS, MASKS, RUN, TIMELINE
 from lavida.export.timeline import draw_timeline
+from lavida.serve import films
 from lavida.serve.results import FileName, Kind
-from serve.conftest import Served
+from lavida.serve.settings import Limits
+from lavida.video.decode import open_source
+from serve.conftest import Here, Served
+from serve.numbered import MADE
 from serve.quick import LEVELS, QuickAnalyst, bright, video
 
 BEYOND = "is not all in the video, which ends after 4 s: is it about another one?"
@@ -177,6 +181,50 @@ def test_what_they_do_not_play_is_copied_with_the_same_times(served: Served, tmp
     after = served.client.get(f"/api/jobs/{job['id']}/frame", params={"frame": 60})
     assert bright(before.content) == pytest.approx(LEVELS[60], abs=4)
     assert bright(after.content) == pytest.approx(LEVELS[60], abs=4)
+
+
+@pytest.mark.parametrize("kind", MADE)
+def test_a_frame_is_found_by_an_index_where_there_is_one(tmp_path, kind):
+    try:
+        path = MADE[kind](tmp_path)
+    except av.error.FFmpegError:
+        pytest.skip(f"this FFmpeg writes no {kind}")
+    source = open_source(path)
+    for frame in source.read(stride=1):
+        found = source.picture_at(frame.time_s)
+        assert (found is None) == (kind == "dav")  # which has none
+        assert found is None or (found == frame.image).all(), frame.index
+    assert source.picture_at(frame.time_s + 0.02) is None
+
+
+def test_a_frame_where_stamps_were_fitted_is_read_from_the_start(tmp_path):
+    path = video(tmp_path / "a.mkv", stamps=[*range(50), *range(49, 99)])  # two frames at once
+    source = open_source(path)
+    frames = list(source.read(stride=1))
+    assert source.picture_at(frames[49].time_s) is None
+    assert (source.picture_at(frames[60].time_s) == frames[60].image).all()
+
+
+def test_whether_browsers_play_a_video_is_looked_at_for_a_while_only(tmp_path, clip):
+    assert films.plays(clip, within_s=30)
+    assert not films.plays(clip, within_s=0)
+    assert not films.look(str(clip), "a.mp4", Limits(look_s=0)).plays  # and it is taken all the same
+
+
+def test_new_videos_wait_for_no_frame(serving):
+    asked = []
+
+    class Told(Here):
+        async def ask(self, function, *args, **named):
+            asked.append((function.__name__, id(self)))
+            return await super().ask(function, *args, **named)
+
+    served = serving(decoder=Told)
+    job = served.done("fire")["id"]
+    assert served.client.get(f"/api/jobs/{job}/frame", params={"frame": 3}).status_code == 200
+    (look, by), (picture, another) = asked
+    assert (look, picture) == ("look", "picture")
+    assert by != another
 
 
 def test_files_and_the_overlay_can_be_taken_home(served: Served, job):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -37,15 +38,20 @@ class Decoder:
             InputError: `function` does, or the process died of it.
         """
         async with self._turn:
-            pool = self._started()
+            pool, began = self._started(), time.monotonic()
             try:
                 answer = pool.submit(_timed, self._within_s, partial(function, *args, **named))
                 return await asyncio.shield(asyncio.wrap_future(answer))
             except BrokenProcessPool as error:
                 self._pool = None
+                if time.monotonic() - began >= self._within_s:
+                    raise InputError(
+                        f"it takes too long to decode the video: more than {self._within_s} s; convert it to H.264 in "
+                        "MP4, or give it in parts"
+                    ) from error
                 raise InputError(
                     "the video ended the process that decodes: it is damaged, or takes more than "
-                    f"{self._within_s} s or {self._memory / 2**30:.0f} GB; convert it to H.264 in MP4"
+                    f"{self._memory / 2**30:.0f} GB; convert it to H.264 in MP4"
                 ) from error
 
     def _started(self) -> ProcessPoolExecutor:

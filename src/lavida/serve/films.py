@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ from lavida.serve.settings import Limits
 from lavida.video.decode import open_source
 from lavida.video.excerpt import read_frames
 from lavida.video.stream import Reading, demuxed, opened
+from lavida.video.video_file import VideoFile
 
 PLAYED = {"mov": {"h264", "av1", "vp9"}, "matroska": {"vp8", "vp9", "av1"}}  # codecs by container
 PLAYED_SUFFIXES = {"mov": {".mp4", ".m4v"}, "matroska": {".webm"}}
@@ -44,6 +46,8 @@ class Looked:
 def look(path: str, name: str, limits: Limits) -> Looked:
     """Open a video and decode its first frame.
 
+    Whether browsers play it takes half of the time at most: the whole file is looked through for that.
+
     Args:
         path: where it lies.
         name: what it is called, for messages.
@@ -62,15 +66,20 @@ def look(path: str, name: str, limits: Limits) -> Looked:
         )
     if info.frames_hint is not None and info.frames_hint / info.fps > limits.length_s:
         raise InputError(f"the video is too long: {name}; at most {limits.length_s / 3600:g} hours are taken")
-    return Looked(info.width, info.height, info.fps, info.frames_hint, plays(Path(path)))
+    return Looked(info.width, info.height, info.fps, info.frames_hint, plays(Path(path), within_s=limits.look_s / 2))
 
 
-def plays(path: Path) -> bool:
+def plays(path: Path, *, within_s: float) -> bool:
     """Whether browsers play it as it is, and show each frame at the very time that it has here.
 
     Asked for are a container and a codec that all of them know, upright pictures with square pixels, a clock that
-    starts at zero and equal steps; what does not have them is copied.
+    starts at zero and equal steps; what does not have them is copied, and what is not seen to have them in time.
+
+    Args:
+        path: the video.
+        within_s: seconds to find out.
     """
+    until = time.monotonic() + within_s
     try:
         with opened(path) as reading:
             stream = reading.stream
@@ -79,14 +88,17 @@ def plays(path: Path) -> bool:
             plain = context.pix_fmt in ("yuv420p", "yuvj420p") and (stream.sample_aspect_ratio or 1) == 1
             single = reading.streams == 1 and not (stream.start_time or 0) and not (reading.container.start_time or 0)
             suffix = path.suffix.lower() in PLAYED_SUFFIXES.get(reading.kind, ())
-            return bool(known and plain and single and suffix) and _is_steady(reading) and not _is_turned(reading)
+            fits = bool(known and plain and single and suffix)
+            return fits and _is_steady(reading, until) and not _is_turned(reading)
     except (InputError, av.error.FFmpegError):
         return False
 
 
-def _is_steady(reading: Reading) -> bool:
+def _is_steady(reading: Reading, until: float) -> bool:
     stamps: list[int] = []
     for packet in demuxed(reading.container, reading.stream):
+        if time.monotonic() > until:
+            return False
         if not packet.size:
             continue
         if packet.pts is None or packet.is_discard or packet.is_corrupt:
@@ -119,7 +131,7 @@ def picture(path: str, *, frame: int, time_s: float, seeks: bool, width: int | N
     Raises:
         InputError: it cannot be read.
     """
-    image = _sought(path, time_s) if seeks else read_frames(open_source(path), [frame]).get(frame)
+    image = _sought(path, time_s) if seeks else _read(path, frame, time_s)
     if image is None:
         raise InputError(f"frame {frame} cannot be read; choose another one")
     wanted = min(width or image.shape[1], MOST_WIDTH)
@@ -127,6 +139,13 @@ def picture(path: str, *, frame: int, time_s: float, seeks: bool, width: int | N
         size = (wanted, max(1, round(image.shape[0] * wanted / image.shape[1])))
         image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
     return _jpeg(image)
+
+
+def _read(path: str, frame: int, time_s: float) -> NDArray[np.uint8] | None:
+    """A frame by its number, from the key frame before it on if that is exact, else from the start."""
+    source = open_source(path)
+    image = source.picture_at(time_s) if isinstance(source, VideoFile) else None
+    return read_frames(source, [frame]).get(frame) if image is None else image
 
 
 def _jpeg(image: NDArray[np.uint8]) -> bytes:

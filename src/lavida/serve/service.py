@@ -68,7 +68,8 @@ class Service:
             self.config = WatchConfig(path, allowed=settings.allow_streams, most=limits.streams)
             command = watch_command(self.config.path, settings.data, model=settings.model, device=settings.device)
             self.watcher = watcher or Watcher(command, hide=self.config.hide)
-        self.looks = decoder(memory=limits.memory, within_s=limits.look_s)
+        self.looks = decoder(memory=limits.memory, within_s=limits.look_s)  # at new videos, which wait for no frame
+        self.frames = decoder(memory=limits.memory, within_s=limits.look_s)
         self.films = decoder(memory=limits.memory, within_s=limits.film_s)
         self._making: dict[Path, asyncio.Task[None]] = {}
         self._faults: dict[Path, str] = {}
@@ -173,7 +174,7 @@ class Service:
         place = self.playable(job)
         path = place or self._there(job)
         try:
-            return await self.looks.ask(
+            return await self.frames.ask(
                 films.picture, str(path), frame=frame, time_s=time_s, seeks=place is not None, width=width
             )
         except InputError as error:
@@ -251,7 +252,7 @@ class Service:
         """End the processes."""
         if self.watcher is not None:
             self.watcher.stop()
-        for part in (self.looks, self.films):
+        for part in (self.looks, self.frames, self.films):
             part.close()
         if self.keeper is not None:
             self.keeper.stop()

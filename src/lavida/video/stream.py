@@ -24,6 +24,7 @@ TOLERATED_FAILURES = 16  # in a row: beyond it the demuxer is stuck
 COUNTED = frozenset({"mov"})  # containers whose number of frames is that of their packets
 ENDS = frozenset({"mov", "asf", "wtv"})  # whose length is the end where nothing counts the frames, as in fragments
 EXACT = frozenset({"matroska", "mxf"})  # whose length is right to a second
+INDEXED = frozenset({"mov", "matroska", "avi"})  # that know where their key frames lie
 UNANNOUNCED = frozenset({"mpegts", "mpeg", "ogg"})  # whose length FFmpeg takes from the last stamps
 # FFmpeg stamps what it finds in these as if 25 frames a second had been recorded
 _WITHOUT_TIMES = frozenset({"mjpeg", "mpjpeg", "mjpeg_2000", "ser", "image2", "image2pipe", "ingenient", "rawvideo"})

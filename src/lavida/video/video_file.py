@@ -8,7 +8,9 @@ from itertools import chain, islice
 from pathlib import Path
 
 import av
+import numpy as np
 from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
 
 from lavida.errors import InputError
 from lavida.video.clock import Clock
@@ -19,6 +21,7 @@ from lavida.video.sampling import GAP_SECONDS, FrameSampling, SampledSource, Tim
 from lavida.video.source import Frame, SourceInfo
 from lavida.video.stream import (
     COUNTED,
+    INDEXED,
     UNANNOUNCED,
     Reading,
     Stamps,
@@ -31,6 +34,8 @@ from lavida.video.stream import (
 
 REORDERING = 4  # places: a stamp of decoding can be further off than frames are moved
 MIXED_FRAMES = 12  # are enough to see whether their stamps are mixed up
+EARLIER_S = (0.0, 1.0, 10.0)  # before a frame, to look for a key frame: pictures are decoded before they are shown
+SAME_S = 0.001  # stamps are rounded to milliseconds by some containers
 
 
 class VideoFile(SampledSource):
@@ -42,6 +47,7 @@ class VideoFile(SampledSource):
         with opened(path) as reading:
             begin, stream = _Beginning(path, reading), reading.stream
             first = begin.frames[0]
+            self._begin_s = reading.stamp_of(first)
             fps, self._rate_is_known = frame_rate(stream, begin.stamps, ended=begin.ended)
             depth = getattr(stream.codec_context, "reorder_depth", 0)
             self._reordering = max(REORDERING, depth) if begin.mixed_up else 0
@@ -76,6 +82,27 @@ class VideoFile(SampledSource):
             if last is None:
                 raise _undecodable(self.info.path)
             self._tell(reading, clock, frames=last.index + 1, last_s=last.time_s)
+
+    def picture_at(self, time_s: float) -> NDArray[np.uint8] | None:
+        """The picture `[H, W, 3]` (RGB) of the frame that begins at a time, in seconds, as `read` gives it.
+
+        It is decoded from the key frame before it on. None where that is not sure to be the same frame, as in
+        containers without an index or where stamps were fitted: then only reading from the start finds it.
+        """
+        with opened(self.info.path) as reading:
+            if self._begin_s is None or self._reordering or reading.kind not in INDEXED:
+                return None
+            wanted, unit = self._begin_s + time_s, float(reading.stream.time_base or 1)
+            for earlier_s in EARLIER_S:
+                try:
+                    reading.container.seek(int((wanted - earlier_s) / unit), stream=reading.stream)
+                except av.error.FFmpegError:
+                    return None
+                found = _shown_at(reading, wanted)
+                if found is not None:
+                    size = (self.info.height, self.info.width)
+                    return self._look.shown(found, size, VideoReformatter())
+        return None
 
     def _tell(self, reading: Reading, clock: Clock, *, frames: int, last_s: float) -> None:
         """What the reading found out about the file."""
@@ -122,6 +149,23 @@ def _timed(reading: Reading, clock: Clock) -> Iterator[Timed[av.VideoFrame]]:
             yield Timed(waiting.popleft(), time_s)
     for time_s in clock.finish():
         yield Timed(waiting.popleft(), time_s)
+
+
+def _shown_at(reading: Reading, wanted: float) -> av.VideoFrame | None:
+    """The only frame with this stamp from here on, if a key frame comes before it, and so all that it is made of."""
+    found, is_whole = None, False
+    for frame in reading.frames():
+        stamp = reading.stamp_of(frame)
+        if stamp is None:
+            return None
+        if stamp > wanted + SAME_S:
+            break
+        is_whole |= frame.key_frame
+        if stamp >= wanted - SAME_S:
+            if found is not None or frame.is_corrupt or not is_whole:
+                return None
+            found = frame
+    return found
 
 
 class _Beginning:

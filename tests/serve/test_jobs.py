@@ -2,7 +2,9 @@
 
 import os
 import re
+import sqlite3
 import sys
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -258,6 +260,40 @@ def test_a_video_that_changes_before_its_turn_is_a_failure_that_names_it(serving
         assert str(tmp_path) not in answer.text
     (folder / "gate.mp4").unlink()
     assert served.get(f"/api/jobs/{job['id']}/video", 404) == {"message": "there is no gate.mp4"}
+
+
+def test_a_video_that_was_replaced_is_not_shown_with_the_scores_of_the_one_before(serving, tmp_path, clip):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    played, other = clip.rename(folder / "gate.mp4"), video(folder / "yard.mov")
+    served = serving(folder=folder)
+    ids = {}
+    for path in (played, other):
+        ask = {"source": path.name, "anomalies": ["fire"]}
+        ids[path] = served.client.post("/api/jobs", json=ask).json()["id"]
+        assert served.worker.step()
+        assert served.client.get(f"/api/jobs/{ids[path]}/frame?frame=3").status_code == 200
+    assert served.client.get(f"/api/jobs/{ids[other]}/video").status_code == 200
+    for path in (played, other):
+        video(path, [90] * 40)
+    said = "the video has changed since it was analysed: gate.mp4; look at it again"
+    for route in ("video", "frame?frame=3", "overlay.mp4"):
+        answer = served.client.get(f"/api/jobs/{ids[played]}/{route}")
+        assert (answer.status_code, answer.json()) == (422, {"message": said}), route
+    for route, status in (("video", 200), ("frame?frame=3", 200), ("overlay.mp4", 422)):  # of the copy
+        assert served.client.get(f"/api/jobs/{ids[other]}/{route}").status_code == status
+    assert len(served.get(f"/api/jobs/{ids[played]}/events")["events"]) == 2  # what was found stays
+
+
+def test_a_database_of_an_earlier_lavida_is_taken(tmp_path):
+    Store(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "lavida-serve.sqlite")) as database:
+        for table in ("seen_videos", "leftovers"):
+            database.execute(f"DROP TABLE {table}")
+        database.commit()
+    store = Store(tmp_path)
+    assert (store.seen("a"), store.leftovers()) == (None, [])
+    store.close()
 
 
 def test_limits_say_when_to_come_again(serving, clip):

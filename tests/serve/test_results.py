@@ -303,6 +303,20 @@ def test_exports_carry_the_labels_at_any_threshold(served: Served, job):
     assert served.client.get(f"/api/jobs/{job}/export/yolo").status_code == 422
 
 
+def test_an_export_reads_no_folder_that_is_called_as_an_upload(served: Served, tmp_path, monkeypatch):
+    (tmp_path / "private").mkdir()
+    for number in range(100):  # as many as frames
+        (tmp_path / "private" / f"salary-{number}.jpg").write_bytes(b"")
+    monkeypatch.chdir(tmp_path)
+    job = served.done("fire", path=served.clip.rename(tmp_path / "private.mp4"))["id"]
+    served.clip.with_name("private.mp4").rename(tmp_path / "private" / "private")
+    named = served.done("fire", path=tmp_path / "private" / "private")["id"]
+    for id, name in ((job, "private.mp4"), (named, "private")):
+        text = served.client.get(f"/api/jobs/{id}/export/label-studio").text
+        assert "salary" not in text
+        assert json.loads(text)[0]["data"] == {"video": name}
+
+
 def test_the_routes_name_every_format_and_file_of_a_result():
     assert set(get_args(Kind)) == set(FORMATS)
     assert {FRAMES, RUN, TIMELINE, LABELS, EVENTS, MASKS} == set(get_args(FileName))

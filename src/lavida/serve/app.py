@@ -52,6 +52,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifetime(app: FastAPI) -> AsyncIterator[None]:
+        service.tidy()
         if keeper is None:
             store.start_again(tries=settings.limits.tries)
         else:  # it does so by itself

@@ -9,6 +9,7 @@ from http.cookies import CookieError, SimpleCookie
 from urllib.parse import SplitResult, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -153,6 +154,8 @@ class Guard:
         except Refused as refused:
             if not begun:
                 await refused.answer()(scope, receive, answer)
+        except ClientDisconnect:  # in the middle of what it sent: nobody waits for an answer
+            return
         except Exception:
             log.exception("%s %s", scope["method"], scope["path"])
             if begun:

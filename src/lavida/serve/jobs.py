@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -54,7 +56,7 @@ def routes(service: Service) -> APIRouter:
         await run_in_threadpool(service.check_room, size)
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind == "multipart/form-data":
-            async with request.form(max_files=1, max_fields=MOST_FIELDS) as form:
+            async with _form(request) as form:
                 job = await _uploaded(service, form)
         elif kind == "application/json":
             job = await _of_known(service, await request.body())
@@ -93,6 +95,23 @@ def routes(service: Service) -> APIRouter:
     return router
 
 
+@asynccontextmanager
+async def _form(request: Request) -> AsyncIterator[FormData]:
+    """What is sent; an upload is written to the disk as it comes."""
+    try:
+        form = await request.form(max_files=1, max_fields=MOST_FIELDS)
+    except OSError as error:
+        raise _unwritable(error) from error
+    try:
+        yield form
+    finally:
+        await form.close()
+
+
+def _unwritable(error: OSError) -> Refused:
+    return Refused(507, str(disk_error(error, "the server's folder")), retry_after=60)
+
+
 async def _uploaded(service: Service, form: FormData) -> Job:
     file = form.get("file")
     if not isinstance(file, UploadFile):
@@ -107,6 +126,7 @@ async def _uploaded(service: Service, form: FormData) -> Job:
         raise Refused(422, said(error.errors())) from error
     id, name = uuid.uuid4().hex, shown_name(file.filename or "")
     place = upload_place(service.settings.data, id, name)
+    await run_in_threadpool(service.store.may_be_left, place)
     await run_in_threadpool(_keep, file.file, place)
     try:
         return await _queued(service, asked, id=id, path=place, name=name, uploaded=True)
@@ -122,7 +142,7 @@ def _keep(file: BinaryIO, place: Path) -> None:
             shutil.copyfileobj(file, target, 2**20)
     except OSError as error:
         place.unlink(missing_ok=True)
-        raise Refused(507, str(disk_error(error, "the server's folder")), retry_after=60) from error
+        raise _unwritable(error) from error
 
 
 async def _of_known(service: Service, body: bytes) -> Job:

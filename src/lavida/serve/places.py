@@ -32,6 +32,15 @@ def result_folder(data: Path, id: str) -> Path:
     return job_folder(data, id) / "result"
 
 
+def seen(path: Path) -> tuple[int, int] | None:
+    """By what a file is known again: its bytes, and when it was changed, in nanoseconds; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
 def shown_name(name: str) -> str:
     """What a client calls a file, as one short line without a path."""
     last = re.split(r"[/\\]", name)[-1]

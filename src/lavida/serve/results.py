@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
@@ -184,7 +185,8 @@ def _add_pictures(router: APIRouter, service: Service) -> None:
         job = await run_in_threadpool(service.job, id)
         if job.plays:
             kind = "video/webm" if job.path.endswith(".webm") else "video/mp4"
-            return FileResponse(_existing(Path(job.path)), media_type=kind)
+            _existing(Path(job.path))
+            return FileResponse(await run_in_threadpool(service.there, job), media_type=kind)
         try:
             path = await asyncio.wait_for(service.copied(job), WAIT_S)
         except TimeoutError as error:
@@ -239,7 +241,8 @@ def _add_files(router: APIRouter, service: Service) -> None:
 
 
 def _named(found: Detection, job: Job) -> SourceInfo:
-    return replace(found.info, path=Path(job.name), stem=Path(job.name).stem)
+    # below what has nothing below it: formats look whether the path is a folder of pictures
+    return replace(found.info, path=Path(os.devnull, job.name), stem=Path(job.name).stem)
 
 
 def _timeline(found: Detection) -> bytes:

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from fastapi.concurrency import run_in_threadpool
 
 from lavida.detection import Detection
 from lavida.errors import InputError
@@ -20,7 +21,7 @@ from lavida.serve.decoder import Decoder
 from lavida.serve.growing import Growing
 from lavida.serve.guard import Refused
 from lavida.serve.keeper import Keeper
-from lavida.serve.places import job_folder, named, result_folder, used
+from lavida.serve.places import JOBS, UPLOADS, job_folder, named, result_folder, seen, used
 from lavida.serve.schemas import JobAnswer
 from lavida.serve.settings import ServeSettings
 from lavida.serve.store import Job, Store
@@ -77,6 +78,21 @@ class Service:
         self._growing = Growing(store)
         self._lock = Lock()
 
+    def tidy(self) -> None:
+        """Remove what an earlier server left behind: of jobs that are gone, of films and uploads that were cut off.
+
+        What the database only does not know stays: it may be another one's.
+        """
+        data = self.settings.data
+        for place in self.store.leftovers():
+            if place.is_relative_to(data / JOBS):
+                shutil.rmtree(place, ignore_errors=True)
+            elif place.is_relative_to(data / UPLOADS) and self.store.uses(str(place)) == 0:
+                place.unlink(missing_ok=True)
+        self.store.forget_leftovers()
+        for folder in (data / JOBS).glob("*"):
+            _remove_partial(folder)
+
     def job(self, id: str) -> Job:
         """A job; a wrong id is answered with 404."""
         job = self.store.get(id) if _ID.fullmatch(id) else None  # no database takes everything
@@ -98,13 +114,16 @@ class Service:
         return "made" if place in self._making else "wanted"
 
     def check_room(self, size: int) -> None:
-        """Refuse a job, with so many bytes of upload, for which there is no room."""
+        """Refuse a job, with so many bytes of upload, for which there is no room.
+
+        An upload lies on the disk twice for a moment: as it comes, and where it is kept.
+        """
         limits, data = self.settings.limits, self.settings.data
         if self.store.count("queued", "running") >= limits.waiting:
             raise Refused(429, f"{limits.waiting} jobs are waiting; try again later", retry_after=SOON_S)
         if self.store.count() >= limits.kept:
             raise Refused(429, f"{limits.kept} jobs are kept; remove some", retry_after=LATER_S)
-        if shutil.disk_usage(data).free - size < limits.free or used(data) + size > limits.disk:
+        if shutil.disk_usage(data).free - 2 * size < limits.free or used(data) + size > limits.disk:
             raise Refused(507, "the server's disk is full; remove some jobs", retry_after=LATER_S)
 
     def detection(self, job: Job) -> Detection:
@@ -172,7 +191,7 @@ class Service:
         from lavida.serve import films  # decoders are slow to import, and the page waits for the server
 
         place = self.playable(job)
-        path = place or self._there(job)
+        path = place if place is not None and not job.plays else await run_in_threadpool(self.there, job)
         try:
             return await self.frames.ask(
                 films.picture, str(path), frame=frame, time_s=time_s, seeks=place is not None, width=width
@@ -186,7 +205,10 @@ class Service:
 
         longest_s = self.settings.limits.length_s
         place = self.copy_place(job)
-        make = partial(self.films.ask, films.copy, str(self._there(job)), str(place), longest_s)
+        if place.is_file():
+            return place
+        path = await run_in_threadpool(self.there, job)
+        make = partial(self.films.ask, films.copy, str(path), str(place), longest_s)
         return await self._made(place, job, make)
 
     async def overlaid(self, job: Job, threshold: float | None) -> Path:
@@ -196,17 +218,25 @@ class Service:
         place, result = folder / f"overlay-{level}.mp4", result_folder(self.settings.data, job.id)
         from lavida.serve import films
 
-        make = partial(self.films.ask, films.overlay, str(self._there(job)), str(result), level, str(place))
+        video = await run_in_threadpool(self.there, job)
+        make = partial(self.films.ask, films.overlay, str(video), str(result), level, str(place))
         path = await self._made(place, job, make)
         for other in folder.glob("overlay-*.mp4"):
             if other != path and other not in self._making:
                 other.unlink(missing_ok=True)
         return path
 
-    def _there(self, job: Job) -> Path:
-        path = Path(job.path)
+    def there(self, job: Job) -> Path:
+        """The video of a job.
+
+        Raises:
+            InputError: it is gone, or another one by now, which the job tells nothing about.
+        """
+        path, before = Path(job.path), None if job.uploaded else self.store.seen(job.id)
         if not path.is_file():
             raise InputError(f"the video is gone: {job.name}; upload it again")
+        if before is not None and seen(path) != before:
+            raise InputError(f"the video has changed since it was analysed: {job.name}; look at it again")
         return path
 
     async def _made(self, place: Path, job: Job, make: Callable[[], Awaitable[None]]) -> Path:
@@ -220,8 +250,7 @@ class Service:
         await asyncio.shield(self._making[place])
         if place in self._faults:
             raise InputError(self._faults[place])
-        if self.store.get(job.id) is None:  # removed meanwhile
-            shutil.rmtree(place.parent, ignore_errors=True)
+        if not place.is_file():
             raise Refused(404, "the job has been removed")
         return place
 
@@ -232,6 +261,10 @@ class Service:
             self._faults[place] = str(named(error, job.path, job.name))
         finally:
             del self._making[place]
+            _remove_partial(place.parent)  # a process that was killed could not do so
+        if self.store.get(job.id) is None:  # removed meanwhile; perhaps nobody waits any more
+            shutil.rmtree(place.parent, ignore_errors=True)
+            self._faults.pop(place, None)
 
     def check_disk(self) -> None:
         """Refuse to write where hardly anything is free."""
@@ -240,11 +273,12 @@ class Service:
 
     def remove(self, job: Job) -> None:
         """Forget a job and remove its files; its video, too, if it was uploaded and no other job is about it."""
-        self.store.remove(job.id)
+        folder = job_folder(self.settings.data, job.id)
+        self.store.remove(job.id, leaves=[folder, Path(job.path)] if job.uploaded else [folder])
         self._growing.forget(job.id)
         with self._lock:
             self._results.pop(job.id, None)
-        shutil.rmtree(job_folder(self.settings.data, job.id), ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
         if job.uploaded and self.store.uses(job.path) == 0:
             Path(job.path).unlink(missing_ok=True)
 
@@ -257,3 +291,9 @@ class Service:
         if self.keeper is not None:
             self.keeper.stop()
         self.store.close()
+
+
+def _remove_partial(folder: Path) -> None:
+    """Films that were cut off, see `atomic_file`; they are made one at a time, and nobody else writes any."""
+    for path in folder.glob(".lavida-*.mp4"):
+        path.unlink(missing_ok=True)

@@ -21,6 +21,7 @@ BUSY_MS = 10_000  # to wait for another writer
 NEVER_ENDED = "it was started {} times and never came to an end; see the server's log, or try a shorter video"
 
 State = Literal["queued", "running", "done", "failed", "cancelled"]
+Seen = tuple[int, int]  # a video, as it was when it was analysed: its bytes, and when it was changed, in nanoseconds
 Scores = dict[str, Any]  # of a clip: frames, times, scores `[T]`, category_scores `[T, K]`, masks as in `masks.json`
 
 
@@ -95,6 +96,20 @@ class Store:
             sa.Column("number", sa.Integer, primary_key=True),
             sa.Column("scores", sa.Text, nullable=False),
         )
+        # tables of their own: a database of an earlier lavida gets them, and it takes one that has them
+        self._seen = sa.Table(
+            "seen_videos",
+            metadata,
+            sa.Column("job", sa.String, primary_key=True),
+            sa.Column("bytes", sa.BigInteger, nullable=False),
+            sa.Column("modified_ns", sa.BigInteger, nullable=False),
+        )
+        self._leftovers = sa.Table(
+            "leftovers",
+            metadata,
+            sa.Column("number", sa.Integer, primary_key=True),
+            sa.Column("place", sa.Text, nullable=False),
+        )
         self._engine = self._opened(database or sqlite_at(data / DATABASE), metadata)
 
     def _opened(self, url: str | URL, metadata: Any) -> Engine:
@@ -134,6 +149,7 @@ class Store:
         values = asdict(job) | {"anomalies": json.dumps(job.anomalies), "created": time.time()}
         with self._engine.begin() as connection:
             connection.execute(self._jobs.insert().values(**values))
+            connection.execute(self._leftovers.delete().where(self._leftovers.c.place == job.path))
             return self._one(connection, job.id)
 
     def get(self, id: str) -> Job | None:
@@ -213,11 +229,42 @@ class Store:
         with self._engine.begin() as connection:
             return bool(connection.execute(change.values(state="cancelled", finished=time.time())).rowcount)
 
-    def remove(self, id: str) -> None:
-        """Forget a job and its scores."""
+    def remove(self, id: str, *, leaves: Sequence[Path] = ()) -> None:
+        """Forget a job and its scores; what it leaves behind is kept in mind, see `leftovers`."""
         with self._engine.begin() as connection:
             connection.execute(self._clips.delete().where(self._clips.c.job == id))
+            connection.execute(self._seen.delete().where(self._seen.c.job == id))
             connection.execute(self._jobs.delete().where(self._jobs.c.id == id))
+            for place in leaves:
+                connection.execute(self._leftovers.insert().values(place=str(place)))
+
+    def may_be_left(self, place: Path) -> None:
+        """Keep a file in mind that no job has yet: should the server end now, the next one removes it."""
+        with self._engine.begin() as connection:
+            connection.execute(self._leftovers.insert().values(place=str(place)))
+
+    def leftovers(self) -> list[Path]:
+        """Files and folders of jobs that are gone, or never were."""
+        with self._engine.begin() as connection:
+            return [Path(place) for place in connection.execute(self._sa.select(self._leftovers.c.place)).scalars()]
+
+    def forget_leftovers(self) -> None:
+        """They have been removed."""
+        with self._engine.begin() as connection:
+            connection.execute(self._leftovers.delete())
+
+    def keep_seen(self, id: str, seen: Seen) -> None:
+        """Keep which video a job is about."""
+        with self._engine.begin() as connection:
+            connection.execute(self._seen.delete().where(self._seen.c.job == id))
+            connection.execute(self._seen.insert().values(job=id, bytes=seen[0], modified_ns=seen[1]))
+
+    def seen(self, id: str) -> Seen | None:
+        """Which video a job is about; None where that was not kept."""
+        c = self._seen.c
+        with self._engine.begin() as connection:
+            row = connection.execute(self._sa.select(c.bytes, c.modified_ns).where(c.job == id)).first()
+        return None if row is None else (int(row[0]), int(row[1]))
 
     def running(self) -> Job | None:
         """The job that is worked on; the latest one, as others can only have been left behind."""

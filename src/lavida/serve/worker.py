@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from lavida.errors import InputError, first_line, one_line, reason
-from lavida.serve.places import named, result_folder
+from lavida.serve.places import named, result_folder, seen
 from lavida.serve.processes import end_with_the_server
 from lavida.serve.store import Job, Scores, Store
 
@@ -119,6 +119,9 @@ class Worker:
             return False
         folder, report = result_folder(self._data, job.id), _Reporter(self._store, job, longest_s=self._longest_s)
         try:
+            now = None if job.uploaded else seen(Path(job.path))  # others may replace it later
+            if now is not None:
+                self._store.keep_seen(job.id, now)
             detection = self._analyst.detect(
                 job.path, job.anomalies, stride=job.stride, threshold=job.threshold, scored=report
             )
@@ -129,8 +132,7 @@ class Worker:
             if not self._store.finish(job, "done", frames=len(detection.times)):
                 raise _Dropped
         except _Dropped:
-            if self._store.get(job.id) is None:  # nobody else removes what has been written meanwhile
-                shutil.rmtree(folder.parent, ignore_errors=True)
+            pass
         except InputError as error:
             said = str(named(error, job.path, job.name)).replace(f"{self._data}{os.sep}", "")
             self._store.finish(job, "failed", message=said)
@@ -140,6 +142,8 @@ class Worker:
             log.exception("job %s", job.id)
             what = one_line(f"{type(error).__name__}: {first_line(error)}")
             self._store.finish(job, "failed", message=f"a defect of lavida ({what}); the server's log has more")
+        if self._store.get(job.id) is None:  # removed; nobody else removes what has been written meanwhile
+            shutil.rmtree(folder.parent, ignore_errors=True)
         return True
 
 

@@ -183,6 +183,20 @@ def test_videos_below_the_folder_can_be_chosen_and_nothing_else(serving, tmp_pat
     assert serving().client.post("/api/jobs", json=ask | {"source": "x.mp4"}).json()["message"].startswith("no folder")
 
 
+def test_results_and_the_copies_that_lavida_keeps_are_not_offered(serving, tmp_path, clip):
+    folder = tmp_path / "videos"
+    names = (
+        "a.mp4 out/a/overlay.mp4 data/jobs/1/copy.mp4 data/uploads/1.mp4 live/clips/1.mp4 live/jobs/mine.mp4".split()
+    )
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(clip.read_bytes())
+    for name in ("out/a/run.json", "out/a/frames.parquet", "data/lavida-serve.sqlite", "live/lavida.sqlite"):
+        (folder / name).touch()
+    listed = serving(folder=folder).get("/api/folder")["videos"]
+    assert [video["path"] for video in listed] == ["a.mp4", "live/jobs/mine.mp4"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="names are bytes there alone")
 def test_names_that_are_no_utf8_are_left_out_and_stop_nothing(serving, tmp_path, clip):
     folder = tmp_path / "videos"

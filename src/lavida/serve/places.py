@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lavida.errors import InputError
 from lavida.files import is_text, natural_order
+from lavida.scan.entries import COPIES, RESULT_FILES
 from lavida.video.suffixes import VIDEO_SUFFIXES
 
 UPLOADS, JOBS, PARTIAL = "uploads", "jobs", "partial"
@@ -77,7 +78,8 @@ def within(folder: Path | None, given: str) -> Path:
 def listed(folder: Path) -> list[tuple[str, int]]:
     """Videos below a folder by their names, in natural order: relative path, bytes.
 
-    Links are not followed, and what is not called in UTF-8 is left out: JSON cannot say it.
+    Links are not followed; left out are results of lavida, and the copies that servers and watches keep, as well as
+    what is not called in UTF-8, which JSON cannot say.
     """
     found = sorted(_videos(folder.resolve()), key=lambda entry: natural_order(entry[0]))
     return found[:MOST_LISTED]
@@ -87,8 +89,12 @@ def _videos(root: Path) -> Iterator[tuple[str, int]]:
     visited = 0
     for place, folders, files in os.walk(root):
         inside = Path(place).relative_to(root)
+        if RESULT_FILES.issubset(files):  # beside its overlay there is nothing
+            folders.clear()
+            continue
         below = [] if len(inside.parts) >= DEEPEST else folders
-        folders[:] = sorted(name for name in below if not name.startswith(".") and is_text(name))
+        copies = {name for database, names in COPIES.items() if database in files for name in names}
+        folders[:] = sorted(name for name in below if not name.startswith(".") and is_text(name) and name not in copies)
         for name in sorted(files, key=natural_order):
             visited += 1
             if visited > MOST_VISITED:

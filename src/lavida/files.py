@@ -20,6 +20,14 @@ from lavida.errors import InputError, reading_from, writing_to
 
 # of an earlier result: a name that its folder holds and no other folder does, or what tells such a folder
 Replaces = str | Callable[[Path], bool]
+# what marks a folder of `lavida detect`: its overlay.mp4 is not footage
+RESULT_FILES = frozenset({"run.json", "frames.parquet"})
+# where `lavida serve` and `lavida watch` keep copies of footage, beside the database of each; other files beside it are
+# somebody's
+COPIES = {
+    "lavida-serve.sqlite": ("uploads", "jobs", "partial"),
+    "lavida.sqlite": ("clips", "ring", "snapshots"),
+}
 SYNCED_AT_ONCE = 8  # files: a disk takes as long for them as for one
 
 
@@ -231,7 +239,12 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)  # Windows asks for what may write
+    try:
+        descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)  # Windows asks for what may write
+    except PermissionError:  # a file that is copied or linked may be read-only; it lies on its disk already
+        if os.name == "nt":
+            return
+        raise
     try:
         os.fsync(descriptor)
     finally:

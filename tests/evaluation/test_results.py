@@ -1,6 +1,8 @@
 """An evaluation that was interrupted goes on where it stopped, and only if nothing has changed."""
 
+import errno
 import json
+import os
 from functools import partial
 
 import numpy as np
@@ -163,6 +165,20 @@ def test_an_evaluation_that_was_killed_while_it_published_can_be_given_again(tmp
     (tmp_path / "scores" / "a.npz").write_bytes(b"half")
     _evaluate(tmp_path)
     assert np.load(tmp_path / "scores" / "a.npz")["label"].tolist() == LABELS["a"]
+
+
+def test_a_disk_that_is_full_at_the_last_moment_leaves_the_earlier_result(tmp_path, monkeypatch):
+    _evaluate(tmp_path, key=None)
+    before = _written(tmp_path)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk, pytest.raises(InputError, match="disk is full"):
+        disk.setattr(os, "fsync", full)
+        _evaluate(tmp_path, key=None)
+    assert _written(tmp_path) == before
+    _evaluate(tmp_path, key=None)
 
 
 def test_a_result_of_the_held_out_test_is_replaced(tmp_path):

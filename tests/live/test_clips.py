@@ -188,6 +188,24 @@ def test_a_full_disk_keeps_no_old_pieces(tmp_path, clock):
     assert ring.pieces(0, clock[0])
 
 
+def test_a_file_of_the_ring_has_one_size_also_where_pictures_come_out_late(tmp_path, clock):
+    """With B-frames the first picture of a size comes out of the decoder after its key frame has been kept."""
+    ring = Ring(tmp_path / "ring", seconds=60, most_bytes=10**7)
+    joined = tmp_path / "joined.ts"
+    sizes = (64, 48), (128, 96)
+    joined.write_bytes(b"".join(film(tmp_path / f"{size[0]}.ts", 2, size=size).read_bytes() for size in sizes))
+    begun, number = clock[0], 0
+    with av.open(str(joined)) as container:
+        stream = container.streams.video[0]
+        for packet in container.demux(stream):
+            stream.codec_context.decode(packet)
+            if packet.size:
+                clock[0], number = begun + number / 20, number + 1
+                ring.add(packet, stream)
+    ring.pause()
+    assert [decoded(piece.path)[1] for piece in ring.pieces(0, clock[0] + 1)] == [{size} for size in sizes]
+
+
 @pytest.mark.parametrize("jump_s", [3600.0, -4.0])
 def test_stamps_that_jump_within_a_piece_go_on_by_arrival(tmp_path, clock, jump_s):
     path, ring = film(tmp_path / "film.mp4", 8), Ring(tmp_path / "ring", seconds=60, most_bytes=10**7)

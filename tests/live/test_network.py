@@ -147,6 +147,17 @@ def test_decoding_that_falls_behind_skips_pictures_until_it_has_caught_up():
     assert seen == ["DEFAULT", "DEFAULT", "NONKEY", "NONKEY", "DEFAULT", "DEFAULT"]
 
 
+def test_a_delay_that_stays_is_not_taken_for_slow_decoding_either():
+    """Less than half of what it was at first, and too much to have been caught up."""
+    context = SimpleNamespace(skip_frame="DEFAULT")
+    catching_up, seen = CatchingUp(context), []
+    for stamp in range(60):
+        late_s = 0 if stamp < 5 else 2.5 if stamp == 5 else 0.8
+        catching_up.due_at(stamp, now=stamp + late_s)
+        seen.append(context.skip_frame)
+    assert "NONKEY" in seen[5:8] and set(seen[20:]) == {"DEFAULT"}
+
+
 @pytest.mark.parametrize("slow", [0.001, 0.08])
 def test_a_slow_clock_of_the_camera_is_not_taken_for_slow_decoding(slow):
     """It would be late for ever, and only its key frames decoded."""

@@ -238,7 +238,7 @@ def test_on_a_full_disk_the_oldest_files_go_although_the_database_cannot_be_writ
     assert not picture.exists()
     with sqlite3.connect(tmp_path / "lavida.sqlite") as database:
         database.executescript("DROP TRIGGER full_outbox; DROP TRIGGER full_events")
-    assert sweep(store, Keep(days=1), now=time.time()) == 1 and store.events() == []
+    assert sweep(store, Keep(gigabytes=1), now=time.time()) == 1 and store.events() == []  # its files are gone
     store.close()
 
 

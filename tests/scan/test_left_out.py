@@ -10,9 +10,9 @@ from listed import names, touch
 from video import make
 
 from lavida.errors import InputError
+from lavida.files import COPIES
 from lavida.live import tables
 from lavida.live.clips import CLIPS, RINGS
-from lavida.scan.entries import COPIES
 from lavida.scan.videos import left_out_in_words, list_videos
 from lavida.serve import store
 from lavida.serve.places import JOBS, PARTIAL, UPLOADS

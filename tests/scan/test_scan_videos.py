@@ -198,7 +198,7 @@ def test_a_list_in_parquet_needs_an_extra(tmp_path, monkeypatch):
         ("list.parquet", b"junk", "cannot read the manifest .*list.parquet"),
         ("list.txt", b"\n# nothing\n", "no videos in .*list.txt"),
         ("list.txt", "a.mp4".encode("utf-16-le"), "cannot read the manifest .*list.txt: it is no text in UTF-8"),
-        ("list.csv", b"\xff\xfev\0i", "cannot read the manifest .*list.csv|no column video"),
+        ("list.csv", b"\xff\xfev\0i", "cannot read the manifest .*list.csv"),
     ],
 )
 def test_a_manifest_without_videos_is_one_line(tmp_path, file, content, message):

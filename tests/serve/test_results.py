@@ -190,19 +190,33 @@ def test_a_frame_is_found_by_an_index_where_there_is_one(tmp_path, kind):
     except av.error.FFmpegError:
         pytest.skip(f"this FFmpeg writes no {kind}")
     source = open_source(path)
-    for frame in source.read(stride=1):
-        found = source.picture_at(frame.time_s)
+    frames = list(source.read(stride=1))
+    last_s = frames[-1].time_s
+    for frame in frames:
+        found = source.picture_at(frame.time_s, last_s=last_s)
         assert (found is None) == (kind == "dav")  # which has none
         assert found is None or (found == frame.image).all(), frame.index
-    assert source.picture_at(frame.time_s + 0.02) is None
+    assert source.picture_at(last_s + 0.02, last_s=last_s) is None
 
 
 def test_a_frame_where_stamps_were_fitted_is_read_from_the_start(tmp_path):
     path = video(tmp_path / "a.mkv", stamps=[*range(50), *range(49, 99)])  # two frames at once
     source = open_source(path)
     frames = list(source.read(stride=1))
-    assert source.picture_at(frames[49].time_s) is None
-    assert (source.picture_at(frames[60].time_s) == frames[60].image).all()
+    last_s = frames[-1].time_s
+    assert source.picture_at(frames[49].time_s, last_s=last_s) is None
+    assert (source.picture_at(frames[60].time_s, last_s=last_s) == frames[60].image).all()
+
+
+def test_a_frame_of_joined_recordings_is_read_from_the_start(tmp_path):
+    """Their stamps begin anew: one of the second recording has the stamp of another frame of the first."""
+    first, second = (video(tmp_path / f"{level}.mkv", [level] * 60) for level in (20, 200))
+    path = tmp_path / "joined.mkv"
+    path.write_bytes(first.read_bytes() + second.read_bytes())
+    source = open_source(path)
+    frames = list(source.read(stride=1))
+    assert len(frames) > 100 and frames[-1].image.mean() > 150 > frames[10].image.mean()
+    assert all(source.picture_at(frame.time_s, last_s=frames[-1].time_s) is None for frame in frames)
 
 
 def test_whether_browsers_play_a_video_is_looked_at_for_a_while_only(tmp_path, clip):

@@ -41,7 +41,8 @@ class ResultFolder:
     What was measured before an interruption lies in `.unfinished/<hash of key>/` and is given back by `finished` to an
     evaluation of the same key, which is everything that the measures depend on; without one (None) an interrupted
     evaluation leaves nothing. InputError is raised where the folder cannot be written, the disk is full, another
-    evaluation of the same key is at work, or files of these names are there that are no result.
+    evaluation of the same key is at work, or files of these names are there that are no result, nor what an
+    interrupted evaluation has left.
     """
 
     def __init__(self, out: Path, *, key: str | None = None, measure_format: int = MEASURE_FORMAT) -> None:
@@ -49,7 +50,7 @@ class ResultFolder:
         name = uuid.uuid4().hex if key is None else sha256(f"{measure_format} {key}".encode()).hexdigest()
         self._staging = out / UNFINISHED / name[:16]
         self._scores, self.maps = self._staging / SCORES, self._staging / MAPS
-        self._held = ExitStack()
+        self._held, self._half_published = ExitStack(), False
 
     def __enter__(self) -> "ResultFolder":
         _earlier_names(self._out)
@@ -61,7 +62,7 @@ class ResultFolder:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if not self._resumable:
+        if not (self._resumable or self._half_published):  # a half is known by its staging
             shutil.rmtree(self._staging, ignore_errors=True)
         self._held.close()
         for folder in (self._staging, self._staging.parent):  # those that hold nothing
@@ -92,13 +93,17 @@ class ResultFolder:
 
     def publish(self, metrics: dict[str, Any]) -> None:
         """Puts the staged scores, maps and `metrics.json` in place of an earlier result."""
-        with atomic_file(self._out / RESULT) as path:
+        with atomic_file(self._staging / RESULT) as path:  # on the disk in full before the earlier one goes
             path.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
-            earlier = _earlier_names(self._out)
+        earlier = _earlier_names(self._out)
+        with writing_to(self._out):
+            self._half_published = True
             (self._out / RESULT).unlink(missing_ok=True)
             _replace_files(self._scores, self._out / SCORES, {f"{name}.npz" for name in earlier})
             maps = {f"{name}{suffix}" for name in earlier for suffix in (".npy", MASK_SUFFIX)}
             _replace_files(self.maps, self._out / MAPS, maps)
+            os.replace(self._staging / RESULT, self._out / RESULT)
+            self._half_published = False
         shutil.rmtree(self._staging, ignore_errors=True)
         with suppress(OSError):
             _remove_abandoned(self._out / UNFINISHED)

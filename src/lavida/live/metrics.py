@@ -37,7 +37,7 @@ class Metrics:
                 "analysed": "Frames that were analysed.",
                 "thinned": "Due frames left out since the machine cannot keep up.",
                 "dropped": "Frames pushed out by newer ones.",
-                "sessions": "Times that it was opened.",
+                "sessions": "Times that it was opened, or went on in another size.",
                 "held_back": "Events left out by the cool-down.",
             }.items()
         }

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from lavida.live.clips import CLIPS
 from lavida.live.config import Keep
@@ -39,9 +39,12 @@ def sweep(store: Store, keep: Keep, *, now: float) -> int:
     most = None if keep.gigabytes is None else keep.gigabytes * GIGABYTE
     total = _size(store.folder) if most is not None else 0
     for row in rows:
-        if not ((oldest is not None and row.start_wall < oldest) or (most is not None and total > most)):
+        files = [store.folder / name for name in map(partial(getattr, row), FILES) if name]
+        # files without a row were removed on a full disk, which could not be told of the row then
+        lost = bool(files) and not any(file.exists() for file in files)
+        if not (lost or (oldest is not None and row.start_wall < oldest) or (most is not None and total > most)):
             break
-        total -= _remove(store.folder, [getattr(row, name) for name in FILES])
+        total -= _remove(files)
         gone.append(row.id)
     if gone:
         with store.tables.engine.begin() as connection:
@@ -58,11 +61,10 @@ def _files(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
 
 
-def _remove(folder: Path, names: Sequence[Any]) -> int:
-    """Remove files below the folder; how large they were."""
+def _remove(files: Sequence[Path]) -> int:
+    """Remove files; how large they were."""
     removed = 0
-    for name in filter(None, names):
-        path = folder / name
+    for path in files:
         if path.exists():
             removed += path.stat().st_size
             path.unlink()

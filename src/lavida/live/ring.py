@@ -47,12 +47,13 @@ class Ring:
 
     def __init__(self, folder: Path, *, seconds: float, most_bytes: int) -> None:
         self._folder, self._seconds, self._most = folder, seconds, most_bytes
-        self._lock, self.writing = threading.Lock(), threading.RLock()  # the second one is the recorder's
+        self._lock, self.writing = threading.Lock(), threading.Lock()  # the second one is the recorder's
         self._pieces = list(_left(folder))
         self._container: Any = None  # of the file that is being written
         self._stream: Any = None
         self._path, self._begin, self._first, self._written = folder, 0.0, 0, 0
         self._latest_dts: int | None = None
+        self._size = (0, 0)  # of the pictures in the file
         self._stamp: tuple[int, float] | None = None  # of the latest packet, as it was sent, and when it came
         self._shift = 0  # from stamps to those in the file
         self._waits_until, self._holds = 0.0, True
@@ -94,9 +95,11 @@ class Ring:
             self._drop_old()  # what fills the disk may be here
 
     def _add(self, packet: av.Packet, stream: av.VideoStream, now: float) -> None:
-        lasted = now - self._begin
-        if packet.is_keyframe and (self._container is None or lasted >= PIECE_S):
+        lasted, size = now - self._begin, (stream.codec_context.width, stream.codec_context.height)
+        # the packet has been decoded: the codec knows its size
+        if packet.is_keyframe and (self._container is None or lasted >= PIECE_S or size != self._size):
             self.pause()
+            self._size = size
             self._open(packet, stream, now)
         elif self._container is not None and self._written > self._most // 4:
             self.pause()  # no key frame for long: what follows cannot be used before the next one

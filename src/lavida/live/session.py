@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 import av
-from av.stream import Discard
+from av.stream import Discard, Disposition
 from av.video.reformatter import VideoReformatter
 
 from lavida.errors import reason
@@ -32,7 +32,7 @@ Size = tuple[int, int]  # height, width
 
 
 class StreamBroken(Exception):
-    """A stream ended, stopped, refused or changed; its text is for people and holds no password."""
+    """A stream ended, stopped or refused; its text is for people and holds no password."""
 
 
 class Tape(Protocol):
@@ -43,7 +43,7 @@ class Tape(Protocol):
         ...
 
     def pause(self) -> None:
-        """The session is over."""
+        """The session is over: what comes next does not belong to it."""
         ...
 
 
@@ -117,10 +117,12 @@ def network_frames(address: Address, wanted: Wanted, clock: LiveClock, opened: O
     except (av.error.FFmpegError, ValueError) as error:
         raise StreamBroken(_said("cannot be opened", error)) from None  # the error's own text holds the address
     with container:
-        streams = container.streams.video
-        if not streams or streams[0].codec_context is None:
-            raise StreamBroken("sends no pictures" if not streams else "sends an unknown codec")
+        streams = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        if not streams:
+            raise StreamBroken("sends no pictures")
         chosen = max(streams, key=_pixels)  # of an adaptive stream the largest picture, and only that one is fetched
+        if chosen.codec_context is None:
+            raise StreamBroken("sends an unknown codec")
         for other in container.streams:
             if other is not chosen:
                 other.discard = Discard.all
@@ -144,10 +146,8 @@ class _Pictures:
     def frames(self) -> Iterator[Frame]:
         """Of each size that it sends: some begin with a waiting picture, or change with the network."""
         for look, timed in itertools.groupby(self._timed(), key=lambda _: self._look):
-            if look is not None:
+            if look is not None:  # with each frame it is known how it looks
                 yield from self._frames_of_a_size(look, timed)
-        if self._look is None and not self._wanted.stopped():
-            raise StreamBroken("closed before the first picture")
 
     def _frames_of_a_size(self, look: Look, timed: Iterator[Timed[av.VideoFrame]]) -> Iterator[Frame]:
         scaler, pair_scaler = VideoReformatter(), VideoReformatter()
@@ -173,8 +173,6 @@ class _Pictures:
             for frame in self._reading.decoded(packet):
                 now = seen = time.monotonic()
                 if self._look is None or (frame.width, frame.height) != self._look.stored:
-                    if self._look is not None and self._wanted.tape is not None:
-                        self._wanted.tape.pause()  # a file of the ring has one size
                     self._look = look_of(self._reading.stream, frame, packet, crop=None, contrast=None)
                 stamp = self._reading.stamp_of(frame) if self._stamped else None
                 self._sampling.by_arrival = stamp is None
@@ -222,7 +220,7 @@ class CatchingUp:
 
     def __init__(self, context: av.VideoCodecContext) -> None:
         self._context, self._due = context, DueClock()
-        self._skips: tuple[float, float] | None = None  # since when, and how late it was then
+        self._skips: tuple[float, float] | None = None  # since when it is looked whether that helps; how late it was
 
     def due_at(self, stamp: float, *, now: float) -> float:
         """When the frame that has been decoded was due, by the steady clock that `now` is of."""
@@ -233,11 +231,14 @@ class CatchingUp:
                 self._skips, self._context.skip_frame = (now, late_s), "NONKEY"
             return due_at
         since, late_then = self._skips
-        helped = late_s < CAUGHT_UP_S
-        if helped or (now - since > HELPS_S and late_s > late_then / 2):
+        if late_s < CAUGHT_UP_S:
             self._skips, self._context.skip_frame = None, "DEFAULT"
-            if not helped:
+        elif now - since > HELPS_S:
+            if late_s > late_then / 2:
                 self._due.begin()
+                self._skips, self._context.skip_frame = None, "DEFAULT"
+            else:
+                self._skips = now, late_s
         return due_at
 
 

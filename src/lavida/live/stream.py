@@ -57,7 +57,7 @@ class Counts:
     due: int = 0  # of them to be analysed
     thinned: int = 0  # of the due ones left out since the machine cannot keep up with all streams
     dropped: int = 0  # of the others pushed out by newer ones before their turn came
-    sessions: int = 0  # times that it was opened and sent pictures
+    sessions: int = 0  # times that it was opened and sent pictures, or went on in another size
 
 
 class Stream:

@@ -15,23 +15,14 @@ from pathlib import PurePath
 from typing import IO, Any
 
 from lavida.errors import InputError, needed, reason
+from lavida.files import COPIES, RESULT_FILES
 from lavida.scan.addresses import absolute, address_of, file_system, is_remote, parent
 from lavida.scan.media import COMPANION_SUFFIXES, is_picture, suffix
 from lavida.scan.state import State, folder_state, listed_state, special_kind
 
 LITTER = frozenset({".ds_store", "thumbs.db", "desktop.ini", "@eadir"})  # of file managers and network disks
 HIDDEN_FOLDERS = frozenset({"$recycle.bin", "#recycle", "system volume information", "lost+found"})
-# what marks a folder of `lavida detect`: its overlay.mp4 is not footage
-RESULT_FILES = frozenset({"run.json", "frames.parquet"})
 DATA_SET_FILES = frozenset({"run.json", "frames"})  # and, if the former says so, a data set of `lavida scan`
-# where `lavida serve` and `lavida watch` keep copies of footage, beside the database of each; other files beside it are
-# somebody's
-COPIES = {
-    "lavida-serve.sqlite": ("uploads", "jobs", "partial"),
-    "lavida.sqlite": ("clips", "ring", "snapshots"),
-}
-
-
 TEXT_SUFFIXES = frozenset({".txt", ".lst", ".list"})
 MANIFEST_SUFFIXES = TEXT_SUFFIXES | {".csv", ".parquet", ".pq"}
 COLUMN = "video"  # of a manifest

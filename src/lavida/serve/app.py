@@ -58,6 +58,7 @@ def create_app(
         else:  # it does so by itself
             keeper.start()
             service.looks.warm_up()
+            service.frames.warm_up()
         try:
             yield
         finally:

@@ -118,7 +118,9 @@ def _is_turned(reading: Reading) -> bool:
     return frame is None or bool(frame.rotation)
 
 
-def picture(path: str, *, frame: int, time_s: float, seeks: bool, width: int | None) -> bytes:
+def picture(
+    path: str, *, frame: int, time_s: float, seeks: bool, width: int | None, last_s: float | None = None
+) -> bytes:
     """Frame number `frame` as a JPEG.
 
     Args:
@@ -127,11 +129,12 @@ def picture(path: str, *, frame: int, time_s: float, seeks: bool, width: int | N
         time_s: its time.
         seeks: whether the file's own stamps are the times, so that one may jump there.
         width: in pixels; that of the video if None.
+        last_s: the time of the last frame; None where it is not known yet.
 
     Raises:
         InputError: it cannot be read.
     """
-    image = _sought(path, time_s) if seeks else _read(path, frame, time_s)
+    image = _sought(path, time_s) if seeks else _read(path, frame, time_s, last_s)
     if image is None:
         raise InputError(f"frame {frame} cannot be read; choose another one")
     wanted = min(width or image.shape[1], MOST_WIDTH)
@@ -141,10 +144,12 @@ def picture(path: str, *, frame: int, time_s: float, seeks: bool, width: int | N
     return _jpeg(image)
 
 
-def _read(path: str, frame: int, time_s: float) -> NDArray[np.uint8] | None:
+def _read(path: str, frame: int, time_s: float, last_s: float | None) -> NDArray[np.uint8] | None:
     """A frame by its number, from the key frame before it on if that is exact, else from the start."""
     source = open_source(path)
-    image = source.picture_at(time_s) if isinstance(source, VideoFile) else None
+    image = None
+    if isinstance(source, VideoFile) and last_s is not None:
+        image = source.picture_at(time_s, last_s=last_s)
     return read_frames(source, [frame]).get(frame) if image is None else image
 
 

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lavida.errors import InputError
-from lavida.files import is_text, natural_order
-from lavida.scan.entries import COPIES, RESULT_FILES
+from lavida.files import COPIES, RESULT_FILES, is_text, natural_order
 from lavida.video.suffixes import VIDEO_SUFFIXES
 
 UPLOADS, JOBS, PARTIAL = "uploads", "jobs", "partial"

@@ -7,6 +7,7 @@ import re
 import shutil
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -83,13 +84,16 @@ class Service:
 
         What the database only does not know stays: it may be another one's.
         """
-        data = self.settings.data
+        data, stay = self.settings.data, list[Path]()
         for place in self.store.leftovers():
             if place.is_relative_to(data / JOBS):
                 shutil.rmtree(place, ignore_errors=True)
             elif place.is_relative_to(data / UPLOADS) and self.store.uses(str(place)) == 0:
-                place.unlink(missing_ok=True)
-        self.store.forget_leftovers()
+                _remove(place)
+            else:
+                continue
+            stay += [place] if place.exists() else []
+        self.store.forget_leftovers(but=stay)
         for folder in (data / JOBS).glob("*"):
             _remove_partial(folder)
 
@@ -192,9 +196,11 @@ class Service:
 
         place = self.playable(job)
         path = place if place is not None and not job.plays else await run_in_threadpool(self.there, job)
+        last_s = float(self.detection(job).times[-1]) if job.state == "done" else None
+        seeks, ask = place is not None, self.frames.ask
         try:
-            return await self.frames.ask(
-                films.picture, str(path), frame=frame, time_s=time_s, seeks=place is not None, width=width
+            return await ask(
+                films.picture, str(path), frame=frame, time_s=time_s, seeks=seeks, width=width, last_s=last_s
             )
         except InputError as error:
             raise named(error, str(path), job.name) from error
@@ -216,6 +222,8 @@ class Service:
         self.detection(job)
         level, folder = threshold or job.threshold, job_folder(self.settings.data, job.id)
         place, result = folder / f"overlay-{level}.mp4", result_folder(self.settings.data, job.id)
+        if place.is_file():
+            return place
         from lavida.serve import films
 
         video = await run_in_threadpool(self.there, job)
@@ -296,4 +304,9 @@ class Service:
 def _remove_partial(folder: Path) -> None:
     """Films that were cut off, see `atomic_file`; they are made one at a time, and nobody else writes any."""
     for path in folder.glob(".lavida-*.mp4"):
-        path.unlink(missing_ok=True)
+        _remove(path)
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # what cannot be removed now stays, and keeps nobody from starting
+        path.unlink()

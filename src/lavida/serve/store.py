@@ -83,7 +83,13 @@ class Store:
         with writing_to(data):
             data.mkdir(parents=True, exist_ok=True)
         self._sa, metadata = sa, sa.MetaData()
-        self.faults: tuple[type[Exception], ...] = (sa.exc.DBAPIError, sa.exc.TimeoutError)
+        # not DBAPIError: what is wrong with a statement is a defect, which would come again and again
+        self.faults: tuple[type[Exception], ...] = (
+            sa.exc.OperationalError,
+            sa.exc.InterfaceError,
+            sa.exc.InternalError,
+            sa.exc.TimeoutError,
+        )
         kinds: dict[str, Any] = {"plays": sa.Boolean, "uploaded": sa.Boolean, "anomalies": sa.Text, "message": sa.Text}
         kinds |= dict.fromkeys(("width", "height", "expected", "stride", "priority", "frames", "starts"), sa.Integer)
         kinds |= dict.fromkeys(("fps", "threshold", "created", "started", "reported", "finished"), sa.Double)
@@ -248,10 +254,11 @@ class Store:
         with self._engine.begin() as connection:
             return [Path(place) for place in connection.execute(self._sa.select(self._leftovers.c.place)).scalars()]
 
-    def forget_leftovers(self) -> None:
-        """They have been removed."""
+    def forget_leftovers(self, *, but: Sequence[Path] = ()) -> None:
+        """They have been removed, but those that could not be."""
+        stay = self._leftovers.c.place.in_([str(place) for place in but])
         with self._engine.begin() as connection:
-            connection.execute(self._leftovers.delete())
+            connection.execute(self._leftovers.delete().where(~stay))
 
     def keep_seen(self, id: str, seen: Seen) -> None:
         """Keep which video a job is about."""

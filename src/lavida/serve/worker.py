@@ -112,7 +112,7 @@ class Worker:
         """Work on one job until it has ended. False: nothing is queued.
 
         Raises:
-            DBAPIError: the database does not answer, see `Store.faults`; the job is left running.
+            OperationalError: the database does not answer, see `Store.faults`; the job is left running.
         """
         job = self._store.claim()
         if job is None:

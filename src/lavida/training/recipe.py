@@ -64,7 +64,7 @@ class DataRecipe:
     crowds: float = setting(0.2, least=0, most=1)
     # part of the people in a crowd who run: with three in ten there is hardly one in which nobody does
     crowd_running: float = setting(0.3, least=0, most=1)
-    # share of the samples in which a fire burns that was cut out of another picture
+    # share of the samples in which a fire burns that was cut out of another picture; four times that where windows are
     burning: float = setting(0.0, least=0, most=1)
     # how far light, contrast and colour may be from those of the picture: at 1 saturation +-.5, contrast -.4 to +.3
     light: float = setting(1.0, least=0, most=2)

@@ -35,6 +35,7 @@ from lavida.video.stream import (
 REORDERING = 4  # places: a stamp of decoding can be further off than frames are moved
 MIXED_FRAMES = 12  # are enough to see whether their stamps are mixed up
 EARLIER_S = (0.0, 1.0, 10.0)  # before a frame, to look for a key frame: pictures are decoded before they are shown
+OUTLASTING = 10  # usual steps by which frames may last longer than is announced, as where their steps vary
 SAME_S = 0.001  # stamps are rounded to milliseconds by some containers
 
 
@@ -83,14 +84,23 @@ class VideoFile(SampledSource):
                 raise _undecodable(self.info.path)
             self._tell(reading, clock, frames=last.index + 1, last_s=last.time_s)
 
-    def picture_at(self, time_s: float) -> NDArray[np.uint8] | None:
+    def picture_at(self, time_s: float, *, last_s: float) -> NDArray[np.uint8] | None:
         """The picture `[H, W, 3]` (RGB) of the frame that begins at a time, in seconds, as `read` gives it.
 
         It is decoded from the key frame before it on. None where that is not sure to be the same frame, as in
-        containers without an index or where stamps were fitted: then only reading from the start finds it.
+        containers without an index, where stamps were fitted, and where the frames last longer than the file announces,
+        since another recording begins in it: then only reading from the start finds it.
+
+        Args:
+            time_s: Of the frame.
+            last_s: Of the last frame of the file.
         """
         with opened(self.info.path) as reading:
+            reading.stream.thread_type = "AUTO"
             if self._begin_s is None or self._reordering or reading.kind not in INDEXED:
+                return None
+            length_s, tolerated_s = reading.length_s, OUTLASTING / self.info.fps
+            if length_s is None or last_s > length_s + tolerated_s:
                 return None
             wanted, unit = self._begin_s + time_s, float(reading.stream.time_base or 1)
             for earlier_s in EARLIER_S:

@@ -45,14 +45,17 @@ def film(path: Path, seconds: float, *, size: tuple[int, int] = (64, 48), codec:
     return path
 
 
-def fed(ring: Ring | Recorder, path: Path, clock: list[float]) -> None:
-    """Add a film's packets as if they had come at real speed, from `clock` on."""
+def fed(ring: Ring | Recorder, path: Path, clock: list[float], *, jump_s: float = 0.0) -> None:
+    """Add a film's packets as if they had come at real speed, from `clock` on; stamps jump after two seconds."""
     begun = clock[0]
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         for packet in container.demux(stream):
             if packet.dts is not None:
                 clock[0] = begun + float(packet.dts * stream.time_base)
+                if clock[0] - begun >= 2:
+                    jump = round(jump_s / stream.time_base)
+                    packet.dts, packet.pts = packet.dts + jump, packet.pts + jump
                 ring.add(packet, stream)
     clock[0] += 0.05
     ring.pause()
@@ -209,18 +212,7 @@ def test_a_file_of_the_ring_has_one_size_also_where_pictures_come_out_late(tmp_p
 @pytest.mark.parametrize("jump_s", [3600.0, -4.0])
 def test_stamps_that_jump_within_a_piece_go_on_by_arrival(tmp_path, clock, jump_s):
     path, ring = film(tmp_path / "film.mp4", 8), Ring(tmp_path / "ring", seconds=60, most_bytes=10**7)
-    begun = clock[0]
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        for packet in container.demux(stream):
-            if packet.dts is not None:
-                clock[0] = begun + float(packet.dts * stream.time_base)
-                if clock[0] - begun >= 2:
-                    packet.dts, packet.pts = (
-                        each + round(jump_s / stream.time_base) for each in (packet.dts, packet.pts)
-                    )
-                ring.add(packet, stream)
-    ring.pause()
+    fed(ring, path, clock, jump_s=jump_s)
     times = [decoded(piece.path)[0] for piece in ring.pieces(0, clock[0])]
     assert sum(map(len, times)) == 160
     steps = [after - before for piece in times for before, after in pairwise(piece)]

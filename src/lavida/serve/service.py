@@ -209,26 +209,19 @@ class Service:
         """The copy of a job's video, made if it is not there."""
         from lavida.serve import films
 
-        longest_s = self.settings.limits.length_s
-        place = self.copy_place(job)
-        if place.is_file():
-            return place
-        path = await run_in_threadpool(self.there, job)
-        make = partial(self.films.ask, films.copy, str(path), str(place), longest_s)
-        return await self._made(place, job, make)
+        place, longest_s = self.copy_place(job), self.settings.limits.length_s
+        return await self._made(place, job, lambda video: self.films.ask(films.copy, video, str(place), longest_s))
 
     async def overlaid(self, job: Job, threshold: float | None) -> Path:
         """The overlay of a result at a threshold, made if it is not there; only the latest one is kept."""
         self.detection(job)
         level, folder = threshold or job.threshold, job_folder(self.settings.data, job.id)
         place, result = folder / f"overlay-{level}.mp4", result_folder(self.settings.data, job.id)
-        if place.is_file():
-            return place
         from lavida.serve import films
 
-        video = await run_in_threadpool(self.there, job)
-        make = partial(self.films.ask, films.overlay, str(video), str(result), level, str(place))
-        path = await self._made(place, job, make)
+        path = await self._made(
+            place, job, lambda video: self.films.ask(films.overlay, video, str(result), level, str(place))
+        )
         for other in folder.glob("overlay-*.mp4"):
             if other != path and other not in self._making:
                 other.unlink(missing_ok=True)
@@ -247,14 +240,15 @@ class Service:
             raise InputError(f"the video has changed since it was analysed: {job.name}; look at it again")
         return path
 
-    async def _made(self, place: Path, job: Job, make: Callable[[], Awaitable[None]]) -> Path:
-        """The file at a place, made once however many ask for it, and whether or not they wait for it."""
+    async def _made(self, place: Path, job: Job, make: Callable[[str], Awaitable[None]]) -> Path:
+        """The file at a place, made of the job's video once however many ask, and whether or not they wait for it."""
         if place.is_file():
             return place
+        video = str(await run_in_threadpool(self.there, job))
         if place not in self._making:
             self.check_disk()
             self._faults.pop(place, None)
-            self._making[place] = asyncio.create_task(self._make(place, job, make))
+            self._making[place] = asyncio.create_task(self._make(place, job, partial(make, video)))
         await asyncio.shield(self._making[place])
         if place in self._faults:
             raise InputError(self._faults[place])

@@ -58,5 +58,7 @@ class BrightModel(nn.Module):
     pixel_maps = LavidaModel.pixel_maps
 
 
-def bright_detector(**model) -> Detector:
-    return Detector.of(BrightModel(**model), name="bright", device=torch.device("cpu"))
+def bright_detector(*, smoothing: bool = False, **model) -> Detector:
+    detector = Detector.of(BrightModel(**model), name="bright", device=torch.device("cpu"))
+    detector.smoothing = smoothing  # without it a frame's score is known from its own pixels
+    return detector

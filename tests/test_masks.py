@@ -56,17 +56,16 @@ def test_the_masks_of_a_detection_are_clean_where_the_model_says_so(clean: bool)
     # the second category lies in a hole of the first
     thing, speck, other = drawn((10, 10, 40, 50)), drawn((60, 5, 63, 8)), drawn((20, 20, 26, 26))
     logits = np.where(thing | speck, 2.0, -2.0).astype(np.float32)
-    scores = np.ones((1, 2), np.float32)
+    sure = np.full((1, 2), 9.0, np.float32)
     answer = Answer(
-        scores[0, :1],
-        scores[0, :1],
-        scores,
+        sure[0, :1],
+        sure,
         logits[None],
         lambda: logits[None],
         lambda t: other.astype(np.uint8),
         clean,
     )
-    clip = ScoredClip(np.zeros(1, np.int64), np.zeros(1), answer, (60, 80))
+    clip = ScoredClip(np.zeros(1, np.int64), np.zeros(1), answer, (60, 80), np.zeros((1, 16, 16)))
     masks = clip.masks(0)
     assert (masks[1] == other).all()
     assert (masks[0] == (thing & ~other if clean else (thing | speck) & ~other)).all()

@@ -41,8 +41,7 @@ class Answer:
 
     Attributes:
         frame_logits: `[T]`, calibrated.
-        scores: `[T]` in [0, 1], their sigmoid.
-        category_scores: `[T, K]` in [0, 1].
+        category_logits: `[T, K]`, calibrated; the largest of a frame is the frame's.
         pixel_logits: `[T, H/4, W/4]`.
         pixel_maps: Gives `[T, H/4, W/4]`, logits by which pixels of different frames are compared.
         strongest: Gives for frame t the category with the most evidence at each place, `[H/8, W/8]`; None for a model
@@ -51,12 +50,21 @@ class Answer:
     """
 
     frame_logits: Floats
-    scores: Floats
-    category_scores: Floats
+    category_logits: Floats
     pixel_logits: Floats
     pixel_maps: Callable[[], Floats]
     strongest: Callable[[int], NDArray[np.uint8]] | None
     clean_masks: bool
+
+    @property
+    def scores(self) -> Floats:
+        """`[T]` in [0, 1]."""
+        return sigmoid(self.frame_logits)
+
+    @property
+    def category_scores(self) -> Floats:
+        """`[T, K]` in [0, 1]."""
+        return sigmoid(self.category_logits)
 
     @classmethod
     def of(
@@ -89,11 +97,9 @@ class Answer:
         by_category = np.broadcast_to(frame_logits[:, None], (len(frame_logits), count))
         if category_logits is not None:
             by_category = by_category + (category_logits - category_logits.max(-1, keepdims=True))
-        calibrated = calibration.logits(frame_logits)
         return cls(
-            frame_logits=calibrated,
-            scores=sigmoid(calibrated),
-            category_scores=calibration.probabilities(by_category),
+            frame_logits=calibration.logits(frame_logits),
+            category_logits=calibration.logits(by_category),
             pixel_logits=pixel_logits,
             pixel_maps=pixel_maps,
             strongest=strongest,

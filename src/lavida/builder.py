@@ -16,6 +16,7 @@ from lavida.answer import Answer, Floats
 from lavida.detection import Detection, Mask, nearest
 from lavida.errors import InputError
 from lavida.masks import cleaned
+from lavida.smoothing import looks
 from lavida.timing import StageClock, peak_memory_mb
 from lavida.video.clips import Clip
 from lavida.video.decode import ReadAhead
@@ -34,25 +35,26 @@ class ScoredClip:
     times: np.ndarray  # float64 [T], seconds since the video's first frame
     answer: Answer
     size: tuple[int, int]  # height, width of the displayed frame
+    looks: np.ndarray  # float32 [T, 16, 16], of `smoothing.looks`
 
     @classmethod
     def of(cls, clip: Clip, answer: Answer, *, size: tuple[int, int]) -> ScoredClip:
         """Raises InputError if the scores are not numbers."""
         if not (np.isfinite(answer.scores).all() and np.isfinite(answer.category_scores).all()):
             raise InputError("the model's scores are not numbers: its weights are damaged; save or train it again")
-        return cls(clip.indices, clip.times, answer, size)
+        return cls(clip.indices, clip.times, answer, size, looks(clip.frames))
 
     @property
     def frame_logits(self) -> Floats:
         """`[T]`, calibrated; they tell frames apart whose scores are all 1."""
         return self.answer.frame_logits
 
-    @property
+    @cached_property
     def scores(self) -> Floats:
         """`[T]` in [0, 1]."""
         return self.answer.scores
 
-    @property
+    @cached_property
     def category_scores(self) -> Floats:
         """`[T, K]` in [0, 1]."""
         return self.answer.category_scores

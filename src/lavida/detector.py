@@ -17,6 +17,7 @@ from lavida.builder import DetectionBuilder, FrameLog, ScoredClip
 from lavida.detection import Detection, check_threshold
 from lavida.errors import InputError
 from lavida.model.wording import clean_category
+from lavida.smoothing import smoothed
 from lavida.timing import StageClock
 from lavida.video.clips import Clip, analysis_size, clips
 from lavida.video.decode import Footage, Frame, ReadAhead, Source, decoded_ahead
@@ -42,6 +43,7 @@ class Detector:
         backend: What runs the network.
         name: What `run.json` calls it.
         motion: False: a model that sees motion looks at each frame as at a single picture.
+        smoothing: Whether neighbouring frames of a steady scene have a say in each other's scores (`lavida.smoothing`).
     """
 
     def __init__(self, backend: Backend, *, name: str, device: torch.device | None = None):
@@ -51,6 +53,7 @@ class Detector:
         self.backend: Backend = backend
         self.name = name
         self.motion: bool = backend.config.motion
+        self.smoothing = True
 
     @classmethod
     def of(cls, model: LavidaModel, *, name: str, device: torch.device) -> Detector:
@@ -192,7 +195,9 @@ class Detector:
                 self.backend.expect(*self._size(opened), anomalies)
             builder = DetectionBuilder(opened, anomalies, threshold=threshold, keep_maps=pixel_maps)
             log = FrameLog(self._read(opened, stride, clock=clock), progress)
-            for clip in self._scored(log, opened, anomalies, clock=clock, whole=False):
+            told = self._scored(log, opened, anomalies, clock=clock, whole=False)
+            live = not isinstance(opened, ReadAhead)
+            for clip in smoothed(told, told_each=self.clip_length if live else None) if self.smoothing else told:
                 with clock.stage("masks"):
                     builder.add(clip)
                 if scored is not None:
@@ -206,7 +211,7 @@ class Detector:
         told = self.backend.surroundings()
         return {
             "model": self.name,
-            "settings": settings | {"motion": self.motion} | told.settings,
+            "settings": settings | {"motion": self.motion, "smoothing": self.smoothing} | told.settings,
             "versions": told.versions,
             "peak_gpu_memory_mb": told.peak_gpu_memory_mb,
             "notes": [UNFAMILIAR.format(text=text) for text in self.backend.unfamiliar(anomalies)],
@@ -221,7 +226,7 @@ class Detector:
         templates: Iterable[int] | None = None,
         progress: Callable[[int], object] | None = None,
     ) -> Iterator[ScoredClip]:
-        """Score a source clip by clip, holding no more than two: for maps of videos of any length.
+        """Score a source clip by clip, not smoothed, holding no more than two: for maps of videos of any length.
 
         Arguments and errors as in `detect`, but `templates`: for each clip an index into
         `lavida.model.prompt.TEMPLATES`; the paper's by default.
@@ -288,7 +293,7 @@ class Detector:
     def score(
         self, frames: Iterable[Frame], anomalies: Sequence[str], *, size: tuple[int, int]
     ) -> Iterator[ScoredClip]:
-        """Score frames that were read elsewhere, clip by clip.
+        """Score frames that were read elsewhere, clip by clip; none waits for the next clip to be smoothed.
 
         Args:
             frames: of one source, in order, with images of `analysed_size` and, for a model that sees motion, pairs.
@@ -297,7 +302,8 @@ class Detector:
         """
         for clip in clips(with_motion(frames), length=self.clip_length):
             answer = self.backend.answer(clip.frames, anomalies, motion=clip.motion)
-            yield ScoredClip.of(clip, answer, size=size)
+            scored = ScoredClip.of(clip, answer, size=size)
+            yield from smoothed([scored]) if self.smoothing else [scored]
 
     def analysed_size(self, width: int, height: int) -> tuple[int, int]:
         """Height and width at which a source of this size in displayed pixels is analysed."""

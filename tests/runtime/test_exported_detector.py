@@ -285,6 +285,7 @@ def test_scores_are_told_frame_by_frame_and_are_those_of_whole_clips(pair, sourc
     monkeypatch.setattr("lavida.runtime.exported.PIXELS_AT_ONCE", 1)  # as a frame of a usual size is one part
     _, folder = pair("whole")
     detector, parts = lavida.load(folder, device="cpu"), []
+    detector.smoothing = False
     found = detector.detect(source, CATEGORIES, stride=1, scored=parts.append)
     assert [len(part.times) for part in parts] == [1] * 12  # a clip has four
     whole = list(detector.stream(source, CATEGORIES, stride=1))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 import lavida.scan.worker
-from lavida.answer import Answer, AskedClip, Surroundings, sigmoid
+from lavida.answer import Answer, AskedClip, Surroundings
 from lavida.detector import Detector
 from lavida.scan.worker import ScanWorker, StartScanWorker
 
@@ -39,11 +39,9 @@ class Bright:
     def answer(self, frames: np.ndarray, categories: list[str], **_: Any) -> Answer:
         light = np.clip((frames.mean(1, dtype=np.float32) - 225) / 10, -3, 3)  # [T, H, W]
         logits, small = light.max((1, 2)), light[:, ::4, ::4]
-        scores = sigmoid(logits)
         return Answer(
             frame_logits=logits,
-            scores=scores,
-            category_scores=np.tile(scores[:, None], len(categories)),
+            category_logits=np.tile(logits[:, None], len(categories)),
             pixel_logits=small,
             pixel_maps=lambda: small,
             strongest=None,
@@ -55,7 +53,9 @@ class Bright:
 
 
 def load_bright(*_: object, **__: object) -> Detector:
-    return Detector(Bright(), name="bright")
+    detector = Detector(Bright(), name="bright")
+    detector.smoothing = False
+    return detector
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -17,6 +17,7 @@ from lavida.cli.options import (
     ModelOption,
     ProfileOption,
     RuntimeOption,
+    SmoothingOption,
     StrideOption,
     ThresholdOption,
 )
@@ -33,7 +34,7 @@ _HELD: dict[str, Any] = {}  # until the process ends: to close the graphs of a d
 
 
 def detect(
-    sources: Annotated[list[str], typer.Argument(help="Video files or folders of images.")],
+    sources: Annotated[list[str], typer.Argument(help="Video files, pictures or folders of pictures.")],
     anomalies: AnomalyOption,
     model: ModelOption = "nano",
     out: Annotated[Path, typer.Option(help="Folder for the results, one folder a source.")] = Path("lavida-out"),
@@ -42,6 +43,7 @@ def detect(
     profile: ProfileOption = None,
     device: DeviceOption = "auto",
     runtime: RuntimeOption = "auto",
+    smoothing: SmoothingOption = True,
     as_json: JsonOption = False,
     overlay: Annotated[bool, typer.Option("--overlay/--no-overlay", help="Write overlay.mp4.")] = True,
 ) -> int:
@@ -58,6 +60,7 @@ def detect(
         check_settings(stride=stride, threshold=threshold)
         learnt = None if profile is None else _profile(profile, categories)
         detector = _HELD["detector"] = load(model, device=device, runtime=runtime, wait=False)
+        detector.smoothing = smoothing
         ask = detector.detect if learnt is None else partial(learnt.ask, detector.detect)
         ask = partial(ask, anomalies=categories, stride=stride, threshold=threshold)
     except InputError as error:  # concerns every source

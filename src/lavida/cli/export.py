@@ -19,7 +19,7 @@ def export(
     threshold: ThresholdOption = None,
     frames: Annotated[bool, typer.Option("--frames", help="Of coco, also write the analysed frames.")] = False,
 ) -> None:
-    """Write a result for another tool: masks and boxes (coco, cvat, label-studio), or events (csv, vtt)."""
+    """Write a result for another tool: masks and boxes (coco, cvat, label-studio, fiftyone), or events (csv, vtt)."""
     from lavida.detection import Detection, check_threshold
     from lavida.export.formats import write_export
     from lavida.export.labels import read_labels
@@ -32,8 +32,13 @@ def export(
         found = found.at(threshold)
     labels = read_labels(result, end_s=found.end_s)
     write_export(found, to, out, labels=labels, frames=frames)
-    told = f"{len(found.events())} events, {len(found.masks)} masks, threshold {found.threshold:g}"
-    print_result(f"{one_line(out)}: {told}" + (f", {len(labels)} labels" if labels else ""))
+    told = [f"{len(found.events())} events"]
+    if to not in ("csv", "vtt"):  # which hold events alone
+        told.append(f"{len(found.masks)} masks")
+    told.append(f"threshold {found.threshold:g}")
+    if labels:
+        told.append(f"{len(labels)} labels")
+    print_result(f"{one_line(out)}: {', '.join(told)}")
 
 
 def import_labels(

@@ -18,7 +18,7 @@ StrideOption = Annotated[
 ]
 ThresholdOption = Annotated[float | None, typer.Option(help="Score from which a frame is abnormal, 0 to 1.")]
 ProfileOption = Annotated[Path | None, typer.Option(help="What lavida calibrate has learnt of this camera.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 WorkersOption = Annotated[
     int | None, typer.Option(help="Processes that work; default: 1, with --ray what the cluster has room for.")
 ]
@@ -28,6 +28,9 @@ SettingsOption = Annotated[
     list[str] | None, typer.Option("--set", help="Change a choice of the protocol: key=value; repeat for more.")
 ]
 MotionOption = Annotated[bool, typer.Option("--motion/--no-motion", help="Let the model see what moves.")]
+SmoothingOption = Annotated[
+    bool, typer.Option("--smoothing/--no-smoothing", help="Let neighbouring frames of a steady scene have a say.")
+]
 BenchmarkRoot = Annotated[Path | None, typer.Option(help="The benchmark's folder.")]
 
 

@@ -58,7 +58,7 @@ class RunRecord(TypedDict, total=False):
     source: str  # the path as given
     model: str  # `nano`, or the folder or hub id of the model
     categories: list[str]  # what was looked for
-    # stride (null: by time), threshold, analysed_size (height, width), motion, device, runtime, precision
+    # stride (null: by time), threshold, analysed_size (height, width), motion, smoothing, device, runtime, precision
     settings: dict[str, Any]
     versions: dict[str, str]  # of lavida and what ran the model
     width: int  # displayed pixels

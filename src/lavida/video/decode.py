@@ -52,7 +52,7 @@ def open_source(path: Footage, *, fps: float | None = None) -> Source:
     if not isinstance(path, str | Path):
         return path if _is_source(path) else array_source(path, fps=FOLDER_FPS if fps is None else fps)
     if path == "":  # an unset variable of a script, not the current folder
-        raise InputError("no such file: the path is empty; give a video file or a folder of images")
+        raise InputError("no such file: the path is empty; give a video file, a picture or a folder of pictures")
     address = _ADDRESS.match(str(path))
     path = Path(path)
     try:
@@ -70,7 +70,7 @@ def open_source(path: Footage, *, fps: float | None = None) -> Source:
         raise InputError(f"a pipe or a device cannot be read twice: {path}; save it to a file first and give that")
     if address:  # not repeated: it may hold a password
         raise InputError(f"an address is no file: {address[0]}...; lavida watch looks at streams, save a video first")
-    raise InputError(f"no such file: {path}; give a video file or a folder of images")
+    raise InputError(f"no such file: {path}; give a video file, a picture or a folder of pictures")
 
 
 def _video(path: Path, page: Page | None) -> Source:

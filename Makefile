@@ -1,5 +1,5 @@
 # make demo   run the main job on a real clip with the embedded model
-# make check  between two edits: lint, types and the fast tests, in a minute or so
+# make check  between two edits: lint, types and the fast tests, in a minute and a half
 # make test   lint, types and all tests
 # make lint   mend what the linter can
 # They set up .venv themselves. The tests at both ends of what pyproject.toml allows, each in an environment of its own:

@@ -27,7 +27,7 @@ def main(folder: Path, out: Path, *seconds: float) -> None:
     page.paste(picture, (0, 0))
     page.paste(timeline, (0, picture.height))
     out.parent.mkdir(parents=True, exist_ok=True)
-    page.convert("P", palette=Image.Palette.ADAPTIVE, colors=255).save(out, optimize=True)
+    page.save(out, optimize=True)  # all colours: a palette takes those of two categories for one
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from scenes import HEIGHT, WIDTH, Scenes, box, scene, toy_vocabulary
 from lavida.exposure.datasets import coco128, davis2017, mapillary, street_scenes, youtube_vos
 from lavida.exposure.datasets.ade20k import Ade20k
 from lavida.exposure.datasets.coco_stuff import CocoStuff
+from lavida.exposure.datasets.kit_sets import is_unused
 from lavida.exposure.datasets.pascal_voc import PascalVoc
 from lavida.exposure.datasets.street_scenes import Cityscapes
 from lavida.exposure.heldout import heldout_prompts
@@ -177,6 +178,23 @@ def test_a_word_may_be_hidden_in_what_is_labelled():
     assert vocabulary.conflicts(["w1"], "toys") == {"w1", "w3", "w8"}
     assert vocabulary.conflicts(["w5"], "toys") == {"w5", "w8"}
     assert vocabulary.conflicts(["w3"], "toys") == {"w3", "w4", "w5", "w8"}
+
+
+@pytest.mark.parametrize("thing", ["person", "cat", "dog", "chair"])
+@pytest.mark.parametrize("dataset", ["voc_animals", "coco_mini", "pascal_voc"])
+def test_what_people_wear_may_be_on_pets_and_furniture(vocabulary, thing, dataset):
+    assert {"hat", "shirt", "bag"} <= vocabulary.conflicts([thing], dataset)
+    assert not {"hat", "shirt", "bag"} & vocabulary.conflicts(["airplane"], dataset)
+
+
+def test_photos_in_which_somebody_has_no_mask_are_left_out(kit):
+    for names, sets in (
+        (["2008_002442", "2008_006657", "2010_000001", "2011_000202", "2011_002433"], "voc_animals"),
+        (["000000022192"], "coco_mini"),
+    ):
+        there = {path.stem for path in (kit / sets).rglob("*.jpg")}
+        assert there >= set(names)
+        assert all(is_unused(sets, name) for name in names)
 
 
 def test_texts_say_what_is_there(vocabulary):

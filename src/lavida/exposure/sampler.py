@@ -51,9 +51,10 @@ class AnomalyExposureSampler:
 
     Eq. 1 and 2 are `irrelevant="own"`, `absent="unlisted"`, `class_share=None`, `several=0`, `ask_out_of_view=0`,
     `labels="literal"`, `phrases=False`, no names for negatives only and no weights. What is true is then any
-    visible object by any of its names. Four things have no switch: names are drawn from the distinct ones of a data
-    set, not from its samples; a normal sample has K_E names, since K_E - 1 may be none; two irrelevant names never
-    mean nearly the same; and a normal sample for which its own data set has no name gets one of another set.
+    visible object by any of its names. What has no switch: names are drawn from the distinct ones of a data set, not
+    from its samples; a normal sample has K_E names, since K_E - 1 may be none; two irrelevant names never mean nearly
+    the same; a sample in which no class is visible is always normal; and a normal sample for which its own data set has
+    no name gets one of another set.
 
     Args:
         vocabulary: phrases and conflicts of the names.

@@ -195,8 +195,8 @@ class Detector:
                 self.backend.expect(*self._size(opened), anomalies)
             builder = DetectionBuilder(opened, anomalies, threshold=threshold, keep_maps=pixel_maps)
             log = FrameLog(self._read(opened, stride, clock=clock), progress)
-            told = self._scored(log, opened, anomalies, clock=clock, whole=False)
             live = not isinstance(opened, ReadAhead)
+            told = self._scored(log, opened, lambda clips: self._in_parts(clips, anomalies, live=live), clock=clock)
             for clip in smoothed(told, told_each=self.clip_length if live else None) if self.smoothing else told:
                 with clock.stage("masks"):
                     builder.add(clip)
@@ -236,7 +236,7 @@ class Detector:
         clock = StageClock()
         with decoded_ahead(source) as opened:
             frames = FrameLog(self._read(opened, stride, clock=clock), progress)
-            yield from self._scored(frames, opened, anomalies, clock=clock, templates=templates)
+            yield from self._scored(frames, opened, lambda clips: self._whole(clips, anomalies, templates), clock=clock)
 
     def _read(self, source: Source, stride: int | None, *, clock: StageClock) -> Iterator[Frame]:
         size = height, width = self._size(source)
@@ -250,12 +250,11 @@ class Detector:
         self,
         frames: Iterable[Frame],
         source: Source,
-        anomalies: Sequence[str],
+        ask: Callable[[Iterator[AskedClip]], Iterator[Answer]],
         *,
         clock: StageClock,
-        templates: Iterable[int] | None = None,
-        whole: bool = True,
     ) -> Iterator[ScoredClip]:
+        """Clips of the frames, or parts of them, as answers to them come; each clip goes when all of it is answered."""
         size = (source.info.height, source.info.width)
         read: deque[Clip] = deque()  # and not told of to the end
 
@@ -264,12 +263,7 @@ class Detector:
                 read.append(clip)
                 yield clip.frames, clip.motion
 
-        if whole:
-            answers = self._whole(asked(), anomalies, templates)
-        elif isinstance(source, ReadAhead):
-            answers = self.backend.answers(asked(), anomalies)
-        else:  # a live source would keep the last frames of a clip waiting for the next one
-            answers = chain.from_iterable(self.backend.answers([clip], anomalies) for clip in asked())
+        answers = ask(asked())
         start = 0
         while True:
             with clock.stage("model"):
@@ -282,6 +276,11 @@ class Detector:
             if start == len(read[0].times):
                 read.popleft()
                 start = 0
+
+    def _in_parts(self, asked: Iterator[AskedClip], anomalies: Sequence[str], *, live: bool) -> Iterator[Answer]:
+        if live:  # its next clip is not asked for before the last frames of a clip are told
+            return chain.from_iterable(self.backend.answers([clip], anomalies) for clip in asked)
+        return self.backend.answers(asked, anomalies)
 
     def _whole(
         self, asked: Iterable[AskedClip], anomalies: Sequence[str], templates: Iterable[int] | None

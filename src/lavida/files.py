@@ -150,6 +150,22 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_state(path: Path) -> list[int] | str | None:
+    """What differs once a file does, or a file right in a folder, without reading any; None where there is nothing."""
+    try:
+        if path.is_dir():
+            with os.scandir(path) as entries:
+                files = sorted((entry.name, *_stamp(entry.stat())) for entry in entries if entry.is_file())
+            return hashlib.sha256(ascii(files).encode()).hexdigest()
+        return _stamp(path.stat())
+    except OSError:
+        return None
+
+
+def _stamp(found: os.stat_result) -> list[int]:
+    return [found.st_size, found.st_mtime_ns]
+
+
 def is_text(name: str) -> bool:
     """False for a path whose bytes are no UTF-8: Python keeps them as halves of letters, and few libraries do."""
     return not any("\ud800" <= letter <= "\udfff" for letter in name)

@@ -1,5 +1,6 @@
 """What holds for every benchmark."""
 
+import os
 import pickle
 
 import numpy as np
@@ -56,6 +57,27 @@ def test_a_benchmark_can_be_sent_to_another_process(name, tmp_path):
     copy = pickle.loads(pickle.dumps(benchmark))
     assert copy.videos == benchmark.videos
     assert (copy.frame_labels(copy.videos[0]) == benchmark.frame_labels(benchmark.videos[0])).all()
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_a_video_is_in_another_state_once_one_of_its_files_or_of_its_labels_has_changed(name, tmp_path):
+    def states():
+        benchmark = open_benchmark(name, tmp_path)
+        return [benchmark.state(video) for video in benchmark.videos]
+
+    TREES[name](tmp_path)
+    before = states()
+    assert states() == before
+    for path in {path.parent: path for path in tmp_path.rglob("*.*") if path.is_file()}.values():
+        if path.suffix in (".txt", ".m") and not path.stem.endswith(
+            "_tracks"
+        ):  # lists of numbers count by what they say
+            path.write_text(path.read_text().replace("60", "61").replace(" 30 55", " 31 55"))
+        else:
+            os.utime(path, ns=(0, 0))
+        after = states()
+        assert (after != before) == ("training" not in path.parts and "video_names" not in path.name), path
+        before = after
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)

@@ -7,10 +7,12 @@ from functools import partial
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from evaluation.benchmark_trees import BrightSpot
 from evaluation.toy_benchmark import Given, Toy
 from lavida.errors import InputError
-from lavida.evaluation import STANDARD, evaluate
+from lavida.evaluation import STANDARD, evaluate, open_benchmark
 from lavida.evaluation.benchmarks import Video
 from lavida.evaluation.measure import measure_video
 from lavida.evaluation.results import MEASURE_FORMAT, UNFINISHED, ResultFolder
@@ -71,6 +73,28 @@ def test_with_other_settings_everything_is_scored_anew(tmp_path, change):
     _interrupt(tmp_path)
     _, asked = _evaluate(tmp_path, **change)
     assert asked == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("changed", ["Test001_gt/007.bmp", "Test002/003.tif"])
+def test_a_video_or_an_annotation_that_was_changed_is_measured_anew(changed, ped2, tmp_path):
+    class Bright(BrightSpot):
+        def stream(self, source, anomalies, **options):
+            asked.append(source.name)
+            if len(asked) == stops:
+                raise KeyboardInterrupt
+            return super().stream(source, anomalies, **options)
+
+    def measure():
+        return evaluate(open_benchmark("ucsd-ped2", ped2), detector=Bright(), out=tmp_path / "out", resume_key="1")
+
+    asked, stops = [], 2
+    with pytest.raises(KeyboardInterrupt):
+        measure()
+    path = ped2 / "Test" / changed
+    Image.new("L", Image.open(path).size).save(path)
+    asked, stops = [], 0
+    measure()
+    assert asked == ["Test001", "Test002"]
 
 
 def test_measures_of_a_version_that_measured_otherwise_are_not_gone_on_with(tmp_path):

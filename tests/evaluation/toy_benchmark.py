@@ -36,6 +36,9 @@ class Toy:
             return self.interval_rule.labels(self.stretches[video.name], frames or video.frames)
         return np.array(self.labels[video.name], dtype=np.uint8)
 
+    def state(self, video):
+        return self.labels[video.name]
+
     def intervals(self, video):
         return self.stretches[video.name]
 

@@ -97,7 +97,7 @@ def evaluate(
         _logger.warning("%s: %s", benchmark.name, note)
     key = None
     if resume_key is not None:  # and all else that a measure depends on
-        sources = [[v.name, str(v.source), v.frames, *v.categories] for v in selected]
+        sources = [[v.name, str(v.source), v.frames, *v.categories, benchmark.state(v)] for v in selected]
         key = json.dumps([__version__, resume_key, benchmark.name, protocol.settings(), sources, save_maps])
     tally = Tally(protocol)
     with ResultFolder(Path(out), key=key) as folder:

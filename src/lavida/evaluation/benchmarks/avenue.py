@@ -1,7 +1,7 @@
 """CUHK Avenue: people before a building; running, throwing, loitering (Lu, Shi and Jia, ICCV 2013)."""
 
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,9 @@ class Avenue(Benchmark):
 
     def _has_masks(self, name: str) -> bool:
         return self._mask_file(name).is_file()
+
+    def _label_files(self, name: str) -> Iterable[Path]:
+        return (self._mask_file(name),)
 
     def labels(self, name: str, frames: int | None = None) -> NDArray[np.uint8]:
         """See `Benchmark.labels`."""

@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from lavida.errors import InputError
 from lavida.evaluation.benchmarks.places import images
 from lavida.evaluation.regions import tracks_from_masks
+from lavida.files import file_state
 from lavida.video.decode import open_source
 
 RESTORE = "restore the video or its annotation"
@@ -136,7 +138,7 @@ class Benchmark:
     evaluate.
 
     A subclass lists the videos (`_list`) and gives their labels, as frames (`labels`) or as intervals (`_intervals`),
-    and their masks where it has any (`_has_masks`, `_masks`).
+    and their masks where it has any (`_has_masks`, `_masks`, `_label_files`).
     """
 
     name: ClassVar[str]  # on the command line, such as `ucsd-ped2`
@@ -175,6 +177,10 @@ class Benchmark:
 
     def _has_masks(self, name: str) -> bool:
         return False
+
+    def _label_files(self, name: str) -> Iterable[Path]:
+        """The files and folders of files that tell the labels and masks of a video, where they are too large to ask."""
+        return ()
 
     def remarks(self) -> list[str]:
         """What a reader of the counts should know of the annotation, one line each."""
@@ -243,6 +249,12 @@ class Benchmark:
     def intervals(self, video: Video) -> tuple[Interval, ...] | None:
         """The abnormal intervals as the official file writes them; None where labels are given frame by frame."""
         return None if self.interval_rule is None else self._intervals(video.name)
+
+    def state(self, video: Video) -> list[Any]:
+        """What differs once a video or its annotation does: sizes and times of files, else the labels themselves."""
+        files = list(self._label_files(video.name))
+        told = [file_state(path) for path in files] if files else sha256(self.labels(video.name).tobytes()).hexdigest()
+        return [file_state(video.source), video.name in self.masked, told]
 
     def pixel_labels(self, video: Video) -> Iterator[NDArray[np.bool_]]:
         """One mask `[H, W]` for each frame in order, true where abnormal; nothing for a video without masks."""

@@ -1,6 +1,6 @@
 """ShanghaiTech Campus: 13 scenes of a campus, 107 test videos (Luo, Liu and Gao, ICCV 2017; Liu et al., CVPR 2018)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +68,9 @@ class ShanghaiTech(Benchmark):
 
     def _has_masks(self, name: str) -> bool:
         return self._pixel_file(name) is not None or (self._pixels is not None and not self.labels(name).any())
+
+    def _label_files(self, name: str) -> Iterable[Path]:
+        return filter(None, (self._labels / f"{name}.npy", self._pixel_file(name)))
 
     def _masks(self, video: Video) -> Iterator[NDArray[np.bool_]]:
         path = self._pixel_file(video.name)

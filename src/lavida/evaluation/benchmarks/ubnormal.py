@@ -1,7 +1,7 @@
 """UBnormal: virtual scenes with people, fires and accidents (Acsintoae et al., CVPR 2022)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -90,6 +90,9 @@ class Ubnormal(Benchmark):
     def _has_masks(self, name: str) -> bool:
         # a normal video needs no masks, but without abnormal pixels there is nothing to tell its pixels from
         return any(self._annotations(name).glob(f"{name}_*_gt.png")) if self._abnormal[name] else self._any_masks
+
+    def _label_files(self, name: str) -> Iterable[Path]:
+        return (self._annotations(name),) if self._abnormal[name] else ()
 
     @cached_property
     def _any_masks(self) -> bool:

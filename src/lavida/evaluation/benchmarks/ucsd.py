@@ -1,7 +1,7 @@
 """UCSD Ped1 and Ped2: a campus walkway, frames in `Test/`, masks beside them (Mahadevan et al., CVPR 2010)."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
@@ -83,6 +83,9 @@ class UcsdPedestrians(Benchmark):
 
     def _has_masks(self, name: str) -> bool:
         return self._mask_folder(name).is_dir()
+
+    def _label_files(self, name: str) -> Iterable[Path]:
+        return self._annotation(name), self._mask_folder(name)
 
     def _masks(self, video: Video) -> Iterator[NDArray[np.bool_]]:
         return self._read_masks(video.name)

@@ -79,6 +79,14 @@ def test_a_lost_picture_or_label_is_named(root, lost):
         data[1]
 
 
+def test_suffixes_may_be_written_in_capitals(root):
+    for path in [*root.rglob("*.jpg"), *root.rglob("*.png")]:
+        path.rename(path.with_suffix(path.suffix.upper()))
+    data = load("davis2017", root, "train", clip_length=2)
+    assert [clip.key for clip in data] == ["ride/00000"] and data[0].masks["horse"].any()
+    assert all(path.is_file() for path in data.files())
+
+
 @pytest.mark.parametrize("lost", ["JPEGImages", "Annotations", "ImageSets"])
 def test_the_layout_is_told_where_a_folder_is_missing(root, lost):
     (root / lost).rename(root / "elsewhere")

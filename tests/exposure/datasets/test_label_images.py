@@ -120,6 +120,33 @@ def test_hidden_files_are_no_pictures(root):
     assert len(Potholes(root, "heldout")) == 1
 
 
+@pytest.mark.parametrize("suffix", [".JPG", ".Jpg"])
+def test_suffixes_may_be_written_in_capitals(root, suffix):
+    picture, labels = root / "photos" / "validation" / "a.jpg", root / "damage" / "validation" / "a_damage.png"
+    picture.rename(picture.with_suffix(suffix))
+    labels.rename(labels.with_suffix(".PNG"))
+    write_picture(root / "photos" / "validation" / "b.jpg", width=4)
+    dataset = Potholes(root, "heldout")
+    assert len(dataset) == 2 and dataset[0].key == "validation/a" and dataset[0].frames.shape == (1, 6, 4, 3)
+    assert next(iter(dataset.pairs())) == (picture.with_suffix(suffix), labels.with_suffix(".PNG"))
+
+
+def test_a_picture_that_is_there_in_capitals_too_is_one_sample(root):
+    write_picture(root / "photos" / "validation" / "a.JPG", width=9)
+    (sample,) = Potholes(root, "heldout")
+    assert sample.frames.shape == (1, 6, 4, 3)
+
+
+def test_label_images_without_a_picture_are_remarked(root):
+    assert list(Potholes(root, "train").remarks()) == []
+    lost = root / "damage" / "extra" / "b_damage.png"
+    write_labels(lost, [0, 1, 1, 0])
+    assert [each.text for each in Potholes(root, "train").remarks()] == [
+        f"without a picture: 1 label files, first: {lost}"
+    ]
+    assert list(Potholes(root, "heldout").remarks()) == []
+
+
 def test_the_layout_is_told_where_something_is_missing(root):
     (root / "photos" / "validation" / "a.jpg").unlink()
     for folder, split in ((root, "heldout"), (root / "nowhere", "train")):

@@ -157,8 +157,9 @@ def test_what_boxes_of_other_things_cover_is_ignored(tmp_path):
     assert load("fire_smoke", tmp_path, "train").vocabulary == ("fire", "smoke")
 
 
-def test_a_weapon_is_somewhere_in_its_box_and_nowhere_else(tmp_path):
-    write_picture(tmp_path / "images" / "train_a.jpg", width=4)
+@pytest.mark.parametrize("suffix", [".jpg", ".JPG"])
+def test_a_weapon_is_somewhere_in_its_box_and_nowhere_else(tmp_path, suffix):
+    write_picture(tmp_path / "images" / f"train_a{suffix}", width=4)
     (tmp_path / "boxes.json").write_text(json.dumps({"train_a": [["pistol", 0, 0, 0.5, 1], ["knife", 0.5, 0, 0.7, 1]]}))
     sample = load("weapon_boxes", tmp_path, "train")[0]
     assert {word: columns_of(mask) for word, mask in sample.masks.items()} == {
@@ -168,6 +169,15 @@ def test_a_weapon_is_somewhere_in_its_box_and_nowhere_else(tmp_path):
     (tmp_path / "boxes.json").write_text(json.dumps({"train_a": [["pistol", 0, 0, 50, 1]]}))
     with pytest.raises(InputError, match=r"boxes\.json"):
         load("weapon_boxes", tmp_path, "train")
+
+
+@pytest.mark.parametrize(("name", "folder"), [("coco_mini", "."), ("coco128", "train2017")])
+def test_photos_in_capitals_are_found(tmp_path, name, folder):
+    for stem in ("a", "b"):
+        write_picture(tmp_path / "images" / folder / f"{stem}.JPG", width=4)
+    (tmp_path / "labels" / folder).mkdir(parents=True)
+    (tmp_path / "labels" / folder / "b.txt").write_text("0 0 0 0.5 0 0.5 1 0 1\n")
+    assert "person" in {word for sample in load(name, tmp_path, "train") for word in sample.masks}
 
 
 def test_a_highway_clip_has_moving_vehicles_and_no_gap(tmp_path):

@@ -49,6 +49,15 @@ def test_a_photo_without_a_label_file_shows_nothing_and_lacks_no_file(root):
     assert dataset.counts() == {"images": 2}
 
 
+def test_suffixes_may_be_written_in_capitals(root):
+    for path in (root / "images/train/a.jpg", root / "labels/train/a.txt"):
+        path.rename(path.with_suffix(path.suffix.upper()))
+    (root / "labels/train/lost.TXT").touch()
+    dataset = YoloPolygons(root, "train")
+    assert dataset[0].masks and [path.name for path in dataset.files()] == ["a.JPG", "a.TXT", "b.PNG"]
+    assert any("without a photo: 1 label files" in each.text for each in dataset.remarks())
+
+
 def test_an_empty_label_file_is_that_of_a_background_picture(root):
     picture(root / "images/train/yard.png")
     (root / "labels/train/yard.txt").write_bytes(b"")

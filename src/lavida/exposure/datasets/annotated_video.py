@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.reading import folder, format_of, matching, read_indices, read_rgb, read_text
+from lavida.exposure.datasets.reading import as_stored, folder, format_of, matching, read_indices, read_rgb, read_text
 from lavida.exposure.sample import SegmentationSample
 
 Id = TypeVar("Id", bound=int | str)  # of an object; in videos a number, the value of its pixels
@@ -127,7 +127,7 @@ class VideoClips(ABC):
     def _label_files(self, video: AnnotatedVideo) -> Iterator[Path]: ...
 
     def _picture(self, video: AnnotatedVideo, frame: str) -> Path:
-        return self._pictures / video.name / f"{frame}.jpg"
+        return as_stored(self._pictures / video.name / f"{frame}.jpg")
 
     def _read_frames(self, video: AnnotatedVideo, start: int) -> np.ndarray:
         """uint8 [T, H, W, 3]."""
@@ -157,7 +157,7 @@ class PaletteVideos(VideoClips):
         self._labels = folder(labels, dataset=self.name, layout=self.layout)
 
     def _label(self, video: AnnotatedVideo, frame: str) -> Path:
-        return self._labels / video.name / f"{frame}.png"
+        return as_stored(self._labels / video.name / f"{frame}.png")
 
     def _label_files(self, video: AnnotatedVideo) -> Iterator[Path]:
         return (self._label(video, frame) for frame in video.frames)

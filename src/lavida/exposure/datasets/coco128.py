@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from lavida.exposure.datasets.reading import folder
+from lavida.exposure.datasets.reading import files_in, folder
 from lavida.exposure.datasets.yolo_polygons import Sample, YoloPolygons
 
 CLASSES = (
@@ -48,6 +48,6 @@ class Coco128(YoloPolygons):
         """The photos of one half of the only folder."""
         images = folder(self.root / "images" / "train2017", dataset=self.name, layout=self.layout)
         labels = folder(self.root / "labels" / "train2017", dataset=self.name, layout=self.layout)
-        for index, path in enumerate(sorted(images.glob("*.jpg"))):
+        for index, path in enumerate(files_in(images, ".jpg")):
             if (index % HELD_OUT_EVERY == 0) == (part == "val"):
                 yield path.stem, path, labels / f"{path.stem}.txt"

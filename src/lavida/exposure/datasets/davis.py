@@ -8,7 +8,7 @@ import numpy as np
 
 from lavida.errors import InputError
 from lavida.exposure.datasets.annotated_video import AnnotatedVideo, PaletteVideos
-from lavida.exposure.datasets.reading import folder, matching, of_split, read_labels, read_text
+from lavida.exposure.datasets.reading import files_in, folder, matching, of_split, read_labels, read_text
 
 SPLITS = {"train": ("train",), "heldout": ("val",)}
 RESOLUTION = "480p"
@@ -63,7 +63,7 @@ class Davis(PaletteVideos):
 def _kept_frames(base: Path, part: str) -> dict[str, list[str]]:
     """Sequence -> frame names of the official list that exist on disk, in order."""
     images = folder(base / "JPEGImages" / RESOLUTION, dataset="DAVIS")
-    existing = {(path.parent.name, path.stem) for path in images.glob("*/*.jpg")}
+    existing = {(path.parent.name, path.stem) for path in files_in(images, ".jpg", pattern="*/*")}
     sequences: dict[str, list[str]] = {}
     for line in read_text(base / "ImageSets" / RESOLUTION / f"{part}.txt").splitlines():
         if line.strip():

@@ -13,7 +13,7 @@ from lavida.exposure.datasets.annotated_video import (
     objects_by_name,
     read_meta_expressions,
 )
-from lavida.exposure.datasets.reading import decoded, folder, format_of, of_split, read_text
+from lavida.exposure.datasets.reading import decoded, files_in, folder, format_of, of_split, read_text
 
 SPLITS = {"train": ("train",), "heldout": ("val",)}
 RESOLUTION = "480p"
@@ -93,8 +93,8 @@ def davis_frames(base: Path, part: str, *, dataset: str, layout: str) -> dict[st
     return {
         video: tuple(
             sorted(
-                {path.stem for path in (pictures / video).glob("*.jpg")}
-                | {path.stem for path in (labels / video).glob("*.png")}
+                {path.stem for path in files_in(pictures / video, ".jpg")}
+                | {path.stem for path in files_in(labels / video, ".png")}
             )
         )
         for video in videos

@@ -18,7 +18,7 @@ import numpy as np
 from lavida.errors import InputError
 from lavida.exposure.datasets.coco128 import Coco128
 from lavida.exposure.datasets.label_images import BACKGROUND, IGNORE, LabelImageDataset, Legend
-from lavida.exposure.datasets.reading import folder, format_of, of_split, read_rgb, read_text
+from lavida.exposure.datasets.reading import files_in, folder, format_of, of_split, read_rgb, read_text
 from lavida.exposure.datasets.yolo_polygons import Sample
 from lavida.exposure.sample import SegmentationSample
 
@@ -165,7 +165,7 @@ class WeaponBoxes:
         (part,) = of_split(PARTS, split, dataset=self.name)
         self.root = Path(root)
         images = folder(self.root / "images", dataset=self.name, layout=self.layout)
-        self._paths = [path for path in sorted(images.glob("*.jpg")) if in_part(self.name, path.stem, part)]
+        self._paths = [path for path in files_in(images, ".jpg") if in_part(self.name, path.stem, part)]
         self._boxes = read_boxes(self.root / "boxes.json", dataset=self.name, layout=self.layout)
         if not self._paths:
             raise InputError(f"{self.name} is empty: no {split} picture in {root}; its own folder holds {self.layout}")
@@ -210,7 +210,7 @@ class CocoMini(Coco128):
         images, labels = (
             folder(self.root / name, dataset=self.name, layout=self.layout) for name in ("images", "labels")
         )
-        for path in sorted(images.glob("*.jpg")):
+        for path in files_in(images, ".jpg"):
             if in_part(self.name, path.stem, "train" if part == "train" else "heldout"):
                 yield path.stem, path, labels / f"{path.stem}.txt"
 

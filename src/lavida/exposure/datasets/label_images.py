@@ -1,5 +1,6 @@
 """Data sets of pictures with one label image each, whose pixel values are class numbers."""
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -10,7 +11,16 @@ from typing import ClassVar, Final
 import numpy as np
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.reading import GrayLevels, folder, matching, of_split, read_indices, read_rgb
+from lavida.exposure.datasets.reading import (
+    GrayLevels,
+    Remark,
+    as_stored,
+    folder,
+    matching,
+    of_split,
+    read_indices,
+    read_rgb,
+)
 from lavida.exposure.sample import SegmentationSample
 
 IGNORE: Final = None  # a pixel without a label: neither this word nor that
@@ -38,7 +48,9 @@ class LabelImageDataset:
 
     Attributes:
         name: key of the data set.
-        images: pattern of the pictures below the root; `{part}` is an official split, `*` a part of a name.
+        images: pattern of the pictures below the root; `{part}` is an official split, `*` a part of a name. Suffixes
+            may be written in capitals.
+        other_suffixes: those that pictures may have instead.
         labels: where the label image of a picture is; its stars stand for what those of `images` stand for, in order.
         layout: what the root holds, for people; made from the two patterns where it is not given.
         parts: split -> the official splits that it joins.
@@ -64,6 +76,7 @@ class LabelImageDataset:
     name: ClassVar[str]
     images: ClassVar[str]
     labels: ClassVar[str]
+    other_suffixes: ClassVar[tuple[str, ...]] = ()
     layout: ClassVar[str]
     parts: ClassVar[Mapping[str, tuple[str, ...]]] = {"train": ("train",), "heldout": ("val",)}
     expected: ClassVar[Mapping[str, Mapping[str, int]]] = {}
@@ -102,11 +115,7 @@ class LabelImageDataset:
 
     def list_samples(self, part: str) -> Iterable[tuple[str, ...]]:
         """What the stars stand for in each sample of an official split; here one sample a picture, by its path."""
-        pattern = self.images.format(part=part)
-        # names that begin with a dot are not pictures but what operating systems leave behind
-        stars = re.compile("([^/.][^/]*)".join(map(re.escape, pattern.split("*"))))
-        paths = (path.relative_to(self.root).as_posix() for path in sorted(self.root.glob(pattern)))
-        return [match.groups() for match in map(stars.fullmatch, paths) if match]
+        return _stars_of(self.images.format(part=part), self.root, self.other_suffixes)
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -146,6 +155,17 @@ class LabelImageDataset:
                 shown.add(word)
         return shown
 
+    def remarks(self) -> Iterator[Remark]:
+        """What the listing of the files tells."""
+        if self.labels.count("*") != self.images.count("*"):
+            return
+        parts = dict.fromkeys(part for part, _ in self._samples)
+        pairs = (
+            self._paths(part, stars) for part in parts for stars in _stars_of(self.labels.format(part=part), self.root)
+        )
+        if lost := [labels for picture, labels in pairs if not picture.exists()]:
+            yield Remark(f"without a picture: {len(lost)} label files, first: {lost[0]}")
+
     def _all_pictures(self) -> Iterator[Path]:
         """The pictures of all splits that are there."""
         for part in dict.fromkeys(part for parts in self.parts.values() for part in parts):
@@ -154,7 +174,7 @@ class LabelImageDataset:
 
     def _paths(self, part: str, stars: tuple[str, ...]) -> tuple[Path, Path]:
         image, labels = (_filled(pattern.format(part=part), stars) for pattern in (self.images, self.labels))
-        return self.root / image, self.root / labels
+        return as_stored(self.root / image, *self.other_suffixes), as_stored(self.root / labels)
 
     def _masks(self, labels: np.ndarray, *, path: Path) -> dict[str, np.ndarray]:
         """Word -> bool [H, W] for the words that have a pixel."""
@@ -188,6 +208,18 @@ def _values(labels: np.ndarray) -> list[int]:
     if labels.dtype.kind == "u":
         return np.flatnonzero(np.bincount(labels.ravel())).tolist()
     return np.unique(labels).tolist()
+
+
+def _stars_of(pattern: str, root: Path, other_suffixes: Iterable[str] = ()) -> list[tuple[str, ...]]:
+    """What the stars of a pattern stand for in each file, by its path."""
+    stem, suffix = os.path.splitext(pattern)
+    stem, suffix = (pattern, "") if "*" in suffix else (stem, suffix)
+    # names that begin with a dot are not pictures but what operating systems leave behind
+    stars = "([^/.][^/]*)".join(map(re.escape, stem.split("*")))
+    suffixes = "|".join(map(re.escape, (suffix, *other_suffixes)))
+    matches = re.compile(f"{stars}(?i:{suffixes})").fullmatch
+    paths = (path.relative_to(root).as_posix() for path in sorted(root.glob(f"{stem}.*" if suffix else stem)))
+    return list(dict.fromkeys(match.groups() for match in map(matches, paths) if match))
 
 
 def _fixed(pattern: str) -> PurePosixPath:

@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.reading import read_text
+from lavida.exposure.datasets.reading import as_stored, read_text
 from lavida.video.picture_file import IMAGE_SUFFIXES
 
 CONFIG, DARKNET_CONFIG = "data.yaml", "obj.data"
@@ -164,7 +164,7 @@ def label_of(picture: Path, root: Path) -> Path:
     steps = list((picture.relative_to(root) if inside else picture).parent.parts)
     if "images" in steps:
         steps[len(steps) - 1 - steps[::-1].index("images")] = "labels"
-    return (root if inside else Path()).joinpath(*steps, f"{picture.stem}.txt")
+    return as_stored((root if inside else Path()).joinpath(*steps, f"{picture.stem}.txt"))
 
 
 def _parts(text: str) -> tuple[str, ...]:

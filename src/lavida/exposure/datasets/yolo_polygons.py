@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.reading import GrayLevels, Remark, folder, of_split, read_rgb
+from lavida.exposure.datasets.reading import GrayLevels, Remark, files_in, folder, of_split, read_rgb
 from lavida.exposure.datasets.yolo_layout import (
     CLASS_LISTS,
     PARTS,
@@ -179,6 +179,6 @@ class YoloPolygons:
         for labels, pictures in sorted(folders.items()):
             if labels.is_dir() and pictures.is_dir():
                 photos = {path.stem for path in pictures.iterdir() if path.suffix.lower() in PICTURES}
-                texts = (path for path in sorted(labels.glob("*.txt")) if path.name not in NO_LABELS)
+                texts = (path for path in files_in(labels, ".txt") if path.name not in NO_LABELS)
                 lost += [path for path in texts if path.stem not in photos]
         return lost

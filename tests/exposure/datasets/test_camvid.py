@@ -32,6 +32,15 @@ def test_files_and_counts(root):
     assert list(dataset.files()) == [root / "test" / "0001TP_006690.jpg", root / "testannot" / "0001TP_006690.png"]
 
 
+def test_pictures_may_be_png_as_in_the_public_copy(root):
+    for path in root.glob("*/*.jpg"):
+        write_picture(path.with_suffix(".png"), width=4)
+        path.unlink()
+    dataset = CamVid(root, "heldout")
+    assert dataset[0].frames.shape == (1, 6, 4, 3)
+    assert list(dataset.files()) == [root / "test" / "0001TP_006690.png", root / "testannot" / "0001TP_006690.png"]
+
+
 def test_a_value_that_camvid_does_not_have_is_refused(root):
     write_labels(root / "testannot" / "0001TP_006690.png", [8, 12, 1, 1])
     with pytest.raises(InputError, match="12.*testannot"):

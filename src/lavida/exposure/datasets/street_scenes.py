@@ -28,6 +28,7 @@ class CamVid(LabelImageDataset):
     name = "camvid"
     images = "{part}/*.jpg"
     labels = "{part}annot/*.png"
+    other_suffixes = (".png",)
     parts = {"train": ("train", "val"), "heldout": ("test",)}
     expected = {"train": {"images": 367 + 101}, "heldout": {"images": 233}}
     legend = dict(enumerate(CAMVID)) | {11: IGNORE}

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from picture_files import STORED, save_turned
 from PIL import Image
+from pycocotools import mask as coco_rle
 
 from lavida.errors import InputError
 from lavida.exposure.check import check
@@ -40,6 +41,23 @@ def test_polygons_become_masks_under_the_names_of_data_yaml(root):
     assert person.shape == (1, 20, 40) and person.dtype == bool
     assert person[0, :, :20].all() and not person[0, :, 22:].any()
     assert sample.masks["fork lift"][0, 11:17, 33:36].any() and not sample.masks["fork lift"][0, :, :29].any()
+
+
+def test_polygons_are_drawn_as_coco_draws_them(root):
+    picture(root / "images/train/a.jpg", width=16, height=16)
+    square, corner = (
+        "0 0.25 0.25 0.5 0.25 0.5 0.5 0.25 0.5",
+        "0 0.9 0.9 1.2 0.9 1.2 1.2 0.9 1.2",
+    )  # 4 to 8; over the edge
+    label(root / "labels/train/a.txt", square, corner)
+    wanted = np.zeros((16, 16), bool)
+    wanted[4:8, 4:8] = True
+    for polygon in (square, corner):
+        numbers = [16 * float(number) for number in polygon.split()[1:]]
+        drawn = coco_rle.decode(coco_rle.frPyObjects([numbers], 16, 16))[..., 0]
+        assert drawn.sum() == {square: 16, corner: 4}[polygon]
+        wanted |= drawn > 0
+    assert np.array_equal(YoloPolygons(root, "train")[0].masks["fork lift"][0], wanted)
 
 
 def test_a_photo_without_a_label_file_shows_nothing_and_lacks_no_file(root):

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
-from pycocotools import mask as coco_rle
 
 from lavida.errors import InputError
 from lavida.exposure.datasets.annotated_video import Expressions
+from lavida.exposure.datasets.coco_outlines import drawn
 from lavida.exposure.datasets.reading import folder, format_of, matching, of_split, read_rgb, read_text
 from lavida.exposure.sample import SegmentationSample
 
@@ -25,7 +25,6 @@ COCO = "images/mscoco/images/train2014"
 SAIAPR = "images/saiapr_tc-12"
 ObjectId = int | str  # 1733 in COCO, "8756_2" in SAIAPR TC-12
 NO_OBJECT = -1  # how gRefCOCO says that a text is true of nothing
-SMALLEST_POLYGON = 6  # numbers of a triangle
 PERSONS = {"person", "persons", "man", "woman", "child", "boy", "girl"}
 Expected = Mapping[str, Mapping[str, int]]
 
@@ -225,7 +224,7 @@ class Picture:
         union = np.zeros(self.size, dtype=bool)
         for each in objects:
             try:
-                union |= _decode(json.loads(self.outlines[each]), self.size)
+                union |= drawn(json.loads(self.outlines[each]), self.size)
             except Exception as error:  # pycocotools raises bare Exceptions
                 raise InputError(
                     f"cannot draw object {each} of {self.file_name}: {source} ({error}); restore the data set"
@@ -292,20 +291,6 @@ def _words(category: str) -> Iterator[str]:
         yield "person"
     if words[0] == "sky":
         yield "sky"
-
-
-def _decode(outline: Any, size: tuple[int, int]) -> np.ndarray:
-    """Polygons, one run-length code or a list of them (SAIAPR TC-12) as bool [H, W]."""
-    codes = outline if isinstance(outline, list) else [outline]
-    codes = [code for code in codes if not isinstance(code, list) or len(code) >= SMALLEST_POLYGON]
-    if not codes:
-        return np.zeros(size, dtype=bool)
-    if isinstance(codes[0], list) or isinstance(codes[0]["counts"], list):
-        codes = coco_rle.frPyObjects(codes, *size)
-    mask = coco_rle.decode(coco_rle.merge(codes)).astype(bool)
-    if mask.shape != size:
-        raise ValueError(f"its size is {mask.shape}, that of the picture {size}")
-    return mask
 
 
 class _PlainUnpickler(pickle.Unpickler):

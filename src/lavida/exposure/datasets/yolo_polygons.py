@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-from PIL import Image, ImageDraw
 
 from lavida.errors import InputError
+from lavida.exposure.datasets.coco_outlines import drawn
 from lavida.exposure.datasets.reading import GrayLevels, Remark, files_in, folder, of_split, read_rgb
 from lavida.exposure.datasets.yolo_layout import (
     CLASS_LISTS,
@@ -95,14 +95,13 @@ class YoloPolygons:
         key, image_path, label_path = self._samples[index]
         image = read_rgb(image_path, levels=self.levels)
         height, width = image.shape[:2]
-        canvases: dict[str, Image.Image] = {}
+        outlines: dict[str, list[list[float]]] = {}
         polygons = list(self._polygons(label_path))
         for name, corners in polygons:
-            canvas = canvases.setdefault(name, Image.new("1", (width, height)))
-            ImageDraw.Draw(canvas).polygon([(x * width, y * height) for x, y in corners], fill=1)
+            outlines.setdefault(name, []).append((corners * (width, height)).ravel().tolist())
         return SegmentationSample(
             frames=image[None],
-            masks={name: np.array(canvas)[None] for name, canvas in canvases.items()},
+            masks={name: drawn(each, (height, width))[None] for name, each in outlines.items()},
             ignore=None,
             dataset=self.name,
             key=key,

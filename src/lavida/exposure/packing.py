@@ -141,6 +141,7 @@ def _samples(
             pair = pair if number is None else shrink(pairs[number], max_side=max_side)
         else:
             yield sample, left, False
+            left = None  # what follows is another video, which may be of one frame
 
 
 def _described(

@@ -103,6 +103,27 @@ def test_samples_of_the_pack_are_those_of_the_folder(root, packed, each, clip_le
     assert vocabulary_of(each.name, packed / each.folder, "train") == theirs.vocabulary
 
 
+def test_a_video_of_one_frame_may_have_another_size_than_the_one_before(tmp_path):
+    sizes = {"walk": [(64, 40)] * 2, "still": [(40, 64)], "run": [(64, 40)] * 2}
+    lines = []
+    for video, frames in sizes.items():
+        for number, size in enumerate(frames):
+            picture(tmp_path / f"davis/JPEGImages/480p/{video}/{number:05d}.jpg", size=size)
+            labels(tmp_path / f"davis/Annotations/480p/{video}/{number:05d}.png", number, values=(0, 255), size=size)
+            lines.append(f"/JPEGImages/480p/{video}/{number:05d}.jpg x")
+    (tmp_path / "davis/expressions.json").write_text(json.dumps({video: ["dog", "a dog"] for video in sizes}))
+    (tmp_path / "davis/ImageSets/480p").mkdir(parents=True)
+    for part in ("train", "val"):
+        (tmp_path / f"davis/ImageSets/480p/{part}.txt").write_text("\n".join(lines))
+    out = tmp_path / "davis.pack"
+    pack([PackedSet("davis", "davis", "train", clips=True)], root=tmp_path, out=out, max_side=SIDE)
+    for clip_length, count in ((1, 5), (2, 2)):
+        ours, theirs = (load("davis", place / "davis", "train", clip_length=clip_length) for place in (out, tmp_path))
+        assert len(ours) == len(theirs) == count
+        for index in range(count):
+            same(ours[index], shrink(theirs[index], max_side=SIDE))
+
+
 def test_what_is_out_of_view_has_the_name_that_older_packs_have(root, tmp_path):
     """The label `left` of an older pack is read, and an older version reads ours."""
     out = tmp_path / "old.pack"

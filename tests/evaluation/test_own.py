@@ -16,10 +16,9 @@ from lavida.video.source import SourceInfo
 LEVELS = {0.9: (10, 20), 0.6: (40, 50), 0.4: (70, 80), 0.3: (140, 150)}
 
 
-@pytest.fixture
-def result(tmp_path) -> Path:
+def save(levels: dict[float, tuple[int, int]], out: Path) -> Path:
     scores = np.full(180, 0.05, np.float32)
-    for level, (first, stop) in LEVELS.items():
+    for level, (first, stop) in levels.items():
         scores[first:stop] = level
     found = Detection(
         info=SourceInfo(Path("a.mp4"), "a", 64, 48, 1.0, 180),
@@ -30,7 +29,12 @@ def result(tmp_path) -> Path:
         sampled_category_scores=scores[:, None],
         threshold=0.5,
     )
-    return found.save(tmp_path / "jobs" / "a" / "result", overlay=False)
+    return found.save(out, overlay=False)
+
+
+@pytest.fixture
+def result(tmp_path) -> Path:
+    return save(LEVELS, tmp_path / "jobs" / "a" / "result")
 
 
 def said(level: float, verdict: str, category: str = "fire") -> EventLabel:
@@ -69,6 +73,24 @@ def test_a_moment_that_was_marked_finds_the_event_around_it(result):
     assert measure_own([result]).now.recall == 0.0  # with two seconds on both sides less than half of it
     write_labels([EventLabel(start_s=14.0, end_s=15.2, category="fire", verdict="missed")], result)
     assert measure_own([result]).now.recall == 1.0
+
+
+@pytest.mark.parametrize(
+    ("start_s", "end_s", "verdict", "counts"),
+    [
+        (12.5, 15.0, "missed", (1, 0, 0, 0)),  # with two seconds before it, three quarters of the event
+        (6.0, 9.5, "true", (1, 0, 0, 0)),
+        (13.5, 15.0, "missed", (0, 0, 1, 1)),  # a quarter
+        (14.5, 15.0, "missed", (0, 0, 1, 1)),
+        (12.5, 15.0, "false", (0, 0, 1, 0)),  # the seconds around are for what is true
+        (11.9, 15.0, "false", (0, 1, 0, 0)),
+    ],
+)
+def test_an_event_may_lie_in_the_seconds_around_what_was_marked(tmp_path, start_s, end_s, verdict, counts):
+    result = save({0.9: (10, 12)}, tmp_path / "result")
+    write_labels([EventLabel(start_s=start_s, end_s=end_s, category="fire", verdict=verdict)], result)
+    now = measure_own([result]).now
+    assert (now.true, now.false, now.unjudged, now.missed) == counts
 
 
 def test_the_time_around_neighbours_counts_once(result):

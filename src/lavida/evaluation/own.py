@@ -118,7 +118,7 @@ def _row(videos: Sequence[tuple[Sequence[Event], Sequence[EventLabel]]], thresho
         events, true = events + len(alarms), true + len(right)
         false += sum(any(_meet(event, label) for label in are_none) for event in alarms if event not in right)
         stretches += len(are)
-        found += sum(any(_meet(event, label) for event in right) for label in are)
+        found += sum(any(_meet(event, label, around_s=AROUND_S) for event in right) for label in are)
     unjudged = events - true - false
     recall = found / stretches if stretches else None
     strict = true / events if events else 0.0
@@ -139,7 +139,7 @@ def _row(videos: Sequence[tuple[Sequence[Event], Sequence[EventLabel]]], thresho
 
 
 def _lies_on(event: Event, labels: Sequence[EventLabel]) -> bool:
-    met = sorted((label.start_s, label.end_s) for label in labels if _meet(event, label))
+    met = sorted((label.start_s, label.end_s) for label in labels if _meet(event, label, around_s=AROUND_S))
     shared_s, upto_s = 0.0, event.start_s  # what lies around two neighbours counts once
     for start_s, end_s in met:
         stop_s = min(end_s + AROUND_S, event.end_s)
@@ -148,8 +148,8 @@ def _lies_on(event: Event, labels: Sequence[EventLabel]) -> bool:
     return bool(met) and shared_s >= ENOUGH * (event.end_s - event.start_s)
 
 
-def _meet(event: Event, label: EventLabel) -> bool:
-    at_once = event.start_s < label.end_s and label.start_s < event.end_s
+def _meet(event: Event, label: EventLabel, *, around_s: float = 0.0) -> bool:
+    at_once = event.start_s < label.end_s + around_s and label.start_s - around_s < event.end_s
     return at_once and event.category == label.category
 
 

@@ -41,7 +41,12 @@ def test_the_annotation_of_the_kit_is_counted(kit, capsys):
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [(["--split", "train"], "--split train"), (["--out", "x.png"], "--out x.png"), ([], "no ShanghaiTech here")],
+    [
+        (["--split", "train"], "--split train"),
+        (["--out", "x.png"], "--out x.png"),
+        (["--samples", "12"], "--samples 12"),
+        ([], "no ShanghaiTech here"),
+    ],
 )
 def test_bad_options_are_one_line(tmp_path, capsys, options, words):
     assert run(["data", "check", "shanghaitech", "--root", str(tmp_path), *options]) == 2

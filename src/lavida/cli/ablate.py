@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from lavida.cli.options import BenchmarkRoot, DeviceOption, ModelOption, ProtocolOption, SettingsOption
+from lavida.cli.options import BenchmarkRoot, DeviceOption, ModelOption, ProtocolOption, SettingsOption, refuse
 from lavida.errors import InputError, unknown
 from lavida.terminal import print_result, progress_bars
 from lavida.waiting import wait_as_usual
 
+SEEDS, ROW_SEEDS, PICTURES = 2, 1, 100
 OutOption = Annotated[Path, typer.Option(help="Folder for the runs and the tables; the same command goes on in it.")]
 VideosOption = Annotated[str | None, typer.Option(help="Only the benchmark's videos that match this pattern.")]
 
@@ -30,10 +31,10 @@ def ablate(
         Path | None,
         typer.Option(help="The default row, with the budget; by default configs/ablation.yaml or ingredients.yaml."),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Seeds of the default row, whose spread is the noise.")] = 2,
-    row_seeds: Annotated[int, typer.Option(help="Seeds of every other row.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Seeds of the default row, whose spread is the noise.")] = SEEDS,
+    row_seeds: Annotated[int, typer.Option(help="Seeds of every other row.")] = ROW_SEEDS,
     rows: Annotated[str | None, typer.Option(help="Train only these rows: NAME,NAME.")] = None,
-    pictures: Annotated[int, typer.Option(help="At most so many held-out pictures of a set.")] = 100,
+    pictures: Annotated[int, typer.Option(help="At most so many held-out pictures of a set.")] = PICTURES,
     ped2: Annotated[Path | None, typer.Option(help="Also measure on UCSD Ped2 in this folder.")] = None,
     benchmark: Annotated[
         str | None, typer.Option(help="Train nothing: as `lavida ablate-trained` with this benchmark.")
@@ -46,10 +47,20 @@ def ablate(
     device: DeviceOption = "auto",
 ) -> None:
     """Compare short trainings that differ in one thing, or one trained model with parts switched off."""
+    of_trained = {
+        "--benchmark-root": benchmark_root, "--model": model != "nano", "--protocol": protocol != "standard",
+        "--set": settings, "--videos": videos, "--device": device != "auto",
+    }  # fmt: skip
     if benchmark is not None:
+        of_training = {
+            " ".join(overrides or ()): overrides, "--root": root, "--recipe": recipe, "--rows": rows, "--ped2": ped2,
+            "--seeds": seeds != SEEDS, "--row-seeds": row_seeds != ROW_SEEDS, "--pictures": pictures != PICTURES,
+        }  # fmt: skip
+        refuse(of_training, "with --benchmark nothing is trained")
         if benchmark_root is None:
             raise InputError(f"--benchmark {benchmark} needs --benchmark-root DIR, its folder")
         return ablate_trained(name, benchmark, benchmark_root, out, model, protocol, settings, videos, device)
+    refuse(of_trained, "without --benchmark, rows are trained and no model is measured")
     if root is None:
         raise InputError("--root DIR is missing: the data sets to train on; or give --benchmark with --benchmark-root")
     wait_as_usual()  # for training, and before torch

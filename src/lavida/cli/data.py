@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from lavida.cli.options import print_help
+from lavida.cli.options import print_help, refuse
 from lavida.errors import InputError, unknown
 from lavida.terminal import print_result, progress_bars
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lavida.exposure.check import CheckedDataset, CheckReport
 
 SPLITS = ("train", "heldout")
-MOST_LINES = 20
+MOST_LINES, SAMPLES = 20, 12
 
 data = typer.Typer(help="Training data sets and benchmarks: what there is, and whether a copy is complete.")
 
@@ -53,20 +53,22 @@ def check(
     name: Annotated[str, typer.Argument(help="A data set of `lavida data list`, or module:Class for your own.")],
     root: Annotated[Path, typer.Option(help="The data set's own folder.")],
     split: Annotated[str, typer.Option(help="train, heldout or all.")] = "all",
-    samples: Annotated[int, typer.Option(help="How many samples to read and draw; 0 for none.")] = 12,
+    samples: Annotated[
+        int | None, typer.Option(help="How many samples to read and draw, 0 for none; default: 12.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="PNG for the drawn samples; default: ./NAME-samples.png.")] = None,
 ) -> None:
     """Count, open every file, and draw a few samples with their masks; exit code 2 when something is missing."""
     from lavida.evaluation.benchmarks import BENCHMARKS
 
     if name in BENCHMARKS:
-        if split != "all" or out is not None:
-            option = f"--out {out}" if split == "all" else f"--split {split}"
-            raise InputError(f"{option}: {name} is a benchmark, of which the test videos are checked and none is drawn")
+        given = {f"--split {split}": split != "all", f"--samples {samples}": samples is not None, f"--out {out}": out}
+        refuse(given, f"{name} is a benchmark, of which the test videos are checked and none is drawn")
         problem = _check_benchmark(name, root)
     else:
         if split not in (*SPLITS, "all"):
             raise unknown("split", split, (*SPLITS, "all"))
+        samples = SAMPLES if samples is None else samples
         if samples < 0:
             raise InputError(f"--samples is {samples}: choose 0 or more")
         sheet = Path(f"{name.replace(':', '-')}-samples.png") if out is None else out

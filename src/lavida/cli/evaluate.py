@@ -21,6 +21,7 @@ from lavida.cli.options import (
     RuntimeOption,
     SettingsOption,
     WorkersOption,
+    refuse,
 )
 from lavida.errors import InputError, unknown
 from lavida.terminal import print_result, progress_bars
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from lavida.evaluation.scorers import Baseline
 
 OutOption = Annotated[Path, typer.Option(help="Folder for metrics.json and the scores.")]
+BaselineOption = Annotated[str | None, typer.Option(help="Measure motion, background or random instead of a model.")]
+SaveMapsOption = Annotated[bool, typer.Option("--save-maps", help="Also write maps/*.npy, as they were measured.")]
+HELD_OUT_OPTIONS = ("--root", "--device", "--model", "--runtime", "--no-motion")
 
 
 def evaluate(
@@ -45,9 +49,7 @@ def evaluate(
     model: ModelOption = "nano",
     protocol: ProtocolOption = "standard",
     settings: SettingsOption = None,
-    baseline: Annotated[
-        str | None, typer.Option(help="Measure motion, background or random instead of a model.")
-    ] = None,
+    baseline: BaselineOption = None,
     videos: Annotated[str | None, typer.Option(help="Only the videos whose name matches this pattern.")] = None,
     anomalies: Annotated[
         list[str] | None, typer.Option("--anomaly", "-a", help="Look for this instead of the benchmark's categories.")
@@ -58,32 +60,33 @@ def evaluate(
     workers: WorkersOption = None,
     ray: RayOption = None,
     report: Annotated[bool, typer.Option("--report", help="Also write OUT/report.html.")] = False,
-    save_maps: Annotated[
-        bool, typer.Option("--save-maps", help="Also write maps/*.npy, as they were measured.")
-    ] = False,
+    save_maps: SaveMapsOption = False,
 ) -> None:
     """Measure a model or a trivial baseline on a benchmark, or results on what you say of their events."""
+    given: dict[str, object] = {
+        "--root": root, "--device": device != "auto", "--model": model != "nano", "--runtime": runtime != "auto",
+        "--no-motion": not motion, "-a": anomalies, "--protocol": protocol != "standard", "--set": settings,
+        "--baseline": baseline, "--videos": videos, "--workers": workers not in (None, 1), "--ray": ray,
+        "--report": report, "--save-maps": save_maps,
+    }  # fmt: skip
     if name == "own":
-        return _own(labels or [], out)
+        return _own(labels or [], out, given)
     root, out = _given(name, root, out, labels)
+    _refuse_unused(name, baseline, given)
+    if name == "exposure":  # the earlier name of `lavida heldout`
+        return heldout(root=root, out=out, model=model, motion=motion, device=device, runtime=runtime)
     from lavida.detector import check_categories
     from lavida.evaluation import PROTOCOLS, Workers, open_benchmark
     from lavida.evaluation import evaluate as measure
     from lavida.evaluation.tables import print_comparison, sibling_results
 
     places = Workers(count=workers, ray=ray)
-    if name == "exposure":  # the earlier name of `lavida heldout`
-        _refuse_benchmark_options(
-            {"--set": settings, "--baseline": baseline, "--videos": videos, "-a": anomalies, "--report": report}
-            | {"--save-maps": save_maps, "--workers, --ray": not places.is_this_process}
-        )
-        return heldout(root=root, out=out, model=model, motion=motion, device=device, runtime=runtime)
     if protocol not in PROTOCOLS:
         raise unknown("protocol", protocol, PROTOCOLS)
     chosen = PROTOCOLS[protocol].on(name).changed(settings or ())
     ask: Callable[[], Detector] | None = None
     if baseline is not None:
-        start, key = _baseline(baseline, anomalies=anomalies, motion=motion), baseline
+        start, key = _baseline(baseline), baseline
     else:
         ask, key = _asked(model, device=device, runtime=runtime, motion=motion, here=places.is_this_process)
     benchmark = open_benchmark(name, root if places.is_this_process else root.resolve())
@@ -115,13 +118,24 @@ def _given(name: str, root: Path | None, out: Path | None, labels: list[Path] | 
     return root, out
 
 
-def _own(labels: list[Path], out: Path | None) -> None:
+def _refuse_unused(name: str, baseline: str | None, given: Mapping[str, object]) -> None:
+    """Raises InputError for options that the held-out test, or a baseline, does not have."""
+    if name == "exposure":
+        of_benchmarks = {option: value for option, value in given.items() if option not in HELD_OUT_OPTIONS}
+        refuse(of_benchmarks, "the exposure test has its own baselines and classes, no protocol and no videos")
+    if baseline is not None:
+        of_models = {option: given[option] for option in ("--model", "--runtime", "--no-motion", "-a")}
+        refuse(of_models, f"--baseline {baseline} knows no words and has no other setting")
+
+
+def _own(labels: list[Path], out: Path | None, of_others: Mapping[str, object]) -> None:
     from rich.console import Console
 
     from lavida.evaluation.own import labelled_results, measure_own, own_table, write_own
 
     if not labels:
         raise InputError("--labels is missing: give results whose events you have corrected, or a folder of them")
+    refuse(of_others, "own measures results that are there, at every threshold")
     result = measure_own(labelled_results(labels))
     Console().print(own_table(result))
     best = result.best
@@ -170,6 +184,10 @@ def report(
     from lavida.loading import load
 
     result = read_result(out)
+    if root is None:
+        refuse(
+            {"--model": model, "--device": device != "auto"}, "without --root there are no pictures to ask a model of"
+        )
     benchmark = None if root is None else open_benchmark(result.metrics["benchmark"], root)
     detector = None
     if benchmark is not None and masks and result.of_detector:
@@ -187,14 +205,6 @@ def _write_page(out: Path, benchmark: Benchmark | None, detector: Detector | Non
         return write_report(result, benchmark=benchmark, detector=detector, siblings=siblings, progress=progress)
 
 
-def _refuse_benchmark_options(given: Mapping[str, object]) -> None:
-    if wrong := [option for option, value in given.items() if value]:
-        raise InputError(
-            f"{', '.join(wrong)}: the exposure test has its own baselines and classes, no protocol and no videos; "
-            "leave it out"
-        )
-
-
 def _asked(model: str, *, device: str, runtime: str, motion: bool, here: bool) -> tuple[Callable[[], Detector], str]:
     """What loads the model, and a key that never goes on with other weights."""
     from lavida.files import fingerprint
@@ -206,13 +216,11 @@ def _asked(model: str, *, device: str, runtime: str, motion: bool, here: bool) -
     return cache(ask) if here else ask, repr((fingerprint(folder), device, runtime, motion))
 
 
-def _baseline(name: str, *, anomalies: list[str] | None, motion: bool) -> Callable[[], Baseline]:
+def _baseline(name: str) -> Callable[[], Baseline]:
     from lavida.evaluation.scorers import BASELINES
 
     if name not in BASELINES:
         raise unknown("baseline", name, BASELINES)
-    if anomalies or not motion:
-        raise InputError(f"--baseline {name} knows no words and has no other setting: leave -a and --no-motion out")
     return BASELINES[name]
 
 

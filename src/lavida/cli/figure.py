@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lavida.cli.options import BenchmarkRoot, DeviceOption, ModelOption, StrideOption, ThresholdOption
+from lavida.cli.options import BenchmarkRoot, DeviceOption, ModelOption, StrideOption, ThresholdOption, refuse
 from lavida.errors import InputError, unknown
 from lavida.terminal import print_message, print_result, progress_bars
 
@@ -63,11 +63,12 @@ def figure(
     if kind not in KINDS:
         raise unknown("figure", kind, KINDS)
     check_out(out)
-    threshold = DEFAULT_THRESHOLD if threshold is None else threshold
-    check_settings(stride=stride, threshold=threshold)
-    settings = {"stride": stride, "threshold": threshold}
+    at_least = DEFAULT_THRESHOLD if threshold is None else threshold
+    check_settings(stride=stride, threshold=at_least)
+    settings = {"stride": stride, "threshold": at_least}
     if moments is not None and moments < 1:
         raise InputError(f"--moments is {moments}; give 1 or more")
+    _refuse_unused(kind, moments=moments, at=at, threshold=threshold, looks_for=bool(anomalies or benchmark))
     if benchmark is None:
         if root is not None or videos:
             raise InputError("--root and --video need --benchmark NAME; give it, or a video file without them")
@@ -89,6 +90,17 @@ def figure(
             check_categories(video.categories)
     _draw(kind, load(model, device=device, runtime="torch"), found, settings, moments, at or []).save(out)
     print_result(f"figure drawn in {out}")
+
+
+def _refuse_unused(
+    kind: str, *, moments: int | None, at: list[float] | None, threshold: float | None, looks_for: bool
+) -> None:
+    if kind == "masks":
+        refuse({"--moments": moments}, "masks are shown where a category is surest, or --at a second")
+    if at:
+        refuse({"--moments": moments}, "--at says which frames are shown")
+    if kind == "tokens" and (at or not looks_for):
+        refuse({"--threshold": threshold}, "tokens are looked for with -a alone, and without --at")
 
 
 def _from_benchmark(name: str, root: Path, videos: Sequence[str], categories: tuple[str, ...]) -> Iterator[_Wanted]:

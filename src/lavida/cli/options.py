@@ -1,10 +1,12 @@
 """Options that several commands share."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from lavida.errors import InputError
 from lavida.terminal import print_result
 
 AnomalyOption = Annotated[
@@ -32,6 +34,12 @@ SmoothingOption = Annotated[
     bool, typer.Option("--smoothing/--no-smoothing", help="Let neighbouring frames of a steady scene have a say.")
 ]
 BenchmarkRoot = Annotated[Path | None, typer.Option(help="The benchmark's folder.")]
+
+
+def refuse(given: Mapping[str, object], why: str) -> None:
+    """Raise InputError that names those of the options that were given, as nothing here asks for them."""
+    if wrong := [option for option, value in given.items() if value]:
+        raise InputError(f"{', '.join(wrong)}: {why}; leave {'it' if len(wrong) == 1 else 'them'} out")
 
 
 def print_help(context: typer.Context) -> None:

@@ -1,6 +1,8 @@
 """Folders of finished runs: which recipe may go on with them."""
 
 import json
+import shutil
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -46,3 +48,37 @@ def test_a_run_with_another_effective_setting_is_refused(recipe, tmp_path):
     finished(tmp_path, replace(recipe, model={"preset": "small"}))
     with pytest.raises(InputError, match="holds a run with model.classifier_evidence False, not True"):
         runs_of(completed(recipe), tmp_path).result(RUN)
+
+
+@pytest.mark.parametrize("row", [RUN.row, Row("no-clean-masks", "", changes={"model.clean_masks": False})])
+def test_all_is_measured_anew_once_the_row_has_other_weights(recipe, tmp_path, monkeypatch, row):
+    trained = 0
+
+    def learn(recipe: Recipe) -> None:
+        model = Path(recipe.out) / "model"
+        model.mkdir(parents=True)
+        (model / "config.json").write_text(f"training {trained}")
+
+    def measure(benchmark, *, detector, out: Path, progress) -> None:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "metrics.json").write_text(json.dumps({"pixel_auc": trained, "frame_auc_micro": trained}))
+
+    for name, stand_in in {
+        "load": lambda *_, **__: None,
+        "changed_detector": lambda *_: nullcontext(),
+        "held_out_sets": lambda *_, **__: {"toys": {"auc": trained}},
+        "open_benchmark": lambda *_: None,
+        "evaluate": measure,
+    }.items():
+        monkeypatch.setattr(f"lavida.paper.ablations.runs.{name}", stand_in)
+    monkeypatch.setattr(Runs, "_check", lambda *_: None)
+    runs = Runs(recipe, out=tmp_path, root=tmp_path, pictures=3, ped2=tmp_path, learn=learn)
+    run = Run(row, 0)
+    for trained in (1, 2):
+        runs.finish(run)
+        metrics = runs.result(run)["metrics"]
+        assert metrics["auc"] == metrics["ped2.pixel_auc"] == trained
+        runs.finish(run)  # nothing is left to do
+        model = runs.folder(replace(run, row=row.trained_as)) / "model"
+        shutil.rmtree(model)
+    assert (runs.result(run) is None) == (row is not RUN.row)  # its own weights may go once they were measured

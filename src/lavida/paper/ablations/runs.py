@@ -33,7 +33,7 @@ from lavida.training.recipe import Recipe, load_recipe
 from lavida.training.run_folder import FREE, RECIPE
 
 RESULT, MODEL, PED2_FOLDER = "result.json", "model", "ped2"
-PED2 = "ucsd-ped2"
+PED2, WEIGHTS = "ucsd-ped2", "weights.json"
 PED2_METRICS = {"pixel_auc": "ped2.pixel_auc", "frame_auc_micro": "ped2.frame_auc"}
 MOVING = "moving"
 CROWD, QUALIFIED, BY_HAND = "crowd", "qualified", "by hand"
@@ -141,14 +141,12 @@ class Runs:
         Raises:
             InputError: the folder holds a run of another recipe.
         """
-        folder = self.folder(run)
         self._check(self._trained(run))
         result = self._measured(run)
         if result is None:
             return None
         if self._ped2 is not None:
-            measured = _read(folder / PED2_FOLDER / "metrics.json")
-            if measured is None:
+            if (measured := self._measured_on_ped2(run)) is None:
                 return None
             result["metrics"] |= {column: measured[key] for key, column in PED2_METRICS.items()}
         return result
@@ -198,18 +196,32 @@ class Runs:
             folder.mkdir(parents=True, exist_ok=True)
             with atomic_file(folder / RESULT) as path:
                 path.write_text(json.dumps(record, indent=2) + "\n")
-        if self._ped2 is not None and not (folder / PED2_FOLDER / "metrics.json").is_file():
+        if self._ped2 is not None and self._measured_on_ped2(run) is None:
             benchmark, out = open_benchmark(PED2, self._ped2), folder / PED2_FOLDER
             evaluate(benchmark, detector=detector, out=out, progress=self._progress)
+            with atomic_file(out / WEIGHTS) as path:
+                path.write_text(json.dumps({"weights": self._weights(run)}) + "\n")
 
     def _measured(self, run: Run) -> dict[str, Any] | None:
         """What its folder has of the held-out test, if that is what is asked for."""
         result = _read(self.folder(run) / RESULT)
         if result is None or result["pictures"] != self._pictures:
             return None
-        if self._trained(run) != run and result.get("weights") != self._weights(run):
-            return None  # the default has been trained anew since
+        if not self._has_weights(run, result.get("weights")):
+            return None
         return None if self._further and not result.get("further") else result
+
+    def _measured_on_ped2(self, run: Run) -> dict[str, Any] | None:
+        """What its folder has of UCSD Ped2, if that was measured with the weights that there are now."""
+        folder = self.folder(run) / PED2_FOLDER
+        said = (_read(folder / WEIGHTS) or {}).get("weights", "")
+        return _read(folder / "metrics.json") if self._has_weights(run, said) else None
+
+    def _has_weights(self, run: Run, said: str | None) -> bool:
+        """Whether they are those that were measured: a row may have been trained anew since."""
+        weights = self._weights(run)
+        # a row's own model may go after it was measured, and results of an earlier version do not say its weights
+        return said == weights or (None in (said, weights) and self._trained(run) == run)
 
     def _weights(self, run: Run) -> str | None:
         """SHA-256 of its model; None while there is none."""

@@ -31,6 +31,14 @@ def test_an_incomplete_copy_ends_with_2_and_one_line(tmp_path, capsys):
     assert line.startswith("lavida: data check ucf-crime: 1 missing, first: ") and "; it should hold " in line
 
 
+def test_a_missing_label_file_is_one_of_what_is_missing(tmp_path, capsys):
+    lost = shanghaitech(tmp_path) / "shanghaitech" / "testing" / "test_frame_mask" / "12_0175.npy"
+    lost.unlink()
+    assert run(["data", "check", "shanghaitech", "--root", str(tmp_path)]) == 2
+    out, err = capsys.readouterr()
+    assert "missing (1):" in out and str(lost) in out and err.startswith("lavida: data check shanghaitech: 1 missing")
+
+
 def test_the_annotation_of_the_kit_is_counted(kit, capsys):
     assert run(["data", "check", "xd-violence", "--root", str(kit / "annotations")]) == 2
     out, err = capsys.readouterr()

@@ -49,28 +49,33 @@ class ShanghaiTech(Benchmark):
         return [self._listed(name) for name in sorted(names)]
 
     def _listed(self, name: str) -> Listed:
-        path = self._labels / f"{name}.npy"
+        path = self._label_file(name)
         frames, lacks = (len(_array(path, axes=1)), ()) if path.is_file() else (None, (path,))
         return Listed(name=name, source=self._videos / name, frames=frames, lacks=lacks)
 
     def labels(self, name: str, frames: int | None = None) -> NDArray[np.uint8]:
         """See `Benchmark.labels`."""
-        path = self._labels / f"{name}.npy"
+        path = self._label_file(name)
         labels = _array(path, axes=1)
         if unknown := set(np.unique(labels).tolist()) - {0, 1}:
             raise InputError(f"unknown label {min(unknown)} in {path}: 0 is normal, 1 abnormal; restore the file")
         check_length(name, frames, len(labels), where=path)
         return labels.astype(np.uint8)
 
+    def _label_file(self, name: str) -> Path:
+        return self._labels / f"{name}.npy"
+
     def _pixel_file(self, name: str) -> Path | None:
         path = None if self._pixels is None else self._pixels / f"{name}.npy"
         return path if path is not None and path.is_file() else None
 
     def _has_masks(self, name: str) -> bool:
-        return self._pixel_file(name) is not None or (self._pixels is not None and not self.labels(name).any())
+        if self._pixels is None or self._pixel_file(name) is not None:
+            return self._pixels is not None
+        return self._label_file(name).is_file() and not self.labels(name).any()
 
     def _label_files(self, name: str) -> Iterable[Path]:
-        return filter(None, (self._labels / f"{name}.npy", self._pixel_file(name)))
+        return filter(None, (self._label_file(name), self._pixel_file(name)))
 
     def _masks(self, video: Video) -> Iterator[NDArray[np.bool_]]:
         path = self._pixel_file(video.name)

@@ -12,6 +12,8 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import lru_cache
+from itertools import product
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -148,6 +150,18 @@ def sha256(path: Path) -> str:
     """Of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def as_stored(path: Path, *others: str) -> Path:
+    """`path` with its suffix as it is on the disk: in capitals or not, or one of the `others`; as given without any."""
+    spelled = (path.with_suffix(each) for suffix in (path.suffix, *others) for each in _spellings(suffix))
+    return next(filter(os.path.exists, spelled), path)
+
+
+@lru_cache(maxsize=64)
+def _spellings(suffix: str) -> tuple[str, ...]:
+    letters = (dict.fromkeys((letter.lower(), letter.upper())) for letter in suffix)
+    return tuple(dict.fromkeys((suffix, suffix.upper(), *map("".join, product(*letters)))))
 
 
 def file_state(path: Path) -> list[int] | str | None:

@@ -52,6 +52,15 @@ def test_a_folder_with_the_data_set_in_it_is_accepted_and_a_subset_said(name, tm
 
 
 @pytest.mark.parametrize("name", TREES)
+def test_suffixes_may_be_written_in_capitals(name, tmp_path):
+    TREES[name](tmp_path)
+    for path in [path for path in tmp_path.rglob("*.*") if path.suffix in (".mp4", ".avi", ".jpg", ".tif", ".bmp")]:
+        path.rename(path.with_suffix(path.suffix.upper()))
+    benchmark = open_benchmark(name, tmp_path)
+    assert [video.name for video in benchmark.videos] == NAMES[name]
+
+
+@pytest.mark.parametrize("name", TREES)
 def test_a_benchmark_can_be_sent_to_another_process(name, tmp_path):
     benchmark = open_benchmark(name, TREES[name](tmp_path))
     copy = pickle.loads(pickle.dumps(benchmark))

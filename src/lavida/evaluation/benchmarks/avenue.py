@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lavida.errors import InputError, one_line
 from lavida.evaluation.benchmarks.official import Benchmark, Expected, Listed, Video, check_length
 from lavida.evaluation.benchmarks.places import first_folder, homes
+from lavida.files import as_stored
 
 # the data set names no classes; these are its events as its paper describes them
 CATEGORIES = (
@@ -50,7 +51,7 @@ class Avenue(Benchmark):
         name = f"{number:02d}"
         mask = self._mask_file(name)
         frames, lacks = (_cells(mask), ()) if mask.is_file() else (None, (mask,))
-        return Listed(name=name, source=videos / f"{name}.avi", frames=frames, lacks=lacks)
+        return Listed(name=name, source=as_stored(videos / f"{name}.avi"), frames=frames, lacks=lacks)
 
     def _mask_file(self, name: str) -> Path:
         return self._folder / f"{int(name)}_label.mat"

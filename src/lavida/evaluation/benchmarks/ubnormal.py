@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lavida.errors import InputError
 from lavida.evaluation.benchmarks.official import FROM_ZERO_INCLUSIVE, Benchmark, Expected, Interval, Listed, Video
 from lavida.evaluation.benchmarks.places import first_file, homes, numbered_lines
+from lavida.files import as_stored
 from lavida.video.decode import open_source
 
 CATEGORIES = (
@@ -68,7 +69,7 @@ class Ubnormal(Benchmark):
         return [
             Listed(
                 name=name,
-                source=self._annotations(name).with_name(f"{name}.mp4"),
+                source=as_stored(self._annotations(name).with_name(f"{name}.mp4")),
                 abnormal=abnormal,
                 lacks=(tracks,) if abnormal and not (tracks := self._tracks_file(name)).is_file() else (),
             )

@@ -51,11 +51,14 @@ class UcfCrime(Benchmark):
         if split is not None:
             _compare(entries, annotation=annotation, split=split)
         self._abnormal = {Path(name).stem: intervals for name, (_, intervals) in entries.items()}
-        there = video_files(root, _HOMES, {Path(name).suffix for name in entries})
+        there = video_files(root, _HOMES, {Path(name).suffix.lower() for name in entries})
+        there = {path.stem: path for path in there.values()} | there  # suffixes may be in capitals
         return [
             Listed(
                 name=Path(name).stem,
-                source=there.get(name) or root / (NORMAL_FOLDER if kind == NORMAL else kind) / name,
+                source=there.get(name)
+                or there.get(Path(name).stem)
+                or root / (NORMAL_FOLDER if kind == NORMAL else kind) / name,
                 abnormal=kind != NORMAL,
             )
             for name, (kind, _) in entries.items()

@@ -13,8 +13,9 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.reading import as_stored, folder, format_of, matching, read_indices, read_rgb, read_text
+from lavida.exposure.datasets.reading import folder, format_of, matching, read_indices, read_rgb, read_text
 from lavida.exposure.sample import SegmentationSample
+from lavida.files import as_stored
 
 Id = TypeVar("Id", bound=int | str)  # of an object; in videos a number, the value of its pixels
 

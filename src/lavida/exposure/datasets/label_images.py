@@ -14,7 +14,6 @@ from lavida.errors import InputError
 from lavida.exposure.datasets.reading import (
     GrayLevels,
     Remark,
-    as_stored,
     folder,
     matching,
     of_split,
@@ -22,6 +21,7 @@ from lavida.exposure.datasets.reading import (
     read_rgb,
 )
 from lavida.exposure.sample import SegmentationSample
+from lavida.files import as_stored
 
 IGNORE: Final = None  # a pixel without a label: neither this word nor that
 BACKGROUND: Final = ""  # a pixel that shows none of the words

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import codecs
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from itertools import product
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -62,18 +60,6 @@ def folder(path: Path, *, dataset: str, layout: str = "") -> Path:
 def files_in(place: Path, suffix: str, *, pattern: str = "*") -> list[Path]:
     """The files of a folder with this suffix, in capitals or not, in order; hidden twins from archives are left out."""
     return [each for each in sorted(place.glob(pattern)) if each.suffix.lower() == suffix and each.name[0] != "."]
-
-
-def as_stored(path: Path, *others: str) -> Path:
-    """`path` with its suffix as it is on the disk: in capitals or not, or one of the `others`; as given without any."""
-    spelled = (path.with_suffix(each) for suffix in (path.suffix, *others) for each in _spellings(suffix))
-    return next(filter(os.path.exists, spelled), path)
-
-
-@lru_cache(maxsize=64)
-def _spellings(suffix: str) -> tuple[str, ...]:
-    letters = (dict.fromkeys((letter.lower(), letter.upper())) for letter in suffix)
-    return tuple(dict.fromkeys((suffix, suffix.upper(), *map("".join, product(*letters)))))
 
 
 def read_rgb(path: Path, *, levels: GrayLevels | None = None) -> np.ndarray:

@@ -17,7 +17,8 @@ import numpy as np
 import yaml
 
 from lavida.errors import InputError
-from lavida.exposure.datasets.reading import as_stored, read_text
+from lavida.exposure.datasets.reading import read_text
+from lavida.files import as_stored
 from lavida.video.picture_file import IMAGE_SUFFIXES
 
 CONFIG, DARKNET_CONFIG = "data.yaml", "obj.data"

@@ -114,9 +114,11 @@ def test_a_file_that_is_no_text(recipe):
     assert "not valid YAML" in refusal(recipe)
 
 
-def test_no_such_file(tmp_path):
+def test_no_such_file(tmp_path, monkeypatch):
     assert "no such recipe" in refusal(tmp_path / "none.yaml")
     assert "no such recipe" in refusal(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert refusal(tmp_path / "none.yaml").endswith("lavida's repository has configs/nano.yaml")
 
 
 def test_the_shipped_recipes_are_valid():

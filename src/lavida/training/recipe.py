@@ -16,6 +16,7 @@ from lavida.settings import check_settings, renamed, setting
 
 PRECISIONS = {"bf16": "bf16", "float32": "no"}  # our names (in YAML, "no" is false) and Accelerate's
 FRAME_MULTIPLE = 32  # of the coarsest map of any backbone
+EXAMPLE = Path("configs/nano.yaml")
 DIVISIBLE = (
     lambda size: all(side >= 1 and side % FRAME_MULTIPLE == 0 for side in size),
     f"a height and a width that {FRAME_MULTIPLE} divides",
@@ -190,7 +191,8 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a YAML recipe and apply `key=value` overrides. Raises InputError naming the key that does not fit."""
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"no such recipe: {path}; try configs/nano.yaml")
+        where = "try" if EXAMPLE.is_file() else "lavida's repository has"
+        raise InputError(f"no such recipe: {path}; {where} {EXAMPLE}")
     try:
         given = OmegaConf.load(path), OmegaConf.from_dotlist(list(overrides))
         recipe = OmegaConf.to_object(

@@ -5,6 +5,7 @@ import pytest
 
 from lavida.errors import InputError
 from lavida.model.config import LavidaConfig
+from lavida.paper.ablations import ablate
 from lavida.paper.ablations.studies import (
     DEFAULT,
     STUDIES,
@@ -201,3 +202,10 @@ def test_settings_that_do_not_fit_are_refused_before_there_are_rows():
         with pytest.raises(InputError, match=said) as caught:
             completed(Recipe(model=model))
         assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "recipe"), [("components", "ablation"), ("ingredients", "ingredients")])
+def test_outside_the_repository_the_recipe_is_to_be_given(tmp_path, monkeypatch, name, recipe):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=rf"no configs.{recipe}\.yaml in this folder: .*repository.* or give --recipe"):
+        ablate(name, root=tmp_path, out=tmp_path / "out")

@@ -72,7 +72,7 @@ def ablate(
         if number < 1:
             raise InputError(f"{what} is {number}; give 1 or more")
     studies = choose(name)
-    base = completed(load_recipe(recipe or studies[0].recipe, ["data.root=.", *overrides]))
+    base = completed(load_recipe(recipe or _shipped(studies[0].recipe), ["data.root=.", *overrides]))
     chosen = unique_rows(studies, base, only=rows)
     _check_start(base, chosen)
     check_pictures(root, pictures=sets)
@@ -94,6 +94,15 @@ def ablate(
     series = _Series(runs, studies, out=out, seeds=seeds, row_seeds=row_seeds)
     series.run(chosen)
     return series.write_tables()
+
+
+def _shipped(recipe: Path) -> Path:
+    """A recipe of the repository, from which the installed package comes without it."""
+    if not recipe.is_file():
+        raise InputError(
+            f"no {recipe} in this folder: work in lavida's repository, which has it, or give --recipe FILE"
+        )
+    return recipe
 
 
 def _check_start(recipe: Recipe, rows: Sequence[Row]) -> None:

@@ -2,6 +2,7 @@ import pytest
 from PIL import Image
 from videos import write_json
 
+from lavida.errors import InputError
 from lavida.exposure.datasets import load
 
 
@@ -23,3 +24,17 @@ def test_a_lost_label_is_listed(tmp_path, suffix):
     data = load("davis", tmp_path, "train")
     assert [path for path in data.files() if not path.exists()] == [tmp_path / "Annotations/480p/bear/00000.png"]
     assert data.counts() == {"sequences": 1}
+
+
+def test_without_the_categories_the_error_says_what_to_write(tmp_path):
+    with pytest.raises(
+        InputError, match=r"DAVIS-2016 .* missing: .*expressions.json; write {sequence: \[category, expr"
+    ):
+        load("davis", tmp_path, "train")
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"bear": "bear"}', '{"bear": ["bear"]}', '{"bear": ["bear", 3]}'])
+def test_categories_in_another_form_are_an_input_error(tmp_path, content):
+    (tmp_path / "expressions.json").write_text(content)
+    with pytest.raises(InputError, match=r"not in the form {sequence: \[.*expressions.json"):
+        load("davis", tmp_path, "train")

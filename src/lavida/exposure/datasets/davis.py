@@ -12,6 +12,7 @@ from lavida.exposure.datasets.reading import files_in, folder, matching, of_spli
 
 SPLITS = {"train": ("train",), "heldout": ("val",)}
 RESOLUTION = "480p"
+EXPRESSIONS, FORM = "expressions.json", "{sequence: [category, expression]}"
 FOREGROUND = frozenset(range(1, 256))
 
 
@@ -28,17 +29,17 @@ class Davis(PaletteVideos):
     name = "davis"
     layout = (
         "JPEGImages/480p/<sequence>/<frame>.jpg, Annotations/480p/<sequence>/<frame>.png, "
-        "ImageSets/480p/{train,val}.txt, expressions.json"
+        f"ImageSets/480p/{{train,val}}.txt, {EXPRESSIONS} with {FORM}"
     )
     expected = {"train": {"sequences": 30}, "heldout": {"sequences": 20}}
 
     def __init__(self, root: str | Path, split: str, *, clip_length: int = 1) -> None:
         base = folder(Path(root), dataset="DAVIS")
         (part,) = of_split(SPLITS, split, dataset="DAVIS")
-        texts: dict[str, tuple[str, str]] = json.loads(read_text(base / "expressions.json"))
+        texts = _texts(base / EXPRESSIONS)
         sequences = _kept_frames(base, part)
         if missing := sorted(set(sequences) - set(texts)):
-            raise InputError(f"no category for sequence {missing[0]}: {root}/expressions.json; add it there")
+            raise InputError(f"no category for sequence {missing[0]}: {base / EXPRESSIONS}; add it there")
         videos = [
             AnnotatedVideo(name, tuple(frames), {texts[name][0]: FOREGROUND}, {texts[name][0]: (texts[name][1],)})
             for name, frames in sequences.items()
@@ -58,6 +59,23 @@ class Davis(PaletteVideos):
     def _read(self, video: AnnotatedVideo, frame: str, image: np.ndarray) -> np.ndarray:
         path = self._label(video, frame)
         return matching(image, read_labels(path), path=path, picture=self._picture(video, frame))
+
+
+def _texts(path: Path) -> dict[str, tuple[str, str]]:
+    """Sequence -> its category and an expression of its object, which DAVIS-2016 itself does not bring."""
+    if not path.exists():
+        raise InputError(
+            f"what the sequences of DAVIS-2016 show is missing: {path}; write {FORM} for each sequence, as in "
+            '{"bear": ["bear", "a bear walking"]}'
+        )
+    text = read_text(path)
+    try:
+        texts = {sequence: (category, expression) for sequence, (category, expression) in json.loads(text).items()}
+        if not all(isinstance(said, str) for both in texts.values() for said in both):
+            raise TypeError
+    except (ValueError, TypeError, AttributeError):
+        raise InputError(f"not in the form {FORM}: {path}; mend it") from None
+    return texts
 
 
 def _kept_frames(base: Path, part: str) -> dict[str, list[str]]:

@@ -18,6 +18,7 @@ from lavida.evaluation.measure import measure_video
 from lavida.evaluation.results import MEASURE_FORMAT, UNFINISHED, ResultFolder
 
 LABELS = {"a": [0, 1, 1], "b": [0, 0, 1, 0], "c": [1, 0]}
+HELD_OUT = {"benchmark": "exposure", "model": "nano", "sets": {"moving scenes": {}}, "settings": {"scorer": "detector"}}
 SCORES = {"a": [0.1, 0.9, 0.3], "b": [0.2, 0.1, 0.8, 0.3], "c": [0.4, 0.6]}
 
 
@@ -206,14 +207,34 @@ def test_a_disk_that_is_full_at_the_last_moment_leaves_the_earlier_result(tmp_pa
 
 
 def test_a_result_of_the_held_out_test_is_replaced(tmp_path):
-    told = {"benchmark": "exposure", "model": "nano", "sets": {"moving scenes": {}}, "settings": {"scorer": "detector"}}
     for label in (0, 1):
         with ResultFolder(tmp_path) as folder:
             folder.write_scores("moving-scenes", scores=np.zeros(1), labels=np.full(1, label))
-            folder.publish(told)
+            folder.publish(HELD_OUT)
     assert np.load(tmp_path / "scores" / "moving-scenes.npz")["label"].tolist() == [1]
     _evaluate(tmp_path)
     assert sorted(path.name for path in (tmp_path / "scores").iterdir()) == ["a.npz", "b.npz", "c.npz"]
+
+
+def test_a_further_file_comes_with_the_result_or_not_at_all(tmp_path):
+    def publish(write, content):
+        with ResultFolder(tmp_path) as folder:
+            folder.add_file("curve.png", write)
+            folder.publish(HELD_OUT | {"model": content})
+
+    def fail(path):
+        path.write_text("half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    publish(lambda path: path.write_text("first"), "first")
+    with pytest.raises(InputError, match="No space left"):
+        publish(fail, "second")
+    assert (
+        (tmp_path / "curve.png").read_text() == json.loads((tmp_path / "metrics.json").read_text())["model"] == "first"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["curve.png", "metrics.json"]
+    publish(lambda path: path.write_text("third"), "third")
+    assert (tmp_path / "curve.png").read_text() == "third"
 
 
 def test_two_evaluations_to_one_folder_leave_each_other_what_they_measured(tmp_path):

@@ -5,7 +5,7 @@ import os
 import shutil
 import uuid
 import zipfile
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -51,6 +51,7 @@ class ResultFolder:
         self._staging = out / UNFINISHED / name[:16]
         self._scores, self.maps = self._staging / SCORES, self._staging / MAPS
         self._held, self._half_published = ExitStack(), False
+        self._further: list[str] = []
 
     def __enter__(self) -> "ResultFolder":
         _earlier_names(self._out)
@@ -91,8 +92,14 @@ class ResultFolder:
             self._scores.mkdir(exist_ok=True)
             np.savez(self._scores / f"{video}.npz", score=scores.astype(np.float32), label=labels.astype(np.uint8))
 
+    def add_file(self, name: str, write: Callable[[Path], object]) -> None:
+        """Stages a further file of the result; `write` is given the path to write to."""
+        with atomic_file(self._staging / name) as path:
+            write(path)
+        self._further.append(name)
+
     def publish(self, metrics: dict[str, Any]) -> None:
-        """Puts the staged scores, maps and `metrics.json` in place of an earlier result."""
+        """Puts the staged scores, maps, further files and `metrics.json` in place of an earlier result."""
         with atomic_file(self._staging / RESULT) as path:  # on the disk in full before the earlier one goes
             path.write_text(json.dumps(metrics, indent=2, allow_nan=False) + "\n")
         earlier = _earlier_names(self._out)
@@ -102,7 +109,8 @@ class ResultFolder:
             _replace_files(self._scores, self._out / SCORES, {f"{name}.npz" for name in earlier})
             maps = {f"{name}{suffix}" for name in earlier for suffix in (".npy", MASK_SUFFIX)}
             _replace_files(self.maps, self._out / MAPS, maps)
-            os.replace(self._staging / RESULT, self._out / RESULT)
+            for name in (*self._further, RESULT):
+                os.replace(self._staging / name, self._out / name)
             self._half_published = False
         shutil.rmtree(self._staging, ignore_errors=True)
         with suppress(OSError):

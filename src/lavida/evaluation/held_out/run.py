@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -124,8 +125,8 @@ def evaluate_exposure(
         }
         if qualified:
             result["qualified"] = qualified_measures(detector, root, progress=progress)
+        folder.add_file("reliability.png", partial(draw_reliability, reliability))
         folder.publish(result)
-    draw_reliability(reliability, Path(out) / "reliability.png")
     return result
 
 

@@ -134,6 +134,17 @@ def test_rows_of_another_question_are_refused(detector, benchmark, compression):
 
 
 @pytest.mark.slow
+def test_rows_that_were_measured_on_other_labels_are_refused(detector, tmp_path):
+    root = bright_ped2(tmp_path)
+    mask = next(root.rglob("*_gt/*.bmp"))
+    options = {"detector": detector, "out": tmp_path / "out", "protocol": SPARSE, "videos": "Test001"}
+    ablate_trained("components", benchmark=open_benchmark("ucsd-ped2", root), **options)
+    Image.new("L", Image.open(mask).size).save(mask)
+    with pytest.raises(InputError, match="other files; choose another --out"):
+        ablate_trained("components", benchmark=open_benchmark("ucsd-ped2", root), **options)
+
+
+@pytest.mark.slow
 def test_the_command_prints_the_table(detector, benchmark, compression, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("lavida.loading.load", lambda name, **_: detector)
     root = benchmark.videos[0].source.parents[1]

@@ -73,6 +73,7 @@ def ablate_trained(
         "weights": _digest(detector),
         "protocol": {"name": protocol.name, **protocol.settings()},
         "videos": videos,
+        "files": sha256(json.dumps([benchmark.state(video) for video in benchmark.videos]).encode()).hexdigest(),
     }
     stem, measure = out / name, partial(evaluate, benchmark, protocol=protocol, videos=videos, progress=progress)
     before = _earlier(stem.with_suffix(".json"), asked)

@@ -185,9 +185,7 @@ def report(
 
     result = read_result(out)
     if root is None:
-        refuse(
-            {"--model": model, "--device": device != "auto"}, "without --root there are no pictures to ask a model of"
-        )
+        refuse({"--model": model}, "without --root there are no pictures to ask a model of")
     benchmark = None if root is None else open_benchmark(result.metrics["benchmark"], root)
     detector = None
     if benchmark is not None and masks and result.of_detector:

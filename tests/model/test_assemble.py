@@ -129,6 +129,23 @@ def test_precision_is_the_checkpoints_or_as_asked_and_is_kept(asked, got, encode
     assert torch.isfinite(outputs(model)[0]).all()
 
 
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_language_model_in_float16_is_asked_in_bf16_where_that_is_fast(kind, encoders, tmp_path, monkeypatch):
+    for module in ("torch_backend", "device", "model.predictor"):
+        monkeypatch.setattr(f"lavida.{module}.has_fast_bf16", lambda device: True)
+    sources = {"mllm": save_mllm(tmp_path / "mllm", kind)} | encoders
+    frames = clips(1, 3)[0].permute(0, 2, 3, 1).numpy()
+    scores = {}
+    for dtype in ("bfloat16", "float16"):
+        torch.manual_seed(0)
+        detector = Detector.of(assemble(sources, dtype=dtype, **SIZES), name=dtype, device=torch.device("cpu"))
+        detector.backend.prepare()
+        scores[dtype] = torch.from_numpy(detector.detect(frames, ["dog"]).scores)
+        detector.model.save_pretrained(tmp_path / dtype)
+        assert LavidaModel.from_pretrained(tmp_path / dtype).config.mllm_dtype == "bfloat16"
+    torch.testing.assert_close(scores["float16"], scores["bfloat16"], atol=0.01, rtol=0)
+
+
 def test_processor_files_survive_saving(qwen, tmp_path):
     model = assemble(qwen, **SIZES)
     model.save_pretrained(tmp_path / "one")

@@ -29,7 +29,7 @@ from transformers.utils import logging as transformers_logging
 
 from lavida.checkpoints.packages import packaged_file
 from lavida.errors import InputError
-from lavida.files import MANIFEST, sha256
+from lavida.files import EXPORTED, MANIFEST, sha256
 from lavida.model.backbone import EfficientNetLiteBackbone
 
 _log = logging.getLogger(__name__)
@@ -173,7 +173,8 @@ def _download(api: HfApi, hub_id: str, **place: Any) -> Path:
         files = api.list_repo_files(hub_id, revision=place["revision"])
         # where both kinds are offered, the pickled one is a second copy; so are a repository's other formats
         kind = SAFE if any(name.endswith(".safetensors") for name in files) else PICKLED
-        return Path(snapshot_download(hub_id, allow_patterns=[*TEXTS, kind], etag_timeout=ANSWER_WITHIN, **place))
+        wanted = [*TEXTS, kind, f"{EXPORTED}/*"]  # of an export all: graphs are in files of other kinds
+        return Path(snapshot_download(hub_id, allow_patterns=wanted, etag_timeout=ANSWER_WITHIN, **place))
     except Exception as error:  # as above
         if isinstance(error, OSError) and error.errno is not None:  # of the disk, which the command line tells
             raise

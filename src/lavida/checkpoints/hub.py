@@ -39,21 +39,24 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 CONFIG = "config.json"
 TEXTS = ("*.json", "*.jinja", "*.txt", "*.model", "README.md")
 SAFE, PICKLED = "*.safetensors", "*.bin"  # kinds of weight files; the second only where the first is not offered
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first of them, else its index, is what transformers loads
+# weights and index of a saved model, whatever the number of their files
+WEIGHT_FILES = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
 
 
 def weights_fault(folder: Path) -> str | None:
     """What keeps the weights in `folder` from being loaded, in a few words; only names and sizes are looked at."""
     if not (folder / CONFIG).is_file():
         return f"{CONFIG} is missing"
-    indices = [folder / f"{name}.index.json" for name in WEIGHTS]
-    if index := next((path for path in indices if path.is_file()), None):
-        try:
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError):
-            return f"{index.name} cannot be read"
-    elif not (names := [name for name in WEIGHTS if (folder / name).is_file()][:1]):
+    offered = (place for name in WEIGHTS for place in (folder / name, folder / f"{name}.index.json"))
+    if (first := next((path for path in offered if path.is_file()), None)) is None:
         return f"{WEIGHTS[0]} is missing"
+    names = [first.name]
+    if first.name not in WEIGHTS:
+        try:
+            names = sorted(set(json.loads(first.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError):
+            return f"{first.name} cannot be read"
     for name in names:
         if not (folder / name).is_file():
             return f"{name} is missing"

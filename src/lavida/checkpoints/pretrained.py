@@ -18,6 +18,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
 from lavida.checkpoints.hub import (
     CONFIG,
     HUB_ID,
+    WEIGHT_FILES,
     PackagedWeights,
     check_weights,
     find,
@@ -80,16 +81,18 @@ class LavidaModel(LavidaNetwork):
     def save_pretrained(self, save_directory: str | Path, *, weights: torch.dtype | None = None, **kwargs) -> None:
         """Write config, tokenizers, processor files, model card and the weights that no package carries.
 
-        Those that are held in float32 are written in the precision `weights`; `kwargs` are those of
-        `PreTrainedModel.save_pretrained`, such as `state_dict` and `max_shard_size`.
+        Weights of an earlier model in the folder are removed when the new ones are whole. Those that are held in
+        float32 are written in the precision `weights`; `kwargs` are those of `PreTrainedModel.save_pretrained`, such as
+        `state_dict` and `max_shard_size`.
         """
         state = kwargs.pop("state_dict", None) or self.state_dict()
         state = {key: value for key, value in state.items() if not key.startswith(self._frozen_prefixes())}
         if weights is not None:
             state = cast(state, weights)
-        with quiet_transformers(), disk_errors(save_directory):
-            super().save_pretrained(save_directory, state_dict=state, **kwargs)
         folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        with quiet_transformers(), disk_errors(folder), _replacing_weights(folder) as partial:
+            super().save_pretrained(partial, state_dict=state, **kwargs)
         self.semantics.tokenizer.save_pretrained(folder / TOKENIZER)
         self.text.tokenizer.save_pretrained(folder / TEXT_TOKENIZER)
         for place, text in self.processors.items():
@@ -195,6 +198,7 @@ class LavidaModel(LavidaNetwork):
             return api.upload_folder(
                 repo_id=repo_id,
                 folder_path=folder,
+                delete_patterns=list(WEIGHT_FILES),  # of an earlier model; what is uploaded stays
                 revision=revision,
                 create_pr=create_pr,
                 commit_message=commit_message,
@@ -225,6 +229,20 @@ def disk_errors(place: str | Path) -> Iterator[None]:
             raise
         code = int(full[1])
         raise OSError(code, os.strerror(code), str(place)) from error
+
+
+@contextmanager
+def _replacing_weights(folder: Path) -> Iterator[Path]:
+    """A folder to save in, the files of which then come into `folder`: none of other shards stays to be loaded."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".lavida-") as hidden:
+        yield Path(hidden)
+        saved = list(Path(hidden).iterdir())
+        stale = {path for pattern in WEIGHT_FILES for path in folder.glob(pattern)}
+        for path in saved:
+            os.replace(path, folder / path.name)
+        if saved:  # only one of several processes saves
+            for path in stale - {folder / path.name for path in saved}:
+                path.unlink()
 
 
 def _check_folder(folder: Path) -> None:

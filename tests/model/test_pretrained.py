@@ -41,11 +41,14 @@ class Hub:
     def file_exists(self, repo_id, name, *, revision):
         return self.has_card and name == "README.md"
 
-    def upload_folder(self, *, repo_id, folder_path, delete_patterns, revision, create_pr, commit_message):
+    def upload_folder(self, *, repo_id, folder_path, allow_patterns, delete_patterns, **_):
         there = [path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file()]
         for name in filter_repo_objects(there, allow_patterns=delete_patterns):
             (self.root / name).unlink()
-        shutil.copytree(folder_path, self.root, dirs_exist_ok=True)
+        own = [path.relative_to(folder_path).as_posix() for path in Path(folder_path).rglob("*") if path.is_file()]
+        for name in filter_repo_objects(own, allow_patterns=allow_patterns):
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(Path(folder_path) / name, self.root / name)
         return f"commit to {repo_id}"
 
 
@@ -63,6 +66,18 @@ def test_all_of_a_model_goes_to_the_hub_and_comes_back(tmp_path, monkeypatch):
         assert (hub.root / folder / "tokenizer.json").is_file()
     back = LavidaModel.from_pretrained(hub.root)
     assert back.config.sources == SOURCES and back.processors == model.processors
+
+
+@pytest.mark.slow
+def test_a_model_that_is_saved_and_pushed_at_once_goes_as_a_whole(tmp_path, monkeypatch):
+    hub = Hub(tmp_path / "there")
+    monkeypatch.setattr(pretrained, "HfApi", hub)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "notes.txt").touch()
+    tiny_lavida(sources=SOURCES).save_pretrained(tmp_path / "here", push_to_hub=True, private=True)
+    assert hub.calls == [("here", True, True)]
+    assert LavidaModel.from_pretrained(hub.root).config.sources == SOURCES
+    assert not (hub.root / "notes.txt").exists()
 
 
 def save(model: LavidaModel, folder: Path, monkeypatch, **shards) -> None:

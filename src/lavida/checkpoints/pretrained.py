@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from lavida.model.config import LavidaConfig
 from lavida.model.lavida import LavidaNetwork, Parts
 
 TOKENIZER, TEXT_TOKENIZER, PROCESSORS, CARD = "tokenizer", "text_tokenizer", "processors", "README.md"
+SAVED = (CONFIG, *(f"{name}/*" for name in (TOKENIZER, TEXT_TOKENIZER, PROCESSORS)))
+PUSHED = ("repo_id", "private", "token", "revision", "create_pr", "commit_message")  # arguments of `push_to_hub`
 ADAPTER_CONFIG = "adapter_config.json"  # peft's name
 GIVE = "nano, a saved model's folder or its hub id"
 DISK_FULL = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b")
@@ -78,18 +81,28 @@ class LavidaModel(LavidaNetwork):
             PackagedWeights(**part).load_into(self)
         self.text.forget()
 
-    def save_pretrained(self, save_directory: str | Path, *, weights: torch.dtype | None = None, **kwargs) -> None:
+    def save_pretrained(
+        self,
+        save_directory: str | Path,
+        *,
+        weights: torch.dtype | None = None,
+        push_to_hub: bool = False,
+        **kwargs,
+    ) -> None:
         """Write config, tokenizers, processor files, model card and the weights that no package carries.
 
         Weights of an earlier model in the folder are removed when the new ones are whole. Those that are held in
         float32 are written in the precision `weights`; `kwargs` are those of `PreTrainedModel.save_pretrained`, such as
-        `state_dict` and `max_shard_size`.
+        `state_dict` and `max_shard_size`; with `push_to_hub` also those of `push_to_hub`, `repo_id` by default the name
+        of the folder.
         """
+        folder = Path(save_directory)
+        target = {"repo_id": folder.name} | {name: kwargs.pop(name) for name in PUSHED if name in kwargs}
+        repository = _Repository.made(**target) if push_to_hub else None
         state = kwargs.pop("state_dict", None) or self.state_dict()
         state = {key: value for key, value in state.items() if not key.startswith(self._frozen_prefixes())}
         if weights is not None:
             state = cast(state, weights)
-        folder = Path(save_directory)
         folder.mkdir(parents=True, exist_ok=True)
         with quiet_transformers(), disk_errors(folder), _replacing_weights(folder) as partial:
             super().save_pretrained(partial, state_dict=state, **kwargs)
@@ -100,6 +113,8 @@ class LavidaModel(LavidaNetwork):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         (folder / CARD).write_text(model_card(self.config), encoding="utf-8")
+        if repository is not None:  # at last: transformers would send what is there before the tokenizers are
+            repository.upload(folder)
 
     @classmethod
     def from_pretrained(
@@ -180,32 +195,69 @@ class LavidaModel(LavidaNetwork):
         token: bool | str | None = None,
         revision: str | None = None,
         create_pr: bool = False,
-        commit_message: str = "Upload LavidaModel",
+        commit_message: str | None = None,
         max_shard_size: int | str = "5GB",
     ) -> str:
         """Put all of the model on the hub, as `transformers` does for its models; returns the address of the commit.
 
         A model card that is there already is left as it is.
         """
+        repository = _Repository.made(
+            repo_id,
+            private=private,
+            token=token,
+            revision=revision,
+            create_pr=create_pr,
+            commit_message=commit_message,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, max_shard_size=max_shard_size)
+            return repository.upload(Path(folder))
+
+    def _frozen_prefixes(self) -> tuple[str, ...]:
+        return tuple(part["module"] + "." for part in self.config.frozen_parts)
+
+
+@dataclass(frozen=True)
+class _Repository:
+    """Where a model goes on the hub."""
+
+    api: HfApi
+    repo_id: str
+    revision: str | None
+    create_pr: bool
+    commit_message: str
+
+    @classmethod
+    def made(
+        cls,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: bool | str | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        commit_message: str | None = None,
+    ) -> "_Repository":
+        """The repository and its branch, which are there from now on."""
         api = HfApi(token=token)
         repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
         if revision is not None and not revision.startswith("refs/pr"):
             api.create_branch(repo_id, branch=revision, exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder:
-            self.save_pretrained(folder, max_shard_size=max_shard_size)
-            if api.file_exists(repo_id, CARD, revision=revision):
-                (Path(folder) / CARD).unlink()
-            return api.upload_folder(
-                repo_id=repo_id,
-                folder_path=folder,
-                delete_patterns=list(WEIGHT_FILES),  # of an earlier model; what is uploaded stays
-                revision=revision,
-                create_pr=create_pr,
-                commit_message=commit_message,
-            )
+        return cls(api, repo_id, revision, create_pr, commit_message or "Upload LavidaModel")
 
-    def _frozen_prefixes(self) -> tuple[str, ...]:
-        return tuple(part["module"] + "." for part in self.config.frozen_parts)
+    def upload(self, folder: Path) -> str:
+        """Send what a saved model consists of, in place of the weights of an earlier one; the address of the commit."""
+        has_card = self.api.file_exists(self.repo_id, CARD, revision=self.revision)
+        return self.api.upload_folder(
+            repo_id=self.repo_id,
+            folder_path=folder,
+            allow_patterns=[*SAVED, *WEIGHT_FILES, *([] if has_card else [CARD])],
+            delete_patterns=list(WEIGHT_FILES),  # what is uploaded stays
+            revision=self.revision,
+            create_pr=self.create_pr,
+            commit_message=self.commit_message,
+        )
 
 
 def cast(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:

@@ -8,12 +8,11 @@ from typing import Any
 
 from lavida.detector import Detector
 from lavida.errors import InputError, need
-from lavida.files import EXPORTED, MANIFEST, fingerprint
+from lavida.files import EMBEDDED, EXPORTED, MANIFEST, NANO, embedded, fingerprint
 from lavida.runtime.manifest import Manifest
 from lavida.runtime.session import installed
 
 RUNTIMES = ("auto", "torch", "onnx", "openvino")
-EMBEDDED = Path(__file__).parent / "weights" / "nano"
 
 
 def load(
@@ -69,18 +68,15 @@ def load(
 
 def model_folder(model: str | Path, **place: Any) -> Path:
     """Where a model is that `load` takes; `place`: as `find` takes it. Raises InputError if it is nowhere."""
-    if str(model) != "nano":
+    if str(model) != NANO:
         folder = Path(os.path.expanduser(model))
         if is_exported(folder):
             return folder
         need("torch", f"{model} is no exported model, and PyTorch runs it")
-        from lavida.checkpoints.hub import find
-        from lavida.checkpoints.pretrained import GIVE
+        from lavida.checkpoints.pretrained import saved_folder
 
-        return find(model, give=GIVE, **place)
-    if not EMBEDDED.is_dir():
-        raise InputError(f"the embedded model is missing: {EMBEDDED}; install lavida again, or give a model's folder")
-    return EMBEDDED
+        return saved_folder(model, **place)
+    return embedded()
 
 
 def exported_folder(folder: Path, *, name: str, runtime: str, device: str) -> Path | None:

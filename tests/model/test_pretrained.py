@@ -189,6 +189,20 @@ def test_untrained_models_say_so():
     assert "**Untrained**" not in model_card(config)
 
 
+@pytest.mark.parametrize("name", ["dtype", "torch_dtype"])
+def test_a_precision_that_no_model_runs_in_is_refused(tiny_model_dir, name):
+    for asked in (torch.bfloat16, "float16"):
+        with pytest.raises(InputError, match=f"^{name}={asked}: .*leave {name} out"):
+            LavidaModel.from_pretrained(tiny_model_dir, **{name: asked})
+    model = LavidaModel.from_pretrained(tiny_model_dir, **{name: torch.float32})
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+@pytest.mark.slow
+def test_nano_is_the_embedded_model_here_too():
+    assert LavidaModel.from_pretrained("nano").config.motion
+
+
 def test_an_adapter_is_not_taken_for_a_model(tmp_path):
     (tmp_path / "adapter_config.json").touch()
     with pytest.raises(InputError, match="lavida models merge"):

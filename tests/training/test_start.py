@@ -15,7 +15,7 @@ from lavida.cli import run
 from lavida.errors import InputError
 from lavida.loading import load
 from lavida.training.recipe import Recipe
-from lavida.training.start import build_model, build_shape, check_launch
+from lavida.training.start import build_model, build_shape, check_launch, check_training
 from lavida.training.trainable import make_trainable
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -162,6 +162,13 @@ def test_deepspeed_without_the_package_is_one_line(tmp_path, capsys, monkeypatch
     assert run(["train", str(CONFIGS / "nano.yaml")]) == 2
     told = capsys.readouterr().err
     assert told.startswith("lavida: DeepSpeed is not installed") and told.count("\n") == 1
+
+
+@pytest.mark.slow
+def test_training_can_go_on_from_the_embedded_model_by_its_name():
+    recipe = toy_recipe("nowhere", model={"start": "nano"})
+    check_training(recipe, resume=True)
+    assert build_model(recipe).config.motion
 
 
 @pytest.mark.slow

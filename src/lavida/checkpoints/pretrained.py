@@ -27,6 +27,7 @@ from lavida.checkpoints.hub import (
     read_config,
 )
 from lavida.errors import InputError, first_line
+from lavida.files import NANO, embedded
 from lavida.model.config import LavidaConfig
 from lavida.model.lavida import LavidaNetwork, Parts
 
@@ -53,6 +54,11 @@ WHAT = {
 def is_saved_model(folder: Path) -> bool:
     """Whether a folder holds a saved model, which checkpoints of other kinds and exports do not."""
     return (folder / CONFIG).is_file() and (folder / TEXT_TOKENIZER).is_dir()
+
+
+def saved_folder(source: str | Path, **place: Any) -> Path:
+    """Where a saved model is: `nano`, a folder or a hub id; `place`: as `find` takes it. Raises InputError."""
+    return embedded() if str(source) == NANO else find(source, give=GIVE, **place)
 
 
 class LavidaModel(LavidaNetwork):
@@ -128,29 +134,29 @@ class LavidaModel(LavidaNetwork):
     ) -> "LavidaModel":
         """Load what `save_pretrained` or `push_to_hub` wrote.
 
-        The language model comes in `config.mllm_dtype`, everything else in float32 (or `dtype`).
+        The language model comes in `config.mllm_dtype`, everything else in float32; no other `dtype` is taken.
 
         Args:
-            source: A folder or a hub id.
+            source: `nano`, a folder or a hub id.
             revision: A branch, tag or commit on the hub; by default its main branch.
             token: For what the hub does not give to everybody; by default the one of `hf auth login`.
             cache_dir: Instead of the hub's usual cache.
             kwargs: Of `PreTrainedModel.from_pretrained`.
 
         Raises:
-            InputError: there is no such model, or it is not a whole LAVIDA model.
+            InputError: there is no such model, it is not a whole LAVIDA model, or another precision is asked for.
 
         Example:
             >>> import torch
             >>> from lavida.checkpoints.pretrained import LavidaModel
-            >>> from lavida.loading import model_folder
-            >>> model = LavidaModel.from_pretrained(model_folder("nano"))  # or the folder or hub id of another
+            >>> model = LavidaModel.from_pretrained("nano")  # or the folder or hub id of another
             >>> with torch.inference_mode():  # one clip of two gray frames, and what to look for in it
             ...     output = model(torch.full((1, 2, 3, 64, 96), 128, dtype=torch.uint8), [["bicycle", "smoke"]])
             >>> output.frame_logits.shape, output.category_logits.shape
             (torch.Size([1, 2]), torch.Size([1, 2, 2]))
         """
-        folder = find(source, give=GIVE, revision=revision, token=token, cache_dir=cache_dir)
+        _check_precision(kwargs)
+        folder = saved_folder(source, revision=revision, token=token, cache_dir=cache_dir)
         _check_folder(folder)
         with quiet_transformers():
             model = cls._loaded(folder, **kwargs)
@@ -166,7 +172,7 @@ class LavidaModel(LavidaNetwork):
                 tokenizer,
                 text_tokenizer,
                 ignore_mismatched_sizes=True,  # told below, by name
-                **({"dtype": torch.float32} | kwargs | {"output_loading_info": True, "local_files_only": True}),
+                **(kwargs | {"dtype": torch.float32, "output_loading_info": True, "local_files_only": True}),
             )
             if wrong := sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}):
                 raise InputError(
@@ -295,6 +301,16 @@ def _replacing_weights(folder: Path) -> Iterator[Path]:
         if saved:  # only one of several processes saves
             for path in stale - {folder / path.name for path in saved}:
                 path.unlink()
+
+
+def _check_precision(kwargs: dict[str, Any]) -> None:
+    """Take transformers' two names of a precision out of `kwargs`, and refuse one that the parts do not run in."""
+    for name in ("dtype", "torch_dtype"):
+        if (asked := kwargs.pop(name, None)) not in (None, "auto", "float32", torch.float32):
+            raise InputError(
+                f"{name}={asked}: a model is held in float32, its language model in config.mllm_dtype; leave {name} "
+                "out, or choose the latter with `lavida models build --dtype`"
+            )
 
 
 def _check_folder(folder: Path) -> None:

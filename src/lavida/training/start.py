@@ -16,9 +16,9 @@ import yaml
 from huggingface_hub.errors import StrictDataclassError
 
 from lavida.checkpoints.assemble import assemble, assembled_config, locate
-from lavida.checkpoints.hub import CONFIG, find, read_config
+from lavida.checkpoints.hub import CONFIG, read_config
 from lavida.checkpoints.presets import NANO, PRESETS, PRETRAINED, build_nano, pretrained_config, shape_only
-from lavida.checkpoints.pretrained import GIVE, LavidaModel, is_saved_model
+from lavida.checkpoints.pretrained import GIVE, LavidaModel, is_saved_model, saved_folder
 from lavida.errors import InputError, one_line, unknown
 from lavida.evaluation.held_out.questions import check_pictures
 from lavida.exposure.datasets import load
@@ -32,7 +32,7 @@ from lavida.training.steps import check_deepspeed
 from lavida.training.trainable import is_pretrained
 
 T = TypeVar("T")
-START = "start"  # key of `model`: the folder or hub id of a saved model
+START = "start"  # key of `model`: nano, the folder or hub id of a saved model
 
 
 def build_model(recipe: Recipe) -> LavidaModel:
@@ -156,7 +156,7 @@ def _start_folder(model: Mapping[str, Any]) -> Path:
 
     One part it may get that it has not: `qualifiers`.
     """
-    folder = find(model[START], give=GIVE)
+    folder = saved_folder(model[START])
     try:
         config = _with_defaults(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
     except (OSError, ValueError):

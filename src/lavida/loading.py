@@ -69,8 +69,7 @@ def load(
 def model_folder(model: str | Path, **place: Any) -> Path:
     """Where a model is that `load` takes; `place`: as `find` takes it. Raises InputError if it is nowhere."""
     if str(model) != NANO:
-        folder = Path(os.path.expanduser(model))
-        if is_exported(folder):
+        if isinstance(model, str | Path) and is_exported(folder := Path(os.path.expanduser(model))):
             return folder
         need("torch", f"{model} is no exported model, and PyTorch runs it")
         from lavida.checkpoints.pretrained import saved_folder

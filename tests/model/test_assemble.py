@@ -119,9 +119,10 @@ def test_seg_gets_a_row_and_none_is_taken_away(spare, encoders, tmp_path):
 
 
 @pytest.mark.parametrize(("asked", "got"), [("auto", "bfloat16"), ("float32", "float32"), ("float16", "float16")])
-def test_precision_is_the_checkpoints_or_as_asked_and_is_kept(asked, got, encoders, tmp_path):
+@pytest.mark.parametrize("name", ["dtype", "mllm_dtype"])
+def test_precision_is_the_checkpoints_or_as_asked_and_is_kept(name, asked, got, encoders, tmp_path):
     mllm = save_mllm(tmp_path / "mllm", dtype=torch.bfloat16)
-    assemble({"mllm": mllm} | encoders, dtype=asked, **SIZES).save_pretrained(tmp_path / "model")
+    assemble({"mllm": mllm} | encoders, **{name: asked}, **SIZES).save_pretrained(tmp_path / "model")
     model = LavidaModel.from_pretrained(tmp_path / "model")
     assert {weight.dtype for weight in model.semantics.parameters()} == {getattr(torch, got)}
     others = (weight for name, weight in model.named_parameters() if not name.startswith("semantics"))
@@ -244,6 +245,12 @@ def test_weights_of_another_shape(qwen, tmp_path):
         ({"projector_dim": "wide"}, "projector_dim"),
         ({"projector": "three_way"}, "two_way"),
         ({"classifier_evidence": True}, "alignment"),
+        ({"text_pooling": "cls"}, "mean or projection"),
+        ({"frozen_parts": [{"module": "text"}]}, "frozen_parts of the model comes from its parts"),
+        ({"sam2_config": None}, "sam2_config"),
+        ({"architectures": ["x"]}, "architectures"),
+        ({"mllm_dtype": "int8"}, "auto, bfloat16, float16, float32"),
+        ({"mllm_dtype": "float32", "dtype": "float16"}, "two precisions"),
     ],
 )
 def test_settings_that_do_not_fit(settings, named, qwen):

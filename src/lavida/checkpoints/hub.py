@@ -91,7 +91,10 @@ def find(
         InputError: there is neither such a folder nor such a hub id, or the hub cannot be reached and no whole copy
             is in the cache.
     """
-    folder = Path(os.path.expanduser(source))  # os.path, because no path is too odd for it
+    try:
+        folder = Path(os.path.expanduser(source))  # os.path, because no path is too odd for it
+    except TypeError as error:  # of a value in a recipe or a program
+        raise InputError(f"no such {what}: {source!r}; give {give}") from error
     if os.path.isdir(folder):
         return folder
     hub_id = str(source)
@@ -229,7 +232,10 @@ class PackagedWeights:
                 f"weights of {self.module}: {self.package}/{self.file} is not the file this model was made with; "
                 f"install the package version named in the model card"
             )
-        part = model.get_submodule(self.module)
+        try:
+            part = model.get_submodule(self.module)
+        except AttributeError as error:
+            raise InputError(f"frozen_parts in the model's config: it has no module {self.module}") from error
         if isinstance(part, EfficientNetLiteBackbone):
             part.load_unfolded(torch.load(path, map_location="cpu", weights_only=True))
         else:

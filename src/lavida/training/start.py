@@ -24,7 +24,7 @@ from lavida.evaluation.held_out.questions import check_pictures
 from lavida.exposure.datasets import load
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.files import check_target
-from lavida.model.config import LavidaConfig
+from lavida.model.config import OF_PARTS, SETTINGS, LavidaConfig
 from lavida.training.data import prompt_corpus
 from lavida.training.recipe import DataRecipe, Recipe
 from lavida.training.run_folder import MODEL, check_run
@@ -70,8 +70,8 @@ def check_model(model: Mapping[str, Any]) -> None:
         _start_folder(model)
         return
     preset, settings, sources = _settings(model)
+    _preset_config(preset, settings)
     if preset in PRETRAINED:
-        _built(lambda: pretrained_config(preset, **settings))
         locate(sources)
 
 
@@ -133,12 +133,16 @@ def model_settings(model: Mapping[str, Any], names: Iterable[str]) -> dict[str, 
         config["qualifiers"] = model.get("qualifiers", config["qualifiers"])
         return {name: config[name] for name in names}
     preset, settings, _ = _settings(model)
-    if preset in PRETRAINED:
-        made = _built(lambda: pretrained_config(preset, **settings))
-    else:
-        settings.pop("backbone", None)  # of `build_nano`
-        made = _built(lambda: LavidaConfig(**(NANO | settings)))
+    made = _preset_config(preset, settings)
     return {name: getattr(made, name) for name in names}
+
+
+def _preset_config(preset: str, settings: Mapping[str, Any]) -> LavidaConfig:
+    """A preset's configuration without weights; of nano without what its packages decide."""
+    if preset in PRETRAINED:
+        return _built(lambda: pretrained_config(preset, **settings))
+    settings = {name: value for name, value in settings.items() if name != "backbone"}  # of `build_nano`
+    return _built(lambda: LavidaConfig(**(NANO | settings)))
 
 
 def build_shape(recipe: Recipe) -> LavidaModel:
@@ -185,7 +189,7 @@ def _settings(model: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, 
         parts = PRETRAINED[preset]
         sources = {name: str(settings.pop(name, None) or source) for name, source in parts.sources.items()}
         settings = parts.settings | settings
-    known = {field.name for field in fields(LavidaConfig)} | ({"backbone"} if preset == "nano" else set())
+    known = {*SETTINGS, "backbone"} if preset == "nano" else {*SETTINGS} - {*OF_PARTS}
     if strange := sorted(settings.keys() - known):
         raise InputError(f"unknown key model.{strange[0]} in the recipe; it takes the fields of LavidaConfig")
     return preset, settings, sources
@@ -222,7 +226,11 @@ def check_launch(file: Path) -> None:
         raise InputError(f"{file} is no configuration of Accelerate: it names no distributed_type") from error
     if kind == "DEEPSPEED":
         check_deepspeed()
-    wanted = settings.get("num_processes", 1) // max(1, settings.get("num_machines", 1))
+    counts = {name: 1 if (count := settings.get(name)) is None else count for name in ("num_processes", "num_machines")}
+    for name, count in counts.items():
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise InputError(f"{file} has {name} {count}: give a whole number, 1 or more")
+    wanted = counts["num_processes"] // counts["num_machines"]
     there = torch.cuda.device_count()
     if kind in ("MULTI_GPU", "FSDP", "DEEPSPEED") and wanted > there:
         raise InputError(

@@ -216,6 +216,25 @@ def test_training_can_go_on_from_a_saved_model(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("untrained", [False, True])
+def test_a_category_counts_as_removed_if_no_training_used_it(tmp_path, caplog, untrained):
+    tiny_lavida(removed_categories=["dog", "cat"], untrained=untrained).save_pretrained(tmp_path)
+    recipe = toy_recipe("nowhere", model={"start": str(tmp_path)})
+    recipe.data.removed = ["cat", "zebra"]
+    assert build_model(recipe).config.removed_categories == (["cat", "zebra"] if untrained else ["cat"])
+    told = [] if untrained else ["was trained on zebra", "dog was removed from"]
+    assert len(caplog.messages) == len(told)
+    assert all(words in line for words, line in zip(told, caplog.messages, strict=True))
+
+
+@pytest.mark.slow
+def test_a_model_that_is_trained_further_loses_the_calibration_of_what_it_was(tmp_path):
+    tiny_lavida(calibration_temperature=0.5, calibration_bias=3.0).save_pretrained(tmp_path)
+    config = build_model(toy_recipe("nowhere", model={"start": str(tmp_path)})).config
+    assert (config.calibration_temperature, config.calibration_bias) == (1, 0)
+
+
+@pytest.mark.slow
 def test_the_papers_recipe_trains_on_small_checkpoints(tmp_path, capsys, monkeypatch, fresh_accelerator):
     """All of configs/paper.yaml but its sizes and data: LoRA, bf16, accumulation, checkpointing, whole vocabulary."""
     monkeypatch.setattr("lavida.training.loop.ExposureStream", lambda *_: ToyStream())  # through the command line

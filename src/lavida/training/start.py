@@ -4,6 +4,7 @@ The model is `model.preset` and what differs from it, or a saved model, `model.s
 """
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,6 +32,8 @@ from lavida.training.run_folder import MODEL, check_run
 from lavida.training.steps import check_deepspeed
 from lavida.training.trainable import is_pretrained
 
+_log = logging.getLogger(__name__)
+
 T = TypeVar("T")
 START = "start"  # key of `model`: nano, the folder or hub id of a saved model
 
@@ -46,18 +49,34 @@ def build_model(recipe: Recipe) -> LavidaModel:
         model = LavidaModel.from_pretrained(recipe.model[START])
         if recipe.model.get("qualifiers") and not model.config.qualifiers:
             model.add_qualifiers()
+        model.config.calibration_temperature, model.config.calibration_bias = 1.0, 0.0  # of what it was before
     else:
         preset, settings, sources = _settings(recipe.model)
         if preset in PRETRAINED:
             model = assemble(sources, **settings)
         else:
             model = _built(lambda: build_nano(prompt_corpus(Vocabulary.builtin()), **settings))
-    model.config.removed_categories = list(recipe.data.removed)
+    model.config.removed_categories = _never_used(model.config, recipe)
     if recipe.train.precision == "float32" or not is_pretrained(model, recipe.model):
         # else `make_trainable` sees to what is held in which precision
         model.float()
         model.config.mllm_dtype = "float32"
     return model
+
+
+def _never_used(config: LavidaConfig, recipe: Recipe) -> list[str]:
+    """The categories that neither this training uses nor one before it; tells what is no longer among them."""
+    now = list(recipe.data.removed)
+    if START not in recipe.model or config.untrained:
+        return now
+    before = config.removed_categories or []
+    if learnt := [name for name in now if name not in before]:
+        line = "data.removed: the model of model.start was trained on %s, which therefore does not count as removed"
+        _log.warning(line, ", ".join(learnt))
+    if used := [name for name in before if name not in now]:
+        line = "%s was removed from the training of model.start and is used now: it no longer counts as removed"
+        _log.warning(line, ", ".join(used))
+    return [name for name in now if name in before]
 
 
 def check_model(model: Mapping[str, Any]) -> None:

@@ -149,7 +149,8 @@ class TrainRecipe:
 
     steps: int = setting(MISSING, least=0)  # 0: what is trained is in `qualifiers`
     batch_size: int = setting(16, least=1)  # images a step, all processes and accumulated parts together
-    # parts in which a process takes its share of a step: less memory, the same losses
+    # parts in which a process takes its share of a step: less memory, the same losses but for what is drawn for each
+    # part (LoRA's dropout; the words that a model with `classifier_evidence` leaves to it alone)
     accumulate: int = setting(1, least=1)
     learning_rate: float = setting(5e-4, least=0)
     weight_decay: float = setting(1e-4, least=0)

@@ -1,10 +1,12 @@
 """From a model's name to a detector: where the model is, and which runtime asks it."""
 
+from __future__ import annotations
+
 import os
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lavida.detector import Detector
 from lavida.errors import InputError, need
@@ -12,13 +14,16 @@ from lavida.files import EMBEDDED, EXPORTED, MANIFEST, NANO, embedded, fingerpri
 from lavida.runtime.manifest import Manifest
 from lavida.runtime.session import installed
 
+if TYPE_CHECKING:
+    import torch
+
 RUNTIMES = ("auto", "torch", "onnx", "openvino")
 
 
 def load(
     model: str | Path = "nano",
     *,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     runtime: str = "auto",
     revision: str | None = None,
     token: bool | str | None = None,
@@ -29,7 +34,7 @@ def load(
 
     Args:
         model: `nano` (embedded), the folder of a saved or of an exported model, or a hub id.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, or a `torch.device`.
         runtime: `torch`, or for an exported model, `onnx` or `openvino`; `auto` takes an export where there is one, as
             `nano` and any model with its export in a folder `exported` bring it, and PyTorch where there is none, a GPU
             is in sight, or the model has changed since.
@@ -47,6 +52,7 @@ def load(
         >>> lavida.load("nano").name
         'nano'
     """
+    device = str(device)  # PyTorch's own kind of devices says the same
     folder = model_folder(model, revision=revision, token=token, cache_dir=cache_dir)
     exported = exported_folder(folder, name=str(model), runtime=runtime, device=device)
     if exported is not None:
@@ -82,7 +88,7 @@ def exported_folder(folder: Path, *, name: str, runtime: str, device: str) -> Pa
     """Where the export is that runs; None: PyTorch runs the model. Raises InputError if neither can."""
     if runtime not in RUNTIMES:
         raise InputError(f"unknown runtime {runtime}: choose {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]}")
-    on_cpu = device in ("auto", "cpu")
+    on_cpu = device in ("auto", "cpu", "cpu:0")
     if is_exported(folder):
         if runtime == "torch":
             raise InputError(

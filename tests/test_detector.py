@@ -252,6 +252,9 @@ def test_categories_are_kept_on_one_line_and_once(given, kept):
         (["\u200b"], "empty"),
         (["dog", ""], "empty"),
         ([str(number) for number in range(201)], "201 categories.*200"),
+        ([1], "category 1 is no text"),
+        (None, "category None is no text"),
+        (b"dog", "is no text"),
     ],
 )
 def test_categories_that_describe_nothing_or_are_too_many_are_refused(given, message):
@@ -261,7 +264,10 @@ def test_categories_that_describe_nothing_or_are_too_many_are_refused(given, mes
 
 @pytest.mark.parametrize(
     "settings",
-    [{"stride": 0}, {"stride": -1}, {"threshold": 0}, {"threshold": 1}, {"threshold": float("nan")}],
+    [
+        *({"stride": 0}, {"stride": -1}, {"stride": 1.5}, {"stride": True}, {"stride": "2"}),
+        *({"threshold": 0}, {"threshold": 1}, {"threshold": float("nan")}, {"threshold": "0.5"}),
+    ],
 )
 def test_settings_out_of_range_are_refused_by_name(settings):
     (name,) = settings

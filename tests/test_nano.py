@@ -19,8 +19,7 @@ from lavida.evaluation.held_out.answers import row_measures
 from lavida.exposure.datasets import load
 from lavida.exposure.heldout import HeldoutQuestions, evenly_spread
 from lavida.exposure.vocabulary import Vocabulary
-from lavida.files import EXPORTED
-from lavida.loading import EMBEDDED
+from lavida.files import EMBEDDED, EXPORTED
 
 pytestmark = pytest.mark.slow
 

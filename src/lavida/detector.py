@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import chain, repeat
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -15,8 +16,8 @@ from numpy.typing import NDArray
 from lavida.answer import Answer, AskedClip, Backend, Calibration
 from lavida.builder import DetectionBuilder, FrameLog, ScoredClip
 from lavida.detection import Detection, check_threshold
-from lavida.errors import InputError
-from lavida.model.wording import clean_category
+from lavida.errors import InputError, unknown
+from lavida.model.wording import TEMPLATES, clean_category
 from lavida.smoothing import smoothed
 from lavida.timing import StageClock
 from lavida.video.clips import Clip, analysis_size, clips
@@ -117,8 +118,10 @@ class Detector:
 
     @contextmanager
     def changed(self, **knobs: Any) -> Iterator[None]:
-        """The detector with other knobs while the block runs."""
+        """The detector with other knobs while the block runs. Raises InputError for one that it has not."""
         places, before = self._places(), self.knobs
+        if strange := sorted(knobs.keys() - places.keys()):
+            raise unknown("knob", strange[0], places)
         try:
             for name, value in knobs.items():
                 setattr(*places[name], value)
@@ -287,7 +290,7 @@ class Detector:
     ) -> Iterator[Answer]:
         template = repeat(None) if templates is None else iter(templates)
         for frames, motion in asked:
-            yield self.backend.answer(frames, anomalies, motion=motion, template=next(template))
+            yield self.backend.answer(frames, anomalies, motion=motion, template=_next(template))
 
     def score(
         self, frames: Iterable[Frame], anomalies: Sequence[str], *, size: tuple[int, int]
@@ -315,7 +318,7 @@ class Detector:
 
 def check_categories(anomalies: Sequence[str]) -> tuple[str, ...]:
     """The categories on one line each, without repeated ones. Raises InputError for a blank one, none or too many."""
-    if isinstance(anomalies, str):
+    if isinstance(anomalies, str) or not isinstance(anomalies, Iterable):
         anomalies = [anomalies]
     cleaned = tuple(dict.fromkeys(clean_category(text) for text in anomalies))
     if not cleaned:
@@ -328,5 +331,14 @@ def check_categories(anomalies: Sequence[str]) -> tuple[str, ...]:
 def check_settings(*, stride: int | None, threshold: float) -> None:
     """Raises InputError for a stride or a threshold out of range."""
     check_threshold(threshold)
-    if stride is not None and stride < 1:
-        raise InputError(f"stride {stride} is out of range: choose 1 or more")
+    whole = isinstance(stride, Integral) and not isinstance(stride, bool)
+    if stride is not None and not (whole and stride >= 1):
+        raise InputError(f"stride {stride} is out of range: choose a whole number, 1 or more")
+
+
+def _next(templates: Iterator[int | None]) -> int | None:
+    """The template of the next clip. Raises InputError where there is none, or no template of this number."""
+    number = next(templates, -1)
+    if number is None or (isinstance(number, Integral) and 0 <= number < len(TEMPLATES)):
+        return number
+    raise InputError(f"templates: give each clip a number from 0 to {len(TEMPLATES) - 1}")

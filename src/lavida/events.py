@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -371,7 +372,7 @@ def shortest(score: float | np.floating[Any]) -> float:
 
 def check_threshold(threshold: float) -> None:
     """Raises InputError unless it lies between 0 and 1."""
-    if not 0 < threshold < 1:
+    if not (isinstance(threshold, Real) and 0 < threshold < 1):
         raise InputError(f"threshold {threshold} is out of range: choose a value between 0 and 1")
 
 

@@ -130,6 +130,15 @@ def locked(path: Path, *, wait: bool = True) -> Iterator[bool]:
 UNNAMED = "video"  # what has no name of its own
 MANIFEST = "manifest.json"  # tells the folder of an exported model from others
 EXPORTED = "exported"  # the folder in a model's own where its export lies
+NANO = "nano"  # the name of the embedded model
+EMBEDDED = Path(__file__).parent / "weights" / NANO
+
+
+def embedded() -> Path:
+    """Where the embedded model is. Raises InputError if it is not."""
+    if not EMBEDDED.is_dir():
+        raise InputError(f"the embedded model is missing: {EMBEDDED}; install lavida again, or give a model's folder")
+    return EMBEDDED
 
 
 def fingerprint(folder: Path) -> str:

@@ -1,25 +1,29 @@
 """From a model's name to a detector: where the model is, and which runtime asks it."""
 
+from __future__ import annotations
+
 import os
 import shutil
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lavida.detector import Detector
 from lavida.errors import InputError, need
-from lavida.files import EXPORTED, MANIFEST, fingerprint
+from lavida.files import EMBEDDED, EXPORTED, MANIFEST, NANO, embedded, fingerprint
 from lavida.runtime.manifest import Manifest
 from lavida.runtime.session import installed
 
+if TYPE_CHECKING:
+    import torch
+
 RUNTIMES = ("auto", "torch", "onnx", "openvino")
-EMBEDDED = Path(__file__).parent / "weights" / "nano"
 
 
 def load(
     model: str | Path = "nano",
     *,
-    device: str = "auto",
+    device: str | torch.device = "auto",
     runtime: str = "auto",
     revision: str | None = None,
     token: bool | str | None = None,
@@ -30,7 +34,7 @@ def load(
 
     Args:
         model: `nano` (embedded), the folder of a saved or of an exported model, or a hub id.
-        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`.
+        device: `auto`, `cpu`, `cuda`, `cuda:1`, `mps`, or a `torch.device`.
         runtime: `torch`, or for an exported model, `onnx` or `openvino`; `auto` takes an export where there is one, as
             `nano` and any model with its export in a folder `exported` bring it, and PyTorch where there is none, a GPU
             is in sight, or the model has changed since.
@@ -48,6 +52,7 @@ def load(
         >>> lavida.load("nano").name
         'nano'
     """
+    device = str(device)  # PyTorch's own kind of devices says the same
     folder = model_folder(model, revision=revision, token=token, cache_dir=cache_dir)
     exported = exported_folder(folder, name=str(model), runtime=runtime, device=device)
     if exported is not None:
@@ -69,25 +74,21 @@ def load(
 
 def model_folder(model: str | Path, **place: Any) -> Path:
     """Where a model is that `load` takes; `place`: as `find` takes it. Raises InputError if it is nowhere."""
-    if str(model) != "nano":
-        folder = Path(os.path.expanduser(model))
-        if is_exported(folder):
+    if str(model) != NANO:
+        if isinstance(model, str | Path) and is_exported(folder := Path(os.path.expanduser(model))):
             return folder
         need("torch", f"{model} is no exported model, and PyTorch runs it")
-        from lavida.checkpoints.hub import find
-        from lavida.checkpoints.pretrained import GIVE
+        from lavida.checkpoints.pretrained import saved_folder
 
-        return find(model, give=GIVE, **place)
-    if not EMBEDDED.is_dir():
-        raise InputError(f"the embedded model is missing: {EMBEDDED}; install lavida again, or give a model's folder")
-    return EMBEDDED
+        return saved_folder(model, **place)
+    return embedded()
 
 
 def exported_folder(folder: Path, *, name: str, runtime: str, device: str) -> Path | None:
     """Where the export is that runs; None: PyTorch runs the model. Raises InputError if neither can."""
     if runtime not in RUNTIMES:
         raise InputError(f"unknown runtime {runtime}: choose {', '.join(RUNTIMES[:-1])} or {RUNTIMES[-1]}")
-    on_cpu = device in ("auto", "cpu")
+    on_cpu = device in ("auto", "cpu", "cpu:0")
     if is_exported(folder):
         if runtime == "torch":
             raise InputError(

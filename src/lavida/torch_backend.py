@@ -23,13 +23,15 @@ class TorchBackend:
     """A model on a device.
 
     Attributes:
-        model: In evaluation mode, on `device`.
+        model: In evaluation mode, on `device`; its language model in bf16 if that is fast and it was in float16.
         device: Where it runs.
         autocast: A context for its forward pass: bf16 where that is fast.
     """
 
     def __init__(self, model: LavidaModel, device: torch.device) -> None:
         self.model = model.to(device).eval()
+        if has_fast_bf16(device):
+            hold_in_bf16(self.model)
         self.device = device
         self.autocast: Callable[[], AbstractContextManager] = autocast(device)
         self._prepared: Predictor | None = None
@@ -92,6 +94,15 @@ class TorchBackend:
         precision = "bf16" if has_fast_bf16(self.device) else "float32"
         settings = {"device": str(self.device), "runtime": "torch", "precision": precision}
         return Surroundings(settings, {"torch": torch.__version__}, peak_gpu_memory_mb(self.device))
+
+
+def hold_in_bf16(model: LavidaModel) -> None:
+    """Hold what is in float16 (a language model) in bf16, in place: autocast takes no weights of the other half."""
+    halves = [weight for weight in model.parameters() if weight.dtype == torch.float16]
+    for weight in halves:  # not `model.to`, which would round the frequencies of rotary positions too
+        weight.data = weight.data.to(torch.bfloat16)
+    if halves:
+        model.config.mllm_dtype = "bfloat16"
 
 
 def _array(values: torch.Tensor) -> Floats:

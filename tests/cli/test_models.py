@@ -142,7 +142,10 @@ def test_a_full_disk_leaves_nothing(error, sources, tmp_path, capsys, monkeypatc
 
 @pytest.mark.parametrize(
     "setting",
-    ["alignment", "nothing=1", "projector_dim=wide", "=1", "image_mean=[0.5", "compression_mode=fast", "clip_length=0"],
+    [
+        *("alignment", "nothing=1", "projector_dim=wide", "=1", "image_mean=[0.5", "compression_mode=fast"),
+        *("clip_length=0", "image_mean=[0.5]", "dtype=float16", "sources=3"),
+    ],
 )
 def test_settings_that_do_not_fit(setting, sources, tmp_path, capsys):
     assert refusal(build(sources, tmp_path / "model", "--set", setting), capsys)

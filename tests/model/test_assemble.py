@@ -119,14 +119,32 @@ def test_seg_gets_a_row_and_none_is_taken_away(spare, encoders, tmp_path):
 
 
 @pytest.mark.parametrize(("asked", "got"), [("auto", "bfloat16"), ("float32", "float32"), ("float16", "float16")])
-def test_precision_is_the_checkpoints_or_as_asked_and_is_kept(asked, got, encoders, tmp_path):
+@pytest.mark.parametrize("name", ["dtype", "mllm_dtype"])
+def test_precision_is_the_checkpoints_or_as_asked_and_is_kept(name, asked, got, encoders, tmp_path):
     mllm = save_mllm(tmp_path / "mllm", dtype=torch.bfloat16)
-    assemble({"mllm": mllm} | encoders, dtype=asked, **SIZES).save_pretrained(tmp_path / "model")
+    assemble({"mllm": mllm} | encoders, **{name: asked}, **SIZES).save_pretrained(tmp_path / "model")
     model = LavidaModel.from_pretrained(tmp_path / "model")
     assert {weight.dtype for weight in model.semantics.parameters()} == {getattr(torch, got)}
     others = (weight for name, weight in model.named_parameters() if not name.startswith("semantics"))
     assert {weight.dtype for weight in others} == {torch.float32}
     assert torch.isfinite(outputs(model)[0]).all()
+
+
+@pytest.mark.parametrize("kind", FAMILIES)
+def test_a_language_model_in_float16_is_asked_in_bf16_where_that_is_fast(kind, encoders, tmp_path, monkeypatch):
+    for module in ("torch_backend", "device", "model.predictor"):
+        monkeypatch.setattr(f"lavida.{module}.has_fast_bf16", lambda device: True)
+    sources = {"mllm": save_mllm(tmp_path / "mllm", kind)} | encoders
+    frames = clips(1, 3)[0].permute(0, 2, 3, 1).numpy()
+    scores = {}
+    for dtype in ("bfloat16", "float16"):
+        torch.manual_seed(0)
+        detector = Detector.of(assemble(sources, dtype=dtype, **SIZES), name=dtype, device=torch.device("cpu"))
+        detector.backend.prepare()
+        scores[dtype] = torch.from_numpy(detector.detect(frames, ["dog"]).scores)
+        detector.model.save_pretrained(tmp_path / dtype)
+        assert LavidaModel.from_pretrained(tmp_path / dtype).config.mllm_dtype == "bfloat16"
+    torch.testing.assert_close(scores["float16"], scores["bfloat16"], atol=0.01, rtol=0)
 
 
 def test_processor_files_survive_saving(qwen, tmp_path):
@@ -227,6 +245,12 @@ def test_weights_of_another_shape(qwen, tmp_path):
         ({"projector_dim": "wide"}, "projector_dim"),
         ({"projector": "three_way"}, "two_way"),
         ({"classifier_evidence": True}, "alignment"),
+        ({"text_pooling": "cls"}, "mean or projection"),
+        ({"frozen_parts": [{"module": "text"}]}, "frozen_parts of the model comes from its parts"),
+        ({"sam2_config": None}, "sam2_config"),
+        ({"architectures": ["x"]}, "architectures"),
+        ({"mllm_dtype": "int8"}, "auto, bfloat16, float16, float32"),
+        ({"mllm_dtype": "float32", "dtype": "float16"}, "two precisions"),
     ],
 )
 def test_settings_that_do_not_fit(settings, named, qwen):

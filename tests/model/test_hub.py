@@ -7,6 +7,7 @@ import pytest
 from checkpoints import save_clip, save_mllm
 from hub_cache import NOBODY, put_into_cache, use_cache
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.utils import filter_repo_objects
 
 from lavida.checkpoints import hub
 from lavida.checkpoints.hub import find
@@ -126,6 +127,22 @@ def test_what_is_on_the_hub_is_fetched_without_second_copies(files, left_out, tm
     assert find(ID) == tmp_path
     assert "*.json" in asked["allow_patterns"] and not {left_out, "*.pt", "*.h5"} & set(asked["allow_patterns"])
     assert asked["etag_timeout"] < 10
+
+
+def test_of_an_export_beside_a_model_every_file_is_fetched(tmp_path, monkeypatch):
+    export = ["manifest.json", "vision.onnx", "known_words.npy", "shared_weights.bin", "tokenizer/tokenizer.json"]
+    files = ["model.safetensors", "pytorch_model.bin", "old/vision.onnx", *(f"exported/{name}" for name in export)]
+    fetched = []
+
+    def download(name, *, allow_patterns, **how):
+        fetched.extend(filter_repo_objects(files, allow_patterns=allow_patterns))
+        return str(tmp_path)
+
+    monkeypatch.setattr(Answering, "files", files)
+    monkeypatch.setattr(hub, "HfApi", Answering)
+    monkeypatch.setattr(hub, "snapshot_download", download)
+    find(ID)
+    assert fetched == ["model.safetensors", *files[3:]]
 
 
 def test_revision_token_and_cache_go_all_the_way_to_the_hub(tmp_path, monkeypatch):

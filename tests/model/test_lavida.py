@@ -3,10 +3,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from tiny import CATEGORIES, clips, tiny_lavida
 
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.errors import InputError
+from lavida.model.config import LavidaConfig
 from lavida.model.lavida import LavidaOutput
 
 SWITCHES = {
@@ -231,6 +233,43 @@ def test_a_width_that_its_heads_cannot_share_is_refused(heads):
         tiny_lavida(**{heads: 5})
     with pytest.raises(InputError, match=f"{heads} 0"):
         tiny_lavida(**{heads: 0})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"image_mean": [0.5]},
+        {"image_std": [0.2, 0.0, 0.2]},
+        {"frame_multiple": 7},
+        {"compression_ratio": 1.5},
+        {"compression_ratio": float("nan")},
+        {"calibration_temperature": 0.0},
+        {"calibration_bias": float("inf")},
+        {"static_patch_drop": -0.1},
+        {"sparse_prompts": 0},
+        {"projector_queries": 0},
+        {"alignment_dim": 0},
+        {"text_pooling": "cls"},
+        {"projector": "three_way"},
+        {"mllm_dtype": "int8"},
+        {"frozen_parts": [{"module": "text"}]},
+    ],
+    ids=str,
+)
+def test_settings_out_of_range_are_one_line(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(InputError) as caught:
+        LavidaConfig(**wrong)
+    assert str(caught.value).startswith(f"{name} {value} in the model's config: choose ")
+
+
+def test_whole_numbers_are_numbers():
+    settings = {"compression_ratio": 1, "static_patch_drop": 0, "image_std": [1, 2, 3], "calibration_bias": -1}
+    config = LavidaConfig(**settings)
+    assert {name: getattr(config, name) for name in settings} == settings
+    assert isinstance(config.compression_ratio, float) and isinstance(config.image_std[0], float)
+    with pytest.raises(StrictDataclassError):
+        LavidaConfig(compression_ratio=True)
 
 
 @pytest.mark.slow

@@ -1,5 +1,6 @@
 """A saved model for others: the card, and what goes up to the hub."""
 
+import errno
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +9,7 @@ import pytest
 import torch
 import yaml
 from hub_cache import put_into_cache, use_cache
+from huggingface_hub.utils import filter_repo_objects
 from safetensors.torch import load_file
 from tiny import tiny_lavida
 from transformers import AutoModel
@@ -39,8 +41,14 @@ class Hub:
     def file_exists(self, repo_id, name, *, revision):
         return self.has_card and name == "README.md"
 
-    def upload_folder(self, *, repo_id, folder_path, revision, create_pr, commit_message):
-        shutil.copytree(folder_path, self.root)
+    def upload_folder(self, *, repo_id, folder_path, allow_patterns, delete_patterns, **_):
+        there = [path.relative_to(self.root).as_posix() for path in self.root.rglob("*") if path.is_file()]
+        for name in filter_repo_objects(there, allow_patterns=delete_patterns):
+            (self.root / name).unlink()
+        own = [path.relative_to(folder_path).as_posix() for path in Path(folder_path).rglob("*") if path.is_file()]
+        for name in filter_repo_objects(own, allow_patterns=allow_patterns):
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(Path(folder_path) / name, self.root / name)
         return f"commit to {repo_id}"
 
 
@@ -58,6 +66,60 @@ def test_all_of_a_model_goes_to_the_hub_and_comes_back(tmp_path, monkeypatch):
         assert (hub.root / folder / "tokenizer.json").is_file()
     back = LavidaModel.from_pretrained(hub.root)
     assert back.config.sources == SOURCES and back.processors == model.processors
+
+
+@pytest.mark.slow
+def test_a_model_that_is_saved_and_pushed_at_once_goes_as_a_whole(tmp_path, monkeypatch):
+    hub = Hub(tmp_path / "there")
+    monkeypatch.setattr(pretrained, "HfApi", hub)
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "notes.txt").touch()
+    tiny_lavida(sources=SOURCES).save_pretrained(tmp_path / "here", push_to_hub=True, private=True)
+    assert hub.calls == [("here", True, True)]
+    assert LavidaModel.from_pretrained(hub.root).config.sources == SOURCES
+    assert not (hub.root / "notes.txt").exists()
+
+
+def save(model: LavidaModel, folder: Path, monkeypatch, **shards) -> None:
+    model.save_pretrained(folder, **shards)
+
+
+def push(model: LavidaModel, folder: Path, monkeypatch, **shards) -> None:
+    monkeypatch.setattr(pretrained, "HfApi", Hub(folder))
+    model.push_to_hub("model", **shards)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keep", [save, push])
+def test_the_last_weights_are_loaded_whatever_the_shards_of_earlier_ones(keep, tmp_path, monkeypatch):
+    model = tiny_lavida()
+    for value, shards in enumerate([{}, {"max_shard_size": "4MB"}, {"max_shard_size": "8MB"}, {}], start=1):
+        with torch.no_grad():
+            model.projector.w_llm.bias.fill_(value)
+        keep(model, tmp_path, monkeypatch, **shards)
+        assert bool(list(tmp_path.glob("model-*"))) == bool(shards)
+        assert LavidaModel.from_pretrained(tmp_path).projector.w_llm.bias[0] == value
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
+
+
+@pytest.mark.slow
+def test_a_save_that_fails_leaves_the_earlier_model(tmp_path, monkeypatch):
+    model = tiny_lavida()
+    model.save_pretrained(tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def full(self, folder, **_):
+        (Path(folder) / "model.safetensors").write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("transformers.PreTrainedModel.save_pretrained", full)
+    with pytest.raises(OSError, match="No space"):
+        model.save_pretrained(tmp_path)
+    assert before == {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
 
 
 @pytest.mark.slow
@@ -125,6 +187,20 @@ def test_untrained_models_say_so():
     assert "**Untrained**" in model_card(config)
     config.untrained = False
     assert "**Untrained**" not in model_card(config)
+
+
+@pytest.mark.parametrize("name", ["dtype", "torch_dtype"])
+def test_a_precision_that_no_model_runs_in_is_refused(tiny_model_dir, name):
+    for asked in (torch.bfloat16, "float16"):
+        with pytest.raises(InputError, match=f"^{name}={asked}: .*leave {name} out"):
+            LavidaModel.from_pretrained(tiny_model_dir, **{name: asked})
+    model = LavidaModel.from_pretrained(tiny_model_dir, **{name: torch.float32})
+    assert {weight.dtype for weight in model.parameters()} == {torch.float32}
+
+
+@pytest.mark.slow
+def test_nano_is_the_embedded_model_here_too():
+    assert LavidaModel.from_pretrained("nano").config.motion
 
 
 def test_an_adapter_is_not_taken_for_a_model(tmp_path):

@@ -10,8 +10,7 @@ import pytest
 
 import lavida
 from lavida.errors import InputError
-from lavida.files import EXPORTED
-from lavida.loading import EMBEDDED
+from lavida.files import EMBEDDED, EXPORTED
 from lavida.runtime.contract import SETTINGS, check
 from lavida.runtime.manifest import sha256
 

@@ -13,9 +13,9 @@ from PIL import Image
 
 import lavida
 from lavida.errors import InputError
-from lavida.files import EXPORTED, fingerprint
+from lavida.files import EMBEDDED, EXPORTED, fingerprint
 from lavida.graphs.comparing import made_up_frames
-from lavida.loading import EMBEDDED, exported_folder, load
+from lavida.loading import exported_folder, load
 from lavida.runtime.manifest import Manifest
 from lavida.runtime.session import PACKAGES, installed
 

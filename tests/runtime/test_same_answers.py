@@ -8,7 +8,7 @@ import pytest
 import torch
 from tiny import CATEGORIES, clips
 
-from lavida.loading import EMBEDDED
+from lavida.files import EMBEDDED
 from lavida.runtime.compiled import compiled_folder
 from lavida.runtime.exported import ExportedModel
 from lavida.runtime.manifest import MANIFEST

@@ -5,7 +5,7 @@ import torch
 
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.errors import InputError
-from lavida.loading import EMBEDDED
+from lavida.files import EMBEDDED
 from lavida.training.recipe import Recipe
 from lavida.training.start import build_model, check_model, model_settings
 

@@ -1,11 +1,12 @@
 """The losses of a run do not depend on how a step is divided: over processes, over accumulated parts."""
 
 import socket
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 from own_process import started
-from toy_run import log, toy_recipe, train, train_in_turn
+from toy_run import diverge_in_one_process, log, toy_recipe, train, train_in_turn
 
 from lavida.errors import InputError
 
@@ -33,9 +34,13 @@ def free_port() -> int:
 
 
 def two_processes(*runs: dict) -> None:
-    """Trainings one after the other in two processes, started as a launcher does it, on the CPU."""
+    """Trainings one after the other in two processes."""
+    in_two_processes(partial(train_in_turn, *runs, ports=tuple(free_port() for _ in runs)))
+
+
+def in_two_processes(work: Callable[[], None]) -> None:
+    """Started as a launcher does it, on the CPU."""
     together = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "ACCELERATE_USE_CPU": "true"}
-    work = partial(train_in_turn, *runs, ports=tuple(free_port() for _ in runs))
     processes = [started(work, environment=together | {"RANK": rank, "LOCAL_RANK": rank}) for rank in "01"]
     for process in processes:
         process.join(180)
@@ -51,6 +56,13 @@ def test_two_processes_follow_one(whole, tmp_path):
     train(toy_recipe(tmp_path / "one", **SETTINGS | {"batch_size": 8}))
     assert_same(log(tmp_path / "accumulating"), log(tmp_path / "one"))
     assert [line["step"] for line in log(tmp_path / "accumulating", "evaluations.jsonl")] == [3]
+
+
+def test_where_one_process_diverges_all_stop(tmp_path):
+    in_two_processes(partial(diverge_in_one_process, str(tmp_path), port=free_port(), step=4))
+    told = [(tmp_path / f"told-{rank}").read_text() for rank in "01"]
+    assert told[0] == told[1] and "step 4 are not finite" in told[0]
+    assert {path.name for path in tmp_path.glob("checkpoint-*")} == {"checkpoint-2"}
 
 
 def test_accumulation_changes_nothing(whole, tmp_path):

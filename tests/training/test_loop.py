@@ -1,5 +1,6 @@
 import shutil
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -241,6 +242,31 @@ def test_calibration_changes_two_numbers_of_a_saved_model_and_nothing_else(tmp_p
 def test_a_full_disk_is_one_line(small_disk):
     with pytest.raises(InputError, match="No space left on device"):
         train(toy_recipe(small_disk / "run"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damaged", ["loss", "gradients"])
+def test_a_training_that_diverges_stops_and_keeps_what_is_good(tmp_path, damaged, monkeypatch):
+    calls, whole = count(1), steps.training_loss
+
+    def loss(output, *given, **settings):
+        value, terms = whole(output, *given, **settings)
+        logits = output.frame_logits.sum()
+        rise = (logits - logits.detach()).sqrt()  # 0, of infinite slope
+        wrong = {"loss": value * torch.nan, "gradients": value + rise}
+        return (wrong[damaged] if next(calls) == 4 else value), terms
+
+    monkeypatch.setattr(steps, "training_loss", loss)
+    with pytest.raises(InputError, match="step 4 are not finite; the last good checkpoint is .*checkpoint-2;"):
+        train(toy_recipe(tmp_path))
+    assert names(tmp_path) == {"recipe.yaml", "losses.jsonl", "checkpoint-2"}
+    assert [line["step"] for line in log(tmp_path)] == [1, 2, 3]
+
+
+@pytest.mark.slow
+def test_a_learning_rate_that_is_far_too_high_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="step 2 are not finite; there is no checkpoint yet"):
+        train(toy_recipe(tmp_path, learning_rate=1e30, warmup=0))
 
 
 class WithoutAPicture(ToyStream):

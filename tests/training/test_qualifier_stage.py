@@ -68,6 +68,14 @@ def test_a_stream_without_probes_is_refused():
         learn_qualifiers(tiny_lavida(qualifiers=True), Bare(), recipe)
 
 
+@pytest.mark.slow
+def test_a_stage_that_diverges_is_one_line():
+    model = tiny_lavida(qualifiers=True)
+    next(model.qualifiers.parameters()).data.fill_(torch.nan)
+    with pytest.raises(InputError, match="step 1 are not finite; lower qualifiers.learning_rate"):
+        learn_qualifiers(model, Sides(), Recipe(train=OPT, qualifiers=QualifierRecipe(samples=8, steps=2)))
+
+
 def remembered(texts: dict[str, bool], *, moves: bool = False) -> Remembered:
     masks = torch.stack([torch.full((2, 2), 255 * shown, dtype=torch.uint8) for shown in texts.values()])
     nothing = torch.zeros(0)

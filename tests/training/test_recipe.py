@@ -86,6 +86,19 @@ def test_lora_is_off_unless_something_of_it_is_set(recipe):
         ("train.lora.ranks=4", "train.lora.ranks"),
         ("train.freeze=vision", "train.freeze"),
         ("train.evaluate_every=-1", "train.evaluate_every"),
+        ("train.learning_rate=-1", "train.learning_rate: -1"),
+        ("train.learning_rate=.nan", "train.learning_rate: nan; choose a finite number"),
+        ("train.weight_decay=-0.1", "train.weight_decay"),
+        ("train.betas=[0.9,1.0]", "train.betas"),
+        ("train.seed=-1", "train.seed"),
+        ("train.seed=4294967296", "train.seed"),
+        ("train.clip_norm=0", "train.clip_norm: 0.0; choose a number above 0"),
+        ("train.lora.dropout=1", "train.lora.dropout"),
+        ("data.zoom=[0,2]", "data.zoom"),
+        ("data.zoom=[2,0.5]", "the smaller one first"),
+        ("data.max_side=0", "data.max_side"),
+        ("data.sets=[{name: camvid, folder: camvid, weight: 0}]", "data.sets.0.weight: 0.0; choose a number above 0"),
+        ("qualifiers.learning_rate=.inf", "qualifiers.learning_rate"),
     ],
 )
 def test_what_does_not_fit_is_named(recipe, override, named):
@@ -101,6 +114,7 @@ def test_what_does_not_fit_is_named(recipe, override, named):
         (RECIPE.replace("steps: 30", "warmup: 3"), "train.steps"),
         ("data: [1, 2", "YAML"),
         ("- a list", "mapping"),
+        ("3", "is no recipe"),
         ("", "data.root"),
     ],
 )

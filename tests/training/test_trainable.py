@@ -118,6 +118,13 @@ def test_a_pretrained_preset_keeps_its_encoders(precision):
     assert {weight.dtype for weight in weights if not weight.requires_grad} == {held}
 
 
+@pytest.mark.parametrize("start", ["float16", "bfloat16"])
+def test_a_model_says_in_which_precision_training_holds_its_language_model(start):
+    model = changed(tiny_lavida(mllm_dtype=start), preset="paper", lora=LORA, precision="bf16")
+    assert model.config.mllm_dtype == "bfloat16"
+    assert torch.float16 not in {weight.dtype for weight in model.parameters()}
+
+
 def test_a_model_of_pretrained_parts_keeps_its_encoders_whatever_the_recipe_calls_it():
     model = changed(tiny_lavida(sources={"mllm": "Qwen/Qwen3-VL-2B-Instruct"}))  # started from by model.start alone
     assert trained(model, "semantics.mllm.model.visual") == trained(model, "sam2.vision_encoder") == {False}

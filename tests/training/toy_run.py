@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,9 @@ from tiny import tiny_lavida
 from toys import draw
 
 from lavida.checkpoints.pretrained import LavidaModel
+from lavida.errors import InputError
 from lavida.exposure.sample import SegmentationSample
-from lavida.training import loop, run_folder
+from lavida.training import loop, run_folder, steps
 from lavida.training.recipe import DataRecipe, LoraRecipe, Recipe, SetRecipe, TrainRecipe
 
 STEPS = 6
@@ -97,6 +99,22 @@ def stall_while_writing(step: int) -> None:
             time.sleep(600)
 
     run_folder.save_file = half
+
+
+def diverge_in_one_process(out: str, *, port: int, step: int) -> None:
+    """A training whose loss is NaN in the last process alone, from `step` on; each writes down how it ended."""
+    rank, calls, whole = os.environ["RANK"], count(1), steps.training_loss
+
+    def loss(*given, **settings):
+        value, terms = whole(*given, **settings)
+        return (value * torch.nan if next(calls) >= step and rank == "1" else value), terms
+
+    steps.training_loss = loss
+    os.environ["MASTER_PORT"] = str(port)
+    try:
+        train(toy_recipe(out, batch_size=4))
+    except InputError as error:
+        (Path(out) / f"told-{rank}").write_text(str(error))
 
 
 def train_in_turn(*runs: dict, ports: tuple[int, ...] = (), stalls_at: int | None = None) -> None:

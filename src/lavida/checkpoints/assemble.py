@@ -8,8 +8,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ from transformers import (
 from lavida.checkpoints.hub import check_weights, find, quiet_transformers, read_config
 from lavida.checkpoints.pretrained import LavidaModel
 from lavida.errors import InputError, first_line, one_line, unknown
-from lavida.model.config import LavidaConfig
+from lavida.model.config import OF_PARTS, SETTINGS, LavidaConfig
 from lavida.model.lavida import Parts
 from lavida.model.mllm import FAMILIES
 from lavida.model.prompt import add_seg_token
@@ -59,14 +58,17 @@ def assemble(sources: Mapping[str, str | Path], *, dtype: str = "auto", **change
         sources: `mllm`, `vision` and `text`: a folder or a hub id each.
         dtype: Precision in which the language model is held, one of `DTYPES`; auto: as it is stored. The other
             parts are held in float32.
-        changes: Fields of `LavidaConfig` that differ from its defaults, the published ones.
+        changes: Fields of `LavidaConfig` that differ from its defaults, the published ones; `mllm_dtype` is `dtype`.
 
     Raises:
         InputError: a source is not there, not whole or of an architecture that is not supported; a field does not fit.
     """
+    check_settings(changes)
+    if (held := changes.pop("mllm_dtype", dtype)) != dtype and dtype != "auto":
+        raise InputError(f"mllm_dtype {held} and --dtype {dtype} are two precisions of the language model: give one")
     folders = locate(sources)
     with quiet_transformers():
-        model = _assembled(folders, dtype, **changes)
+        model = _assembled(folders, held, **changes)
     # of a folder no more than its name: it goes into a file that may be shared
     model.config.sources = {
         part: Path(source).resolve().name if os.path.isdir(os.path.expanduser(source)) else str(source)
@@ -121,14 +123,23 @@ def locate(sources: Mapping[str, str | Path]) -> dict[str, Path]:
     return folders
 
 
+def check_settings(changes: Iterable[str]) -> None:
+    """Raise InputError for names that are no settings of a model, or that its parts decide."""
+    for name in sorted(changes):
+        if name not in SETTINGS:
+            other = "; the language model's precision is mllm_dtype" if name == "dtype" else ""
+            raise InputError(f"unknown setting {name} of the model: it takes the fields of LavidaConfig{other}")
+        if name in OF_PARTS:
+            raise InputError(f"the setting {name} of the model comes from its parts; leave it out")
+
+
 def assembled_config(folders: Mapping[str, Path], **changes) -> LavidaConfig:
     """The configuration of a model of these parts, from their configurations alone.
 
     Raises:
         InputError: a part's configuration cannot be read, or a field of `changes` does not exist or does not fit.
     """
-    if strange := sorted(changes.keys() - {field.name for field in fields(LavidaConfig)}):
-        raise InputError(f"unknown setting {strange[0]} of the model: it takes the fields of LavidaConfig")
+    check_settings(changes)
     try:
         sam2 = _sam2_config(AutoConfig.from_pretrained(folders["vision"], local_files_only=True))
         text = AutoConfig.from_pretrained(folders["text"], local_files_only=True)

@@ -29,7 +29,7 @@ from transformers.utils import logging as transformers_logging
 
 from lavida.checkpoints.packages import packaged_file
 from lavida.errors import InputError
-from lavida.files import MANIFEST, sha256
+from lavida.files import EXPORTED, MANIFEST, sha256
 from lavida.model.backbone import EfficientNetLiteBackbone
 
 _log = logging.getLogger(__name__)
@@ -39,21 +39,24 @@ HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 CONFIG = "config.json"
 TEXTS = ("*.json", "*.jinja", "*.txt", "*.model", "README.md")
 SAFE, PICKLED = "*.safetensors", "*.bin"  # kinds of weight files; the second only where the first is not offered
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the first of them, else its index, is what transformers loads
+# weights and index of a saved model, whatever the number of their files
+WEIGHT_FILES = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
 
 
 def weights_fault(folder: Path) -> str | None:
     """What keeps the weights in `folder` from being loaded, in a few words; only names and sizes are looked at."""
     if not (folder / CONFIG).is_file():
         return f"{CONFIG} is missing"
-    indices = [folder / f"{name}.index.json" for name in WEIGHTS]
-    if index := next((path for path in indices if path.is_file()), None):
-        try:
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError):
-            return f"{index.name} cannot be read"
-    elif not (names := [name for name in WEIGHTS if (folder / name).is_file()][:1]):
+    offered = (place for name in WEIGHTS for place in (folder / name, folder / f"{name}.index.json"))
+    if (first := next((path for path in offered if path.is_file()), None)) is None:
         return f"{WEIGHTS[0]} is missing"
+    names = [first.name]
+    if first.name not in WEIGHTS:
+        try:
+            names = sorted(set(json.loads(first.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError):
+            return f"{first.name} cannot be read"
     for name in names:
         if not (folder / name).is_file():
             return f"{name} is missing"
@@ -88,7 +91,10 @@ def find(
         InputError: there is neither such a folder nor such a hub id, or the hub cannot be reached and no whole copy
             is in the cache.
     """
-    folder = Path(os.path.expanduser(source))  # os.path, because no path is too odd for it
+    try:
+        folder = Path(os.path.expanduser(source))  # os.path, because no path is too odd for it
+    except TypeError as error:  # of a value in a recipe or a program
+        raise InputError(f"no such {what}: {source!r}; give {give}") from error
     if os.path.isdir(folder):
         return folder
     hub_id = str(source)
@@ -173,7 +179,8 @@ def _download(api: HfApi, hub_id: str, **place: Any) -> Path:
         files = api.list_repo_files(hub_id, revision=place["revision"])
         # where both kinds are offered, the pickled one is a second copy; so are a repository's other formats
         kind = SAFE if any(name.endswith(".safetensors") for name in files) else PICKLED
-        return Path(snapshot_download(hub_id, allow_patterns=[*TEXTS, kind], etag_timeout=ANSWER_WITHIN, **place))
+        wanted = [*TEXTS, kind, f"{EXPORTED}/*"]  # of an export all: graphs are in files of other kinds
+        return Path(snapshot_download(hub_id, allow_patterns=wanted, etag_timeout=ANSWER_WITHIN, **place))
     except Exception as error:  # as above
         if isinstance(error, OSError) and error.errno is not None:  # of the disk, which the command line tells
             raise
@@ -225,7 +232,10 @@ class PackagedWeights:
                 f"weights of {self.module}: {self.package}/{self.file} is not the file this model was made with; "
                 f"install the package version named in the model card"
             )
-        part = model.get_submodule(self.module)
+        try:
+            part = model.get_submodule(self.module)
+        except AttributeError as error:
+            raise InputError(f"frozen_parts in the model's config: it has no module {self.module}") from error
         if isinstance(part, EfficientNetLiteBackbone):
             part.load_unfolded(torch.load(path, map_location="cpu", weights_only=True))
         else:

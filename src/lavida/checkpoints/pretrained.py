@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedTokenizerBase
 from lavida.checkpoints.hub import (
     CONFIG,
     HUB_ID,
+    WEIGHT_FILES,
     PackagedWeights,
     check_weights,
     find,
@@ -25,10 +27,13 @@ from lavida.checkpoints.hub import (
     read_config,
 )
 from lavida.errors import InputError, first_line
+from lavida.files import NANO, embedded
 from lavida.model.config import LavidaConfig
 from lavida.model.lavida import LavidaNetwork, Parts
 
 TOKENIZER, TEXT_TOKENIZER, PROCESSORS, CARD = "tokenizer", "text_tokenizer", "processors", "README.md"
+SAVED = (CONFIG, *(f"{name}/*" for name in (TOKENIZER, TEXT_TOKENIZER, PROCESSORS)))
+PUSHED = ("repo_id", "private", "token", "revision", "create_pr", "commit_message")  # arguments of `push_to_hub`
 ADAPTER_CONFIG = "adapter_config.json"  # peft's name
 GIVE = "nano, a saved model's folder or its hub id"
 DISK_FULL = re.compile(rf"os error ({errno.ENOSPC}|{errno.EDQUOT})\b")
@@ -49,6 +54,11 @@ WHAT = {
 def is_saved_model(folder: Path) -> bool:
     """Whether a folder holds a saved model, which checkpoints of other kinds and exports do not."""
     return (folder / CONFIG).is_file() and (folder / TEXT_TOKENIZER).is_dir()
+
+
+def saved_folder(source: str | Path, **place: Any) -> Path:
+    """Where a saved model is: `nano`, a folder or a hub id; `place`: as `find` takes it. Raises InputError."""
+    return embedded() if str(source) == NANO else find(source, give=GIVE, **place)
 
 
 class LavidaModel(LavidaNetwork):
@@ -77,19 +87,31 @@ class LavidaModel(LavidaNetwork):
             PackagedWeights(**part).load_into(self)
         self.text.forget()
 
-    def save_pretrained(self, save_directory: str | Path, *, weights: torch.dtype | None = None, **kwargs) -> None:
+    def save_pretrained(
+        self,
+        save_directory: str | Path,
+        *,
+        weights: torch.dtype | None = None,
+        push_to_hub: bool = False,
+        **kwargs,
+    ) -> None:
         """Write config, tokenizers, processor files, model card and the weights that no package carries.
 
-        Those that are held in float32 are written in the precision `weights`; `kwargs` are those of
-        `PreTrainedModel.save_pretrained`, such as `state_dict` and `max_shard_size`.
+        Weights of an earlier model in the folder are removed when the new ones are whole. Those that are held in
+        float32 are written in the precision `weights`; `kwargs` are those of `PreTrainedModel.save_pretrained`, such as
+        `state_dict` and `max_shard_size`; with `push_to_hub` also those of `push_to_hub`, `repo_id` by default the name
+        of the folder.
         """
+        folder = Path(save_directory)
+        target = {"repo_id": folder.name} | {name: kwargs.pop(name) for name in PUSHED if name in kwargs}
+        repository = _Repository.made(**target) if push_to_hub else None
         state = kwargs.pop("state_dict", None) or self.state_dict()
         state = {key: value for key, value in state.items() if not key.startswith(self._frozen_prefixes())}
         if weights is not None:
             state = cast(state, weights)
-        with quiet_transformers(), disk_errors(save_directory):
-            super().save_pretrained(save_directory, state_dict=state, **kwargs)
-        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        with quiet_transformers(), disk_errors(folder), _replacing_weights(folder) as partial:
+            super().save_pretrained(partial, state_dict=state, **kwargs)
         self.semantics.tokenizer.save_pretrained(folder / TOKENIZER)
         self.text.tokenizer.save_pretrained(folder / TEXT_TOKENIZER)
         for place, text in self.processors.items():
@@ -97,6 +119,8 @@ class LavidaModel(LavidaNetwork):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
         (folder / CARD).write_text(model_card(self.config), encoding="utf-8")
+        if repository is not None:  # at last: transformers would send what is there before the tokenizers are
+            repository.upload(folder)
 
     @classmethod
     def from_pretrained(
@@ -110,29 +134,29 @@ class LavidaModel(LavidaNetwork):
     ) -> "LavidaModel":
         """Load what `save_pretrained` or `push_to_hub` wrote.
 
-        The language model comes in `config.mllm_dtype`, everything else in float32 (or `dtype`).
+        The language model comes in `config.mllm_dtype`, everything else in float32; no other `dtype` is taken.
 
         Args:
-            source: A folder or a hub id.
+            source: `nano`, a folder or a hub id.
             revision: A branch, tag or commit on the hub; by default its main branch.
             token: For what the hub does not give to everybody; by default the one of `hf auth login`.
             cache_dir: Instead of the hub's usual cache.
             kwargs: Of `PreTrainedModel.from_pretrained`.
 
         Raises:
-            InputError: there is no such model, or it is not a whole LAVIDA model.
+            InputError: there is no such model, it is not a whole LAVIDA model, or another precision is asked for.
 
         Example:
             >>> import torch
             >>> from lavida.checkpoints.pretrained import LavidaModel
-            >>> from lavida.loading import model_folder
-            >>> model = LavidaModel.from_pretrained(model_folder("nano"))  # or the folder or hub id of another
+            >>> model = LavidaModel.from_pretrained("nano")  # or the folder or hub id of another
             >>> with torch.inference_mode():  # one clip of two gray frames, and what to look for in it
             ...     output = model(torch.full((1, 2, 3, 64, 96), 128, dtype=torch.uint8), [["bicycle", "smoke"]])
             >>> output.frame_logits.shape, output.category_logits.shape
             (torch.Size([1, 2]), torch.Size([1, 2, 2]))
         """
-        folder = find(source, give=GIVE, revision=revision, token=token, cache_dir=cache_dir)
+        _check_precision(kwargs)
+        folder = saved_folder(source, revision=revision, token=token, cache_dir=cache_dir)
         _check_folder(folder)
         with quiet_transformers():
             model = cls._loaded(folder, **kwargs)
@@ -148,7 +172,7 @@ class LavidaModel(LavidaNetwork):
                 tokenizer,
                 text_tokenizer,
                 ignore_mismatched_sizes=True,  # told below, by name
-                **({"dtype": torch.float32} | kwargs | {"output_loading_info": True, "local_files_only": True}),
+                **(kwargs | {"dtype": torch.float32, "output_loading_info": True, "local_files_only": True}),
             )
             if wrong := sorted({*report["missing_keys"], *(key for key, *_ in report["mismatched_keys"])}):
                 raise InputError(
@@ -177,31 +201,69 @@ class LavidaModel(LavidaNetwork):
         token: bool | str | None = None,
         revision: str | None = None,
         create_pr: bool = False,
-        commit_message: str = "Upload LavidaModel",
+        commit_message: str | None = None,
         max_shard_size: int | str = "5GB",
     ) -> str:
         """Put all of the model on the hub, as `transformers` does for its models; returns the address of the commit.
 
         A model card that is there already is left as it is.
         """
+        repository = _Repository.made(
+            repo_id,
+            private=private,
+            token=token,
+            revision=revision,
+            create_pr=create_pr,
+            commit_message=commit_message,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder, max_shard_size=max_shard_size)
+            return repository.upload(Path(folder))
+
+    def _frozen_prefixes(self) -> tuple[str, ...]:
+        return tuple(part["module"] + "." for part in self.config.frozen_parts)
+
+
+@dataclass(frozen=True)
+class _Repository:
+    """Where a model goes on the hub."""
+
+    api: HfApi
+    repo_id: str
+    revision: str | None
+    create_pr: bool
+    commit_message: str
+
+    @classmethod
+    def made(
+        cls,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        token: bool | str | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        commit_message: str | None = None,
+    ) -> "_Repository":
+        """The repository and its branch, which are there from now on."""
         api = HfApi(token=token)
         repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
         if revision is not None and not revision.startswith("refs/pr"):
             api.create_branch(repo_id, branch=revision, exist_ok=True)
-        with tempfile.TemporaryDirectory() as folder:
-            self.save_pretrained(folder, max_shard_size=max_shard_size)
-            if api.file_exists(repo_id, CARD, revision=revision):
-                (Path(folder) / CARD).unlink()
-            return api.upload_folder(
-                repo_id=repo_id,
-                folder_path=folder,
-                revision=revision,
-                create_pr=create_pr,
-                commit_message=commit_message,
-            )
+        return cls(api, repo_id, revision, create_pr, commit_message or "Upload LavidaModel")
 
-    def _frozen_prefixes(self) -> tuple[str, ...]:
-        return tuple(part["module"] + "." for part in self.config.frozen_parts)
+    def upload(self, folder: Path) -> str:
+        """Send what a saved model consists of, in place of the weights of an earlier one; the address of the commit."""
+        has_card = self.api.file_exists(self.repo_id, CARD, revision=self.revision)
+        return self.api.upload_folder(
+            repo_id=self.repo_id,
+            folder_path=folder,
+            allow_patterns=[*SAVED, *WEIGHT_FILES, *([] if has_card else [CARD])],
+            delete_patterns=list(WEIGHT_FILES),  # what is uploaded stays
+            revision=self.revision,
+            create_pr=self.create_pr,
+            commit_message=self.commit_message,
+        )
 
 
 def cast(state: dict[str, torch.Tensor], dtype: torch.dtype) -> dict[str, torch.Tensor]:
@@ -225,6 +287,30 @@ def disk_errors(place: str | Path) -> Iterator[None]:
             raise
         code = int(full[1])
         raise OSError(code, os.strerror(code), str(place)) from error
+
+
+@contextmanager
+def _replacing_weights(folder: Path) -> Iterator[Path]:
+    """A folder to save in, the files of which then come into `folder`: none of other shards stays to be loaded."""
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".lavida-") as hidden:
+        yield Path(hidden)
+        saved = list(Path(hidden).iterdir())
+        stale = {path for pattern in WEIGHT_FILES for path in folder.glob(pattern)}
+        for path in saved:
+            os.replace(path, folder / path.name)
+        if saved:  # only one of several processes saves
+            for path in stale - {folder / path.name for path in saved}:
+                path.unlink()
+
+
+def _check_precision(kwargs: dict[str, Any]) -> None:
+    """Take transformers' two names of a precision out of `kwargs`, and refuse one that the parts do not run in."""
+    for name in ("dtype", "torch_dtype"):
+        if (asked := kwargs.pop(name, None)) not in (None, "auto", "float32", torch.float32):
+            raise InputError(
+                f"{name}={asked}: a model is held in float32, its language model in config.mllm_dtype; leave {name} "
+                "out, or choose the latter with `lavida models build --dtype`"
+            )
 
 
 def _check_folder(folder: Path) -> None:

@@ -46,14 +46,16 @@ def build(
     """Put pretrained checkpoints together to one model that train, detect, eval and scan take as --model."""
     import torch
 
-    from lavida.checkpoints.assemble import assemble
+    from lavida.checkpoints.assemble import assemble, check_settings
     from lavida.checkpoints.pretrained import is_saved_model
     from lavida.files import atomic_folder, check_target
 
     check_target(out, replaces=is_saved_model)
     sources, changes = _sources(preset, {"mllm": mllm, "vision": vision, "text": text})
     torch.manual_seed(0)  # of the new parts: the same command gives the same model
-    model = assemble(sources, dtype=dtype, **(changes | _key_values(settings or [])))
+    changes |= _key_values(settings or [])
+    check_settings(changes)
+    model = assemble(sources, dtype=dtype, **changes)
     with atomic_folder(out, replaces=is_saved_model) as partial:
         model.save_pretrained(partial, max_shard_size="5GB")
     count = sum(weight.numel() for weight in model.parameters())

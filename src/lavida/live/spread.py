@@ -111,7 +111,8 @@ def spread(
 
 def for_workers(model: str, *, device: str, runtime: str, words: tuple[str, ...]) -> tuple[StartScorer, bool | None]:
     """What workers load, and `gpu` of `spread`. Raises InputError for what none of them could load."""
-    from lavida.loading import EMBEDDED, exported_folder, model_folder
+    from lavida.files import EMBEDDED
+    from lavida.loading import exported_folder, model_folder
 
     folder = Path(os.path.abspath(model_folder(model)))
     exported = exported_folder(folder, name=model, runtime=runtime, device=device) is not None

@@ -1,5 +1,8 @@
 """`LavidaConfig`: one configuration for every scale; larger scales only change the parts."""
 
+import math
+from collections.abc import Iterator
+
 from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig, Sam2Config
 from transformers.configuration_utils import SubConfigSpec
@@ -7,6 +10,27 @@ from transformers.configuration_utils import SubConfigSpec
 from lavida.errors import InputError
 from lavida.model import backbone as _registers_the_light_backbone  # noqa: F401
 from lavida.model.compression import MODES
+
+COARSEST = 32  # stride of the coarsest map of any backbone
+COUNTS = (
+    *("clip_length", "frame_side", "frame_multiple", "tokens_per_pair", "compression_k", "alignment_dim"),
+    *("projector_dim", "projector_layers", "projector_heads", "projector_mlp_dim", "projector_queries"),
+    *("cross_attention_heads", "sparse_prompts"),
+)
+CHOICES = {
+    "compression_mode": MODES,
+    "mllm_dtype": ("float32", "bfloat16", "float16"),
+    "text_pooling": ("mean", "projection"),
+    "projector": ("two_way", "q_former", "mlp"),
+}
+# settings that take whole numbers, too, which `strict` alone does not take for others
+WHOLE_TOO = (
+    *("image_mean", "image_std", "compression_ratio", "static_patch_drop"),
+    *("calibration_temperature", "calibration_bias"),
+)
+# what a model of pretrained parts has of them
+OF_PARTS = ("mllm_config", "sam2_config", "text_config", "sources", "untrained", "frozen_parts")
+FROZEN_KEYS = {"module", "package", "file", "sha256"}
 
 
 @strict
@@ -32,18 +56,18 @@ class LavidaConfig(PreTrainedConfig):
     clip_length: int = 8
     frame_side: int = 1024
     frame_multiple: int = 32
-    image_mean: list[float] | None = None
-    image_std: list[float] | None = None
+    image_mean: list[float | int] | None = None
+    image_std: list[float | int] | None = None
 
     # MLLM: precision of its weights, visual tokens a frame pair, compression ratio L_r / L_z and k of Eq. 3
     mllm_dtype: str = "float32"  # or "bfloat16", "float16"
     tokens_per_pair: int = 192
-    compression_ratio: float = 0.5
+    compression_ratio: float | int = 0.5
     compression_k: int = 8
     compression_mode: str = "exact"
     # at test time first drop tokens within this cosine distance of the first frames: the published code does it with
     # 0.01, the paper does not mention it
-    static_patch_drop: float | None = None
+    static_patch_drop: float | int | None = None
 
     # text: how the encoder's tokens become f_c ("mean" over tokens, or "projection" for CLIP)
     text_pooling: str = "projection"
@@ -77,8 +101,8 @@ class LavidaConfig(PreTrainedConfig):
     removed_categories: list[str] | None = None
 
     # score = sigmoid((logit - calibration_bias) / calibration_temperature), fitted on held-out exposure data
-    calibration_temperature: float = 1.0
-    calibration_bias: float = 0.0
+    calibration_temperature: float | int = 1.0
+    calibration_bias: float | int = 0.0
 
     # what the pretrained parts were made from: hub ids or names of folders, and whether the other parts are untrained
     sources: dict[str, str] | None = None
@@ -93,16 +117,12 @@ class LavidaConfig(PreTrainedConfig):
         self.frozen_parts = [] if self.frozen_parts is None else self.frozen_parts
         self.removed_categories = [] if self.removed_categories is None else self.removed_categories
         super().__post_init__(**kwargs)
-        if self.compression_mode not in MODES:
-            modes = " or ".join(MODES)
-            raise InputError(f"compression_mode {self.compression_mode!r} in the model's config: choose {modes}")
-        if not self.compression_ratio > 0:
-            raise InputError(f"compression_ratio {self.compression_ratio} in the model's config: choose one above 0")
-        heads = ("projector_heads", "cross_attention_heads")
-        for count in ("clip_length", "frame_side", "frame_multiple", "tokens_per_pair", "compression_k", *heads):
-            if getattr(self, count) < 1:
-                raise InputError(f"{count} {getattr(self, count)} in the model's config: choose 1 or more")
-        for count in heads:
+        for name in WHOLE_TOO:
+            value = getattr(self, name)
+            setattr(self, name, [float(each) for each in value] if isinstance(value, list) else _float(value))
+        for name, remedy in self._faults():
+            raise InputError(f"{name} {getattr(self, name)} in the model's config: choose {remedy}")
+        for count in ("projector_heads", "cross_attention_heads"):
             if self.projector_dim % getattr(self, count):
                 width = f"projector_dim {self.projector_dim} in the model's config is no multiple of {count}"
                 raise InputError(f"{width} {getattr(self, count)}; choose one that is")
@@ -110,5 +130,37 @@ class LavidaConfig(PreTrainedConfig):
             if getattr(self, switch) and not self.alignment:
                 raise InputError(f"{switch} needs alignment: in the model's config; set {switch} to false too")
 
+    def _faults(self) -> Iterator[tuple[str, str]]:
+        """Settings outside their limits, and what to choose instead."""
+        yield from ((name, "1 or more") for name in COUNTS if getattr(self, name) < 1)
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                yield name, f"{', '.join(choices[:-1])} or {choices[-1]}"
+        if self.frame_multiple % COARSEST:
+            yield "frame_multiple", f"a multiple of {COARSEST}"
+        means, stds = self.image_mean or [], self.image_std or []
+        if len(means) != 3 or not all(map(math.isfinite, means)):
+            yield "image_mean", "three numbers, of red, green and blue"
+        if len(stds) != 3 or not all(0 < std < math.inf for std in stds):
+            yield "image_std", "three numbers above 0, of red, green and blue"
+        if not 0 < self.compression_ratio <= 1:
+            yield "compression_ratio", "one above 0, at most 1"
+        if self.static_patch_drop is not None and not self.static_patch_drop >= 0:
+            yield "static_patch_drop", "0 or more, or null"
+        if not 0 < self.calibration_temperature < math.inf:
+            yield "calibration_temperature", "one above 0"
+        if not math.isfinite(self.calibration_bias):
+            yield "calibration_bias", "a finite number"
+        for part in self.frozen_parts or []:
+            if part.keys() != FROZEN_KEYS or not all(isinstance(value, str) for value in part.values()):
+                yield "frozen_parts", f"mappings of {', '.join(sorted(FROZEN_KEYS))} to texts"
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)
+
+
+# names of the settings: not those that transformers gives every configuration
+SETTINGS = tuple(LavidaConfig.__annotations__)
 
 AutoConfig.register(LavidaConfig.model_type, LavidaConfig)

@@ -48,8 +48,10 @@ def clean_category(text: str) -> str:
     """One line of visible text: control characters, line breaks and lone surrogates become single spaces.
 
     Raises:
-        InputError: If nothing visible is left.
+        InputError: If nothing visible is left, or it is no text.
     """
+    if not isinstance(text, str):
+        raise InputError(f"anomaly category {text!r} is no text; describe the anomaly in a word or a sentence")
     spaced = "".join(" " if unicodedata.category(ch) in ("Cc", "Cs", "Zl", "Zp") else ch for ch in text)
     cleaned = " ".join(spaced.split())
     if all(unicodedata.category(ch)[0] in "CZ" for ch in cleaned):

@@ -17,9 +17,9 @@ from typing import Any
 from lavida import __version__, parallel
 from lavida.detector import DEFAULT_THRESHOLD, check_categories, check_settings
 from lavida.errors import InputError
-from lavida.files import fingerprint
+from lavida.files import EMBEDDED, fingerprint
 from lavida.live.profile import Profile
-from lavida.loading import EMBEDDED, exported_folder, model_folder
+from lavida.loading import exported_folder, model_folder
 from lavida.parallel import Failure
 from lavida.scan.addresses import absolute, partition, printable
 from lavida.scan.dataset import DataSet

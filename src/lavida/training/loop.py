@@ -1,5 +1,6 @@
 """`lavida train`: one loop on Accelerate, resumable at any moment."""
 
+import math
 from pathlib import Path
 
 import torch
@@ -8,6 +9,7 @@ from accelerate.utils import DistributedType
 from torch import nn
 
 from lavida.checkpoints.pretrained import LavidaModel
+from lavida.errors import InputError
 from lavida.timing import Progress, untold
 from lavida.training.data import ExposureSource, ExposureStream, step_parts
 from lavida.training.monitor import HeldOutTest, Monitor
@@ -45,7 +47,7 @@ def train(
         progress: is told of every step.
 
     Raises:
-        InputError: data or weights are not there, or the output is of another recipe.
+        InputError: data or weights are not there, the output is of another recipe, or the training diverges.
     """
     opt = recipe.train
     accelerator = build_accelerator(opt, out=recipe.out)
@@ -72,6 +74,7 @@ def train(
     prepared.train()
     for step, parts in enumerate(batches, start=first):
         values = learn(step, parts)
+        _check_loss(values["loss"], step + 1, folder)
         if accelerator.is_main_process:
             progress("training", step + 1, opt.steps, f"loss {values['loss']:.3f}")
         monitor.after(step + 1, values)
@@ -82,6 +85,18 @@ def train(
     _finish(accelerator, prepared, recipe)
     accelerator.end_training()
     return folder.root / MODEL
+
+
+def _check_loss(loss: float, step: int, folder: RunFolder) -> None:
+    """Raise InputError, in all processes alike, for a loss that is not finite, before its weights are kept."""
+    if math.isfinite(loss):
+        return
+    last = folder.last_checkpoint()
+    kept = "there is no checkpoint yet" if last is None else f"the last good checkpoint is {last}"
+    raise InputError(
+        f"the training diverged: loss or gradients of step {step} are not finite; {kept}; give a lower "
+        "train.learning_rate and start over with --no-resume, or choose another folder with out=..."
+    )
 
 
 def _finish(accelerator: Accelerator, model: nn.Module, recipe: Recipe) -> None:

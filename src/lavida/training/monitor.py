@@ -153,8 +153,7 @@ def _prompts(detector: Detector, question: Question) -> list[Query]:
 def _auc(detector: Detector, questions: HeldoutQuestions) -> float | None:
     asked = ((question.sample, _prompts(detector, question)) for question in questions)
     answers = [answer for sample, prompts in asked for answer in ask(detector, sample, prompts, calibrates=True)]
-    positive, logits = [a.positive for a in answers], [a.logit for a in answers]
-    return area(positive, logits) if all(map(math.isfinite, logits)) else None
+    return area([a.positive for a in answers], [a.logit for a in answers])
 
 
 def _positive(detector: Detector, questions: HeldoutQuestions) -> Iterator[tuple[Question, Query, str]]:

@@ -3,7 +3,8 @@
 Data-parallel training averages gradients over processes, and accumulation over the parts of a process. But each term
 of the objective is a mean over something that the parts hold in different numbers: frames that show the object,
 categories, clips. Each term of a part is therefore multiplied by `count * parts / count of the whole step`. Then a
-step does not depend on the number of processes or on `train.accumulate`.
+step does not depend on the number of processes or on `train.accumulate`, but for what is drawn at random for each part:
+LoRA's dropout, and `Alignment.drop` of a model with `classifier_evidence`.
 """
 
 from collections.abc import Sequence

@@ -87,7 +87,7 @@ def learn_qualifiers(
         progress: is told of samples and steps.
 
     Raises:
-        InputError: no sample has a text with a qualifier.
+        InputError: no sample has a text with a qualifier, or the training diverges.
     """
     trained, opt, stage = model.training, recipe.train, recipe.qualifiers
     model.eval()
@@ -110,7 +110,12 @@ def learn_qualifiers(
         loss = _loss(model, [samples[i] for i in chosen], [weights[i] for i in chosen], recipe.alignment)
         optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(parameters, opt.clip_norm)
+        norm = nn.utils.clip_grad_norm_(parameters, opt.clip_norm)
+        if not torch.isfinite(loss.detach() + norm):
+            raise InputError(
+                f"the stage of the qualifiers diverged: loss or gradients of step {step + 1} are not finite; "
+                "lower qualifiers.learning_rate"
+            )
         optimiser.step()
         schedule.step()
         if log is not None and (step + 1) % opt.log_every == 0:

@@ -1,5 +1,6 @@
 """A training recipe: the YAML file of `lavida train`, checked against these classes."""
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,7 +11,7 @@ from omegaconf import MISSING, DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from lavida.errors import InputError, one_line, unknown
+from lavida.errors import InputError, one_line, reason, unknown
 from lavida.model.losses import LossWeights
 from lavida.settings import check_settings, renamed, setting
 
@@ -21,6 +22,10 @@ DIVISIBLE = (
     lambda size: all(side >= 1 and side % FRAME_MULTIPLE == 0 for side in size),
     f"a height and a width that {FRAME_MULTIPLE} divides",
 )
+ABOVE_ZERO = (lambda value: 0 < value < math.inf, "a number above 0")
+ZOOM = (lambda zoom: 0 < zoom[0] <= zoom[1] < math.inf, "two numbers above 0, the smaller one first")
+BETAS = (lambda betas: all(0 <= beta < 1 for beta in betas), "two numbers from 0 to less than 1")
+LARGEST_SEED = 2**32 - 1
 
 # earlier names, which work for one version
 RENAMED = {
@@ -38,7 +43,7 @@ class SetRecipe:
     name: str = MISSING
     folder: str = MISSING
     split: str = "train"
-    weight: float = 1.0
+    weight: float = setting(1.0, rule=ABOVE_ZERO)
     clips: bool = False  # consecutive frames: may be drawn as clips of `data.clip_length`
     # of this set, if that is less than `sampler.max_categories`
     max_categories: int | None = setting(None, least=1)
@@ -56,7 +61,7 @@ class DataRecipe:
     # random views, also mirrored, in other light, colour and camera quality; or "whole": each picture as it is,
     # stretched to `size` (then zoom, drop_share and light do not count)
     views: str = setting("varied", choices=("varied", "whole"))
-    zoom: tuple[float, float] = (0.5, 2.0)  # of a random view; 1 is the largest view of that shape
+    zoom: tuple[float, float] = setting((0.5, 2.0), rule=ZOOM)  # of a random view; 1 is the largest view of that shape
     # part of the views chosen to lose a class: the same scene without the object
     drop_share: float = setting(0.25, least=0, most=1)
     # share of the samples in which cut-out objects move through the picture
@@ -74,7 +79,7 @@ class DataRecipe:
     clip_length: int = setting(4, least=1)
     # share of the steps that train on clips, with batch_size / clip_length of them
     clip_share: float = setting(0.2, least=0, most=1)
-    max_side: int = 640  # longer images are stored at this size
+    max_side: int = setting(640, least=1)  # longer images are stored at this size
     removed: list[str] = field(default_factory=list)  # categories that training never uses, to be asked at test
 
     @property
@@ -126,7 +131,7 @@ class QualifierRecipe:
     samples: int = setting(0, least=0)  # remembered, about 400 KB each; 0: there is no such stage
     steps: int = setting(1000, least=1)
     batch_size: int = setting(24, least=1)
-    learning_rate: float = 2e-3
+    learning_rate: float = setting(2e-3, least=0)
 
 
 @dataclass
@@ -135,7 +140,7 @@ class LoraRecipe:
 
     rank: int = setting(8, least=1)
     alpha: float = 16.0
-    dropout: float = 0.05
+    dropout: float = setting(0.05, least=0, below=1)
     targets: list[str] = field(default_factory=lambda: ["q_proj", "v_proj"])
 
 
@@ -145,15 +150,16 @@ class TrainRecipe:
 
     steps: int = setting(MISSING, least=0)  # 0: what is trained is in `qualifiers`
     batch_size: int = setting(16, least=1)  # images a step, all processes and accumulated parts together
-    # parts in which a process takes its share of a step: less memory, the same losses
+    # parts in which a process takes its share of a step: less memory, the same losses but for what is drawn for each
+    # part (LoRA's dropout; the words that a model with `classifier_evidence` leaves to it alone)
     accumulate: int = setting(1, least=1)
-    learning_rate: float = 5e-4
-    weight_decay: float = 1e-4
-    betas: tuple[float, float] = (0.9, 0.95)
+    learning_rate: float = setting(5e-4, least=0)
+    weight_decay: float = setting(1e-4, least=0)
+    betas: tuple[float, float] = setting((0.9, 0.95), rule=BETAS)
     # down from the learning rate to 0, after `warmup` steps up to it
     schedule: str = setting("cosine", choices=("cosine", "linear"))
     warmup: int = setting(100, least=0)
-    clip_norm: float = 1.0
+    clip_norm: float = setting(1.0, rule=ABOVE_ZERO)
     precision: str = setting("bf16", choices=tuple(PRECISIONS))
     gradient_checkpointing: bool = False  # of the MLLM: compute activations twice instead of keeping them
     freeze: list[str] | None = None  # names of modules; null: what the preset keeps, see `trainable.FROZEN`
@@ -162,7 +168,7 @@ class TrainRecipe:
     embeddings: str | None = setting(None, choices=("full", "seg_row", None))
     # of the MLLM while it is trained; null: as in the model
     tokens_per_pair: int | None = setting(None, least=1)
-    seed: int = 0
+    seed: int = setting(0, least=0, most=LARGEST_SEED)
     workers: int = setting(1, least=0)
     checkpoint_every: int = setting(250, least=1)
     log_every: int = setting(10, least=1)
@@ -204,6 +210,8 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
         raise InputError(f"{path}: {error}; a recipe is a mapping, its lists are replaced as a whole") from error
     except (YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not valid YAML: {one_line(error)}") from error
+    except OSError as error:  # what OmegaConf says to a number, too
+        raise InputError(f"{path} is no recipe: {reason(error)}; try configs/nano.yaml") from error
     assert isinstance(recipe, Recipe)
     check_settings(recipe, where=f"{path}: ")
     _check_left_out(recipe.data, where=f"{path}: ")

@@ -93,6 +93,10 @@ class RunFolder:
         """The highest `auc` of an evaluation so far; 0 before the first."""
         return max((line["auc"] for line in _lines(self.root / EVALUATIONS)), default=0.0)
 
+    def last_checkpoint(self) -> Path | None:
+        """The newest one; None before the first."""
+        return next(reversed(_checkpoints(self.root)), None)
+
     def checkpoint(self, step: int, *, keep: int) -> None:
         """Write `checkpoint-<step>` under another name and rename it, so that a killed run leaves whole ones only."""
         partial = self.root / f".checkpoint-{step}"

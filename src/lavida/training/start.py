@@ -4,6 +4,7 @@ The model is `model.preset` and what differs from it, or a saved model, `model.s
 """
 
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,23 +17,25 @@ import yaml
 from huggingface_hub.errors import StrictDataclassError
 
 from lavida.checkpoints.assemble import assemble, assembled_config, locate
-from lavida.checkpoints.hub import CONFIG, find, read_config
+from lavida.checkpoints.hub import CONFIG, read_config
 from lavida.checkpoints.presets import NANO, PRESETS, PRETRAINED, build_nano, pretrained_config, shape_only
-from lavida.checkpoints.pretrained import GIVE, LavidaModel, is_saved_model
+from lavida.checkpoints.pretrained import GIVE, LavidaModel, is_saved_model, saved_folder
 from lavida.errors import InputError, one_line, unknown
 from lavida.evaluation.held_out.questions import check_pictures
 from lavida.exposure.datasets import load
 from lavida.exposure.vocabulary import Vocabulary
 from lavida.files import check_target
-from lavida.model.config import LavidaConfig
+from lavida.model.config import OF_PARTS, SETTINGS, LavidaConfig
 from lavida.training.data import prompt_corpus
 from lavida.training.recipe import DataRecipe, Recipe
 from lavida.training.run_folder import MODEL, check_run
 from lavida.training.steps import check_deepspeed
 from lavida.training.trainable import is_pretrained
 
+_log = logging.getLogger(__name__)
+
 T = TypeVar("T")
-START = "start"  # key of `model`: the folder or hub id of a saved model
+START = "start"  # key of `model`: nano, the folder or hub id of a saved model
 
 
 def build_model(recipe: Recipe) -> LavidaModel:
@@ -46,18 +49,34 @@ def build_model(recipe: Recipe) -> LavidaModel:
         model = LavidaModel.from_pretrained(recipe.model[START])
         if recipe.model.get("qualifiers") and not model.config.qualifiers:
             model.add_qualifiers()
+        model.config.calibration_temperature, model.config.calibration_bias = 1.0, 0.0  # of what it was before
     else:
         preset, settings, sources = _settings(recipe.model)
         if preset in PRETRAINED:
             model = assemble(sources, **settings)
         else:
             model = _built(lambda: build_nano(prompt_corpus(Vocabulary.builtin()), **settings))
-    model.config.removed_categories = list(recipe.data.removed)
+    model.config.removed_categories = _never_used(model.config, recipe)
     if recipe.train.precision == "float32" or not is_pretrained(model, recipe.model):
         # else `make_trainable` sees to what is held in which precision
         model.float()
         model.config.mllm_dtype = "float32"
     return model
+
+
+def _never_used(config: LavidaConfig, recipe: Recipe) -> list[str]:
+    """The categories that neither this training uses nor one before it; tells what is no longer among them."""
+    now = list(recipe.data.removed)
+    if START not in recipe.model or config.untrained:
+        return now
+    before = config.removed_categories or []
+    if learnt := [name for name in now if name not in before]:
+        line = "data.removed: the model of model.start was trained on %s, which therefore does not count as removed"
+        _log.warning(line, ", ".join(learnt))
+    if used := [name for name in before if name not in now]:
+        line = "%s was removed from the training of model.start and is used now: it no longer counts as removed"
+        _log.warning(line, ", ".join(used))
+    return [name for name in now if name in before]
 
 
 def check_model(model: Mapping[str, Any]) -> None:
@@ -70,8 +89,8 @@ def check_model(model: Mapping[str, Any]) -> None:
         _start_folder(model)
         return
     preset, settings, sources = _settings(model)
+    _preset_config(preset, settings)
     if preset in PRETRAINED:
-        _built(lambda: pretrained_config(preset, **settings))
         locate(sources)
 
 
@@ -133,12 +152,16 @@ def model_settings(model: Mapping[str, Any], names: Iterable[str]) -> dict[str, 
         config["qualifiers"] = model.get("qualifiers", config["qualifiers"])
         return {name: config[name] for name in names}
     preset, settings, _ = _settings(model)
-    if preset in PRETRAINED:
-        made = _built(lambda: pretrained_config(preset, **settings))
-    else:
-        settings.pop("backbone", None)  # of `build_nano`
-        made = _built(lambda: LavidaConfig(**(NANO | settings)))
+    made = _preset_config(preset, settings)
     return {name: getattr(made, name) for name in names}
+
+
+def _preset_config(preset: str, settings: Mapping[str, Any]) -> LavidaConfig:
+    """A preset's configuration without weights; of nano without what its packages decide."""
+    if preset in PRETRAINED:
+        return _built(lambda: pretrained_config(preset, **settings))
+    settings = {name: value for name, value in settings.items() if name != "backbone"}  # of `build_nano`
+    return _built(lambda: LavidaConfig(**(NANO | settings)))
 
 
 def build_shape(recipe: Recipe) -> LavidaModel:
@@ -156,7 +179,7 @@ def _start_folder(model: Mapping[str, Any]) -> Path:
 
     One part it may get that it has not: `qualifiers`.
     """
-    folder = find(model[START], give=GIVE)
+    folder = saved_folder(model[START])
     try:
         config = _with_defaults(json.loads((folder / CONFIG).read_text(encoding="utf-8")))
     except (OSError, ValueError):
@@ -185,7 +208,7 @@ def _settings(model: Mapping[str, Any]) -> tuple[str, dict[str, Any], dict[str, 
         parts = PRETRAINED[preset]
         sources = {name: str(settings.pop(name, None) or source) for name, source in parts.sources.items()}
         settings = parts.settings | settings
-    known = {field.name for field in fields(LavidaConfig)} | ({"backbone"} if preset == "nano" else set())
+    known = {*SETTINGS, "backbone"} if preset == "nano" else {*SETTINGS} - {*OF_PARTS}
     if strange := sorted(settings.keys() - known):
         raise InputError(f"unknown key model.{strange[0]} in the recipe; it takes the fields of LavidaConfig")
     return preset, settings, sources
@@ -222,7 +245,11 @@ def check_launch(file: Path) -> None:
         raise InputError(f"{file} is no configuration of Accelerate: it names no distributed_type") from error
     if kind == "DEEPSPEED":
         check_deepspeed()
-    wanted = settings.get("num_processes", 1) // max(1, settings.get("num_machines", 1))
+    counts = {name: 1 if (count := settings.get(name)) is None else count for name in ("num_processes", "num_machines")}
+    for name, count in counts.items():
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise InputError(f"{file} has {name} {count}: give a whole number, 1 or more")
+    wanted = counts["num_processes"] // counts["num_machines"]
     there = torch.cuda.device_count()
     if kind in ("MULTI_GPU", "FSDP", "DEEPSPEED") and wanted > there:
         raise InputError(

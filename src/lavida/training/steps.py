@@ -1,10 +1,12 @@
 """One optimisation step: parts of the batch -> gradients -> new weights; and Accelerate, optimiser, schedule."""
 
 import importlib.util
+import math
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -45,7 +47,10 @@ class TrainingStep:
     alignment: AlignmentWeights = field(kw_only=True)  # of the dense signal
 
     def __call__(self, step: int, parts: list[Batch]) -> dict[str, float]:
-        """Learn from step number `step`; its loss and terms, the means over all processes."""
+        """Learn from step number `step`; its loss and terms, the means over all processes.
+
+        The loss is NaN in every process where one of their losses or the gradients are not finite.
+        """
         shares = step_shares(parts, self.accelerator)
         rows = [self._learn(step, j, part, shares[j]) for j, part in enumerate(parts)]
         means = torch.stack([torch.stack(list(row.values())) for row in rows]).mean(0)
@@ -69,17 +74,26 @@ class TrainingStep:
                 )
             loss, terms = training_loss(output, part, weights=self.weights, alignment=self.alignment, shares=shares)
             accelerator.backward(loss)
+            loss = loss.detach()
             if accelerator.sync_gradients:
-                accelerator.clip_grad_norm_(self.model.parameters(), opt.clip_norm)
+                norm = accelerator.clip_grad_norm_(self.model.parameters(), opt.clip_norm)
+                loss = loss if _is_finite(norm) else loss * torch.nan
             self.optimiser.step()
             self.schedule.step()
             self.optimiser.zero_grad()
-        return {"loss": loss.detach(), **terms}
+        return {"loss": loss, **terms}
 
     def _seed(self, step: int, part: int) -> None:
         """Dropout, too, depends on the step and the part alone."""
         number = self.accelerator.process_index + self.accelerator.num_processes * part
         torch.manual_seed(self.opt.seed * 1_000_003 + step + (number << 40))
+
+
+def _is_finite(norm: Any) -> bool:
+    """Of the gradients of all processes; DeepSpeed, which clips by itself, may not tell it, FSDP tells it in shards."""
+    if hasattr(norm, "full_tensor"):
+        norm = norm.full_tensor()
+    return norm is None or math.isfinite(float(norm))
 
 
 def build_accelerator(opt: TrainRecipe, *, out: str) -> Accelerator:

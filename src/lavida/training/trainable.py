@@ -55,6 +55,8 @@ def make_trainable(model: LavidaModel, opt: TrainRecipe, *, pretrained: bool) ->
         # frozen weights of the large parts in bf16, trained ones in float32, which small updates need
         for weight in (weight for name in HALVED for weight in model.get_submodule(name).parameters()):
             weight.data = weight.data.to(torch.float32 if weight.requires_grad else torch.bfloat16)
+        if model.config.mllm_dtype == "float16":
+            model.config.mllm_dtype = "bfloat16"
     if opt.tokens_per_pair is not None:
         model.semantics.family.tokens_per_pair = opt.tokens_per_pair
 

@@ -40,7 +40,7 @@ class ScoredClip:
     @classmethod
     def of(cls, clip: Clip, answer: Answer, *, size: tuple[int, int]) -> ScoredClip:
         """Raises InputError if the scores are not numbers."""
-        if not (np.isfinite(answer.scores).all() and np.isfinite(answer.category_scores).all()):
+        if not (np.isfinite(answer.frame_logits).all() and np.isfinite(answer.category_logits).all()):
             raise InputError("the model's scores are not numbers: its weights are damaged; save or train it again")
         return cls(clip.indices, clip.times, answer, size, looks(clip.frames))
 

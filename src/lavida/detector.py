@@ -198,7 +198,8 @@ class Detector:
                 self.backend.expect(*self._size(opened), anomalies)
             builder = DetectionBuilder(opened, anomalies, threshold=threshold, keep_maps=pixel_maps)
             log = FrameLog(self._read(opened, stride, clock=clock), progress)
-            live = not isinstance(opened, ReadAhead)
+            # what says how long it is has its next frames; a live source does not, and may wait for them
+            live = opened.info.frames_hint is None and not isinstance(opened, ReadAhead)
             told = self._scored(log, opened, lambda clips: self._in_parts(clips, anomalies, live=live), clock=clock)
             for clip in smoothed(told, told_each=self.clip_length if live else None) if self.smoothing else told:
                 with clock.stage("masks"):

@@ -74,7 +74,7 @@ def _among(clip: ScoredClip, before: _Edge | None, after: _Edge | None) -> Score
     rows = [before or rows[0], *rows, after or rows[-1]]
     times, seen, logits = (np.stack([getattr(row, name) for row in rows]) for name in ("time_s", "look", "logits"))
     changed = np.abs(np.diff(seen, axis=0)).mean((1, 2))  # [T + 1], from each frame to the next one
-    weights = NEIGHBOUR * np.clip(1 - changed / CHANGED, 0, 1) * (np.diff(times) <= FARTHEST_S)
+    weights = NEIGHBOUR * np.clip(1 - changed / CHANGED, 0, 1) * (np.abs(np.diff(times)) <= FARTHEST_S)
     weights[0] *= before is not None
     weights[-1] *= after is not None
     towards = weights[:, None] * np.clip(np.diff(logits, axis=0), -MOST, MOST)  # [T + 1, K]

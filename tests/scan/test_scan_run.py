@@ -72,7 +72,7 @@ def test_the_run_and_each_file_say_how_they_came_about(footage, scan_to, tmp_pat
     scan_to(footage, threshold=0.4)
     run = json.loads((tmp_path / "out" / "run.json").read_text())
     assert run["complete"] and (run["videos"], run["finished"], run["failed"]) == (3, 3, 0)
-    assert run["categories"] == ["light"] and run["settings"] == {"stride": 3, "threshold": 0.4}
+    assert run["categories"] == ["light"] and run["settings"] == {"stride": 3, "threshold": 0.4, "smoothing": True}
     assert run["root"] == str(footage) and len(run["model_sha256"]) == 64 and run["last_run"]["frames"] == 39
     about = json.loads(
         pq.read_schema(tmp_path / "out" / "frames" / "video=c.avi" / "part-0.parquet").metadata[b"lavida"]
@@ -136,6 +136,16 @@ def test_a_second_scan_scores_only_what_is_new(footage, scan_to, looks, tmp_path
     again = scan_to(footage)
     assert looks.loaded == 1 and (again.finished, again.scored) == (3, 0)
     assert tree(tmp_path / "out") == before
+
+
+def test_a_scan_from_before_scores_were_smoothed_is_another_one(footage, scan_to, tmp_path):
+    scan_to(footage)
+    run = tmp_path / "out" / "run.json"
+    told = json.loads(run.read_text())
+    del told["settings"]["smoothing"]
+    run.write_text(json.dumps(told))
+    with pytest.raises(InputError, match="other settings"):
+        scan_to(footage)
     make.video(footage / "new.mp4", frames=5)
     scan_to(footage)
     assert looks.sources[3:] == ["new.mp4"]
@@ -211,7 +221,7 @@ def test_a_full_disk_ends_the_scan_with_one_line_and_keeps_what_is_done(footage,
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"stride": 2}, r"other settings \(stride 3, threshold 0.5, now stride 2, threshold 0.5\)"),
+        ({"stride": 2}, r"other settings \(stride 3, threshold 0.5, smoothing True, now stride 2, "),
         ({"threshold": 0.7}, "other settings"),
         ({"model": "other"}, r"other model \(nano, now .*other\)"),
     ],

@@ -333,6 +333,9 @@ def _check_footage(normal: Sequence[str], out: Path) -> None:
 def _looked_at(detector: Detector, path: str, categories: Sequence[str]) -> Detection:
     from lavida.video.decode import decoded_ahead
 
+    detector.smoothing = (
+        False  # watch smooths within clips only, which may be short: what is promised holds for it, too
+    )
     with decoded_ahead(path) as source, progress_bars() as tell:
         name, expected = source.info.path.name, source.info.frames_hint
         return detector.detect(

@@ -131,8 +131,11 @@ def _check_settle(settle: float) -> None:
 def _settings(
     stride: int | None, threshold: float, profile: Profile | None, categories: tuple[str, ...]
 ) -> dict[str, Any]:
-    """What a scan that goes on has to share; without a profile as ever."""
-    settings: dict[str, Any] = {"stride": stride, "threshold": threshold}
+    """What a scan that goes on has to share; without a profile as ever.
+
+    One that began before scores were smoothed is another one: its data set would hold both kinds.
+    """
+    settings: dict[str, Any] = {"stride": stride, "threshold": threshold, "smoothing": True}
     if profile is not None:
         profile.chosen(categories)
         settings["profile"] = profile.fingerprint

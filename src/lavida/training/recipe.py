@@ -159,7 +159,7 @@ class TrainRecipe:
     # down from the learning rate to 0, after `warmup` steps up to it
     schedule: str = setting("cosine", choices=("cosine", "linear"))
     warmup: int = setting(100, least=0)
-    clip_norm: float = setting(1.0, rule=ABOVE_ZERO)
+    clip_norm: float = setting(1.0, rule=(lambda norm: norm > 0, "a number above 0, .inf for none"))
     precision: str = setting("bf16", choices=tuple(PRECISIONS))
     gradient_checkpointing: bool = False  # of the MLLM: compute activations twice instead of keeping them
     freeze: list[str] | None = None  # names of modules; null: what the preset keeps, see `trainable.FROZEN`

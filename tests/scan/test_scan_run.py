@@ -136,16 +136,6 @@ def test_a_second_scan_scores_only_what_is_new(footage, scan_to, looks, tmp_path
     again = scan_to(footage)
     assert looks.loaded == 1 and (again.finished, again.scored) == (3, 0)
     assert tree(tmp_path / "out") == before
-
-
-def test_a_scan_from_before_scores_were_smoothed_is_another_one(footage, scan_to, tmp_path):
-    scan_to(footage)
-    run = tmp_path / "out" / "run.json"
-    told = json.loads(run.read_text())
-    del told["settings"]["smoothing"]
-    run.write_text(json.dumps(told))
-    with pytest.raises(InputError, match="other settings"):
-        scan_to(footage)
     make.video(footage / "new.mp4", frames=5)
     scan_to(footage)
     assert looks.sources[3:] == ["new.mp4"]
@@ -234,6 +224,16 @@ def test_results_of_other_settings_are_refused(footage, scan_to, tmp_path, monke
     with pytest.raises(InputError, match=message + ".*choose another --out, or --overwrite"):
         scan_to(footage, **change)
     assert tree(tmp_path / "out") == before
+
+
+def test_a_scan_from_before_scores_were_smoothed_is_another_one(footage, scan_to, tmp_path):
+    scan_to(footage)
+    run = tmp_path / "out" / "run.json"
+    told = json.loads(run.read_text())
+    del told["settings"]["smoothing"]
+    run.write_text(json.dumps(told))
+    with pytest.raises(InputError, match="other settings"):
+        scan_to(footage)
 
 
 def test_other_categories_are_refused(footage, scan_to, tmp_path):

@@ -1,4 +1,4 @@
-"""Films the page at work for the README: `python docs/page_film.py [OUT.webp]`.
+"""Films the page at work for the README and takes pictures for docs/serve.md: `python docs/page_film.py [OUT.webp]`.
 
 `lavida serve` runs with the embedded model, a headless Chromium clicks; a picture is taken at each step and whenever
 the curve has grown, so that the film is as long on a slow machine. Needs Playwright, a Chromium, and `lavida[demo]`.
@@ -24,6 +24,8 @@ from lavida.checkpoints.packages import packaged_file
 
 OUT = Path(__file__).parent / "pictures" / "serve-film.webp"
 WINDOW, WIDTH = {"width": 1180, "height": 830}, 708
+PAGE, PHONE = {"width": 1280, "height": 830}, {"width": 390, "height": 844}
+JPEG_QUALITY = 82
 STEP_MS, REST_MS = 450, 1600
 LONGEST_S = 900
 
@@ -98,6 +100,17 @@ def play(page: Page, film: Film) -> None:
     film.take(2 * REST_MS)
 
 
+def pictures(page: Page, folder: Path) -> None:
+    """The whole page as it is now, and what was found on a phone, dark."""
+    for name, window, scheme in (("serve", PAGE, "light"), ("serve-phone", PHONE, "dark")):
+        page.set_viewport_size(window)
+        page.emulate_media(color_scheme=scheme)
+        page.locator("#shown").evaluate("shown => shown.scrollIntoView()")
+        page.wait_for_timeout(1500)
+        whole = window is PAGE
+        page.screenshot(path=folder / f"{name}.jpg", full_page=whole, type="jpeg", quality=JPEG_QUALITY)
+
+
 def main() -> None:
     out = Path(sys.argv[1]) if len(sys.argv) > 1 else OUT
     with tempfile.TemporaryDirectory() as place, sync_playwright() as playwright, server(Path(place)) as address:
@@ -108,6 +121,7 @@ def main() -> None:
         film = Film(page)
         play(page, film)
         film.save(out)
+        pictures(page, out.parent)
         browser.close()
     print(f"{out}: {len(film.pictures)} pictures, {out.stat().st_size / 1000:.0f} kB")
 

@@ -230,39 +230,30 @@ class _Repository:
 
     api: HfApi
     repo_id: str
-    revision: str | None
-    create_pr: bool
-    commit_message: str
+    commit: dict[str, Any]  # the arguments of `HfApi.upload_folder` that say where and how: `revision` and its like
 
     @classmethod
     def made(
-        cls,
-        repo_id: str,
-        *,
-        private: bool | None = None,
-        token: bool | str | None = None,
-        revision: str | None = None,
-        create_pr: bool = False,
-        commit_message: str | None = None,
+        cls, repo_id: str, *, private: bool | None = None, token: bool | str | None = None, **commit: Any
     ) -> "_Repository":
-        """The repository and its branch, which are there from now on."""
+        """The repository and its branch, which are there from now on; arguments as those of `push_to_hub`."""
+        revision = commit.setdefault("revision", None)
         api = HfApi(token=token)
         repo_id = api.create_repo(repo_id, private=private, exist_ok=True).repo_id
         if revision is not None and not revision.startswith("refs/pr"):
             api.create_branch(repo_id, branch=revision, exist_ok=True)
-        return cls(api, repo_id, revision, create_pr, commit_message or "Upload LavidaModel")
+        commit["commit_message"] = commit.get("commit_message") or "Upload LavidaModel"
+        return cls(api, repo_id, commit)
 
     def upload(self, folder: Path) -> str:
         """Send what a saved model consists of, in place of the weights of an earlier one; the address of the commit."""
-        has_card = self.api.file_exists(self.repo_id, CARD, revision=self.revision)
+        has_card = self.api.file_exists(self.repo_id, CARD, revision=self.commit["revision"])
         return self.api.upload_folder(
             repo_id=self.repo_id,
             folder_path=folder,
             allow_patterns=[*SAVED, *WEIGHT_FILES, *([] if has_card else [CARD])],
             delete_patterns=list(WEIGHT_FILES),  # what is uploaded stays
-            revision=self.revision,
-            create_pr=self.create_pr,
-            commit_message=self.commit_message,
+            **self.commit,
         )
 
 

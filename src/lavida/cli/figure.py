@@ -138,9 +138,7 @@ def _case(detector: Detector, video: _Wanted, settings: dict[str, Any]) -> Case:
 
     with progress_bars() as progress:
         told = partial(progress, f"{video.title}: looking", total=video.source.info.frames_hint)
-        detector.smoothing = (
-            video.truth is None
-        )  # as `lavida eval` measures them, and `lavida detect` without a benchmark
+        detector.smoothing = video.truth is None  # benchmarks are measured on scores as they are
         detection = detector.detect(video.source, video.categories, **settings, progress=told)
     for warning in detection.run["warnings"]:
         print_message(f"warning: {warning}")

@@ -333,9 +333,8 @@ def _check_footage(normal: Sequence[str], out: Path) -> None:
 def _looked_at(detector: Detector, path: str, categories: Sequence[str]) -> Detection:
     from lavida.video.decode import decoded_ahead
 
-    detector.smoothing = (
-        False  # watch smooths within clips only, which may be short: what is promised holds for it, too
-    )
+    # watch smooths within clips only, which may be short: what is promised holds for it, too
+    detector.smoothing = False
     with decoded_ahead(path) as source, progress_bars() as tell:
         name, expected = source.info.path.name, source.info.frames_hint
         return detector.detect(
